@@ -1,0 +1,2 @@
+export { EventCursor, Kind, type InternTable } from './cursor.ts'
+export type { Event, Msg, ProducerMark } from './event.ts'

@@ -1,0 +1,43 @@
+/** What the engine decided and people (or their receivers) have not been told yet. Plain data: it is state. */
+
+export type PageAction = 'trigger' | 'resolve' | 'notify'
+
+/** One try to send a page, as far as the log knows. */
+export interface Attempt {
+  readonly epoch: number
+  readonly n: number
+  /** Offset of the attempt record. */
+  readonly offset: number
+  /** Result of its outcome record; absent while there is none: after its epoch has passed, that attempt is in doubt. */
+  result?: 'failed' | 'unknown'
+}
+
+/**
+ * A page that is decided and not settled. It leaves the state with the outcome that settles it
+ * (`delivered`, `refused`, `overtaken`, `gave-up`); `failed` and `unknown` leave it pending.
+ */
+export interface PendingPage {
+  /** (log id, partition, offset, ordinal, checksum of the record), as text: the same on every replica. */
+  readonly id: string
+  readonly action: PageAction
+  readonly receiver: string
+  /** Name of the incident or, for `notify`, of the rule's operator. */
+  readonly rule: string
+  /** Key of the incident within its name; empty for `notify`. */
+  readonly key: string
+  /** The id of the decision that opened the incident, or the user's own key: what a keyed receiver deduplicates by. */
+  readonly dedupKey: string
+  /** Calendar time of the decision, milliseconds. */
+  readonly decidedAtMs: number
+  /** Owned time of the decision, milliseconds. */
+  readonly decidedAtOwnedMs: number
+  readonly severity: string
+  readonly summary: string
+  readonly host: string
+  readonly service: string
+  /** Provenance: the events and operator values that led here, at most 8 KiB as JSON. */
+  readonly provenance: unknown
+  readonly attempts: Attempt[]
+  /** Not to be tried before this wall time, as the last `failed` outcome said. */
+  retryAtMs: number
+}

@@ -1,0 +1,20 @@
+export type EngineErrorCode =
+  | 'RECORD_UNKNOWN'
+  | 'RECORD_MALFORMED'
+  | 'SNAPSHOT_UNREADABLE'
+  | 'RULES_INVALID'
+  | 'QUERY_SYNTAX'
+  | 'QUERY_REGEX'
+  | 'SETTING_INVALID'
+
+/** What the engine refuses, with a stable code and a sentence that says what to do. Never thrown for what an event holds. */
+export class EngineError extends Error {
+  override readonly name = 'EngineError'
+  constructor(
+    readonly code: EngineErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+  }
+}

@@ -1,0 +1,15 @@
+export type ReplicaErrorCode = 'LOG_FULL' | 'LOG_FAILED' | 'LOG_CLOSED' | 'LOG_UNAVAILABLE' | 'OFFSET_TRIMMED' | 'STATE'
+
+/** What a port or the replica refuses, with a stable code and a sentence that says what to do. */
+export class ReplicaError extends Error {
+  override readonly name = 'ReplicaError'
+  constructor(
+    readonly code: ReplicaErrorCode,
+    message: string,
+    /** Whether the same call may succeed later. */
+    readonly retriable: boolean,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+  }
+}

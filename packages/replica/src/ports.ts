@@ -1,0 +1,124 @@
+/**
+ * What a replica needs from the outside. Everything here is handed in: the daemon hands in disks, sockets and clocks, the
+ * simulator hands in its own, and the same replica code runs around both.
+ */
+
+/** A timer that was set; `cancel` is idempotent. */
+export interface Timer {
+  cancel(): void
+}
+
+export interface Clock {
+  /** Monotonic milliseconds; stands still while the machine is suspended. */
+  monotonicMs(): number
+  /** Milliseconds since 1970; may jump. */
+  wallMs(): number
+  setTimer(delayMs: number, callback: () => void): Timer
+}
+
+export interface Random {
+  /** A number from 0 (included) to 1 (excluded). */
+  next(): number
+}
+
+/** A record as a reader was given it. */
+export interface StoredRecord {
+  readonly offset: number
+  readonly bytes: Uint8Array
+  /** CRC-32 of `bytes`, unsigned, as the log holds it. */
+  readonly checksum: number
+}
+
+/**
+ * A partition's log. Order per partition is total, offsets start at 0 and have no holes.
+ * Errors: {@link ReplicaError} with codes `LOG_FULL`, `LOG_FAILED`, `LOG_CLOSED`, `LOG_UNAVAILABLE`, `OFFSET_TRIMMED`.
+ */
+export interface LogPort {
+  /** A random id, written when the log was created. */
+  readonly id: string
+  readonly partitions: number
+  /** Resolves with the offset of each record, once all are durable. Records of one call stand in order; nothing promises they stand together. */
+  append(partition: number, records: readonly Uint8Array[]): Promise<number[]>
+  /**
+   * Yields records from an offset on and goes on as they come; ends when the signal aborts. Never yields a record before it is
+   * durable. May go silent without an error: who reads decides when to read anew.
+   * @throws `OFFSET_TRIMMED` when `from` lies before the first offset that is left.
+   */
+  read(partition: number, from: number, signal: AbortSignal): AsyncIterable<readonly StoredRecord[]>
+  /** First offset still there, and the offset the next record will get. */
+  range(partition: number): Promise<{ readonly first: number; readonly end: number }>
+  close(): Promise<void>
+}
+
+/** A partition's lease: it says who may claim, never who acts. */
+export interface Lease {
+  readonly partition: number
+  /** The store's own token, for audit. */
+  readonly token: string
+}
+
+export interface CoordinationPort {
+  /**
+   * Campaigns for a partition until `signal` aborts. `onChange` is told the lease when this instance holds it, undefined when it
+   * may no longer rely on it. The store being away is silence, not a loss: an owner goes on until it reads a higher claim.
+   */
+  campaign(partition: number, onChange: (lease: Lease | undefined) => void, signal: AbortSignal): void
+  close(): Promise<void>
+}
+
+export interface SnapshotInfo {
+  readonly name: string
+  readonly partition: number
+  /** Offset of the last record applied. */
+  readonly offset: number
+  readonly bytes: number
+}
+
+/** Where snapshots are kept; any instance can fetch them. A snapshot that was not stored whole is not listed. */
+export interface SnapshotPort {
+  list(partition: number): Promise<readonly SnapshotInfo[]>
+  store(
+    partition: number,
+    offset: number,
+    slices: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  ): Promise<SnapshotInfo>
+  fetch(info: SnapshotInfo): Promise<Uint8Array>
+  remove(info: SnapshotInfo): Promise<void>
+}
+
+/** What a transport is asked to send: a page, or a digest of pages, to one receiver. */
+export interface SendRequest {
+  readonly receiver: string
+  readonly idempotencyKey: string
+  readonly dedupKey: string
+  readonly action: 'trigger' | 'resolve' | 'notify'
+  readonly severity: string
+  readonly summary: string
+  readonly host: string
+  readonly service: string
+  readonly rule: string
+  readonly decidedAtMs: number
+  readonly provenance: unknown
+  /** For a digest: what it stands for. */
+  readonly members?: readonly string[]
+  /** An attempt in doubt went before: at a blind receiver this may be a repeat. */
+  readonly possibleRepeat: boolean
+}
+
+export type SendResult =
+  | { readonly kind: 'delivered'; readonly detail?: string }
+  | { readonly kind: 'refused'; readonly detail: string }
+  | { readonly kind: 'failed'; readonly detail: string; readonly retryAfterMs?: number }
+  /** The request went out and its answer did not come: it may have taken effect. */
+  | { readonly kind: 'unknown'; readonly detail: string }
+
+/** Keyed (one open incident per key) or blind; class B (can be looked up) comes later. */
+export type ReceiverClass = 'A' | 'C'
+
+export interface Transport {
+  /**
+   * Sends one request. `mayStart` is asked again where the bytes are handed to the kernel: false means nothing was sent and
+   * the result is `failed`. Ends by itself at `deadline` (monotonic milliseconds).
+   */
+  send(request: SendRequest, mayStart: () => boolean, deadline: number): Promise<SendResult>
+}

@@ -1,0 +1,35 @@
+// esbuild settings shared by everything that turns our TypeScript into something Node runs.
+import { root } from './install.mjs'
+
+/** Bundles entry points for Node; workspace packages come from source, those from npm stay outside. */
+export async function bundle(entryPoints, outdir, more = {}) {
+  const { build } = await import('esbuild')
+  return build({
+    absWorkingDir: root,
+    entryPoints,
+    outdir,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    splitting: true,
+    sourcemap: true,
+    packages: 'bundle',
+    conditions: ['ricci-source'],
+    outExtension: { '.js': '.mjs' },
+    logLevel: 'warning',
+    plugins: [externalPackages],
+    ...more,
+  })
+}
+
+/** Leaves npm packages outside the bundle, takes our own workspaces in. */
+const externalPackages = {
+  name: 'external-packages',
+  setup(build) {
+    build.onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
+      if (kind === 'entry-point' || /^(@ricci\/|ricci$|ricci\/)/.test(path)) return undefined
+      return { path, external: true }
+    })
+  },
+}

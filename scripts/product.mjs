@@ -1,0 +1,12 @@
+// Builds the daemon and its worker into .build/product of the clone.
+import { bundle } from './build.mjs'
+import { root } from './install.mjs'
+
+/** Bundles the command line and the threads it starts; gives the path of the command line's file. */
+export async function buildProduct() {
+  await bundle(
+    { ricci: 'packages/ricci/src/cli/main.ts', 'engine-worker': 'packages/ricci/src/server/engine-worker.ts' },
+    '.build/product',
+  )
+  return `${root}.build/product/ricci.mjs`
+}
