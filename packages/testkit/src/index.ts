@@ -1,1 +1,2 @@
-export {}
+export { VirtualClock } from './clock.ts'
+export { SeededRandom } from './random.ts'
