@@ -1,4 +1,5 @@
 import tseslint from 'typescript-eslint'
+import { houseRules } from './scripts/lint-rules.mjs'
 
 export default tseslint.config(
   { ignores: ['**/node_modules/**', '**/dist/**', '.build/**', '.ricci/**', '.cache/**'] },
@@ -9,4 +10,5 @@ export default tseslint.config(
       '@typescript-eslint/no-non-null-assertion': 'off',
     },
   },
+  ...houseRules,
 )

@@ -1,32 +1,82 @@
 // `npm test [-- FILTER …]`: installs what is needed, bundles the test files (esbuild with splitting: three times faster than a
-// loader) and runs them with Node's own runner. A filter is a part of a test file's path.
+// loader) and runs them tier by tier with Node's own runner. A filter is a part of a test file's path or the name of a tier.
+// Ends with a line `N passed, N failed, N skipped`; exit code 1 when a test failed, a file left something open or a tier
+// took longer than its budget.
 import { spawn } from 'node:child_process'
-import { rmSync, readdirSync, statSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { ensureInstalled, root } from './install.mjs'
+import { tierOf, tiers } from './tiers.mjs'
 
 ensureInstalled('all')
 const { bundle } = await import('./build.mjs')
 const filters = process.argv.slice(2).filter((word) => !word.startsWith('-'))
-const files = testFiles(join(root, 'packages')).filter(
-  (file) => filters.length === 0 || filters.some((f) => file.includes(f)),
-)
+const wanted = (file) => filters.length === 0 || filters.some((f) => file.includes(f) || tierOf(file).name === f)
+const files = testFiles(join(root, 'packages')).filter(wanted)
 if (files.length === 0) {
   console.error(`No test file's path contains ${filters.join(' or ')}.`)
   process.exit(2)
 }
-const outdir = `.build/test${filters.length === 0 ? '' : `-${process.pid}`}`
-rmSync(join(root, outdir), { recursive: true, force: true })
-await bundle(files, outdir, { outbase: '.' })
-const built = files.map((file) => join(root, outdir, file.replace(/\.ts$/, '.mjs')))
-const child = spawn(process.execPath, ['--enable-source-maps', '--test', '--test-reporter=spec', ...built], {
-  cwd: root,
-  stdio: 'inherit',
-})
-child.on('exit', (code) => {
-  if (filters.length > 0) rmSync(join(root, outdir), { recursive: true, force: true })
-  process.exit(code ?? 1)
-})
+// Runs with a filter have a folder of their own, so that several may go on at the same time.
+const outdir = join(root, `.build/test${filters.length === 0 ? '' : `-${process.pid}`}`)
+rmSync(outdir, { recursive: true, force: true })
+mkdirSync(outdir, { recursive: true })
+try {
+  await bundle(files, outdir, { outbase: '.' })
+  const sum = { passed: 0, failed: 0, skipped: 0 }
+  for (const tier of tiers.toReversed()) {
+    const counts = await run(
+      tier,
+      files.filter((file) => tierOf(file) === tier),
+    )
+    for (const key of Object.keys(sum)) sum[key] += counts[key]
+  }
+  console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
+  process.exitCode = sum.failed === 0 ? 0 : 1
+} finally {
+  if (filters.length > 0) rmSync(outdir, { recursive: true, force: true })
+}
+
+/** Runs the files of one tier, prints what failed and how long it took; gives the counts. */
+async function run(tier, sources) {
+  if (sources.length === 0) return { passed: 0, failed: 0, skipped: 0 }
+  const began = performance.now()
+  const log = join(outdir, `${tier.name}.log`)
+  const output = openSync(log, 'w')
+  const child = spawn(
+    process.execPath,
+    [
+      '--enable-source-maps',
+      `--import=${new URL('leaks.mjs', import.meta.url)}`,
+      '--test',
+      '--test-force-exit',
+      `--test-concurrency=${tier.atOnce}`,
+      `--test-timeout=${tier.testMs}`,
+      `--test-reporter=${new URL('reporter.mjs', import.meta.url)}`,
+      ...sources.map((file) => join(outdir, file.replace(/\.ts$/, '.mjs'))),
+    ],
+    { cwd: root, stdio: ['ignore', output, 'inherit'] },
+  )
+  const code = await new Promise((resolve) => child.on('close', resolve))
+  closeSync(output)
+  const tookMs = performance.now() - began
+  const lines = readFileSync(log, 'utf8').trimEnd().split('\n')
+  const [, ...numbers] = /^(\d+) passed, (\d+) failed, (\d+) skipped$/.exec(lines.pop()) ?? []
+  const [passed = 0, failed = 0, skipped = 0] = numbers.map(Number)
+  const counts = { passed, failed, skipped }
+  for (const line of lines) if (line !== '') console.log(line)
+  if (numbers.length === 0 || (code !== 0 && failed === 0)) {
+    console.log(`FAILED the test runner ended with code ${code} and named no failure`)
+    counts.failed++
+  }
+  if (filters.length === 0 && tookMs > tier.budgetMs) {
+    console.log(`FAILED tier ${tier.name} took longer than its budget of ${tier.budgetMs / 1000} s`)
+    counts.failed++
+  }
+  const seconds = (tookMs / 1000).toFixed(1)
+  console.log(`tier ${tier.name}: ${sources.length} files, ${passed} passed, ${counts.failed} failed, ${seconds} s`)
+  return counts
+}
 
 function testFiles(folder) {
   return readdirSync(folder).flatMap((name) => {

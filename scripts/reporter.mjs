@@ -1,0 +1,52 @@
+// A reporter for Node's test runner that is silent about what passes: failures with place, error and the file's own output,
+// then one line of counts. Only leaves count: a suite or a parent that fails because of a child is not a second failure.
+// It writes by itself and at once: with --test-force-exit the runner ends before a reporter's last lines have gone out.
+import { writeSync } from 'node:fs'
+import { relative } from 'node:path'
+import { inspect } from 'node:util'
+
+const root = new URL('..', import.meta.url).pathname
+
+export default async function* report(source) {
+  const say = (line) => writeSync(1, `${line}\n`)
+  const counts = { passed: 0, failed: 0, skipped: 0 }
+  const output = new Map()
+  const parents = new Map()
+  process.on('exit', () => say(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`))
+  for await (const { type, data } of source) {
+    if (type === 'test:stdout' || type === 'test:stderr') {
+      output.set(data.file, (output.get(data.file) ?? '') + data.message)
+    } else if (type === 'test:start') {
+      const path = parents.get(data.file) ?? []
+      path.length = data.nesting
+      parents.set(data.file, [...path, data.name])
+    } else if (type === 'test:pass') {
+      if (data.details?.type === 'suite') continue
+      if (data.skip !== undefined || data.todo !== undefined) {
+        counts.skipped++
+        say(`skipped: ${data.name}${typeof data.skip === 'string' ? `: ${data.skip}` : ''}`)
+      } else counts.passed++
+    } else if (type === 'test:fail') {
+      const error = data.details?.error
+      if (error?.failureType === 'subtestsFailed') continue
+      counts.failed++
+      say(`\nFAILED ${title(data)}\n${indent(text(error))}`)
+      const said = output.get(data.file)
+      if (said !== undefined) say(indent(`what the file printed:\n${said.trimEnd().split('\n').slice(-40).join('\n')}`))
+    }
+  }
+}
+
+/** Where a test stands: file, line and its name. */
+function title({ file, line, name }) {
+  if (file === undefined) return relative(root, name) || name
+  return `${relative(root, file)}${line === undefined ? '' : `:${line}`} ${name}`
+}
+
+/** The cause of a failure as people read it: the assertion's message and stack, without the runner's own wrapping. */
+function text(error) {
+  const cause = error?.cause ?? error
+  return cause instanceof Error ? inspect(cause, { depth: 4 }) : String(cause)
+}
+
+const indent = (lines) => lines.replace(/^/gm, '  ')

@@ -1,0 +1,21 @@
+// The tiers of tests: what a file's path says about the time it may take and what it may disturb. The first match counts.
+
+/**
+ * `atOnce` is the number of files run at the same time (2 cores: a second file hides the first one's waiting; tests that
+ * measure or kill processes run alone). `budgetMs` bounds the tier's time: a tier over it fails, so that the whole of `.ci/run`
+ * stays below its 10 minutes. `testMs` bounds a single test, so that a hang is named rather than waited for.
+ */
+export const tiers = [
+  { name: 'faults', path: /[./-]faults?[./]|kill/, atOnce: 1, budgetMs: 180_000, testMs: 170_000 },
+  {
+    name: 'servers',
+    path: /packages\/ricci\/src\/(server|intake|http|cli|agent|receivers)\/|\/house\/packages\./,
+    atOnce: 2,
+    budgetMs: 150_000,
+    testMs: 90_000,
+  },
+  { name: 'fast', path: /./, atOnce: 2, budgetMs: 180_000, testMs: 60_000 },
+]
+
+/** The tier of a test file. */
+export const tierOf = (file) => tiers.find((tier) => tier.path.test(file))
