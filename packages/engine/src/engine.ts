@@ -1,4 +1,4 @@
-import type { PendingPage } from './decisions/page.ts'
+import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type { LogRecord } from './records.ts'
 import type { Event } from '@ricci/client'
 
@@ -67,6 +67,8 @@ export interface Engine {
   readonly rulesHash: string | undefined
   /** Decided and not settled, in the order of their decisions. */
   pendingPages(): readonly Readonly<PendingPage>[]
+  /** What happened to pages since it was last asked (or since the restore): for whoever keeps a copy of `pendingPages`. Not state. */
+  takePageChanges(): PageChanges
   query(query: string, options?: QueryOptions): QueryPage
   /** In slices; the header names log, partition, offset, rules hash, semantics and format. */
   snapshot(): Iterable<Uint8Array>

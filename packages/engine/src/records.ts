@@ -22,6 +22,8 @@ export interface ClaimRecord {
   readonly semantics: number
   /** The coordination store's own token, kept for audit only. */
   readonly leaseToken?: string
+  /** Random, drawn anew at each start of a replica: tells its claims from those of an earlier life of the same instance. */
+  readonly life?: string
 }
 export interface TickRecord {
   readonly kind: 'tick'

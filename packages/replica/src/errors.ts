@@ -1,4 +1,12 @@
-export type ReplicaErrorCode = 'LOG_FULL' | 'LOG_FAILED' | 'LOG_CLOSED' | 'LOG_UNAVAILABLE' | 'OFFSET_TRIMMED' | 'STATE'
+export type ReplicaErrorCode =
+  | 'LOG_FULL'
+  | 'LOG_FAILED'
+  | 'LOG_CLOSED'
+  | 'LOG_UNAVAILABLE'
+  | 'OFFSET_TRIMMED'
+  | 'SNAPSHOT_VOID'
+  | 'NOT_EVALUATED'
+  | 'STATE'
 
 /** What a port or the replica refuses, with a stable code and a sentence that says what to do. */
 export class ReplicaError extends Error {

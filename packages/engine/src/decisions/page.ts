@@ -21,6 +21,14 @@ export interface PendingPage {
   readonly id: string
   readonly action: PageAction
   readonly receiver: string
+  /** For a resolve: id of the trigger page it takes back. It is sent once that one has been settled. */
+  readonly trigger?: string
+  /** A resolve sent once more, because a doubtful trigger turned out to have arrived after the first. */
+  readonly repair?: true
+  /** For a digest: decision ids it stands for, at most 1,000 of them. */
+  readonly members?: string[]
+  /** For a digest: how many decisions it stands for. */
+  memberCount?: number
   /** Name of the incident or, for `notify`, of the rule's operator. */
   readonly rule: string
   /** Key of the incident within its name; empty for `notify`. */
@@ -40,4 +48,12 @@ export interface PendingPage {
   readonly attempts: Attempt[]
   /** Not to be tried before this wall time, as the last `failed` outcome said. */
   retryAtMs: number
+}
+
+/** What happened to pages, for whoever keeps a copy of the pending ones. */
+export interface PageChanges {
+  /** New, or with other attempts than before: as they stand now. */
+  readonly changed: readonly Readonly<PendingPage>[]
+  /** No longer pending. */
+  readonly settled: readonly { readonly id: string; readonly result: string }[]
 }

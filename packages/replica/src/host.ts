@@ -1,0 +1,103 @@
+/**
+ * A replica never calls its engine: it talks to a host that reads the log by itself, applies it, and reports. In the daemon the
+ * host is a worker thread (event bytes do not cross threads), in tests and in the simulator it is {@link InThreadHost}.
+ * Everything that crosses this border is plain data that can be cloned.
+ */
+import type { LogRecord, Ownership, PageChanges, QueryOptions, QueryPage } from '@ricci/engine'
+
+/** Every record but events: few, small, and what a replica steers by. A rules record comes without its bundle. */
+export type ControlRecord = Exclude<LogRecord, { kind: 'events' }>
+
+/** Hashes as they stand right after a tick was applied. */
+export interface TickHashes {
+  readonly input: string
+  readonly decisions: string
+  /** Only at each {@link stateHashTicks}th tick. */
+  readonly state?: string
+}
+
+/** A control record that was read from the log and applied. */
+export interface Sighting {
+  readonly offset: number
+  readonly record: ControlRecord
+  /** At each {@link checkpointTicks}th tick that was applied. */
+  readonly hashes?: TickHashes
+}
+
+/** A checkpoint at each 20th tick: decisions and input. */
+export const checkpointTicks = 20
+/** State as well at each 600th tick, five to ten minutes apart: about 5 ms at 150,000 keys. Snapshots are cut there. */
+export const stateHashTicks = 600
+
+export interface HostAlarm {
+  readonly name: string
+  readonly detail: string
+  readonly offset: number
+}
+
+/** What changed since the report before. Reports come in order, one per batch of records applied. */
+export interface Progress {
+  /** Offset of the last record that the reader was given, whether applied or not. */
+  readonly readOffset: number
+  readonly appliedOffset: number
+  readonly ownership: Ownership | undefined
+  readonly lastTick: number
+  readonly ownedMs: number
+  readonly calendarMs: number
+  readonly rulesHash: string | undefined
+  /** In the order of their offsets. */
+  readonly sightings: readonly Sighting[]
+  readonly pages: PageChanges
+  readonly alarms: readonly HostAlarm[]
+  /** A snapshot that was asked for has been cut; it waits for {@link EngineHost.takeSnapshot}. */
+  readonly cut?: { readonly offset: number; readonly tick: number; readonly stateHash: string }
+}
+
+/** Why a host gave up. It reads no further; only a new one helps. */
+export interface HostFailure {
+  /**
+   * `RECORD_UNKNOWN`: the log holds what this release cannot read. `OFFSET_TRIMMED`: records between the snapshot and the log's
+   * first are gone. `SKIP_PASSED`: a record was applied that a later skip takes back. `ENGINE_STUCK`: one event took more than
+   * two seconds. `HOST_FAILED`: anything else.
+   */
+  readonly code: 'RECORD_UNKNOWN' | 'OFFSET_TRIMMED' | 'SKIP_PASSED' | 'ENGINE_STUCK' | 'HOST_FAILED'
+  readonly message: string
+  /** For `SKIP_PASSED` the record's offset; for `ENGINE_STUCK` where it stands. */
+  readonly offset?: number
+  readonly event?: number
+  readonly branch?: string
+}
+
+export interface HostEvents {
+  onProgress(progress: Progress): void
+  /** At most once, and last. */
+  onFailure(failure: HostFailure): void
+}
+
+export interface HostStart {
+  /** A snapshot that counts; absent: from the log's first record. */
+  readonly snapshot?: Uint8Array
+  /** Offset up to which the snapshot goes; -1 without one. */
+  readonly snapshotOffset: number
+}
+
+/** One generation of an engine behind an asynchronous border. Never started twice: what went wrong is replaced by a new host. */
+export interface EngineHost {
+  /**
+   * Restores and begins to read. Resolves once the engine stands at the snapshot's offset and the reader is open.
+   * @throws EngineError `SNAPSHOT_UNREADABLE`; ReplicaError `SNAPSHOT_VOID` when a skip in the log takes back what it holds.
+   */
+  start(from: HostStart): Promise<void>
+  /** Answers from what is applied when the question arrives. @throws EngineError `QUERY_SYNTAX`, `QUERY_REGEX` */
+  query(query: string, options?: QueryOptions): Promise<QueryPage>
+  /** Keeps a copy of the state at the next {@link stateHashTicks}th tick (told by `Progress.cut`), instead of an older one. */
+  cutAtNextStateHash(): void
+  /** Keeps a copy of the state right now: for a clean stop. Told by `Progress.cut` as well. */
+  cutNow(): void
+  /** The copy in slices; each is given once. Undefined when there is none. */
+  takeSnapshot(): AsyncIterable<Uint8Array> | undefined
+  /** Idempotent. No event is told once it was called. */
+  stop(): Promise<void>
+}
+
+export type HostFactory = (events: HostEvents) => EngineHost
