@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { RicciError } from '../errors.ts'
+import { defaultConfig, loadConfig, parseConfig } from './config.ts'
+
+const surroundings = {
+  folder: '/etc/ricci',
+  env: { HOME: '/home/ann', KEY: 'from-env' } as Record<string, string>,
+  root: false,
+  readFile: (path: string) => {
+    if (path === '/etc/ricci/secret') return 'from-file\n'
+    throw Object.assign(new Error('no'), { code: 'ENOENT' })
+  },
+}
+const parse = (text: string) => parseConfig(text, 'ricci.yaml', surroundings)
+
+function messageOf(text: string): string {
+  try {
+    parse(text)
+  } catch (error) {
+    assert.ok(error instanceof RicciError, String(error))
+    assert.equal(error.code, 'CONFIG_INVALID')
+    return error.message
+  }
+  assert.fail('no error')
+}
+
+describe('configuration', () => {
+  test('without a file: all defaults', () => {
+    const config = defaultConfig('/work', surroundings)
+    assert.equal(config.dataFolder, '/home/ann/.local/state/ricci')
+    assert.equal(config.rulesFolder, '/work/rules')
+    assert.deepEqual(config.listen, {
+      tcp: { host: '127.0.0.1', port: 5555 },
+      udp: { host: '127.0.0.1', port: 5555 },
+      http: { host: '127.0.0.1', port: 5556 },
+    })
+    assert.deepEqual([...config.receivers.keys()], ['console'])
+    assert.equal(config.fallback, 'console')
+    assert.equal(config.self, undefined)
+    assert.deepEqual(config.engine, { defaultTtlSeconds: 60, graceMs: 15_000, stalenessMs: 60_000 })
+    assert.deepEqual(config.retention, { ageMs: 86_400_000, bytes: 10e9 })
+  })
+
+  test('the data folder follows user and XDG_STATE_HOME', () => {
+    assert.equal(defaultConfig('/x', { ...surroundings, root: true }).dataFolder, '/var/lib/ricci')
+    const env = { ...surroundings.env, XDG_STATE_HOME: '/state' }
+    assert.equal(defaultConfig('/x', { ...surroundings, env }).dataFolder, '/state/ricci')
+  })
+
+  test('what a file says holds, with units and relative paths', () => {
+    const config = parse(`
+data: data
+listen: { tcp: "[::1]:0", udp: off, http: 0.0.0.0:80 }
+engine: { defaultTtl: 2m, grace: 0s }
+retention: { age: 7d, size: 1 TiB }
+`)
+    assert.equal(config.dataFolder, '/etc/ricci/data')
+    assert.deepEqual(config.listen, {
+      tcp: { host: '::1', port: 0 },
+      udp: undefined,
+      http: { host: '0.0.0.0', port: 80 },
+    })
+    assert.equal(config.engine.defaultTtlSeconds, 120)
+    assert.deepEqual(config.retention, { ageMs: 7 * 86_400_000, bytes: 2 ** 40 })
+  })
+
+  test('secrets come from the environment, a file or the text, and hide themselves', () => {
+    const config = parse(`
+receivers:
+  pd: { type: pagerduty, routingKey: { env: KEY } }
+  hook: { type: webhook, url: "https://h.example/x", headers: { a: { file: secret }, b: plain } }
+self: pd
+`)
+    const pd = config.receivers.get('pd')!
+    assert.ok(pd.type === 'pagerduty')
+    assert.equal(pd.routingKey.reveal(), 'from-env')
+    assert.equal(pd.class, 'A')
+    const hook = config.receivers.get('hook')!
+    assert.ok(hook.type === 'webhook')
+    assert.equal(hook.headers.a.reveal(), 'from-file')
+    assert.equal(hook.headers.b.reveal(), 'plain')
+    assert.equal(hook.class, 'A')
+    const shown = JSON.stringify([...config.receivers]) + String(pd.routingKey)
+    assert.doesNotMatch(shown, /from-env|from-file|plain/)
+  })
+
+  test('a file that cannot be read says so', () => {
+    assert.throws(() => loadConfig('/nowhere/ricci.yaml'), { code: 'CONFIG_UNREADABLE', message: /ENOENT/ })
+  })
+
+  test('a file on disk: paths start at its folder', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ricci-config-'))
+    try {
+      writeFileSync(join(folder, 'ricci.yaml'), 'rules: mine\n')
+      assert.equal(loadConfig(join(folder, 'ricci.yaml')).rulesFolder, join(folder, 'mine'))
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+})
+
+describe('configuration mistakes', () => {
+  test('an unknown key is shown at its place, with the key that was meant', () => {
+    assert.equal(
+      messageOf('data: /x\nrecievers:\n  a: { type: console }\n'),
+      [
+        'ricci.yaml:2:1: there is no key "recievers" here; did you mean "receivers"?',
+        '  2 | recievers:',
+        '    | ^^^^^^^^^',
+      ].join('\n'),
+    )
+  })
+
+  const cases: [name: string, text: string, expected: RegExp][] = [
+    [
+      'unknown key in a receiver',
+      'receivers:\n  hook:\n    type: webhook\n    url: http://x\n    header: {}\n',
+      /^ricci\.yaml:5:5: .*"header".*did you mean "headers"\?\n {2}5 \| {5}header: \{\}\n {4}\| {5}\^{6}$/,
+    ],
+    ['unknown key below listen', 'listen:\n  tpc: "1.2.3.4:5"\n', /:2:3: .*"tpc".*did you mean "tcp"/],
+    ['nothing like it', 'zzzzzz: 1\n', /there is no key "zzzzzz" here\n/],
+    [
+      'wrong type name',
+      'receivers:\n  a:\n    type: webhok\n',
+      /:3:11: there is no type "webhok"; did you mean "webhook"/,
+    ],
+    ['type missing', 'receivers:\n  a: {}\n', /:2:3: "type" is missing here; a receiver is of type console, webhook/],
+    ['url missing', 'receivers:\n  a:\n    type: webhook\n', /:2:3: "url" is missing here; add it/],
+    ['url wrong', 'receivers:\n  a: { type: webhook, url: "ftp://x" }\n', /:2:28: an address beginning with http/],
+    ['class', 'receivers:\n  a: { type: webhook, url: "http://x", class: B }\n', /one of A, C is needed/],
+    ['environment', 'receivers:\n  a: { type: pagerduty, routingKey: { env: NOPE } }\n', /variable NOPE is not set/],
+    [
+      'secret file',
+      'receivers:\n  a: { type: pagerduty, routingKey: { file: x } }\n',
+      /\/etc\/ricci\/x cannot be read \(ENOENT/,
+    ],
+    ['secret shape', 'receivers:\n  a: { type: pagerduty, routingKey: { evn: A } }\n', /a secret is \{ env: NAME \}/],
+    ['receiver name', 'receivers:\n  "1 a": { type: console }\n', /:2:3: a name begins with a letter/],
+    ['fallback', 'fallback: consle\n', /:1:11: there is no receiver "consle"; did you mean "console"/],
+    ['self must be keyed', 'self: console\n', /:1:7: "console" is of class C/],
+    ['duration without unit', 'retention: { age: 24 }\n', /:1:19: a duration needs its unit/],
+    ['duration with a wrong unit', 'retention: { age: 24x }\n', /"24x" is no duration; write it like/],
+    ['duration out of range', 'retention: { age: 1s }\n', /1s is out of range: from 15m to 365d/],
+    ['size', 'retention: { size: lots }\n', /"lots" is no size/],
+    ['address', 'listen: { tcp: 5555 }\n', /an address is host:port, or off/],
+    ['port', 'listen: { tcp: "127.0.0.1:70000" }\n', /is no address/],
+    ['count', 'intake: { connections: 0 }\n', /out of range: from 1 to 100000/],
+    ['count fraction', 'intake: { connections: 1.5 }\n', /a whole number is needed here/],
+    ['block expected', 'listen: 5555\n', /:1:9: a block of keys is needed here/],
+    ['list at the top', '- a\n', /:1:1: a block of keys is needed here/],
+    ['broken YAML', 'data: [1\nrules: x\n', /^ricci\.yaml:\d+:\d+: /],
+    ['twice the same key', 'data: a\ndata: b\n', /^ricci\.yaml:2:1: .*unique/],
+  ]
+  for (const [name, text, expected] of cases) {
+    test(name, () => assert.match(messageOf(text), expected))
+  }
+
+  test('all mistakes are listed, the first ten of them', () => {
+    const message = messageOf(Array.from({ length: 12 }, (_, i) => `key${i}: 1`).join('\n'))
+    assert.equal(message.match(/there is no key/g)!.length, 10)
+    assert.match(message, /… and 2 more$/)
+  })
+})

@@ -1,0 +1,270 @@
+/** Reading the server's configuration: YAML text in, a checked {@link Config} out, every mistake shown at its place. */
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node, type Pair } from 'yaml'
+import type { z } from 'zod'
+import { RicciError } from '../errors.ts'
+import { atPlace } from './excerpt.ts'
+import { didYouMean } from './nearest.ts'
+import { keysAt } from './reference.ts'
+import { configSchema, type ConfigSurroundings, type ParsedConfig } from './schema.ts'
+import type { Address } from './units.ts'
+
+/** One receiver, secrets resolved. */
+export type ReceiverConfig = ParsedConfig['receivers'][string]
+
+/** What the daemon runs with. Paths are absolute, durations milliseconds, sizes bytes; secrets are resolved and hidden. */
+export interface Config {
+  readonly instance: string
+  readonly dataFolder: string
+  readonly rulesFolder: string
+  /** Absent: that listener is off. Port 0: any free one. */
+  readonly listen: { readonly tcp?: Address; readonly udp?: Address; readonly http?: Address }
+  /** By name; `console` is always among them. */
+  readonly receivers: ReadonlyMap<string, ReceiverConfig>
+  readonly fallback: string
+  readonly self: string | undefined
+  /** Goes into the rules record as it is. */
+  readonly engine: EngineSettings
+  readonly intake: {
+    readonly maxConnections: number
+    readonly idleTimeoutMs: number
+    readonly maxFrameBytes: number
+    readonly maxUnsettledBytes: number
+  }
+  readonly retention: { readonly ageMs: number; readonly bytes: number }
+}
+
+/** Settings of the engine as they stand in the rules record. */
+export interface EngineSettings {
+  readonly defaultTtlSeconds: number
+  readonly graceMs: number
+  readonly stalenessMs: number
+}
+
+/** More mistakes than this are not listed: the first ones tell the story. */
+const maxProblems = 10
+
+/**
+ * Reads and checks a configuration file.
+ * @throws RicciError `CONFIG_UNREADABLE` when the file cannot be read, `CONFIG_INVALID` with one excerpt per mistake.
+ */
+export function loadConfig(file: string, surroundings: Partial<ConfigSurroundings> = {}): Config {
+  const path = resolve(file)
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'error'
+    throw new RicciError(
+      'CONFIG_UNREADABLE',
+      `the configuration ${path} cannot be read (${code}); is the path right?`,
+      {
+        cause: error,
+      },
+    )
+  }
+  return parseConfig(text, file, { folder: dirname(path), ...surroundings })
+}
+
+/** The configuration without a file: all defaults, relative to a folder. */
+export function defaultConfig(folder: string, surroundings: Partial<ConfigSurroundings> = {}): Config {
+  return parseConfig('', '(defaults)', { ...surroundings, folder })
+}
+
+/**
+ * Checks a configuration's text.
+ * @param file what to call the file in messages
+ * @throws RicciError `CONFIG_INVALID`: its message shows each mistake with file, line and a caret.
+ */
+export function parseConfig(text: string, file: string, surroundings: Partial<ConfigSurroundings> = {}): Config {
+  const source = new Source(text, file)
+  const { errors } = source.document
+  if (errors.length > 0) {
+    throw invalid(errors.map(({ message, pos }) => source.problem([pos[0], pos[1]], firstSentence(message))))
+  }
+  const schema = configSchema({
+    folder: process.cwd(),
+    env: process.env,
+    root: process.getuid?.() === 0,
+    readFile: (path) => readFileSync(path, 'utf8'),
+    ...surroundings,
+  })
+  const result = schema.safeParse(source.document.toJS() ?? {}, { reportInput: true })
+  if (!result.success) throw invalid(result.error.issues.flatMap((issue) => problemsOf(issue, source)))
+  return finish(result.data, source)
+}
+
+/** Checks what no single field can tell, and gives things their unit's name. */
+function finish(parsed: ParsedConfig, source: Source): Config {
+  const receivers = new Map<string, ReceiverConfig>([
+    ['console', { type: 'console', class: 'C', inDoubt: 'repeat' }],
+    ...Object.entries(parsed.receivers),
+  ])
+  const problems: string[] = []
+  for (const key of ['fallback', 'self'] as const) {
+    const name = parsed[key]
+    if (name === undefined) continue
+    const receiver = receivers.get(name)
+    if (receiver === undefined) {
+      problems.push(
+        source.problemAt(
+          [key],
+          `there is no receiver "${name}"${didYouMean(name, receivers.keys())}; name one of receivers`,
+        ),
+      )
+    } else if (key === 'self' && receiver.class !== 'A') {
+      problems.push(
+        source.problemAt(
+          [key],
+          `"${name}" is of class ${receiver.class}; self may be sent more than once and needs a receiver of class A`,
+        ),
+      )
+    }
+  }
+  if (problems.length > 0) throw invalid(problems)
+  const { listen, engine, intake, retention } = parsed
+  return {
+    instance: parsed.instance,
+    dataFolder: parsed.data,
+    rulesFolder: parsed.rules,
+    listen,
+    receivers,
+    fallback: parsed.fallback,
+    self: parsed.self,
+    engine: {
+      defaultTtlSeconds: engine.defaultTtl / 1000,
+      graceMs: engine.grace,
+      stalenessMs: engine.staleness,
+    },
+    intake: {
+      maxConnections: intake.connections,
+      idleTimeoutMs: intake.idleTimeout,
+      maxFrameBytes: intake.frameSize,
+      maxUnsettledBytes: intake.unsettled,
+    },
+    retention: { ageMs: retention.age, bytes: retention.size },
+  }
+}
+
+/** The text with its parsed form, able to show any place of it. */
+class Source {
+  readonly document: Document.Parsed
+  readonly #lines = new LineCounter()
+  constructor(
+    readonly text: string,
+    readonly file: string,
+  ) {
+    this.document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false })
+  }
+
+  /** A message about a range of characters. */
+  problem(range: readonly [number, number], message: string): string {
+    const { line, col } = this.#lines.linePos(range[0])
+    const lineText = this.text.split('\n')[Math.max(0, line - 1)] ?? ''
+    return atPlace(
+      { file: this.file, line: Math.max(1, line), column: Math.max(1, col), length: range[1] - range[0], lineText },
+      message,
+    )
+  }
+
+  /** A message about the value at a path or, where there is none, about the nearest key above it. */
+  problemAt(path: readonly PropertyKey[], message: string): string {
+    let node: unknown = this.document.contents
+    let range: readonly [number, number] = [0, 1]
+    for (const step of path) {
+      const pair = this.#pairs(node).find((candidate) => keyText(candidate) === String(step))
+      const next = pair?.value ?? (isSeq(node) ? node.items[Number(step)] : undefined)
+      if (pair !== undefined) range = rangeOf(pair.key) ?? range
+      if (next === undefined) return this.problem(range, message)
+      node = next
+    }
+    return this.problem(isMap(node) && path.length > 0 ? range : (rangeOf(node) ?? range), message)
+  }
+
+  /** A message about a key itself. */
+  problemAtKey(path: readonly PropertyKey[], key: string, message: string): string {
+    let node: unknown = this.document.contents
+    for (const step of path) {
+      node = this.#pairs(node).find((candidate) => keyText(candidate) === String(step))?.value
+    }
+    const pair = this.#pairs(node).find((candidate) => keyText(candidate) === key)
+    const range = pair === undefined ? undefined : rangeOf(pair.key)
+    return range === undefined ? this.problemAt(path, message) : this.problem(range, message)
+  }
+
+  #pairs(node: unknown): Pair[] {
+    const resolved = isAlias(node) ? node.resolve(this.document) : node
+    return isMap(resolved) ? (resolved.items as Pair[]) : []
+  }
+}
+
+function keyText(pair: Pair): string {
+  return isScalar(pair.key) ? String(pair.key.value) : ''
+}
+
+function rangeOf(node: unknown): [number, number] | undefined {
+  const range = (node as Node | null)?.range
+  return range ? [range[0], range[1]] : undefined
+}
+
+/** Turns zod's issue into sentences at their places. */
+function problemsOf(issue: z.core.$ZodIssue, source: Source): string[] {
+  const { path } = issue
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) =>
+        source.problemAtKey(
+          path,
+          key,
+          `there is no key "${key}" here${didYouMean(
+            key,
+            keysAt(path, (at) => source.document.getIn([...at, 'type'])),
+          )}`,
+        ),
+      )
+    case 'invalid_key':
+      return [source.problemAtKey(path.slice(0, -1), String(path.at(-1)), issue.issues[0]?.message ?? issue.message)]
+    case 'invalid_union':
+      if (issue.discriminator !== undefined) return [typeProblem(path, source)]
+      return [source.problemAt(path, issue.message)]
+    case 'invalid_value':
+      return [source.problemAt(path, `one of ${issue.values.map(String).join(', ')} is needed here`)]
+    case 'invalid_type':
+      return [source.problemAt(path, typeMessage(issue, path))]
+    default:
+      return [source.problemAt(path, issue.message)]
+  }
+}
+
+function typeMessage(issue: z.core.$ZodIssueInvalidType, path: readonly PropertyKey[]): string {
+  // a message of the schema's own says more than a type's name
+  if (!issue.message.startsWith('Invalid input')) return issue.message
+  if (issue.input === undefined) return `"${String(path.at(-1))}" is missing here; add it`
+  const names: Readonly<Record<string, string>> = {
+    object: 'a block of keys',
+    record: 'a block of keys',
+    string: 'a text',
+  }
+  return `${names[issue.expected] ?? `a ${issue.expected}`} is needed here`
+}
+
+const receiverTypes = ['console', 'webhook', 'pagerduty']
+
+function typeProblem(path: readonly PropertyKey[], source: Source): string {
+  const given = source.document.getIn(path)
+  const known = `a receiver is of type ${receiverTypes.join(', ')}`
+  return typeof given === 'string'
+    ? source.problemAt(path, `there is no type "${given}"${didYouMean(given, receiverTypes)}; ${known}`)
+    : source.problemAt(path.slice(0, -1), `"type" is missing here; ${known}`)
+}
+
+function firstSentence(message: string): string {
+  return message.split('\n')[0].replace(/:$/, '')
+}
+
+function invalid(problems: readonly string[]): RicciError {
+  const shown = problems.slice(0, maxProblems)
+  if (problems.length > shown.length) shown.push(`… and ${problems.length - shown.length} more`)
+  return new RicciError('CONFIG_INVALID', shown.join('\n'))
+}

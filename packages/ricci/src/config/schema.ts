@@ -1,0 +1,215 @@
+/**
+ * The configuration file's shape: one strict zod schema, from which the messages, the defaults and the reference in
+ * `docs/configuration.md` come.
+ */
+import { hostname } from 'node:os'
+import { isAbsolute, join } from 'node:path'
+import { z } from 'zod'
+import { Secret } from './secret.ts'
+import { parseAddress, parseDuration, parseSize } from './units.ts'
+
+/** What resolving a configuration needs from the outside. */
+export interface ConfigSurroundings {
+  /** Where relative paths in the file start: the file's own folder. */
+  readonly folder: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Whether the process runs as root: decides the default data directory. */
+  readonly root: boolean
+  readFile(path: string): string
+}
+
+/** Names are used in rules, metrics and file names. */
+const namePattern = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/
+
+/** Makes the schema; the surroundings are needed for secrets and relative paths only. */
+export function configSchema(surroundings: ConfigSurroundings) {
+  const path = (what: string) =>
+    z
+      .string()
+      .min(1)
+      .describe(what)
+      .transform((text) => (isAbsolute(text) ? text : join(surroundings.folder, text)))
+
+  const duration = (what: string, shortest: string, longest: string) =>
+    z
+      .string({ error: 'a duration needs its unit, like 30s, 15m or 24h' })
+      .describe(what)
+      .transform((text, context) => {
+        const ms = parseDuration(text)
+        if (ms === undefined) return fail(context, `"${text}" is no duration; write it like 500ms, 30s, 15m, 24h or 7d`)
+        if (ms < parseDuration(shortest)! || ms > parseDuration(longest)!) {
+          return fail(context, `${text} is out of range: from ${shortest} to ${longest}`)
+        }
+        return ms
+      })
+
+  const size = (what: string, smallest: string, largest: string) =>
+    z
+      .string({ error: 'a size needs its unit, like 64MiB or 10GB' })
+      .describe(what)
+      .transform((text, context) => {
+        const bytes = parseSize(text)
+        if (bytes === undefined) return fail(context, `"${text}" is no size; write it like 512kB, 64MiB or 10GB`)
+        if (bytes < parseSize(smallest)! || bytes > parseSize(largest)!) {
+          return fail(context, `${text} is out of range: from ${smallest} to ${largest}`)
+        }
+        return bytes
+      })
+
+  const count = (what: string, least: number, most: number) =>
+    z
+      .int({ error: 'a whole number is needed here' })
+      .min(least, { error: `out of range: from ${least} to ${most}` })
+      .max(most, { error: `out of range: from ${least} to ${most}` })
+      .describe(what)
+
+  const address = (what: string) =>
+    z
+      .union([z.literal('off'), z.literal(false), z.string()], { error: 'an address is host:port, or off' })
+      .describe(what)
+      .transform((text, context) => {
+        if (text === false || text === 'off') return undefined
+        return (
+          parseAddress(text) ?? fail(context, `"${text}" is no address; write host:port like 127.0.0.1:5555, or off`)
+        )
+      })
+
+  const secret = (what: string) =>
+    z
+      .union(
+        [z.string().min(1), z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })],
+        {
+          error: 'a secret is { env: NAME }, { file: PATH } or the text itself',
+        },
+      )
+      .describe(what)
+      .transform((value, context) => {
+        if (typeof value === 'string') return new Secret(value)
+        if ('env' in value) {
+          const found = surroundings.env[value.env]
+          if (found === undefined || found === '') {
+            return fail(context, `the environment variable ${value.env} is not set; set it before Ricci starts`)
+          }
+          return new Secret(found)
+        }
+        const file = isAbsolute(value.file) ? value.file : join(surroundings.folder, value.file)
+        try {
+          const text = surroundings.readFile(file).trim()
+          return text === '' ? fail(context, `${file} is empty; write the secret into it`) : new Secret(text)
+        } catch (error) {
+          return fail(context, `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`)
+        }
+      })
+
+  const url = (what: string) =>
+    z
+      .string()
+      .describe(what)
+      .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), {
+        error: 'an address beginning with http:// or https:// is needed here',
+      })
+
+  const inDoubt = z
+    .enum(['repeat', 'miss'])
+    .default('repeat')
+    .describe('class C only: what to do with an attempt whose effect nobody can know')
+
+  const receiver = z.discriminatedUnion('type', [
+    z.strictObject({ type: z.literal('console'), inDoubt }).transform((fields) => ({ ...fields, class: 'C' as const })),
+    z.strictObject({
+      type: z.literal('webhook'),
+      url: url('where pages are posted to'),
+      headers: z
+        .record(z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/), secret('value of a header'))
+        .default({})
+        .describe('headers sent with each request; values are secrets: `{ env: NAME }`, `{ file: PATH }` or text'),
+      class: z
+        .enum(['A', 'C'])
+        .default('A')
+        .describe('`A` when the receiver honours Idempotency-Key or dedupKey, `C` when it is blind'),
+      inDoubt,
+    }),
+    z
+      .strictObject({
+        type: z.literal('pagerduty'),
+        routingKey: secret(
+          'the integration key of an Events v2 integration: `{ env: NAME }`, `{ file: PATH }` or text',
+        ),
+        url: url('where events are posted to; the service region EU has another').default(
+          'https://events.pagerduty.com/v2/enqueue',
+        ),
+      })
+      .transform((fields) => ({ ...fields, class: 'A' as const, inDoubt: 'repeat' as const })),
+  ])
+
+  const defaultData = surroundings.root
+    ? '/var/lib/ricci'
+    : join(surroundings.env.XDG_STATE_HOME || join(surroundings.env.HOME || '.', '.local/state'), 'ricci')
+
+  return z.strictObject({
+    instance: z
+      .string()
+      .min(1)
+      .max(255)
+      .default(() => hostname())
+      .describe('name of this instance, in alarms and claims; by default the name of the machine'),
+    data: path(
+      'folder of log and snapshots; by default `/var/lib/ricci` for root, else `$XDG_STATE_HOME/ricci` or `~/.local/state/ricci`',
+    ).default(defaultData),
+    rules: path('folder whose `index.ts` holds the rules; by default `rules` beside the file').default(
+      join(surroundings.folder, 'rules'),
+    ),
+    listen: z
+      .strictObject({
+        tcp: address('Riemann TCP').prefault('127.0.0.1:5555'),
+        udp: address('Riemann UDP').prefault('127.0.0.1:5555'),
+        http: address('API, health and metrics').prefault('127.0.0.1:5556'),
+      })
+      .prefault({})
+      .describe('addresses, `host:port` or `off`'),
+    receivers: z
+      .record(
+        z.string().regex(namePattern, { error: 'a name begins with a letter and holds letters, digits, _ and -' }),
+        receiver,
+      )
+      .default({})
+      .describe('who can be paged, by the name that rules use; `console` is always there'),
+    fallback: z.string().default('console').describe('name of the receiver that hears of pages another one refused'),
+    self: z
+      .string()
+      .optional()
+      .describe('name of the receiver (class A) for alarms that cannot travel the log; none by default'),
+    engine: z
+      .strictObject({
+        defaultTtl: duration('how long an event without ttl holds', '1s', '365d').prefault('60s'),
+        grace: duration('least time to any expiry after a takeover or a gap', '0s', '10m').prefault('15s'),
+        staleness: duration('age from which an event counts as late', '1s', '24h').prefault('60s'),
+      })
+      .prefault({})
+      .describe('settings of the engine; they travel in the rules record, so that every replica decides alike'),
+    intake: z
+      .strictObject({
+        connections: count('open TCP connections at once; more are closed at once', 1, 100_000).default(10_000),
+        idleTimeout: duration('a connection without traffic for this long is closed', '1s', '7d').prefault('1h'),
+        frameSize: size('largest message a client may send', '1kB', '128MiB').prefault('16MiB'),
+        unsettled: size('bytes taken in and not yet durable, over all connections', '1MiB', '4GiB').prefault('64MB'),
+      })
+      .prefault({})
+      .describe('limits of what clients may do'),
+    retention: z
+      .strictObject({
+        age: duration('records are kept for this long', '15m', '365d').prefault('24h'),
+        size: size('and at most this many bytes of them', '64MB', '1000TB').prefault('10GB'),
+      })
+      .prefault({})
+      .describe('how much of the log is kept, whichever is less'),
+  })
+}
+
+export type ParsedConfig = z.output<ReturnType<typeof configSchema>>
+
+/** Adds the problem to what zod reports, at the value's own place. */
+function fail(context: z.core.$RefinementCtx, message: string): never {
+  context.issues.push({ code: 'custom', message, input: context.value })
+  return z.NEVER
+}
