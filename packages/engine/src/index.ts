@@ -2,3 +2,6 @@ export type { Engine, EngineObserver, Hashes, Ownership, QueryOptions, QueryPage
 export { EngineError, type EngineErrorCode } from './errors.ts'
 export type { Attempt, PageAction, PageChanges, PendingPage } from './decisions/page.ts'
 export * from './records.ts'
+export type { Mutation } from './mutations.ts'
+export type { Incident, IncidentDelivery, PageDescription } from './decisions/incident.ts'
+export { Decisions, type DecisionsObserver, type DecisionsOptions, type DecisionsState } from './decisions/decisions.ts'

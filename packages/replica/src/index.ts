@@ -1,5 +1,5 @@
 export { ReplicaError, type ReplicaErrorCode } from './errors.ts'
 export * from './ports.ts'
 export * from './host.ts'
-export type { Mutation } from './mutations.ts'
+export type { Mutation } from '@ricci/engine'
 export type { Receiver, ReplicaApi, ReplicaOptions, ReplicaState, ReplicaStats } from './replica.ts'

@@ -1,6 +1,6 @@
 import type { QueryOptions, QueryPage, RulesRecord } from '@ricci/engine'
 import type { HostFactory } from './host.ts'
-import type { Mutation } from './mutations.ts'
+import type { Mutation } from '@ricci/engine'
 import type { Clock, CoordinationPort, LogPort, Random, ReceiverClass, SnapshotPort, Transport } from './ports.ts'
 
 /** What each state means, how it is entered and left, stands above {@link Replica}. */

@@ -9,7 +9,7 @@ export interface Attempt {
   /** Offset of the attempt record. */
   readonly offset: number
   /** Result of its outcome record; absent while there is none: after its epoch has passed, that attempt is in doubt. */
-  result?: 'failed' | 'unknown'
+  result?: 'failed' | 'unknown' | 'settled'
 }
 
 /**
@@ -21,6 +21,8 @@ export interface PendingPage {
   readonly id: string
   readonly action: PageAction
   readonly receiver: string
+  /** Id of the incident it speaks of; absent for `notify` and digests. */
+  readonly incident?: string
   /** For a resolve: id of the trigger page it takes back. It is sent once that one has been settled. */
   readonly trigger?: string
   /** A resolve sent once more, because a doubtful trigger turned out to have arrived after the first. */

@@ -1,0 +1,103 @@
+/** What an incident is, as state: plain data, served to people and carried by snapshots. */
+
+/** Told when something is decided, and only then: it may cost. */
+export interface PageDescription {
+  readonly severity: string
+  readonly summary: string
+  readonly host: string
+  readonly service: string
+  /** The user's own key for keyed receivers; default: the id of the decision that opened the incident. */
+  readonly dedupKey?: string
+  /** The events and operator values that led here; anything JSON can hold, cut at 8 KiB. */
+  readonly provenance: unknown
+}
+
+/** How an incident's trigger fared at one receiver. */
+export interface IncidentDelivery {
+  readonly receiver: string
+  /** Id of the trigger's page; of the digest's page once a digest stands for it. */
+  trigger: string
+  /** Result with which the trigger was settled. */
+  result?: string
+}
+
+/** Open from the first bad event of its key to the first that is not bad. Identified by rule and key, never by a place in the rules. */
+export interface Incident {
+  /** Id of the decision that opened it. */
+  readonly id: string
+  readonly rule: string
+  readonly key: string
+  readonly dedupKey: string
+  readonly severity: string
+  readonly summary: string
+  readonly host: string
+  readonly service: string
+  readonly openedAtMs: number
+  readonly openedOffset: number
+  readonly provenance: unknown
+  readonly deliveries: IncidentDelivery[]
+  acknowledged?: { readonly who: string; readonly why: string; readonly atMs: number }
+  /** Until which calendar time whoever looks after it wants no reminder. */
+  snoozed?: { readonly who: string; readonly why: string; readonly untilMs: number }
+  closed?: { readonly atMs: number; readonly offset: number; readonly reason: string; readonly provenance: unknown }
+}
+
+/** A page that stands for many: one attempt, one incident at a keyed receiver, resolved when all it stands for have. */
+export interface Digest {
+  /** Id of its page. */
+  readonly id: string
+  readonly receiver: string
+  readonly dedupKey: string
+  readonly rule: string
+  readonly key: string
+  readonly severity: string
+  readonly summary: string
+  readonly host: string
+  readonly service: string
+  /** Incidents it stands for that are still open. */
+  open: number
+}
+
+/** Longest provenance kept with a decision, in bytes of JSON: ten thousand pages with the longest are 80 MB. */
+export const provenanceLimit = 8_192
+/** Longest summary and key, in characters: what receivers show (PagerDuty cuts at 1,024). */
+export const textLimit = 1_024
+
+/** Provenance as it is kept: canonical JSON data, never more than {@link provenanceLimit} bytes, whatever a rule hands in. */
+export function boundedProvenance(value: unknown): unknown {
+  let json: string | undefined
+  try {
+    json = JSON.stringify(value, plain)
+  } catch {
+    return { error: 'the provenance is no plain data' }
+  }
+  if (json === undefined) return null
+  if (utf8Length(json) <= provenanceLimit) return JSON.parse(json)
+  // Cut text is text, not JSON any more: escaped once more it may grow by half, hence less than half the limit.
+  return { cut: wholeCharacters(json.slice(0, provenanceLimit * 0.3)) }
+}
+
+export function boundedText(text: string): string {
+  return text.length <= textLimit ? text : wholeCharacters(text.slice(0, textLimit - 1)) + '…'
+}
+
+function plain(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString()
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
+}
+
+/** Never half a surrogate pair at the end. */
+function wholeCharacters(text: string): string {
+  const last = text.charCodeAt(text.length - 1)
+  return last >= 0xd800 && last < 0xdc00 ? text.slice(0, -1) : text
+}
+
+function utf8Length(text: string): number {
+  let length = text.length
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    // A surrogate pair is two units here and four bytes there.
+    if (code > 0x7f) length += code > 0x7ff && (code < 0xd800 || code > 0xdfff) ? 2 : 1
+  }
+  return length
+}

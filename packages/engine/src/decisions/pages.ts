@@ -1,0 +1,255 @@
+import type { AttemptRecord, OutcomeRecord } from '../records.ts'
+import { RunningHash } from './hash.ts'
+import type { Digest } from './incident.ts'
+import type { Attempt, PageChanges, PendingPage } from './page.ts'
+
+/** Doubtful triggers remembered after they left the state; the oldest goes first. One is written per attempt cut off by a takeover. */
+const doubtLimit = 1_000
+/** Members named on a digest; further ones are counted only. */
+const memberLimit = 1_000
+
+/** Results that settle a page; `failed` and `unknown` leave it pending. */
+export type SettledResult = 'delivered' | 'refused' | 'gave-up' | 'overtaken' | 'digested'
+
+/**
+ * An attempt to trigger whose outcome the log does not know although its page is settled: a later owner repeated it. Should its
+ * outcome still come after the resolve was attempted, the receiver may hold an open incident that nobody would ever resolve.
+ */
+interface Doubt {
+  readonly epoch: number
+  readonly n: number
+  readonly trigger: Readonly<PendingPage>
+  /** Id of the page that takes the trigger back, once decided. */
+  resolve?: string
+  /** Epoch of that page's first attempt. */
+  resolveEpoch?: number
+}
+
+export interface PageBookState {
+  readonly pending: readonly PendingPage[]
+  readonly doubts: readonly Doubt[]
+  readonly digests: readonly Digest[]
+  readonly hash: string
+}
+
+/** The pages that are decided and not settled, and what attempts and outcomes make of them. Part of {@link Decisions}' state. */
+export class PageBook {
+  readonly #pending = new Map<string, PendingPage>()
+  #doubts: Doubt[] = []
+  readonly #digests = new Map<string, Digest>()
+  readonly #hash = new RunningHash()
+
+  // Derived from the pending pages, not state.
+  readonly #perReceiver = new Map<string, number>()
+  readonly #resolveOf = new Map<string, string>()
+
+  // What nobody was told yet, not state either.
+  readonly #changed = new Set<string>()
+  #settled: { id: string; result: string }[] = []
+
+  readonly #told: PageBookObserver
+
+  constructor(told: PageBookObserver) {
+    this.#told = told
+  }
+
+  get(id: string): PendingPage | undefined {
+    return this.#pending.get(id)
+  }
+
+  list(): readonly Readonly<PendingPage>[] {
+    return [...this.#pending.values()]
+  }
+
+  get size(): number {
+    return this.#pending.size
+  }
+
+  pendingAt(receiver: string): number {
+    return this.#perReceiver.get(receiver) ?? 0
+  }
+
+  get hash(): string {
+    return this.#hash.text
+  }
+
+  /** The resolve that waits for this trigger, if one was decided and is not settled. */
+  resolveFor(trigger: string): PendingPage | undefined {
+    const id = this.#resolveOf.get(trigger)
+    return id === undefined ? undefined : this.#pending.get(id)
+  }
+
+  digest(id: string): Digest | undefined {
+    return this.#digests.get(id)
+  }
+
+  addDigest(digest: Digest): void {
+    this.#digests.set(digest.id, digest)
+  }
+
+  removeDigest(id: string): void {
+    this.#digests.delete(id)
+  }
+
+  decide(page: PendingPage): void {
+    this.#pending.set(page.id, page)
+    this.#index(page)
+    this.#changed.add(page.id)
+    this.#hash.mix(page.id)
+    this.#hash.mix(page.action)
+    this.#hash.mix(page.receiver)
+    this.#hash.mix(page.rule)
+    this.#hash.mix(page.key)
+    if (page.action === 'resolve' && page.trigger !== undefined) {
+      for (const doubt of this.#doubts) if (doubt.trigger.id === page.trigger) doubt.resolve ??= page.id
+    }
+    this.#told.decided(page)
+  }
+
+  settle(page: PendingPage, result: SettledResult): void {
+    this.#pending.delete(page.id)
+    this.#perReceiver.set(page.receiver, this.pendingAt(page.receiver) - 1)
+    if (page.action === 'resolve' && page.trigger !== undefined) this.#resolveOf.delete(page.trigger)
+    this.#changed.delete(page.id)
+    this.#settled.push({ id: page.id, result })
+    this.#hash.mix(page.id)
+    this.#hash.mix(result)
+    if (page.action === 'trigger') this.#keepDoubts(page)
+    this.#told.settled(page, result)
+  }
+
+  /** A digest takes in one more decision. */
+  join(page: PendingPage, member: string): void {
+    if (page.members !== undefined && page.members.length < memberLimit) page.members.push(member)
+    page.memberCount = (page.memberCount ?? 0) + 1
+    this.#changed.add(page.id)
+    this.#hash.mix(page.id)
+    this.#hash.mix(member)
+  }
+
+  /** Adds an attempt that is in force. Gives false where the page has it already. */
+  addAttempt(page: PendingPage, record: AttemptRecord, offset: number): boolean {
+    if (page.attempts.some((a) => a.epoch === record.epoch && a.n === record.n)) return false
+    page.attempts.push({ epoch: record.epoch, n: record.n, offset })
+    this.#changed.add(page.id)
+    if (page.action === 'resolve') {
+      for (const doubt of this.#doubts) if (doubt.resolve === page.id) doubt.resolveEpoch ??= record.epoch
+    }
+    return true
+  }
+
+  /** What became of an attempt. Settling is the caller's; gives the pages that are to be settled. */
+  addOutcome(record: OutcomeRecord): PendingPage[] {
+    const done: PendingPage[] = []
+    for (const id of record.pages) {
+      const page = this.#pending.get(id)
+      if (page === undefined) continue
+      const attempt = page.attempts.find((a) => a.epoch === record.epoch && a.n === record.n)
+      if (record.result !== 'failed' && record.result !== 'unknown') {
+        if (attempt !== undefined) page.attempts.splice(page.attempts.indexOf(attempt), 1, settledAttempt(attempt))
+        done.push(page)
+      } else if (attempt !== undefined && attempt.result === undefined) {
+        attempt.result = record.result
+        if (record.retryAtMs !== undefined && record.retryAtMs > page.retryAtMs) page.retryAtMs = record.retryAtMs
+        this.#changed.add(id)
+      }
+    }
+    return done
+  }
+
+  /**
+   * A doubt is cleared by its outcome. Gives the trigger whose resolve must be sent again: it took effect, as far as anybody
+   * knows, after a younger epoch had begun to resolve it.
+   */
+  clearDoubt(record: OutcomeRecord): Readonly<PendingPage> | undefined {
+    const at = this.#doubts.findIndex((d) => d.epoch === record.epoch && d.n === record.n)
+    if (at < 0) return undefined
+    const [doubt] = this.#doubts.splice(at, 1)
+    const tookEffect = record.result === 'delivered' || record.result === 'unknown'
+    const tooLate = doubt.resolveEpoch !== undefined && doubt.resolveEpoch > doubt.epoch
+    return tookEffect && tooLate ? doubt.trigger : undefined
+  }
+
+  takeChanges(): PageChanges {
+    const changed = [...this.#changed].map((id) => {
+      const page = this.#pending.get(id)!
+      return { ...page, attempts: page.attempts.map((a) => ({ ...a })), members: page.members?.slice() }
+    })
+    const settled = this.#settled
+    this.#changed.clear()
+    this.#settled = []
+    return { changed, settled }
+  }
+
+  /** Everything that is state, as text in a fixed order; provenance left out, its decision's id stands for it. */
+  mixState(mix: (text: string) => void): void {
+    for (const page of this.#pending.values()) {
+      mix(page.id)
+      mix(String(page.retryAtMs))
+      mix(String(page.memberCount ?? 0))
+      for (const a of page.attempts) mix(`${a.epoch}.${a.n}.${a.result ?? ''}`)
+    }
+    for (const d of this.#doubts) mix(`${d.epoch}.${d.n}.${d.trigger.id}.${d.resolve ?? ''}.${d.resolveEpoch ?? 0}`)
+    for (const d of this.#digests.values()) mix(`${d.id}.${d.open}`)
+    mix(this.#hash.text)
+  }
+
+  snapshot(): PageBookState {
+    return {
+      pending: [...this.#pending.values()].map(copyOf),
+      doubts: this.#doubts.map((d) => ({ ...d, trigger: copyOf(d.trigger) })),
+      digests: [...this.#digests.values()].map((d) => ({ ...d })),
+      hash: this.#hash.text,
+    }
+  }
+
+  restore(state: PageBookState): void {
+    this.#pending.clear()
+    this.#perReceiver.clear()
+    this.#resolveOf.clear()
+    this.#digests.clear()
+    this.#changed.clear()
+    this.#settled = []
+    for (const page of state.pending) {
+      const copy = copyOf(page)
+      this.#pending.set(copy.id, copy)
+      this.#index(copy)
+      this.#changed.add(copy.id)
+    }
+    this.#doubts = state.doubts.map((d) => ({ ...d }))
+    for (const digest of state.digests) this.#digests.set(digest.id, { ...digest })
+    this.#hash.text = state.hash
+  }
+
+  #index(page: PendingPage): void {
+    this.#perReceiver.set(page.receiver, this.pendingAt(page.receiver) + 1)
+    if (page.action === 'resolve' && page.trigger !== undefined) this.#resolveOf.set(page.trigger, page.id)
+  }
+
+  #keepDoubts(page: PendingPage): void {
+    const trigger = { ...page, provenance: null, members: undefined, attempts: [] }
+    for (const attempt of page.attempts) {
+      if (attempt.result !== undefined) continue
+      this.#doubts.push({ epoch: attempt.epoch, n: attempt.n, trigger, resolve: this.#resolveOf.get(page.id) })
+    }
+    if (this.#doubts.length > doubtLimit) this.#doubts.splice(0, this.#doubts.length - doubtLimit)
+  }
+}
+
+export interface PageBookObserver {
+  decided(page: Readonly<PendingPage>): void
+  settled(page: Readonly<PendingPage>, result: SettledResult): void
+}
+
+/** The attempt that settled its page is in doubt no longer. */
+function settledAttempt(attempt: Attempt): Attempt {
+  return { ...attempt, result: attempt.result ?? 'settled' }
+}
+
+function copyOf(page: Readonly<PendingPage>): PendingPage {
+  return {
+    ...page,
+    attempts: page.attempts.map((a) => ({ ...a })),
+    ...(page.members === undefined ? {} : { members: page.members.slice() }),
+  }
+}
