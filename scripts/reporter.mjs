@@ -46,7 +46,7 @@ function title({ file, line, name }) {
 /** The cause of a failure as people read it: the assertion's message and stack, without the runner's own wrapping. */
 function text(error) {
   const cause = error?.cause ?? error
-  return cause instanceof Error ? inspect(cause, { depth: 4 }) : String(cause)
+  return typeof cause === 'string' ? cause : inspect(cause, { depth: 4 })
 }
 
 const indent = (lines) => lines.replace(/^/gm, '  ')

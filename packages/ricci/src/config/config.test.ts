@@ -142,6 +142,7 @@ describe('configuration mistakes', () => {
     ['receiver name', 'receivers:\n  "1 a": { type: console }\n', /:2:3: a name begins with a letter/],
     ['fallback', 'fallback: consle\n', /:1:11: there is no receiver "consle"; did you mean "console"/],
     ['self must be keyed', 'self: console\n', /:1:7: "console" is of class C/],
+    ['self as a name', 'receivers:\n  self: { type: console }\n', /:2:3: the name self stands for/],
     ['duration without unit', 'retention: { age: 24 }\n', /:1:19: a duration needs its unit/],
     ['duration with a wrong unit', 'retention: { age: 24x }\n', /"24x" is no duration; write it like/],
     ['duration out of range', 'retention: { age: 1s }\n', /1s is out of range: from 15m to 365d/],

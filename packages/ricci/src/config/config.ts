@@ -102,6 +102,10 @@ function finish(parsed: ParsedConfig, source: Source): Config {
     ...Object.entries(parsed.receivers),
   ])
   const problems: string[] = []
+  if (receivers.has('self')) {
+    const message = 'the name self stands for the receiver that the key "self" names; give this one another name'
+    problems.push(source.problemAtKey(['receivers'], 'self', message))
+  }
   for (const key of ['fallback', 'self'] as const) {
     const name = parsed[key]
     if (name === undefined) continue

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseConfig } from '../config/config.ts'
+import { pageLine } from './console.ts'
+import { pagerDutyEvent } from './pagerduty.ts'
+import { createReceivers } from './receivers.ts'
+import { bodyOf, httpServer, page, TestClock } from './testing.ts'
+import { webhookBody } from './webhook.ts'
+
+/** Receivers of a configuration, with what the console was told. */
+function receiversOf(yaml: string) {
+  const lines: string[] = []
+  const clock = new TestClock()
+  const config = parseConfig(yaml, 'test.yaml', { env: { KEY: 'secret-key' } })
+  return { lines, clock, receivers: createReceivers(config, { clock, write: (line) => lines.push(line) }) }
+}
+
+test('console: a page is one line, without control characters', async () => {
+  const { lines, receivers } = receiversOf('')
+  const { transport, class: receiverClass, blindPolicy } = receivers.get('console')!
+  assert.deepEqual([receiverClass, blindPolicy], ['C', 'repeat'])
+  const evil = { ...page, summary: 'a\nb \u001b[2J\u009bc', host: 'h\r\n' }
+  assert.equal((await transport.send(evil, () => true, 1)).kind, 'delivered')
+  assert.deepEqual(lines, ['PAGE      critical  cpu-high  h  cpu: a b  [2J c'])
+  assert.equal((await transport.send(page, () => false, 1)).kind, 'failed')
+  assert.equal(lines.length, 1)
+})
+
+test('console: what kinds of pages look like', () => {
+  assert.equal(pageLine(page), 'PAGE      critical  cpu-high  web-7 cpu: 0.97 for 30 s')
+  assert.equal(
+    pageLine({ ...page, action: 'resolve', severity: 'ok', possibleRepeat: true }),
+    'RESOLVED  ok        cpu-high  web-7 cpu: 0.97 for 30 s (possible repeat)',
+  )
+  assert.equal(
+    pageLine({ ...page, action: 'notify', host: '', service: '', members: ['a', 'b'] }),
+    'NOTICE    critical  cpu-high  0.97 for 30 s (2 pages in one)',
+  )
+})
+
+test('webhook: headers, key and body', async (t) => {
+  let seen: { headers: Record<string, unknown>; body: unknown } | undefined
+  const url = await httpServer(t, async (request, response) => {
+    seen = { headers: request.headers, body: JSON.parse(await bodyOf(request)) }
+    response.writeHead(200).end()
+  })
+  const { receivers, clock } = receiversOf(`
+receivers:
+  hook:
+    type: webhook
+    url: ${url}
+    class: C
+    inDoubt: miss
+    headers: { Authorization: { env: KEY }, Idempotency-Key: mine }
+`)
+  const { transport, ...rest } = receivers.get('hook')!
+  assert.deepEqual(rest, { class: 'C', blindPolicy: 'miss' })
+  const result = await transport.send({ ...page, possibleRepeat: true }, () => true, clock.monotonicMs() + 10_000)
+  assert.deepEqual(result, { kind: 'delivered', detail: 'HTTP 200' })
+  assert.equal(seen!.headers['authorization'], 'secret-key')
+  assert.equal(seen!.headers['idempotency-key'], page.idempotencyKey)
+  assert.deepEqual(seen!.body, {
+    version: 1,
+    id: 'log-1/0/17/0/9a8b',
+    action: 'trigger',
+    dedupKey: 'log-1/0/12/0/1234',
+    severity: 'critical',
+    summary: '0.97 for 30 s (possible repeat)',
+    host: 'web-7',
+    service: 'cpu',
+    rule: 'cpu-high',
+    decidedAt: '2026-11-21T12:00:01.500Z',
+    possibleRepeat: true,
+    members: [],
+    provenance: { events: [{ host: 'web-7' }] },
+  })
+})
+
+test('webhook: docs/receivers.md names every field of the body', async () => {
+  const { readFileSync } = await import('node:fs')
+  const doc = readFileSync('docs/receivers.md', 'utf8')
+  for (const field of Object.keys(webhookBody(page))) assert.ok(doc.includes(`\`${field}\``), field)
+})
+
+test('pagerduty: trigger, resolve and notify', async (t) => {
+  const bodies: Record<string, unknown>[] = []
+  const url = await httpServer(t, async (request, response) => {
+    bodies.push(JSON.parse(await bodyOf(request)))
+    response.writeHead(202).end('{"status":"success"}')
+  })
+  const { receivers, clock } = receiversOf(`
+receivers:
+  pd: { type: pagerduty, url: "${url}", routingKey: { env: KEY } }
+self: pd
+`)
+  const { transport, class: receiverClass } = receivers.get('pd')!
+  assert.equal(receiverClass, 'A')
+  assert.equal(receivers.get('self')!.transport, transport)
+  for (const action of ['trigger', 'resolve', 'notify'] as const) {
+    const result = await transport.send({ ...page, action }, () => true, clock.monotonicMs() + 10_000)
+    assert.equal(result.kind, 'delivered')
+  }
+  assert.deepEqual(bodies[0], {
+    routing_key: 'secret-key',
+    event_action: 'trigger',
+    dedup_key: page.dedupKey,
+    client: 'Ricci',
+    payload: {
+      summary: '0.97 for 30 s',
+      source: 'web-7',
+      severity: 'critical',
+      timestamp: '2026-11-21T12:00:01.500Z',
+      component: 'cpu',
+      class: 'cpu-high',
+      custom_details: {
+        state: 'critical',
+        decision: page.idempotencyKey,
+        provenance: { events: [{ host: 'web-7' }] },
+      },
+    },
+  })
+  assert.deepEqual(bodies[1], { routing_key: 'secret-key', event_action: 'resolve', dedup_key: page.dedupKey })
+  assert.equal(bodies[2].event_action, 'trigger')
+  assert.equal(bodies[2].dedup_key, page.idempotencyKey)
+})
+
+test('pagerduty: its limits and its severities', () => {
+  const event = (change: object) =>
+    pagerDutyEvent({ ...page, ...change }, 'k') as { dedup_key: string; payload: Record<string, string> }
+  assert.match(event({ dedupKey: 'x'.repeat(256) }).dedup_key, /^[0-9a-f]{64}$/)
+  assert.equal(event({ dedupKey: 'x'.repeat(255) }).dedup_key.length, 255)
+  assert.equal(event({ summary: 'x'.repeat(2_000) }).payload.summary.length, 1_024)
+  assert.equal(event({ host: '' }).payload.source, 'ricci')
+  assert.deepEqual(event({ members: ['a', 'b'] }).payload.custom_details, {
+    state: 'critical',
+    decision: page.idempotencyKey,
+    members: ['a', 'b'],
+    provenance: page.provenance,
+  })
+  const severities = ['critical', 'expired', 'error', 'warning', 'ok', 'info', 'on fire', 'constructor']
+  assert.deepEqual(
+    severities.map((severity) => event({ severity }).payload.severity),
+    ['critical', 'critical', 'error', 'warning', 'info', 'info', 'error', 'error'],
+  )
+})

@@ -1,0 +1,44 @@
+import type { Clock, Receiver, Transport } from '@ricci/replica'
+import type { Config, ReceiverConfig } from '../config/config.ts'
+import { ConsoleTransport } from './console.ts'
+import { PagerDutyTransport } from './pagerduty.ts'
+import { WebhookTransport } from './webhook.ts'
+
+export interface ReceiverSurroundings {
+  readonly clock: Clock
+  /** Takes a line without its newline, for receivers of type console. */
+  readonly write: (line: string) => void
+}
+
+/**
+ * The configured receivers by the names that rules use. The one that the configuration calls `self` is there under that name as
+ * well: what cannot travel the log is sent to it.
+ *
+ * A new kind of receiver is a file with a `Transport`, an option of `receiver` in `config/schema.ts`, and a line here.
+ */
+export function createReceivers(
+  config: Pick<Config, 'receivers' | 'self'>,
+  surroundings: ReceiverSurroundings,
+): Map<string, Receiver> {
+  const receivers = new Map<string, Receiver>()
+  for (const [name, settings] of config.receivers) {
+    receivers.set(name, {
+      transport: transport(settings, surroundings),
+      class: settings.class,
+      blindPolicy: settings.inDoubt,
+    })
+  }
+  if (config.self !== undefined) receivers.set('self', receivers.get(config.self)!)
+  return receivers
+}
+
+function transport(settings: ReceiverConfig, { clock, write }: ReceiverSurroundings): Transport {
+  switch (settings.type) {
+    case 'console':
+      return new ConsoleTransport(write)
+    case 'webhook':
+      return new WebhookTransport(settings, clock)
+    case 'pagerduty':
+      return new PagerDutyTransport(settings, clock)
+  }
+}

@@ -1,0 +1,59 @@
+import type { Clock, SendRequest, SendResult, Transport } from '@ricci/replica'
+import type { Secret } from '../config/secret.ts'
+import { post } from './request.ts'
+import { headline } from './text.ts'
+
+export interface WebhookSettings {
+  readonly url: string
+  readonly headers: Readonly<Record<string, Secret>>
+}
+
+/** The JSON body; `docs/receivers.md` describes it for who writes the other side. */
+export interface WebhookBody {
+  readonly version: 1
+  readonly id: string
+  readonly action: SendRequest['action']
+  readonly dedupKey: string
+  readonly severity: string
+  readonly summary: string
+  readonly host: string
+  readonly service: string
+  readonly rule: string
+  /** ISO 8601, UTC. */
+  readonly decidedAt: string
+  readonly possibleRepeat: boolean
+  readonly members: readonly string[]
+  readonly provenance: unknown
+}
+
+/** Posts pages as JSON, with the decision's id as `Idempotency-Key`. */
+export class WebhookTransport implements Transport {
+  constructor(
+    private readonly settings: WebhookSettings,
+    private readonly clock: Clock,
+  ) {}
+
+  send(request: SendRequest, mayStart: () => boolean, deadline: number): Promise<SendResult> {
+    const own = Object.entries(this.settings.headers).map(([name, value]) => [name.toLowerCase(), value.reveal()])
+    const headers = { ...Object.fromEntries(own), 'idempotency-key': request.idempotencyKey }
+    return post({ url: this.settings.url, headers, body: webhookBody(request) }, this.clock, mayStart, deadline)
+  }
+}
+
+export function webhookBody(request: SendRequest): WebhookBody {
+  return {
+    version: 1,
+    id: request.idempotencyKey,
+    action: request.action,
+    dedupKey: request.dedupKey,
+    severity: request.severity,
+    summary: headline(request),
+    host: request.host,
+    service: request.service,
+    rule: request.rule,
+    decidedAt: new Date(request.decidedAtMs).toISOString(),
+    possibleRepeat: request.possibleRepeat,
+    members: request.members ?? [],
+    provenance: request.provenance ?? null,
+  }
+}
