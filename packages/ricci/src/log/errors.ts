@@ -1,0 +1,43 @@
+/** Errors of the log, each a sentence that says what to do. */
+import { ReplicaError } from '@ricci/replica'
+import { isFull } from './disk.ts'
+
+/** The error for a segment that is damaged where it was durable. */
+export function corruptLog(path: string, what: string, cause?: unknown): ReplicaError {
+  return new ReplicaError(
+    'LOG_CORRUPT',
+    `${path} is damaged: ${what}. Nothing was changed. Stop ricci, check the disk, and restore this file from a backup; without one, move the data directory away and start with an empty log`,
+    false,
+    { cause },
+  )
+}
+
+/** The error for an offset that retention has removed. */
+export function trimmed(offset: number, first: number | undefined): ReplicaError {
+  const left = first === undefined ? '' : `; the first one left is ${first}`
+  return new ReplicaError(
+    'OFFSET_TRIMMED',
+    `the log no longer holds offset ${offset}${left}: restore from a newer snapshot, then read on from there`,
+    false,
+  )
+}
+
+/** The error for an append that failed at the disk: may be tried again, the records are not acknowledged. */
+export function appendFailed(directory: string, error: unknown): ReplicaError {
+  if (error instanceof ReplicaError) return error
+  if (isFull(error)) {
+    const message = `the disk that holds ${directory} is full: the record was refused; free some room, or lower the log's size limit, and send it again`
+    return new ReplicaError('LOG_FULL', message, true, { cause: error })
+  }
+  const message = `writing to ${directory} failed: the record was refused; check the disk, then send it again`
+  return new ReplicaError('LOG_FAILED', message, true, { cause: error })
+}
+
+/** The error for an append after `close`. */
+export function logClosed(): ReplicaError {
+  return new ReplicaError(
+    'LOG_CLOSED',
+    'the log is closed: the process is stopping; send the record to another instance',
+    false,
+  )
+}
