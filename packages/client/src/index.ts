@@ -1,2 +1,33 @@
 export { EventCursor, Kind, type InternTable } from './cursor.ts'
 export type { Event, Msg, ProducerMark } from './event.ts'
+export { ClientError, CodecError, type ClientErrorCode, type CodecErrorCode } from './errors.ts'
+export {
+  defaultLimits,
+  maxAttributesPerEvent,
+  maxDatagramBytes,
+  maxEventsPerMsg,
+  maxFrameBytes,
+  maxProducerBytes,
+  maxReplyBytes,
+  maxSymbolBytes,
+  maxTagsPerEvent,
+  maxTextBytes,
+  type Limits,
+} from './limits.ts'
+export { maxSets, maxSymbols, maxSymbolTableBytes, SymbolTable, type Marks, type SymbolLimits } from './symbols.ts'
+export { MsgReader } from './reader.ts'
+export { MsgWriter } from './writer.ts'
+export { validateMsg } from './validate.ts'
+export {
+  cursorToEvent,
+  decodeEvent,
+  decodeMsg,
+  descriptionOf,
+  encodeEvent,
+  encodeMsg,
+  eventToCursor,
+  writeMsg,
+} from './message.ts'
+export { encodeMark, readMark, withMark } from './mark.ts'
+export { MsgPeek, splitMsg } from './peek.ts'
+export { frame, FrameReader } from './frame.ts'

@@ -1,0 +1,113 @@
+import { CodecError } from './errors.ts'
+import { maxFrameBytes } from './limits.ts'
+
+/** A frame's first allocation: a length is only believed as far as bytes have come for it. */
+const firstAllocation = 64 * 1024
+
+/**
+ * Cuts a stream of bytes into frames: four bytes of length, big-endian, and then so many bytes. A frame that lies within one
+ * chunk is a view into it; only one that spans chunks is copied, once. A frame of length 0 is an empty Msg.
+ *
+ *     frames.push(chunk)
+ *     for (let frame = frames.next(); frame !== undefined; frame = frames.next()) …
+ */
+export class FrameReader {
+  private chunk: Uint8Array = noBytes
+  private at = 0
+  /** A frame that began in an earlier chunk: its header as far as it came, then its bytes. */
+  private header = 0
+  private headerBytes = 0
+  private partial: Uint8Array | undefined
+  private partialLength = 0
+  private frameLength = 0
+
+  constructor(private readonly maxBytes = maxFrameBytes) {}
+
+  /** Bytes held back because their frame is not whole yet. */
+  get pendingBytes(): number {
+    return this.headerBytes + this.partialLength + (this.chunk.length - this.at)
+  }
+
+  /** Hands in the next bytes. All frames of the chunk before have to be taken out first. */
+  push(chunk: Uint8Array): void {
+    if (this.at < this.chunk.length) throw new Error('take all frames out with next() before the next push()')
+    this.chunk = chunk
+    this.at = 0
+  }
+
+  /**
+   * The next whole frame, without its length; undefined when more bytes are needed.
+   * @throws CodecError `FRAME_TOO_LARGE`: what follows cannot be read any more, close the connection
+   */
+  next(): Uint8Array | undefined {
+    const { chunk } = this
+    if (this.partial !== undefined) return this.continuePartial()
+    if (this.headerBytes === 0 && chunk.length - this.at >= 4) {
+      const { at } = this
+      const length = chunk[at] * 0x100_0000 + ((chunk[at + 1] << 16) | (chunk[at + 2] << 8) | chunk[at + 3])
+      this.check(length)
+      if (chunk.length - at - 4 >= length) {
+        this.at = at + 4 + length
+        return chunk.subarray(at + 4, this.at)
+      }
+      this.at = at + 4
+      return this.beginPartial(length)
+    }
+    while (this.at < chunk.length) {
+      this.header = this.header * 256 + chunk[this.at++]
+      if (++this.headerBytes < 4) continue
+      const length = this.header
+      this.header = this.headerBytes = 0
+      this.check(length)
+      if (chunk.length - this.at >= length) {
+        this.at += length
+        return chunk.subarray(this.at - length, this.at)
+      }
+      return this.beginPartial(length)
+    }
+    return undefined
+  }
+
+  private beginPartial(length: number): Uint8Array | undefined {
+    this.frameLength = length
+    this.partial = new Uint8Array(Math.min(length, Math.max(firstAllocation, 2 * (this.chunk.length - this.at))))
+    this.partialLength = 0
+    return this.continuePartial()
+  }
+
+  private continuePartial(): Uint8Array | undefined {
+    const take = Math.min(this.frameLength - this.partialLength, this.chunk.length - this.at)
+    const needed = this.partialLength + take
+    let partial = this.partial!
+    if (needed > partial.length) {
+      const larger = new Uint8Array(Math.min(this.frameLength, Math.max(needed, 2 * partial.length)))
+      larger.set(partial.subarray(0, this.partialLength))
+      this.partial = partial = larger
+    }
+    partial.set(this.chunk.subarray(this.at, this.at + take), this.partialLength)
+    this.at += take
+    this.partialLength = needed
+    if (needed < this.frameLength) return undefined
+    this.partial = undefined
+    this.partialLength = 0
+    return partial
+  }
+
+  private check(length: number): void {
+    if (length <= this.maxBytes) return
+    throw new CodecError(
+      'FRAME_TOO_LARGE',
+      `a frame of ${length} bytes was announced; send at most ${this.maxBytes} at a time`,
+    )
+  }
+}
+
+/** A Msg's bytes with their length before them. */
+export function frame(msg: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(4 + msg.length)
+  new DataView(bytes.buffer).setUint32(0, msg.length)
+  bytes.set(msg, 4)
+  return bytes
+}
+
+const noBytes = new Uint8Array(0)

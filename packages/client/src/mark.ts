@@ -1,0 +1,125 @@
+import { CodecError } from './errors.ts'
+import { maxProducerBytes } from './limits.ts'
+import { MsgTag } from './scan.ts'
+import { WireReader } from './wire.ts'
+import { MsgWriter } from './writer.ts'
+import type { ProducerMark } from './event.ts'
+
+/*
+ * extend Msg { optional ProducerMark mark = 1000; }
+ * message ProducerMark {
+ *   optional string producer = 1;
+ *   optional uint64 incarnation = 2;   // both below 2^53
+ *   optional uint64 sequence = 3;
+ *   optional double sent_at_ms = 4;
+ * }
+ */
+const MarkTag = { producer: 0x0a, incarnation: 0x10, sequence: 0x18, sentAtMs: 0x21 } as const
+
+/** Reads the mark that begins at the reader's place. */
+export function readMarkAt(reader: WireReader, end: number): ProducerMark {
+  let producer = ''
+  let incarnation = 0
+  let sequence = 0
+  let sentAtMs = 0
+  while (reader.at < end) {
+    const tag = reader.tag(end)
+    switch (tag) {
+      case MarkTag.producer: {
+        const length = reader.length(end)
+        if (length > maxProducerBytes) {
+          throw new CodecError(
+            'TEXT_TOO_LONG',
+            `a producer's name has ${length} bytes, at most ${maxProducerBytes} are taken`,
+            reader.at,
+          )
+        }
+        producer = producerText(reader, length)
+        break
+      }
+      case MarkTag.incarnation:
+        incarnation = unsigned(reader, end)
+        break
+      case MarkTag.sequence:
+        sequence = unsigned(reader, end)
+        break
+      case MarkTag.sentAtMs:
+        reader.skip(8, end)
+        sentAtMs = reader.view.getFloat64(reader.at - 8, true)
+        break
+      default:
+        reader.skipField(tag, end)
+    }
+  }
+  return { producer, incarnation, sequence, sentAtMs }
+}
+
+/** The mark of a Msg, without a look at its events; undefined when it has none. Of several the last counts, as in protobuf. */
+export function readMark(msg: Uint8Array): ProducerMark | undefined {
+  reader.open(msg)
+  let mark: ProducerMark | undefined
+  while (reader.at < msg.length) {
+    const tag = reader.tag(msg.length)
+    if (tag === MsgTag.mark) {
+      const length = reader.length(msg.length)
+      mark = readMarkAt(reader, reader.at + length)
+    } else reader.skipField(tag, msg.length)
+  }
+  return mark
+}
+
+/** A copy of a Msg with this mark in place of any it had. */
+export function withMark(msg: Uint8Array, mark: ProducerMark): Uint8Array {
+  const field = encodeMark(mark)
+  const bytes = new Uint8Array(msg.length + field.length)
+  let length = 0
+  // What stands between marks is copied in one go; mostly there is no mark, or one at the end.
+  let from = 0
+  reader.open(msg)
+  while (reader.at < msg.length) {
+    const field = reader.at
+    const tag = reader.tag(msg.length)
+    reader.skipField(tag, msg.length)
+    if (tag !== MsgTag.mark) continue
+    bytes.set(msg.subarray(from, field), length)
+    length += field - from
+    from = reader.at
+  }
+  bytes.set(msg.subarray(from), length)
+  length += msg.length - from
+  bytes.set(field, length)
+  return bytes.subarray(0, length + field.length)
+}
+
+/**
+ * A mark as a field of its own: appended to the bytes of a Msg it takes the place of any before it. For those who send a Msg
+ * and its mark as two pieces rather than copy the Msg.
+ */
+export function encodeMark(mark: ProducerMark): Uint8Array {
+  const writer = new MsgWriter(64)
+  writer.mark(mark)
+  return writer.finish()
+}
+
+const reader = new WireReader()
+
+/** Producers are few and repeat: the last one's text is kept. */
+let lastProducer = ''
+let lastProducerBytes = new Uint8Array(0)
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+function producerText(reader: WireReader, length: number): string {
+  const bytes = reader.bytes.subarray(reader.at, reader.at + length)
+  reader.at += length
+  if (length === lastProducerBytes.length && bytes.every((byte, i) => byte === lastProducerBytes[i]))
+    return lastProducer
+  lastProducerBytes = bytes.slice()
+  return (lastProducer = decoder.decode(bytes))
+}
+
+function unsigned(reader: WireReader, end: number): number {
+  reader.varint64(end)
+  const value = (reader.high >>> 0) * 0x1_0000_0000 + (reader.low >>> 0)
+  if (value > Number.MAX_SAFE_INTEGER) throw reader.malformed('a number of a mark beyond 2^53')
+  return value
+}

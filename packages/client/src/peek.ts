@@ -1,0 +1,136 @@
+import { AttributeRun } from './attributes.ts'
+import { sameBytes } from './byte-table.ts'
+import { encodeMark, readMarkAt } from './mark.ts'
+import { EventScan, MsgTag } from './scan.ts'
+import { MsgWriter } from './writer.ts'
+import type { ProducerMark } from './event.ts'
+
+/**
+ * Looks at the events of a Msg for what routes them: host, service, attributes; nothing else is decoded, nothing interned.
+ *
+ *     peek.open(bytes)
+ *     while (peek.next()) route(peek.attribute('cluster') ?? peek.host() ?? '')
+ *
+ * A text equal to the one asked for before is the same string again, so that a sender's events cost a comparison of bytes each.
+ */
+export class MsgPeek {
+  /** Where the current event's bytes stand in the Msg, without its tag and length. */
+  start = 0
+  end = 0
+  /** The mark, if it came before the current event, or once `next()` gave false. */
+  mark: ProducerMark | undefined
+  private readonly scan = new EventScan()
+  private readonly run = new AttributeRun()
+  private msgEnd = 0
+  private readonly hostText = new TextMemo()
+  private readonly serviceText = new TextMemo()
+  private readonly attributeTexts = new Map<string, { name: Uint8Array; memo: TextMemo }>()
+
+  open(bytes: Uint8Array): void {
+    this.scan.open(bytes)
+    this.msgEnd = bytes.length
+    this.mark = undefined
+  }
+
+  /**
+   * Goes to the next event; false at the end of the Msg.
+   * @throws CodecError `TRUNCATED`, `MALFORMED`
+   */
+  next(): boolean {
+    const { scan, msgEnd } = this
+    while (scan.at < msgEnd) {
+      const tag = scan.tag(msgEnd)
+      if (tag === MsgTag.event) {
+        const length = scan.length(msgEnd)
+        this.start = scan.at
+        this.end = scan.at + length
+        scan.scanEvent(this.start, this.end)
+        return true
+      }
+      if (tag === MsgTag.mark) {
+        const length = scan.length(msgEnd)
+        this.mark = readMarkAt(scan, scan.at + length)
+      } else scan.skipField(tag, msgEnd)
+    }
+    return false
+  }
+
+  host(): string | undefined {
+    const override = this.scan.attributeCount > 0 ? this.attribute('host') : undefined
+    if (override !== undefined) return override
+    return this.hostText.at(this.scan, this.scan.hostAt, this.scan.hostLength)
+  }
+
+  service(): string | undefined {
+    const override = this.scan.attributeCount > 0 ? this.attribute('service') : undefined
+    if (override !== undefined) return override
+    return this.serviceText.at(this.scan, this.scan.serviceAt, this.scan.serviceLength)
+  }
+
+  /** The value of an attribute, the last one of that name. */
+  attribute(name: string): string | undefined {
+    const { scan, run } = this
+    if (scan.attributeCount === 0) return undefined
+    let entry = this.attributeTexts.get(name)
+    if (entry === undefined) {
+      this.attributeTexts.set(name, (entry = { name: encoder.encode(name), memo: new TextMemo() }))
+    }
+    let valueAt = 0
+    let valueLength = -1
+    run.start(scan.source, scan.sourceView, scan.attributesAt, scan.attributesLength)
+    while (run.next()) {
+      if (!run.keyIs(entry.name)) continue
+      valueAt = run.valueAt
+      valueLength = run.valueLength
+    }
+    return entry.memo.at(scan, valueAt, valueLength)
+  }
+}
+
+/**
+ * Divides a Msg's events over parts, each a Msg with the whole's mark, if it has one. `partOf` names the part of the event that
+ * the peek stands at. When all events belong to one part that part is the Msg itself, not a copy; otherwise what is no event
+ * and no mark (a query) is left out.
+ * @throws CodecError `TRUNCATED`, `MALFORMED`
+ */
+export function splitMsg(bytes: Uint8Array, partOf: (peek: MsgPeek) => number): Map<number, Uint8Array> {
+  const parts = new Map<number, number[]>()
+  peek.open(bytes)
+  while (peek.next()) {
+    const part = partOf(peek)
+    const slices = parts.get(part)
+    if (slices === undefined) parts.set(part, [peek.start, peek.end])
+    else slices.push(peek.start, peek.end)
+  }
+  const result = new Map<number, Uint8Array>()
+  const mark = peek.mark === undefined ? undefined : encodeMark(peek.mark)
+  for (const [part, slices] of parts) {
+    if (parts.size === 1) result.set(part, bytes)
+    else {
+      const writer = new MsgWriter(bytes.length)
+      for (let i = 0; i < slices.length; i += 2) writer.rawEvent(bytes, slices[i], slices[i + 1])
+      if (mark !== undefined) writer.raw(mark)
+      result.set(part, writer.finish())
+    }
+  }
+  return result
+}
+
+/** The last text decoded, with its bytes. */
+class TextMemo {
+  private bytes = new Uint8Array(0)
+  private view = new DataView(this.bytes.buffer)
+  private text = ''
+
+  at(scan: EventScan, start: number, length: number): string | undefined {
+    if (length < 0) return undefined
+    if (length === this.bytes.length && sameBytes(this.view, 0, scan.sourceView, start, length)) return this.text
+    this.bytes = scan.source.slice(start, start + length)
+    this.view = new DataView(this.bytes.buffer)
+    return (this.text = decoder.decode(this.bytes))
+  }
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+const peek = new MsgPeek()
