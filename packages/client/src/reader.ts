@@ -56,7 +56,7 @@ export class MsgReader {
       switch (tag) {
         case MsgTag.event:
           events++
-          scan.at += scan.length(end)
+          scan.skipBytes(end)
           break
         case MsgTag.ok:
           scan.varint64(end)

@@ -105,6 +105,12 @@ export class WireReader {
     return length
   }
 
+  /** Goes past a length and what follows it. */
+  skipBytes(end: number): void {
+    const length = this.length(end)
+    this.at += length
+  }
+
   skip(length: number, end: number): void {
     if (length > end - this.at) throw this.truncated()
     this.at += length
@@ -118,8 +124,7 @@ export class WireReader {
       case Wire.fixed64:
         return this.skip(8, end)
       case Wire.bytes:
-        this.at += this.length(end)
-        return
+        return this.skipBytes(end)
       case Wire.fixed32:
         return this.skip(4, end)
       case Wire.groupStart:
