@@ -5,6 +5,7 @@ export type EngineErrorCode =
   | 'RULES_INVALID'
   | 'QUERY_SYNTAX'
   | 'QUERY_REGEX'
+  | 'FOLD_FAILED'
   | 'SETTING_INVALID'
 
 /** What the engine refuses, with a stable code and a sentence that says what to do. Never thrown for what an event holds. */

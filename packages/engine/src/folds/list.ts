@@ -1,0 +1,14 @@
+import type { EventCursor, Kind } from '@ricci/client'
+
+/** A list of events as it flows between operators: rows somewhere else, read one by one. Valid during the call only. */
+export interface EventList {
+  readonly length: number
+  /** Loads an element; false where the element is null. */
+  load(i: number, into: EventCursor): boolean
+  /** The kind of an element's metric, without loading the rest; none for null. */
+  metricKind(i: number): Kind
+  /** An int or double metric. */
+  metric(i: number): number
+  /** A metric of kind big. */
+  metricBig(i: number): bigint
+}

@@ -1,0 +1,48 @@
+import {
+  difference,
+  differenceStrict,
+  product,
+  productStrict,
+  quotient,
+  quotientSloppy,
+  quotientStrict,
+  sum,
+  sumStrict,
+} from './reductions.ts'
+import {
+  count,
+  extremum,
+  maximum,
+  mean,
+  median,
+  minimum,
+  mode,
+  modes,
+  sortedSample,
+  sortedSampleExtract,
+  stdDev,
+} from './statistics.ts'
+
+/** Riemann's folds, as rules use them: `movingEventWindow(10, smap(fold.mean, …))`. */
+export const fold = Object.freeze({
+  count,
+  difference,
+  differenceStrict,
+  extremum,
+  maximum,
+  mean,
+  median,
+  minimum,
+  mode,
+  modes,
+  product,
+  productStrict,
+  quotient,
+  quotientSloppy,
+  quotientStrict,
+  sortedSample,
+  sortedSampleExtract,
+  stdDev,
+  sum,
+  sumStrict,
+})

@@ -1,0 +1,231 @@
+/**
+ * Riemann's `~=`: a regular expression of Java's kind, found anywhere in the text, run by re2js in time linear in the text
+ * however it is written. What differs between Java and RE2 is translated (line ends, `$`, `\s`, `\p{Alpha}`, `\Z`, `\h`, `\R`);
+ * what no linear engine can do, or would read otherwise, is refused: look-around, back-references, possessive quantifiers,
+ * atomic groups, classes within classes, flags other than i, m, s, u, more than 1,000 repetitions.
+ */
+import { RE2JS } from 're2js'
+import { QueryError } from './errors.ts'
+
+export interface CompiledRegex {
+  test(text: string): boolean
+}
+
+/** RE2's own bound on `{n}`: the automaton has a state for each. */
+const repetitionLimit = 1_000
+
+/** Longest pattern taken: each character may become several states of the automaton. */
+export const patternLengthLimit = 4_096
+
+/**
+ * @param place the query and the place of the pattern in it, for errors
+ * @throws QueryError `regex` for a pattern that is wrong in Java too, `regex-unsupported` for one we refuse to run
+ */
+export function compileRegex(
+  pattern: string,
+  place: { readonly text: string; readonly position: number } = { text: pattern, position: 0 },
+): CompiledRegex {
+  const translated = new Translation(pattern, place).run()
+  try {
+    return RE2JS.compile(translated)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    const fault = /repe(?:at|tition) (?:count|size)|too large|nests too/.test(reason) ? 'regex-unsupported' : 'regex'
+    throw new QueryError(fault, `the regular expression ${pattern} is wrong: ${reason}`, place.text, place.position)
+  }
+}
+
+interface Flags {
+  readonly multiline: boolean
+  readonly dotAll: boolean
+}
+
+const lineEnds = '\\n\\r\\x{85}\\x{2028}\\x{2029}'
+const notLineEnd = `[^${lineEnds}]`
+/** Java's `$` and `\Z`: the end, or before one line end at the end. Consuming that one changes no verdict of a mere test. */
+const endOfText = `(?:(?:\\r\\n|[${lineEnds}])?\\z)`
+/** Java's classes that RE2 lacks or reads otherwise, as they stand inside brackets. */
+const classes: Readonly<Record<string, string>> = {
+  s: '\\t-\\r ',
+  S: '\\x00-\\x08\\x0e-\\x1f!-\\x{10ffff}',
+  h: ' \\t\\x{a0}\\x{1680}\\x{180e}\\x{2000}-\\x{200a}\\x{202f}\\x{205f}\\x{3000}',
+  v: '\\n-\\r\\x{85}\\x{2028}\\x{2029}',
+}
+const posix = new Set('Lower Upper ASCII Alpha Digit Alnum Punct Graph Print Blank Cntrl XDigit Space'.split(' '))
+
+class Translation {
+  private at = 0
+  private flags: Flags = { multiline: false, dotAll: false }
+  private readonly outer: Flags[] = []
+
+  constructor(
+    private readonly pattern: string,
+    private readonly place: { readonly text: string; readonly position: number },
+  ) {}
+
+  run(): string {
+    const { pattern } = this
+    if (pattern.length > patternLengthLimit) {
+      this.refuse('regex-unsupported', `it is longer than ${patternLengthLimit} characters`)
+    }
+    let out = ''
+    while (this.at < pattern.length) out += this.step(pattern[this.at])
+    return out
+  }
+
+  private step(char: string): string {
+    switch (char) {
+      case '\\':
+        return this.escape(false)
+      case '[':
+        return this.charClass()
+      case '(':
+        return this.group()
+      case ')':
+        this.at++
+        this.flags = this.outer.pop() ?? this.flags
+        return char
+      case '.':
+        this.at++
+        return this.flags.dotAll ? '(?s:.)' : notLineEnd
+      case '$':
+        this.at++
+        return this.flags.multiline ? '(?m:$)' : endOfText
+      case '^':
+        this.at++
+        return this.flags.multiline ? '(?m:^)' : '\\A'
+      case '*':
+      case '+':
+      case '?':
+      case '{':
+        return this.quantifier()
+      default:
+        return this.take(char.length)
+    }
+  }
+
+  private quantifier(): string {
+    const found = /^(?:[*+?]|\{(\d+)(?:,(\d*))?\})/.exec(this.pattern.slice(this.at))
+    if (found === null) return this.refuse('regex', 'this { begins no repetition; a mere brace is written \\\\{')
+    const [text, least, most] = found
+    if (Math.max(Number(least ?? 0), Number(most ?? 0)) > repetitionLimit) {
+      this.refuse('regex-unsupported', `more than ${repetitionLimit} repetitions`)
+    }
+    this.at += text.length
+    if (this.pattern[this.at] === '+') {
+      this.refuse('regex-unsupported', `the possessive quantifier ${text}+ is not supported; write ${text}`)
+    }
+    return text
+  }
+
+  private group(): string {
+    this.outer.push(this.flags)
+    const rest = this.pattern.slice(this.at)
+    if (!rest.startsWith('(?')) return this.take(1)
+    const named = /^\(\?P?<[a-zA-Z][a-zA-Z0-9]*>/.exec(rest)
+    if (named !== null) return this.take(named[0].length)
+    if (/^\(\?<?[=!]/.test(rest)) {
+      this.refuse(
+        'regex-unsupported',
+        'look-ahead and look-behind are not supported; join two conditions with and, and not',
+      )
+    }
+    if (rest.startsWith('(?>')) this.refuse('regex-unsupported', 'atomic groups are not supported; write (?:…)')
+    const flags = /^\(\?([a-zA-Z]*)(?:-([a-zA-Z]*))?([:)])/.exec(rest)
+    if (flags === null) return this.refuse('regex', 'this group is none')
+    const [text, on, off = '', end] = flags
+    for (const flag of on + off) {
+      if ('imsu'.includes(flag)) continue
+      const known = 'dxU'.includes(flag)
+      this.refuse(known ? 'regex-unsupported' : 'regex', `the flag ${flag} is not supported; there are i, m, s and u`)
+    }
+    this.at += text.length
+    // A flag without a group of its own holds to the end of the group around it, whose own flags were kept already.
+    if (end === ')') this.outer.pop()
+    this.flags = {
+      multiline: (this.flags.multiline || on.includes('m')) && !off.includes('m'),
+      dotAll: (this.flags.dotAll || on.includes('s')) && !off.includes('s'),
+    }
+    const caseFlag = on.includes('i') ? 'i' : off.includes('i') ? '-i' : ''
+    if (end === ':') return `(?${caseFlag}:`
+    return caseFlag === '' ? '' : `(?${caseFlag})`
+  }
+
+  private charClass(): string {
+    const opened = /^\[\^?\]?/.exec(this.pattern.slice(this.at))![0]
+    let out = this.take(opened.length).replace(']', '\\]')
+    for (;;) {
+      const char = this.pattern[this.at]
+      if (char === undefined) return this.refuse('regex', 'this [ is never closed')
+      if (char === ']') return out + this.take(1)
+      if (char === '[')
+        this.refuse('regex-unsupported', 'a class within a class is not supported; a mere bracket is \\\\[')
+      if (this.pattern.startsWith('&&', this.at)) {
+        this.refuse('regex-unsupported', 'the intersection && is not supported; a mere ampersand is \\\\&')
+      }
+      out += char === '\\' ? this.escape(true) : this.take(1)
+    }
+  }
+
+  private escape(inClass: boolean): string {
+    const rest = this.pattern.slice(this.at + 1)
+    const char = rest[0]
+    if (char === undefined) return this.refuse('regex', 'it ends in a backslash')
+    const bracketed = (inside: string): string => (inClass ? inside : `[${inside}]`)
+    if (classes[char] !== undefined) {
+      this.at += 2
+      return bracketed(classes[char])
+    }
+    if (/^[nrtfadDwW]/.test(rest)) return this.take(2)
+    if (!/^[a-zA-Z0-9]/.test(rest)) return this.literal(rest.codePointAt(0)!)
+    const code = /^(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|x\{([0-9a-fA-F]+)\}|0([0-3]?[0-7]{1,2})|(e))/.exec(rest)
+    if (code !== null) {
+      const [text, unicode, short, long, octal] = code
+      this.at += 1 + text.length
+      const hex = unicode ?? short ?? long ?? (octal === undefined ? '1b' : Number.parseInt(octal, 8).toString(16))
+      return `\\x{${hex}}`
+    }
+    const property = /^([pP])(?:\{\^?(?:Is)?(\w+)\}|([A-Z]))/.exec(rest)
+    if (property !== null) {
+      const [text, letter, long, short] = property
+      this.at += 1 + text.length
+      if (!posix.has(long)) return `\\${letter}{${long ?? short}}`
+      return bracketed(`[:${letter === 'P' ? '^' : ''}${long.toLowerCase()}:]`)
+    }
+    if (!inClass) {
+      if (/^[AzbB]/.test(rest)) return this.take(2)
+      if (char === 'Z') return this.take(2) && endOfText
+      if (char === 'R') return this.take(2) && `(?:\\r\\n|[${classes.v}])`
+      if (char === 'Q') return this.quotation()
+      if (/^[1-9]/.test(rest) || rest.startsWith('k<')) {
+        return this.refuse('regex-unsupported', 'back-references are not supported')
+      }
+    }
+    const fault = /^[GXN]/.test(rest) ? 'regex-unsupported' : 'regex'
+    return this.refuse(fault, `\\${char} is not supported${inClass ? ' inside brackets' : ''}`)
+  }
+
+  private quotation(): string {
+    const start = this.at + 2
+    const end = this.pattern.indexOf('\\E', start)
+    const text = end === -1 ? this.pattern.slice(start) : this.pattern.slice(start, end)
+    this.at = end === -1 ? this.pattern.length : end + 2
+    return RE2JS.quote(text)
+  }
+
+  /** An escaped character for itself; by its number, because a bare hyphen would make a range within brackets. */
+  private literal(codePoint: number): string {
+    this.at += codePoint > 0xffff ? 3 : 2
+    return `\\x{${codePoint.toString(16)}}`
+  }
+
+  private take(length: number): string {
+    this.at += length
+    return this.pattern.slice(this.at - length, this.at)
+  }
+
+  private refuse(fault: 'regex' | 'regex-unsupported', problem: string): never {
+    const where = `in the regular expression ${this.pattern}, at character ${this.at + 1}: `
+    throw new QueryError(fault, where + problem, this.place.text, this.place.position)
+  }
+}
