@@ -33,3 +33,13 @@ const externalPackages = {
     })
   },
 }
+
+/** Leaves every package outside the bundle, ours too: published packages import one another by name. */
+export const externalNames = {
+  name: 'external-names',
+  setup(build) {
+    build.onResolve({ filter: /^[^./]/ }, ({ path, kind }) =>
+      kind === 'entry-point' ? undefined : { path, external: true },
+    )
+  },
+}

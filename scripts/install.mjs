@@ -36,11 +36,15 @@ function install(scope) {
   console.log('Installing what Ricci needs (once) …')
   rmSync(stampFile, { force: true })
   const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error', ...(scope === 'all' ? [] : ['--omit=dev'])]
-  // npm hands its own environment down; an `omit` of the outer call must not decide the inner one's scope
-  const env = { ...process.env }
+  if (npm(args).status !== 0) throw new Error('npm ci failed; its message is above. Is the npm registry reachable?')
+}
+
+/** Runs npm, the very one that runs us if one does, with its errors on the screen. */
+export function npm(args, options = {}) {
+  // npm hands its own settings down as environment; an outer call's `omit` must not decide what an inner one installs
+  const env = { ...process.env, ...options.env }
   delete env.npm_config_omit
-  const npm = process.env.npm_execpath
-  const [command, first] = npm === undefined ? ['npm', []] : [process.execPath, [npm]]
-  const run = spawnSync(command, [...first, ...args], { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] })
-  if (run.status !== 0) throw new Error('npm ci failed; its message is above. Is the npm registry reachable?')
+  const outer = process.env.npm_execpath
+  const [command, first] = outer === undefined ? ['npm', []] : [process.execPath, [outer]]
+  return spawnSync(command, [...first, ...args], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], ...options, env })
 }

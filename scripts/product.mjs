@@ -2,11 +2,14 @@
 import { bundle } from './build.mjs'
 import { root } from './install.mjs'
 
+/** What the daemon is bundled from: the command line, and the threads that it starts. */
+export const productEntries = {
+  ricci: 'packages/ricci/src/cli/main.ts',
+  'engine-worker': 'packages/ricci/src/server/engine-worker.ts',
+}
+
 /** Bundles the command line and the threads it starts; gives the path of the command line's file. */
 export async function buildProduct() {
-  await bundle(
-    { ricci: 'packages/ricci/src/cli/main.ts', 'engine-worker': 'packages/ricci/src/server/engine-worker.ts' },
-    '.build/product',
-  )
+  await bundle(productEntries, '.build/product')
   return `${root}.build/product/ricci.mjs`
 }
