@@ -50,7 +50,7 @@ export interface Progress {
   readonly pages: PageChanges
   readonly alarms: readonly HostAlarm[]
   /** A snapshot that was asked for has been cut; it waits for {@link EngineHost.takeSnapshot}. */
-  readonly cut?: { readonly offset: number; readonly tick: number; readonly stateHash: string }
+  readonly cut?: { readonly offset: number; readonly tick: number; readonly hashes: TickHashes }
 }
 
 /** Why a host gave up. It reads no further; only a new one helps. */

@@ -1,0 +1,285 @@
+import {
+  decodeRecord,
+  EngineError,
+  kindOf,
+  type Engine,
+  type EngineObserver,
+  type QueryOptions,
+  type QueryPage,
+  type SkipRecord,
+} from '@ricci/engine'
+import { ReplicaError } from './errors.ts'
+import {
+  checkpointTicks,
+  stateHashTicks,
+  type ControlRecord,
+  type EngineHost,
+  type HostAlarm,
+  type HostEvents,
+  type HostFailure,
+  type HostStart,
+  type Progress,
+  type Sighting,
+  type TickHashes,
+} from './host.ts'
+import type { Clock, LogPort, StoredRecord } from './ports.ts'
+import { SteadyReader } from './steady-reader.ts'
+
+/** Work between two looks at the queue of questions: a query waits no longer than this for a long batch. */
+const sliceMs = 5
+/** Alarms handed on per report; further ones of the same batch are only counted. */
+const alarmLimit = 100
+
+/** Makes an engine, from a snapshot or empty; `skips` are all that the log holds of them so far. */
+export type EngineMaker = (from: {
+  readonly snapshot?: Uint8Array
+  readonly observer: EngineObserver
+  readonly skips: readonly SkipRecord[]
+}) => Engine
+
+export interface InThreadHostOptions {
+  readonly log: LogPort
+  readonly partition: number
+  readonly clock: Clock
+  readonly createEngine: EngineMaker
+  /** Told of everything the engine tells an observer of, besides what the host reports; for taps, traces and oracles. */
+  readonly observer?: EngineObserver
+}
+
+/**
+ * An engine in this thread, fed by a reader of its own. Tests and the simulator use it as it stands; the daemon runs it inside a
+ * worker and carries its reports and answers across.
+ */
+export class InThreadHost implements EngineHost {
+  readonly #options: InThreadHostOptions
+  readonly #events: HostEvents
+  #engine: Engine | undefined
+  #reader: SteadyReader | undefined
+  #skips: SkipRecord[] = []
+  #readOffset = -1
+  #stopped = false
+  #cutAtNext = false
+  #kept: { readonly slices: Uint8Array[]; readonly cut: NonNullable<Progress['cut']> } | undefined
+  #cutTold = true
+  #sightings: Sighting[] = []
+  #alarms: HostAlarm[] = []
+
+  constructor(events: HostEvents, options: InThreadHostOptions) {
+    this.#events = events
+    this.#options = options
+  }
+
+  async start(from: HostStart): Promise<void> {
+    const { log, partition, clock } = this.#options
+    if (this.#engine !== undefined || this.#stopped) throw new ReplicaError('STATE', 'a host starts once', false)
+    await this.#findSkips(from.snapshotOffset + 1)
+    const passed = this.#skips.find((skip) => skip.offset <= from.snapshotOffset)
+    if (passed !== undefined) {
+      const why = `record ${passed.offset} was skipped after this snapshot had applied it; use one from before it`
+      throw new ReplicaError('SNAPSHOT_VOID', why, false)
+    }
+    if (this.#stopped) throw new ReplicaError('STATE', 'the host was stopped while it started', false)
+    const engine = this.#options.createEngine({
+      snapshot: from.snapshot,
+      observer: this.#observer(),
+      skips: this.#skips,
+    })
+    if (engine.appliedOffset !== from.snapshotOffset) {
+      const why = `the snapshot goes up to ${engine.appliedOffset}, not to ${from.snapshotOffset} as its name says`
+      throw new EngineError('SNAPSHOT_UNREADABLE', why)
+    }
+    this.#engine = engine
+    this.#readOffset = engine.appliedOffset
+    this.#report()
+    this.#reader = new SteadyReader({
+      log,
+      partition,
+      clock,
+      from: from.snapshotOffset + 1,
+      onRecords: (records) => this.#apply(engine, records),
+      onFailure: (error) => this.#fail(error),
+    })
+  }
+
+  async query(query: string, options?: QueryOptions): Promise<QueryPage> {
+    return this.#running().query(query, options)
+  }
+
+  cutAtNextStateHash(): void {
+    this.#cutAtNext = true
+  }
+
+  cutNow(): void {
+    const engine = this.#running()
+    this.#cut(engine, { ...engine.hashes(), state: engine.stateHash() })
+    this.#report()
+  }
+
+  takeSnapshot(): AsyncIterable<Uint8Array> | undefined {
+    const kept = this.#kept
+    this.#kept = undefined
+    return kept === undefined ? undefined : inTurn(kept.slices)
+  }
+
+  /** How often the reader had to begin again. */
+  get rereads(): number {
+    return this.#reader?.rereads ?? 0
+  }
+
+  /** The engine itself, for tests and tools in the same thread. */
+  get engine(): Engine | undefined {
+    return this.#engine
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#reader?.stop()
+  }
+
+  #running(): Engine {
+    if (this.#engine === undefined || this.#stopped) {
+      throw new ReplicaError('STATE', 'the engine is not there: it is being restored or has stopped; ask again', true)
+    }
+    return this.#engine
+  }
+
+  async #apply(engine: Engine, records: readonly StoredRecord[]): Promise<void> {
+    const { clock } = this.#options
+    this.#readOffset = records[records.length - 1].offset
+    let sliceEndMs = clock.monotonicMs() + sliceMs
+    for (const record of records) {
+      if (this.#stopped) return
+      this.#applyOne(engine, record)
+      if (clock.monotonicMs() >= sliceEndMs) {
+        this.#report()
+        await new Promise<void>((resolve) => clock.setTimer(0, resolve))
+        sliceEndMs = clock.monotonicMs() + sliceMs
+      }
+    }
+    this.#report()
+  }
+
+  #applyOne(engine: Engine, { offset, bytes, checksum }: StoredRecord): void {
+    if (kindOf(bytes) === 'events') return engine.apply(offset, bytes, checksum)
+    const record = control(bytes)
+    if (record.kind === 'skip' && record.offset <= engine.appliedOffset && !this.#knows(record)) {
+      throw new SkipPassed(record.offset)
+    }
+    const lastTick = engine.lastTick
+    engine.apply(offset, bytes, checksum)
+    if (record.kind === 'skip') this.#skips.push(record)
+    const ticked = record.kind === 'tick' && engine.lastTick !== lastTick && record.number % checkpointTicks === 0
+    const hashes = ticked ? this.#hashesAt(engine, record.number) : undefined
+    this.#sightings.push(hashes === undefined ? { offset, record } : { offset, record, hashes })
+  }
+
+  #hashesAt(engine: Engine, tick: number): TickHashes {
+    if (tick % stateHashTicks !== 0) return engine.hashes()
+    const hashes = { ...engine.hashes(), state: engine.stateHash() }
+    if (this.#cutAtNext) this.#cut(engine, hashes)
+    return hashes
+  }
+
+  #cut(engine: Engine, hashes: TickHashes): void {
+    this.#cutAtNext = false
+    this.#cutTold = false
+    const cut = { offset: engine.appliedOffset, tick: engine.lastTick, hashes }
+    this.#kept = { slices: [...engine.snapshot()], cut }
+  }
+
+  #report(): void {
+    const engine = this.#engine
+    if (engine === undefined || this.#stopped) return
+    const sightings = this.#sightings
+    const alarms = this.#alarms
+    this.#sightings = []
+    this.#alarms = []
+    const cut = this.#cutTold ? undefined : this.#kept?.cut
+    this.#cutTold = true
+    this.#events.onProgress({
+      readOffset: this.#readOffset,
+      appliedOffset: engine.appliedOffset,
+      ownership: engine.ownership,
+      lastTick: engine.lastTick,
+      ownedMs: engine.ownedMs,
+      calendarMs: engine.calendarMs,
+      rulesHash: engine.rulesHash,
+      sightings,
+      pages: engine.takePageChanges(),
+      alarms,
+      ...(cut === undefined ? {} : { cut }),
+    })
+  }
+
+  #fail(error: unknown): void {
+    if (this.#stopped) return
+    this.#report()
+    this.#stopped = true
+    this.#events.onFailure(failureOf(error))
+  }
+
+  #knows(skip: SkipRecord): boolean {
+    return this.#skips.some((s) => s.offset === skip.offset && s.event === skip.event && s.branch === skip.branch)
+  }
+
+  /** Reads to where the log ends now, looking at skips alone. */
+  async #findSkips(from: number): Promise<void> {
+    const { log, partition, clock } = this.#options
+    const { end } = await log.range(partition)
+    if (from >= end) return
+    await new Promise<void>((resolve, reject) => {
+      this.#reader = new SteadyReader({
+        log,
+        partition,
+        clock,
+        from,
+        onRecords: (records) => {
+          for (const { bytes } of records) {
+            if (kindOf(bytes) !== 'skip') continue
+            const skip = control(bytes)
+            if (skip.kind === 'skip' && !this.#knows(skip)) this.#skips.push(skip)
+          }
+          if (records[records.length - 1].offset >= end - 1) resolve()
+        },
+        onFailure: reject,
+      })
+    }).finally(() => void this.#reader?.stop())
+  }
+
+  #observer(): EngineObserver {
+    const { observer } = this.#options
+    return {
+      ...observer,
+      onAlarm: (name, detail, offset) => {
+        if (this.#alarms.length < alarmLimit) this.#alarms.push({ name, detail, offset })
+        observer?.onAlarm?.(name, detail, offset)
+      },
+    }
+  }
+}
+
+class SkipPassed extends Error {
+  constructor(readonly offset: number) {
+    super(`record ${offset} was applied before the log said to skip it; restoring from before it`)
+  }
+}
+
+function control(bytes: Uint8Array): ControlRecord {
+  const record = decodeRecord(bytes)
+  if (record.kind === 'events') throw new ReplicaError('STATE', 'events are no control record', false)
+  return record.kind === 'rules' ? { ...record, bundle: noBytes } : record
+}
+
+function failureOf(error: unknown): HostFailure {
+  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof SkipPassed) return { code: 'SKIP_PASSED', message, offset: error.offset }
+  if (error instanceof ReplicaError && error.code === 'OFFSET_TRIMMED') return { code: 'OFFSET_TRIMMED', message }
+  if (error instanceof EngineError && error.code === 'RECORD_UNKNOWN') return { code: 'RECORD_UNKNOWN', message }
+  return { code: 'HOST_FAILED', message }
+}
+
+async function* inTurn(slices: Uint8Array[]): AsyncGenerator<Uint8Array> {
+  for (const slice of slices) yield slice
+}
+
+const noBytes = new Uint8Array(0)

@@ -1,0 +1,137 @@
+import { ReplicaError } from './errors.ts'
+import type { Clock, LogPort, StoredRecord } from './ports.ts'
+
+/** A reader that was given nothing for this long consumes anew: a woken broker's readers stay silent without error or close. */
+export const silenceMs = 2_000
+/** Between a read that failed and the next, so that a log that is away is not asked in a tight loop. */
+const retryMs = 250
+
+export interface SteadyReaderOptions {
+  readonly log: LogPort
+  readonly partition: number
+  readonly clock: Clock
+  /** Next offset to read. */
+  readonly from: number
+  /** Given records in order, without holes or repeats. Awaited before the next: what is read waits for what is applied. */
+  readonly onRecords: (records: readonly StoredRecord[]) => void | Promise<void>
+  /** The records wanted next are gone for good, or `onRecords` threw. Told once, and last. */
+  readonly onFailure: (error: unknown) => void
+}
+
+/**
+ * Reads a partition for as long as it is wanted. Silence means nothing and errors mean little: it begins again from its
+ * offset + 1. It believes no reader that leaves out an offset, and ends only when told or when records are gone.
+ */
+export class SteadyReader {
+  readonly #options: SteadyReaderOptions
+  readonly #stop = new AbortController()
+  readonly #stopped: Promise<void>
+  readonly #done: Promise<void>
+  #next: number
+  #rereads = 0
+
+  constructor(options: SteadyReaderOptions) {
+    this.#options = options
+    this.#next = options.from
+    this.#stopped = new Promise((resolve) => this.#stop.signal.addEventListener('abort', () => resolve()))
+    this.#done = this.#run()
+  }
+
+  /** How often it had to begin again. */
+  get rereads(): number {
+    return this.#rereads
+  }
+
+  /** Idempotent; resolves once nothing of it runs any more. */
+  stop(): Promise<void> {
+    this.#stop.abort()
+    return this.#done
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#readUntilSilent()
+      } catch (error) {
+        if (this.#stop.signal.aborted) return
+        if (error instanceof ApplyFailure) return this.#options.onFailure(error.cause)
+        if (error instanceof ReplicaError && error.code === 'OFFSET_TRIMMED') return this.#options.onFailure(error)
+        await this.#pause(retryMs)
+      }
+      this.#rereads++
+    }
+  }
+
+  async #readUntilSilent(): Promise<void> {
+    const { log, partition, clock } = this.#options
+    const reading = new AbortController()
+    const end = (): void => reading.abort()
+    this.#stop.signal.addEventListener('abort', end)
+    const ended = new Promise<undefined>((resolve) => {
+      reading.signal.addEventListener('abort', () => resolve(undefined))
+    })
+    let givenAtMs = clock.monotonicMs()
+    const watch = (delayMs: number): ReturnType<Clock['setTimer']> =>
+      clock.setTimer(delayMs, () => {
+        const left = givenAtMs + silenceMs - clock.monotonicMs()
+        if (left <= 0) end()
+        else timer = watch(left)
+      })
+    let timer = watch(silenceMs)
+    const iterator = log.read(partition, this.#next, reading.signal)[Symbol.asyncIterator]()
+    try {
+      for (;;) {
+        const step = iterator.next()
+        // Raced with the end, because a silent reader may not even notice that it was aborted.
+        const given = await Promise.race([step, ended])
+        if (given === undefined) {
+          step.catch(() => undefined)
+          return
+        }
+        if (given.done === true || this.#stop.signal.aborted) return
+        const records = this.#inOrder(given.value)
+        if (records === undefined) return
+        if (records.length > 0) {
+          try {
+            await this.#options.onRecords(records)
+          } catch (error) {
+            throw new ApplyFailure(error)
+          }
+        }
+        // Applying took its time, too: only what happens from here on is the reader's silence.
+        givenAtMs = clock.monotonicMs()
+      }
+    } finally {
+      timer.cancel()
+      this.#stop.signal.removeEventListener('abort', end)
+      end()
+      iterator.return?.().catch(() => undefined)
+    }
+  }
+
+  /** What is new of a batch; undefined where it leaves out an offset. */
+  #inOrder(batch: readonly StoredRecord[]): readonly StoredRecord[] | undefined {
+    const fresh = batch.length > 0 && batch[0].offset < this.#next ? batch.filter((r) => r.offset >= this.#next) : batch
+    for (let i = 0; i < fresh.length; i++) if (fresh[i].offset !== this.#next + i) return undefined
+    this.#next += fresh.length
+    return fresh
+  }
+
+  async #pause(delayMs: number): Promise<void> {
+    let cancel = (): void => undefined
+    await Promise.race([
+      new Promise<void>((resolve) => {
+        const timer = this.#options.clock.setTimer(delayMs, resolve)
+        cancel = () => timer.cancel()
+      }),
+      this.#stopped,
+    ])
+    cancel()
+  }
+}
+
+class ApplyFailure extends Error {
+  constructor(cause: unknown) {
+    super('applying failed', { cause })
+  }
+}
