@@ -1,3 +1,4 @@
+import type { Incident } from './decisions/incident.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type { LogRecord } from './records.ts'
 import type { Event } from '@ricci/client'
@@ -48,6 +49,26 @@ export interface QueryPage {
   readonly appliedOffset: number
 }
 
+export interface Incidents {
+  readonly open: readonly Readonly<Incident>[]
+  readonly closed: readonly Readonly<Incident>[]
+}
+
+export interface EngineStats {
+  /** Entries in the index. */
+  readonly indexSize: number
+  readonly symbols: number
+  readonly forks: number
+  /** Keys refused because a `by` or the index was full. */
+  readonly refusedForks: number
+  readonly producers: number
+  readonly timersFired: number
+  /** Times that an operator or a user's function threw. */
+  readonly ruleErrors: number
+  /** Bytes of all columns and texts. */
+  readonly bytes: number
+}
+
 /** A deterministic state machine over one partition's log. It does no I/O, reads no clock, draws no random number. */
 export interface Engine {
   /**
@@ -69,6 +90,10 @@ export interface Engine {
   pendingPages(): readonly Readonly<PendingPage>[]
   /** What happened to pages since it was last asked (or since the restore): for whoever keeps a copy of `pendingPages`. Not state. */
   takePageChanges(): PageChanges
+  /** Open ones, and the last 1,000 that were closed. */
+  incidents(): Incidents
+  /** Counts for people and metrics. */
+  stats(): EngineStats
   query(query: string, options?: QueryOptions): QueryPage
   /** In slices; the header names log, partition, offset, rules hash, semantics and format. */
   snapshot(): Iterable<Uint8Array>

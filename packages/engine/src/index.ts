@@ -1,4 +1,13 @@
-export type { Engine, EngineObserver, Hashes, Ownership, QueryOptions, QueryPage } from './engine.ts'
+export type {
+  Engine,
+  EngineObserver,
+  EngineStats,
+  Hashes,
+  Incidents,
+  Ownership,
+  QueryOptions,
+  QueryPage,
+} from './engine.ts'
 export { EngineError, type EngineErrorCode } from './errors.ts'
 export type { Attempt, PageAction, PageChanges, PendingPage } from './decisions/page.ts'
 export * from './records.ts'
@@ -21,3 +30,9 @@ export { printExpression, printQuery } from './query/print.ts'
 export { compileRegex, type CompiledRegex } from './query/regex.ts'
 export { compareEvents } from './query/sort.ts'
 export type { QueryTable } from './query/verdicts.ts'
+export { createEngine, type EngineOptions, engineSemantics } from './machine.ts'
+export { defaultSettings, type EngineSettings, settingsFrom } from './settings.ts'
+export { operators, type Operator } from './streams/operator.ts'
+export type { EventView } from './event/view.ts'
+export type { Field, Predicate } from './streams/fields.ts'
+export * from './streams/vocabulary.ts'

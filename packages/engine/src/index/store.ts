@@ -1,0 +1,160 @@
+import { EventCursor, Kind, type SymbolTable } from '@ricci/client'
+import { F64Column, U8Column } from '../state/columns.ts'
+import { Dimension } from '../state/dimension.ts'
+import { EventColumn } from '../state/rows.ts'
+import type { EngineSettings } from '../settings.ts'
+import type { Clocks } from '../time/clocks.ts'
+import { TimerColumn } from '../time/timers.ts'
+
+/**
+ * The latest event per (host, service), until its TTL passes without another one.
+ *
+ * Expiry is judged on owned time from arrival, less the event's age. A renewal only writes the deadline. An entry whose
+ * deadline has passed is never returned, even where the reaper looks only now and then.
+ */
+export class Index {
+  readonly rows: Dimension
+  readonly events = new EventColumn()
+  /** 0 absent, 1 present, 2 present and late. */
+  readonly #presence = new U8Column()
+  /** When the TTL has passed, on owned time. */
+  readonly #due = new F64Column()
+  readonly #expiry: TimerColumn
+  readonly #clocks: Clocks
+  #settings: EngineSettings
+  size = 0
+  /** Interned before anything else and never collected. */
+  readonly expiredSymbol: number
+  /** Told when an entry's deadline has passed, with the event that says so. Set by the engine. */
+  onExpired: (event: EventCursor) => void = () => {}
+  /** Told of each row that changed, for subscriptions. */
+  onChange: (row: number, kind: 'put' | 'removed') => void = () => {}
+  readonly #expired = new EventCursor()
+  readonly #keep: { fields: ReadonlySet<string> | undefined } = { fields: undefined }
+
+  constructor(table: SymbolTable, clocks: Clocks, settings: EngineSettings) {
+    this.#clocks = clocks
+    this.#settings = settings
+    this.expiredSymbol = table.internText('expired')
+    this.rows = new Dimension(undefined, 2, settings.indexRows)
+    this.#expiry = new TimerColumn(clocks, clocks.owned, -1, true, (row) => this.#expire(row))
+    this.rows.attach(this.events)
+    this.rows.attach(this.#presence)
+    this.rows.attach(this.#due)
+    this.rows.attach(this.#expiry)
+    this.settings = settings
+  }
+
+  set settings(settings: EngineSettings) {
+    this.#settings = settings
+    this.#keep.fields = settings.keepKeys === 'all' ? undefined : new Set(settings.keepKeys)
+  }
+
+  /**
+   * Puts an event in, over whatever was there; state `expired` takes the entry out.
+   * @param ageMs how old the event was when it arrived
+   * @param late a late event does not overwrite an entry that is not late
+   */
+  put(event: EventCursor, ageMs: number, late: boolean): void {
+    if (event.state === this.expiredSymbol) {
+      this.remove(event.host, event.service)
+      return
+    }
+    const { owned } = this.#clocks
+    const row = this.rows.id2(0, event.host, event.service, owned.now)
+    if (row < 0) return
+    const before = this.#presence.get(row)
+    if (late && before === 1 && this.#holds(row)) return
+    if (before === 0) this.size++
+    this.events.store(row, event)
+    this.#presence.set(row, late ? 2 : 1)
+    const ttl = event.ttlKind === Kind.none ? this.#settings.defaultTtlSeconds : event.ttl
+    const due = owned.now + ttl * 1000 - ageMs
+    this.#due.set(row, due)
+    this.#expiry.set(row, this.#nextLook(due))
+    this.onChange(row, 'put')
+  }
+
+  remove(host: number, service: number): boolean {
+    key[0] = host
+    key[1] = service
+    const row = this.rows.find(0, key)
+    if (row < 0 || this.#presence.get(row) === 0) return false
+    this.#drop(row)
+    return true
+  }
+
+  clear(): void {
+    for (let row = 0; row < this.rows.high; row++) if (this.#presence.get(row) !== 0) this.#drop(row)
+  }
+
+  /** The row of a key that is there and has not expired, else -1. */
+  lookup(host: number, service: number): number {
+    key[0] = host
+    key[1] = service
+    const row = this.rows.find(0, key)
+    return row >= 0 && this.present(row) ? row : -1
+  }
+
+  /** Whether a row holds an entry whose TTL has not passed. */
+  present(row: number): boolean {
+    return this.#presence.get(row) !== 0 && this.#holds(row)
+  }
+
+  isLate(row: number): boolean {
+    return this.#presence.get(row) === 2
+  }
+
+  load(row: number, into: EventCursor): void {
+    this.events.load(row, into)
+  }
+
+  #holds(row: number): boolean {
+    const { owned, graceUntil } = this.#clocks
+    return this.#due.get(row) >= owned.now || (graceUntil > owned.now && this.#expiry.get(row) >= owned.now)
+  }
+
+  /** The reaper may look only now and then: the first of its looks at which the deadline has passed. */
+  #nextLook(deadline: number): number {
+    const { reaperIntervalMs } = this.#settings
+    if (reaperIntervalMs === 0) return deadline
+    return (Math.floor(Math.max(deadline, this.#clocks.owned.now) / reaperIntervalMs) + 1) * reaperIntervalMs
+  }
+
+  #drop(row: number): void {
+    this.events.clear(row)
+    this.#presence.clear(row)
+    this.#due.clear(row)
+    this.#expiry.clear(row)
+    this.size--
+    this.onChange(row, 'removed')
+  }
+
+  #expire(row: number): void {
+    const event = this.#expired
+    this.events.load(row, event)
+    const { fields } = this.#keep
+    if (fields !== undefined) {
+      if (!fields.has('host')) event.host = 0
+      if (!fields.has('service')) event.service = 0
+      if (!fields.has('description')) event.descriptionLength = -1
+      if (!fields.has('tags')) event.tags = 0
+      if (!fields.has('ttl')) event.ttlKind = Kind.none
+      if (!fields.has('metric')) event.metricKind = Kind.none
+      if (!fields.has('attributes')) event.attributes = 0
+    }
+    // the description's bytes lie in the cell that is about to be freed
+    if (event.descriptionLength > 0) {
+      const { descriptionStart: start, descriptionLength: length } = event
+      event.descriptionBytes = event.descriptionBytes.slice(start, start + length)
+      event.descriptionStart = 0
+    }
+    event.state = this.expiredSymbol
+    event.timeKind = Kind.double
+    event.time = this.#clocks.calendar.now / 1000
+    this.#drop(row)
+    this.onExpired(event)
+  }
+}
+
+const key = new Int32Array(2)

@@ -1,0 +1,546 @@
+/** The engine: what applying each kind of record does. */
+import { EventCursor, Kind, MsgReader, type ProducerMark, SymbolTable } from '@ricci/client'
+import { Decisions } from './decisions/decisions.ts'
+import type { PageChanges, PendingPage } from './decisions/page.ts'
+import type {
+  Engine,
+  EngineObserver,
+  EngineStats,
+  Hashes,
+  Incidents,
+  Ownership,
+  QueryOptions,
+  QueryPage,
+} from './engine.ts'
+import { EngineError } from './errors.ts'
+import { Producers } from './event/producers.ts'
+import { searchIndex } from './index/search.ts'
+import { Index } from './index/store.ts'
+import type { Mutation } from './mutations.ts'
+import { QueryCache } from './query/cache.ts'
+import './streams/operators/root.ts'
+import './streams/vocabulary.ts'
+import { decodeRecord, kindOf, type LogRecord, type RulesRecord, type SkipRecord, type TickRecord } from './records.ts'
+import { defaultSettings, type EngineSettings, settingsFrom } from './settings.ts'
+import { ByteReader, ByteWriter } from './state/bytes.ts'
+import type { Dimension } from './state/dimension.ts'
+import { Hasher } from './state/hash.ts'
+import { Marks } from './state/marks.ts'
+import { Out } from './streams/out.ts'
+import type { Runtime } from './streams/runtime.ts'
+import type { RulesDescription } from './streams/stream.ts'
+import { buildTree, type Node, type Tree } from './streams/tree.ts'
+import { Clocks } from './time/clocks.ts'
+
+/** What the engine does with records of a given log; a change of it is a new number, which takes effect by a rules record. */
+export const engineSemantics = 1
+const snapshotFormat = 1
+const snapshotMagic = 0x52494343 // "RICC"
+/** Collections (symbols, idle forks) happen at these ticks: five to ten minutes apart, the same place of the log everywhere. */
+const collectionTicks = 600
+/** Symbols are collected when the table is this full: a sweep marks every cell (2 ms at 720,000). */
+const collectionShare = 0.5
+/** This many skips of one branch, and it is taken out until the rules are switched. */
+const skipsToQuarantine = 3
+
+export interface EngineOptions {
+  readonly logId: string
+  readonly partition: number
+  /** Gives the description that a rules record's bundle stands for. What it throws stops the replica. */
+  readonly loadRules: (record: RulesRecord) => RulesDescription
+  readonly observer?: EngineObserver
+  /** Whole, as {@link Engine.snapshot} gave it. */
+  readonly snapshot?: Uint8Array
+  /** Words in shared memory for the monitor of another thread: [operator, event within the record]. */
+  readonly progress?: Int32Array
+  /** Skips found by scanning the log ahead; they hold for records not applied yet. */
+  readonly skips?: readonly SkipRecord[]
+  /** For the simulator's mutation tests only: rules of the engine to take away. */
+  readonly mutations?: ReadonlySet<Mutation>
+}
+
+/**
+ * Makes an engine, empty or from a snapshot.
+ * @throws EngineError `SNAPSHOT_UNREADABLE`, `RULES_INVALID`
+ */
+export function createEngine(options: EngineOptions): Engine {
+  return new Machine(options)
+}
+
+class Machine implements Engine, Runtime {
+  readonly table: SymbolTable
+  readonly clocks = new Clocks()
+  readonly index: Index
+  readonly decisions: Decisions
+  readonly progress: Int32Array
+  settings: EngineSettings = defaultSettings
+  late = false
+  timersFired = 0
+  generation = 0
+  appliedOffset = -1
+  lastTick = 0
+  rulesHash: string | undefined
+  readonly #logId: string
+  readonly #partition: number
+  readonly #loadRules: (record: RulesRecord) => RulesDescription
+  readonly #observer: EngineObserver
+  readonly #mutations: ReadonlySet<Mutation>
+  readonly #producers = new Producers()
+  readonly #reader = new MsgReader()
+  readonly #event = new EventCursor()
+  readonly #input = new Hasher()
+  #queries: QueryCache
+  #rulesRecord = new Uint8Array(0)
+  #tree: Tree | undefined
+  #top = new Out([], this)
+  #first = true
+  /** How old the event in flight was when it arrived, milliseconds. */
+  #ageMs = 0
+  #receivedAtMs = 0
+  #skips = new Map<number, SkipRecord[]>()
+  #skipCounts: Record<string, number> = {}
+
+  constructor(options: EngineOptions) {
+    this.#logId = options.logId
+    this.#partition = options.partition
+    this.#loadRules = options.loadRules
+    this.#observer = options.observer ?? {}
+    this.#mutations = options.mutations ?? new Set()
+    this.progress = options.progress ?? new Int32Array(2)
+    const head = options.snapshot === undefined ? undefined : this.#readHead(options.snapshot)
+    this.table = head?.table ?? new SymbolTable()
+    this.index = new Index(this.table, this.clocks, this.settings)
+    this.index.onExpired = (event) => this.#stream(event, 0)
+    this.#queries = new QueryCache(this.table)
+    this.decisions = new Decisions({
+      logId: this.#logId,
+      partition: this.#partition,
+      observer: this.#observer,
+      mutations: this.#mutations,
+    })
+    for (const skip of options.skips ?? []) this.#addSkip(skip)
+    if (head !== undefined) this.#restore(head)
+  }
+
+  get ownership(): Ownership | undefined {
+    return this.decisions.ownership
+  }
+  get ownedMs(): number {
+    return this.clocks.owned.now
+  }
+  get calendarMs(): number {
+    return this.clocks.calendar.now
+  }
+
+  apply(offset: number, bytes: Uint8Array, checksum: number): void {
+    if (!this.#first && offset !== this.appliedOffset + 1) {
+      throw new Error(`records are applied in order: offset ${offset} after ${this.appliedOffset}`)
+    }
+    const kind = kindOf(bytes)
+    this.#first = false
+    this.appliedOffset = offset
+    this.#input.int(offset)
+    this.#input.int(checksum | 0)
+    this.decisions.begin(offset, checksum, this.clocks.calendar.now, this.clocks.owned.now)
+    let record: LogRecord
+    try {
+      record = decodeRecord(bytes)
+    } catch (error) {
+      this.#alarm(
+        'record-malformed',
+        `record ${offset} (${kind}) cannot be read and was passed over: ${(error as Error).message}`,
+      )
+      return
+    }
+    if (record.kind === 'events') this.#applyEvents(record.receivedAtMs, record.msg, offset)
+    else {
+      this.#applyControl(record, bytes)
+      this.#observer.onControl?.(record, offset)
+    }
+  }
+
+  #applyControl(record: Exclude<LogRecord, { kind: 'events' }>, bytes: Uint8Array): void {
+    switch (record.kind) {
+      case 'claim':
+        if (this.decisions.claim(record)) this.#grace()
+        return
+      case 'tick':
+        return this.#tick(record)
+      case 'attempt':
+        this.decisions.attempt(record)
+        return
+      case 'outcome':
+        return this.decisions.outcome(record)
+      case 'command':
+        this.decisions.command(record)
+        return
+      case 'rules':
+        return this.#switchRules(record, bytes)
+      case 'skip':
+        return this.#skip(record)
+      case 'checkpoint':
+        return
+    }
+  }
+
+  #applyEvents(receivedAtMs: number, msg: Uint8Array, offset: number): void {
+    const reader = this.#reader
+    try {
+      reader.open(msg)
+    } catch (error) {
+      this.#alarm('record-malformed', `the Msg in record ${offset} cannot be read: ${(error as Error).message}`)
+      return
+    }
+    const { mark } = reader
+    const { owned, calendar } = this.clocks
+    if (mark !== undefined && !this.#mutations.has('producer-mark')) {
+      if (!this.#producers.accept(mark, owned.now, this.#lost)) return
+    }
+    if (receivedAtMs > calendar.now) this.#move(owned.now, receivedAtMs, 0)
+    this.#receivedAtMs = receivedAtMs
+    const skips = this.#skips.get(offset)
+    const event = this.#event
+    for (let i = 0; ; i++) {
+      this.progress[1] = i
+      try {
+        if (!reader.next(event, this.table)) break
+      } catch (error) {
+        this.#alarm('record-malformed', `event ${i} of record ${offset} cannot be read: ${(error as Error).message}`)
+        break
+      }
+      if (reader.overflowed) {
+        this.#alarm('symbols-full', `the table of texts is full; an event of record ${offset} was refused`)
+        continue
+      }
+      if (event.timeKind === Kind.none) {
+        event.timeKind = Kind.double
+        event.time = receivedAtMs / 1000
+      }
+      const age = this.#age(event, mark)
+      if (skips === undefined) this.#stream(event, age)
+      else this.#streamWithout(event, age, skips, i)
+    }
+    this.progress[0] = 0
+  }
+
+  /** Age of an event when it arrived: by the producer's own clock where its mark carries one. */
+  #age(event: EventCursor, mark: ProducerMark | undefined): number {
+    const now = mark === undefined || mark.sentAtMs === 0 ? this.#receivedAtMs : mark.sentAtMs
+    const age = now - event.time * 1000
+    return age > 0 ? age : 0
+  }
+
+  #stream(event: EventCursor, ageMs: number): void {
+    const { stalenessMs } = this.settings
+    this.#ageMs = ageMs
+    this.late = stalenessMs !== null && ageMs > stalenessMs
+    this.#top.event(event, 0)
+  }
+
+  /** Applies an event that once stalled or killed an engine, leaving out what the skip names. */
+  #streamWithout(event: EventCursor, age: number, skips: readonly SkipRecord[], i: number): void {
+    const hit = skips.filter((skip) => skip.event === i || skip.event === -1)
+    if (hit.some((skip) => skip.branch === '')) return
+    const left = this.#tree?.nodes.filter((node) => hit.some((skip) => skip.branch === node.path)) ?? []
+    for (const node of left) node.disable()
+    this.#stream(event, age)
+    for (const node of left) if (!this.#quarantined(node)) node.enable()
+  }
+
+  reinject(event: EventCursor): void {
+    this.#top.event(event, 0)
+  }
+
+  get ageMs(): number {
+    return this.#ageMs
+  }
+
+  tap(name: string, value: unknown): void {
+    this.#observer.onTap?.(name, value, this.appliedOffset)
+  }
+
+  get tapped(): boolean {
+    return this.#observer.onTap !== undefined
+  }
+
+  rescue(node: Node, error: unknown): void {
+    node.errors++
+    this.#observer.onRuleError?.(node.path, error, this.appliedOffset)
+  }
+
+  #tick(tick: TickRecord): void {
+    if (tick.epoch !== (this.ownership?.epoch ?? 0) || tick.number <= this.lastTick) return
+    this.lastTick = tick.number
+    const { owned, calendar } = this.clocks
+    const elapsed = Math.min(this.settings.longestTickMs, Math.max(0, tick.elapsedMs))
+    if (tick.back === true && tick.wallMs < calendar.now) {
+      const by = tick.wallMs - calendar.now
+      for (const timers of calendar.timers) timers.shift(by)
+      calendar.now += by
+      this.#alarm('calendar-back', `the calendar followed the owner's clock back by ${Math.round(-by / 1000)} s`)
+    }
+    const ownedTo = this.#mutations.has('owned-time') ? Math.max(owned.now, tick.wallMs) : owned.now + elapsed
+    this.#move(ownedTo, Math.max(calendar.now, tick.wallMs), elapsed)
+    this.#producers.check(owned.now, this.#lost)
+    if (tick.number % collectionTicks === 0) this.#collect()
+  }
+
+  #move(ownedTo: number, calendarTo: number, elapsed: number): void {
+    const { calendar } = this.clocks
+    const { gapMs } = this.settings
+    const gap = gapMs !== null && calendar.now > 0 && calendarTo - calendar.now - elapsed > gapMs
+    if (gap) this.#grace()
+    this.late = false
+    this.#ageMs = 0
+    this.clocks.move(ownedTo, calendarTo, gap)
+    this.decisions.time(calendarTo, ownedTo)
+  }
+
+  #grace(): void {
+    if (this.#mutations.has('grace')) return
+    this.clocks.graceUntil = this.clocks.owned.now + this.settings.graceMs
+  }
+
+  #switchRules(record: RulesRecord, bytes: Uint8Array): void {
+    this.#load(record, bytes)
+    this.decisions.rulesSwitched(this.#ruleNames(), record.settings)
+  }
+
+  #load(record: RulesRecord, bytes: Uint8Array): void {
+    if (record.semantics !== engineSemantics) {
+      throw new EngineError(
+        'RECORD_UNKNOWN',
+        `the rules ask for engine semantics ${record.semantics}, this release has ${engineSemantics}; run the release that wrote them`,
+      )
+    }
+    const description = this.#loadRules(record)
+    this.settings = settingsFrom(record.settings)
+    this.index.settings = this.settings
+    this.#tree = buildTree(description, this, this.#tree)
+    this.#top = new Out(this.#tree.root.children, this)
+    this.#rulesRecord = bytes.slice()
+    this.rulesHash = record.hash
+    this.#skipCounts = {}
+  }
+
+  /** Names of the incidents and notifications that the rules declare. */
+  #ruleNames(): Set<string> {
+    const names = new Set<string>()
+    for (const node of this.#tree?.nodes ?? []) {
+      if (node.stream.operator === 'incident' || node.stream.operator === 'notify')
+        names.add(String(node.stream.args[0]))
+    }
+    return names
+  }
+
+  #skip(skip: SkipRecord): void {
+    this.#addSkip(skip)
+    if (skip.branch === '') return
+    const count = (this.#skipCounts[skip.branch] ?? 0) + 1
+    this.#skipCounts[skip.branch] = count
+    if (count < skipsToQuarantine) return
+    for (const node of this.#tree?.nodes ?? []) if (this.#quarantined(node)) node.disable()
+    if (count === skipsToQuarantine) {
+      this.#alarm(
+        'rule-quarantined',
+        `${skip.branch} stalled the engine ${count} times and is out until the rules are switched`,
+      )
+    }
+  }
+
+  #addSkip(skip: SkipRecord): void {
+    if (skip.offset <= this.appliedOffset) return
+    const there = this.#skips.get(skip.offset) ?? []
+    if (!there.some((other) => other.event === skip.event && other.branch === skip.branch)) there.push(skip)
+    this.#skips.set(skip.offset, there)
+  }
+
+  #quarantined(node: Node): boolean {
+    return (this.#skipCounts[node.path] ?? 0) >= skipsToQuarantine
+  }
+
+  readonly #lost = ({ producer, missing }: { producer: string; missing: number }): void => {
+    this.#alarm('messages-lost', `${missing} messages of the producer ${producer} never arrived`)
+  }
+
+  #alarm(name: string, detail: string): void {
+    this.#observer.onAlarm?.(name, detail, this.appliedOffset)
+  }
+
+  /** Gives back what nothing uses any more; at the same tick on every replica. */
+  #collect(): void {
+    const { owned } = this.clocks
+    this.#producers.forget(owned.now)
+    const idleBefore = owned.now - this.settings.idleForkMs
+    const dimensions = [this.index.rows, ...(this.#tree?.dimensions ?? [])]
+    // from the innermost out: a fork is only free once nothing below it is used
+    for (const dimension of dimensions.toReversed()) collectIdle(dimension, dimensions, idleBefore)
+    if (this.table.size < symbolsToCollect) return
+    const marks = new Marks(this.table.highestId + 1, this.table.highestTagSet + 1, this.table.highestAttributeSet + 1)
+    marks.symbol(this.index.expiredSymbol)
+    for (const dimension of dimensions) dimension.mark(marks)
+    this.table.sweep(marks)
+    this.generation++
+    this.#queries = new QueryCache(this.table)
+  }
+
+  pendingPages(): readonly Readonly<PendingPage>[] {
+    return this.decisions.pendingPages()
+  }
+
+  takePageChanges(): PageChanges {
+    return this.decisions.takePageChanges()
+  }
+
+  incidents(): Incidents {
+    return this.decisions.incidents()
+  }
+
+  stats(): EngineStats {
+    const dimensions = this.#tree?.dimensions ?? []
+    const sum = (of: (dimension: Dimension) => number) =>
+      dimensions.reduce((total, dimension) => total + of(dimension), 0)
+    return {
+      indexSize: this.index.size,
+      symbols: this.table.size,
+      forks: sum((dimension) => dimension.live),
+      refusedForks: sum((dimension) => dimension.refused) + this.index.rows.refused,
+      producers: this.#producers.size,
+      timersFired: this.timersFired,
+      ruleErrors: (this.#tree?.nodes ?? []).reduce((total, node) => total + node.errors, 0),
+      bytes: this.table.bytes + this.index.rows.bytes + sum((dimension) => dimension.bytes),
+    }
+  }
+
+  query(query: string, options: QueryOptions = {}): QueryPage {
+    const compiled = this.#queries.get(query)
+    return { ...searchIndex(this.index, this.table, compiled, options), appliedOffset: this.appliedOffset }
+  }
+
+  hashes(): Hashes {
+    return { input: this.#input.digest(), decisions: this.decisions.hash }
+  }
+
+  stateHash(): string {
+    const hasher = new Hasher()
+    hasher.int(this.table.hash())
+    hasher.number(this.clocks.owned.now)
+    hasher.number(this.clocks.calendar.now)
+    hasher.number(this.clocks.graceUntil)
+    hasher.text(JSON.stringify([this.#header(), this.#producers.snapshot()]))
+    this.index.rows.hash(hasher)
+    for (const dimension of this.#tree?.dimensions ?? []) dimension.hash(hasher)
+    this.decisions.mixState((text) => hasher.text(text))
+    return hasher.digest()
+  }
+
+  /** State that is neither columns nor texts; also the head of a snapshot. */
+  #header(): SnapshotHeader {
+    return {
+      format: snapshotFormat,
+      semantics: engineSemantics,
+      logId: this.#logId,
+      partition: this.#partition,
+      offset: this.appliedOffset,
+      rulesHash: this.rulesHash ?? null,
+      lastTick: this.lastTick,
+      indexSize: this.index.size,
+      inputLanes: this.#input.lanes,
+      skipCounts: this.#skipCounts,
+      skips: [...this.#skips.values()],
+    }
+  }
+
+  snapshot(): Iterable<Uint8Array> {
+    const out = new ByteWriter()
+    out.int(snapshotMagic)
+    out.json(this.#header())
+    const table = this.table.dump()
+    out.int(table.reduce((sum, part) => sum + part.length, 0))
+    for (const part of table) out.raw(part)
+    out.bytes(this.#rulesRecord)
+    out.double(this.clocks.owned.now)
+    out.double(this.clocks.calendar.now)
+    out.double(this.clocks.graceUntil)
+    out.json(this.#producers.snapshot())
+    out.json(this.decisions.snapshot())
+    this.index.rows.write(out)
+    for (const dimension of this.#tree?.dimensions ?? []) dimension.write(out)
+    return out.finish()
+  }
+
+  /** Everything of a snapshot that must be there before anything is built. */
+  #readHead(bytes: Uint8Array) {
+    const from = new ByteReader(bytes)
+    const magic = from.int()
+    const header = magic === snapshotMagic ? from.json<SnapshotHeader>() : undefined
+    if (header?.format !== snapshotFormat || header.semantics !== engineSemantics) {
+      throw new EngineError(
+        'SNAPSHOT_UNREADABLE',
+        'the snapshot was not written by this release; take another or start from the log',
+      )
+    }
+    if (header.logId !== this.#logId || header.partition !== this.#partition) {
+      throw new EngineError(
+        'SNAPSHOT_UNREADABLE',
+        `the snapshot belongs to log ${header.logId}, partition ${header.partition}, not to ${this.#logId}, ${this.#partition}`,
+      )
+    }
+    return { from, header, table: SymbolTable.restore(from.bytes()) }
+  }
+
+  #restore({ from, header }: { from: ByteReader; header: SnapshotHeader }): void {
+    const rules = from.bytes()
+    if (rules.length > 0) this.#load(decodeRecord(rules) as RulesRecord, rules)
+    this.#first = false
+    this.appliedOffset = header.offset
+    this.lastTick = header.lastTick
+    this.index.size = header.indexSize
+    this.#input.lanes = header.inputLanes
+    this.#skipCounts = header.skipCounts
+    for (const skips of header.skips) for (const skip of skips) this.#addSkip(skip)
+    this.clocks.owned.now = this.clocks.owned.target = from.double()
+    this.clocks.calendar.now = this.clocks.calendar.target = from.double()
+    this.clocks.graceUntil = from.double()
+    this.#producers.restore(from.json())
+    this.decisions.restore(from.json())
+    this.index.rows.read(from)
+    for (const dimension of this.#tree?.dimensions ?? []) dimension.read(from)
+    for (const node of this.#tree?.nodes ?? []) if (this.#quarantined(node)) node.disable()
+    if (!from.finished) {
+      throw new EngineError('SNAPSHOT_UNREADABLE', 'the snapshot holds more than this release reads; take an older one')
+    }
+  }
+}
+
+interface SnapshotHeader {
+  readonly format: number
+  readonly semantics: number
+  readonly logId: string
+  readonly partition: number
+  readonly offset: number
+  readonly rulesHash: string | null
+  readonly lastTick: number
+  readonly indexSize: number
+  readonly inputLanes: readonly [number, number]
+  readonly skipCounts: Record<string, number>
+  readonly skips: readonly (readonly SkipRecord[])[]
+}
+
+/** Half of the table's own limit (a million). */
+const symbolsToCollect = collectionShare * (1 << 20)
+
+function collectIdle(dimension: Dimension, all: readonly Dimension[], idleBefore: number): void {
+  if (dimension.keyCount === 0) return
+  const used = new Set<number>()
+  for (const other of all) {
+    if (other.parent !== dimension) continue
+    for (let id = 0; id < other.high; id++) if (other.alive.get(id) === 1) used.add(other.parents.get(id))
+  }
+  for (let id = 0; id < dimension.high; id++) {
+    if (dimension.alive.get(id) !== 1 || dimension.lastUsed.get(id) >= idleBefore || used.has(id)) continue
+    if (dimension.columns.some((column) => column.holds?.(id) === true)) continue
+    dimension.free(id)
+  }
+  dimension.settle()
+}

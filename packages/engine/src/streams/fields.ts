@@ -1,0 +1,102 @@
+/** How operators read what their arguments name: fields, functions of an event, predicates. */
+import { EventCursor, Kind } from '@ricci/client'
+import { EngineError } from '../errors.ts'
+import { CursorView, descriptionOf, type EventView } from '../event/view.ts'
+import { compileQuery } from '../query/compile.ts'
+import { parseQuery } from '../query/parser.ts'
+import { ValueSlot } from '../state/values.ts'
+import type { Runtime } from './runtime.ts'
+import { describeValue } from './stream.ts'
+
+/** A field's name, or a function of an event. Names that are no field of every event are attributes. */
+export type Field = string | ((event: EventView) => unknown)
+/** A query, or a function of an event; truthy passes. */
+export type Predicate = string | ((event: EventView) => unknown)
+
+/** Checks a field argument when a stream is described. */
+export function checkField(operator: string, field: unknown): void {
+  if ((typeof field !== 'string' || field === '') && typeof field !== 'function') {
+    throw new EngineError(
+      'RULES_INVALID',
+      `${operator} takes the name of a field or a function of an event, got ${describeValue(field)}`,
+    )
+  }
+}
+
+/** Checks a predicate argument when a stream is described; queries are parsed here, so that a mistake names its line. */
+export function checkPredicate(operator: string, predicate: unknown): void {
+  if (typeof predicate === 'function') return
+  if (typeof predicate !== 'string') {
+    throw new EngineError(
+      'RULES_INVALID',
+      `${operator} takes a query or a function of an event, got ${describeValue(predicate)}`,
+    )
+  }
+  parseQuery(predicate)
+}
+
+/** Reads a field or function of an event into a slot. */
+export function compileField(field: Field, runtime: Runtime): (event: EventCursor, into: ValueSlot) => void {
+  const { table } = runtime
+  if (typeof field === 'function') {
+    const view = new CursorView(new EventCursor(), table)
+    return (event, into) => {
+      view.event = event
+      into.set(field(view), table)
+    }
+  }
+  switch (field) {
+    case 'host':
+      return (event, into) => into.setSymbol(event.host)
+    case 'service':
+      return (event, into) => into.setSymbol(event.service)
+    case 'state':
+      return (event, into) => into.setSymbol(event.state)
+    case 'description':
+      return (event, into) => into.set(descriptionOf(event), table)
+    case 'metric':
+      return (event, into) => {
+        if (event.metricKind === Kind.none) into.none()
+        else if (event.metricKind === Kind.big) into.setBig(event.metricBig, table)
+        else into.setNumber(event.metric)
+      }
+    case 'time':
+      return (event, into) => (event.timeKind === Kind.none ? into.none() : into.setNumber(event.time))
+    case 'ttl':
+      return (event, into) => (event.ttlKind === Kind.none ? into.none() : into.setNumber(event.ttl))
+    case 'tags': {
+      const view = new CursorView(new EventCursor(), table)
+      return (event, into) => {
+        view.event = event
+        into.set(event.tags === 0 ? undefined : view.tags, table)
+      }
+    }
+    default:
+      return (event, into) => {
+        const key = event.attributes === 0 ? 0 : table.find(field)
+        into.setSymbol(key === 0 ? 0 : table.attribute(event.attributes, key))
+      }
+  }
+}
+
+/** A test of an event; the verdict on text is cached per symbol until symbols are collected. */
+export function compilePredicate(predicate: Predicate, runtime: Runtime): (event: EventCursor) => boolean {
+  const { table } = runtime
+  if (typeof predicate === 'function') {
+    const view = new CursorView(new EventCursor(), table)
+    return (event) => {
+      view.event = event
+      return Boolean(predicate(view))
+    }
+  }
+  const query = parseQuery(predicate)
+  let test = compileQuery(query, table)
+  let generation = runtime.generation
+  return (event) => {
+    if (generation !== runtime.generation) {
+      generation = runtime.generation
+      test = compileQuery(query, table)
+    }
+    return test(event)
+  }
+}

@@ -1,0 +1,173 @@
+import { type Event, type EventCursor, EventCursor as Cursor, cursorToEvent } from '@ricci/client'
+import type { PageDescription } from '../../decisions/incident.ts'
+import { EngineError } from '../../errors.ts'
+import { ValueSlot } from '../../state/values.ts'
+import { checkField, checkPredicate, compileField, compilePredicate, type Field, type Predicate } from '../fields.ts'
+import { defineOperator } from '../operator.ts'
+import type { Runtime } from '../runtime.ts'
+import { describeValue, Stream } from '../stream.ts'
+
+export interface IncidentOptions {
+  /** Names of receivers; their addresses and secrets live in the configuration. */
+  readonly to: string | readonly string[]
+  /** What is bad; default `state != "ok"`. */
+  readonly bad?: Predicate
+  /** What makes one incident of a name; default host and service. */
+  readonly key?: Field | readonly Field[]
+  /** For receivers: `critical` unless told otherwise. */
+  readonly severity?: 'critical' | 'error' | 'warning' | 'info'
+  /** The line people read; default: name, host, service, state, metric, description. */
+  readonly summary?: string | ((event: Readonly<Event>) => string)
+}
+
+/**
+ * Opens an incident at the first bad event of its key and resolves it at the first that is not bad. A page per receiver goes
+ * out at each. An incident is known by its name and key, never by its place in the rules.
+ *
+ * A late event opens none while a newer entry of its host and service in the index is not bad.
+ * @example incident('cpu-high', { bad: 'metric > 0.9', to: 'oncall' })
+ */
+export function incident(name: string, options: IncidentOptions): Stream {
+  const to = receiversOf('incident', options?.to)
+  const bad = options.bad ?? 'state != "ok"'
+  checkPredicate('incident', bad)
+  const key = options.key === undefined ? ['host', 'service'] : [options.key].flat()
+  for (const field of key) checkField('incident', field)
+  if (typeof name !== 'string' || name === '') throw new EngineError('RULES_INVALID', 'an incident needs a name')
+  return new Stream('incident', [name, { ...options, to, bad, key }], [])
+}
+
+export interface NotifyOptions {
+  /** Whose pages are counted together against the limit of pages a minute; default: the receivers' names. */
+  readonly name?: string
+  readonly severity?: IncidentOptions['severity']
+  readonly summary?: IncidentOptions['summary']
+}
+
+/**
+ * A page for each event (or each list of events) that comes, without a life of its own.
+ * @example rollup(5, 3600, notify('oncall'))
+ */
+export function notify(to: string | readonly string[], options: NotifyOptions = {}): Stream {
+  const receivers = receiversOf('notify', to)
+  return new Stream('notify', [options.name ?? `notify ${receivers.join(' ')}`, { ...options, to: receivers }], [])
+}
+
+function receiversOf(operator: string, to: string | readonly string[]): readonly string[] {
+  const list = [to].flat()
+  if (list.length === 0 || list.some((name) => typeof name !== 'string' || name === '')) {
+    throw new EngineError(
+      'RULES_INVALID',
+      `${operator} needs the name of a receiver in \`to\`, got ${describeValue(to)}`,
+    )
+  }
+  return list
+}
+
+defineOperator({
+  name: 'incident',
+  takes: ['event'],
+  gives: 'nothing',
+  columns: {},
+  build({ args: [name, given], runtime, path }) {
+    const options = given as IncidentOptions & { to: readonly string[]; bad: Predicate; key: readonly Field[] }
+    const isBad = compilePredicate(options.bad, runtime)
+    const keys = options.key.map((field) => compileField(field, runtime))
+    const slot = new ValueSlot()
+    const newer = new Cursor()
+    const rule = name as string
+    function keyOf(event: EventCursor): string {
+      return keys
+        .map((read) => {
+          read(event, slot)
+          const text = String(slot.value(runtime.table) ?? '')
+          return /[\s"]/.test(text) ? JSON.stringify(text) : text
+        })
+        .join(' ')
+    }
+    /** Whether a newer event of the same host and service says that all is well. */
+    function overtaken(event: EventCursor): boolean {
+      const row = runtime.index.lookup(event.host, event.service)
+      if (row < 0 || runtime.index.isLate(row)) return false
+      runtime.index.load(row, newer)
+      return newer.time > event.time && !isBad(newer)
+    }
+    return {
+      event(event) {
+        const bad = isBad(event)
+        if (!bad && !runtime.decisions.hasOpen(rule)) return
+        if (bad && runtime.late && overtaken(event)) return
+        runtime.decisions.incident(rule, keyOf(event), bad, options.to, () =>
+          describe(event, rule, options, path, runtime),
+        )
+      },
+    }
+  },
+})
+
+defineOperator({
+  name: 'notify',
+  takes: ['event', 'list'],
+  gives: 'nothing',
+  columns: {},
+  build({ args: [name, given], runtime, path }) {
+    const options = given as NotifyOptions & { to: readonly string[] }
+    const rule = name as string
+    const cursor = new Cursor()
+    return {
+      event(event) {
+        runtime.decisions.notify(rule, options.to, () => describe(event, rule, options, path, runtime))
+      },
+      list(list) {
+        const events: Event[] = []
+        for (let i = 0; i < list.length && events.length < eventsToldOf; i++) {
+          if (list.load(i, cursor)) events.push(cursorToEvent(cursor, runtime.table))
+        }
+        const [first] = events
+        if (first === undefined) return
+        runtime.decisions.notify(rule, options.to, () => ({
+          severity: options.severity ?? 'critical',
+          summary:
+            list.length === 1
+              ? summaryOf(first, rule, options)
+              : `${list.length} events: ${summaryOf(first, rule, options)} …`,
+          host: first.host ?? '',
+          service: first.service ?? '',
+          provenance: { path, count: list.length, events },
+        }))
+      },
+    }
+  },
+})
+
+/** Events of a list that a page's provenance shows; the count tells of the rest. */
+const eventsToldOf = 20
+
+function describe(
+  event: EventCursor,
+  rule: string,
+  options: NotifyOptions,
+  path: string,
+  runtime: Runtime,
+): PageDescription {
+  const shown = cursorToEvent(event, runtime.table)
+  return {
+    severity: options.severity ?? 'critical',
+    summary: summaryOf(shown, rule, options),
+    host: shown.host ?? '',
+    service: shown.service ?? '',
+    provenance: { path, late: runtime.late, event: plain(shown) },
+  }
+}
+
+function plain(event: Event): unknown {
+  return typeof event.metric === 'bigint' ? { ...event, metric: event.metric.toString() } : event
+}
+
+function summaryOf(event: Event, rule: string, { summary }: NotifyOptions): string {
+  if (typeof summary === 'function') return String(summary(event))
+  if (summary !== undefined) return summary
+  const metric = event.metric === undefined ? undefined : `(${event.metric})`
+  const parts = [event.host, event.service, event.state, metric, event.description]
+  return `${rule}: ${parts.filter((part) => part !== undefined && part !== '').join(' ')}`
+}

@@ -1,0 +1,32 @@
+import type { EventCursor, SymbolTable } from '@ricci/client'
+import type { Decisions } from '../decisions/decisions.ts'
+import type { Index } from '../index/store.ts'
+import type { EngineSettings } from '../settings.ts'
+import type { Clocks } from '../time/clocks.ts'
+import type { Node } from './tree.ts'
+
+/** What operators may reach: the engine's tables and clocks, nothing of the outside. */
+export interface Runtime {
+  readonly table: SymbolTable
+  readonly clocks: Clocks
+  readonly index: Index
+  readonly decisions: Decisions
+  readonly settings: EngineSettings
+  /** [number of the operator last called, number of the event within its record]: read by the monitor of another thread. */
+  readonly progress: Int32Array
+  /** Whether the event in flight is late: its age passes the staleness bound. */
+  late: boolean
+  timersFired: number
+  /** Counts collections of symbols: whoever caches by symbol id starts anew when it changes. */
+  readonly generation: number
+  /** An operator threw: its branch ends here for this event. */
+  rescue(node: Node, error: unknown): void
+  /** Sends an event through all streams again, from the top. */
+  reinject(event: EventCursor): void
+  /** How old the event in flight was when it arrived, milliseconds. */
+  readonly ageMs: number
+  /** Whether anybody listens to taps. */
+  readonly tapped: boolean
+  /** Something reached a tap; for observers only. */
+  tap(name: string, value: unknown): void
+}

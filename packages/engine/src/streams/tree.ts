@@ -1,0 +1,244 @@
+/**
+ * The tree of operator instances made of a set of rules, and how a new tree takes over the state of an old one.
+ *
+ * Old and new trees are matched level by level: siblings by label, then by equal description (functions by text), then by kind in
+ * order. A matched operator keeps its columns where they are the same and lie in the same dimension; a matched `by` keeps the
+ * dimension it opened when its key is equal.
+ */
+import type { EventCursor } from '@ricci/client'
+import { EngineError } from '../errors.ts'
+import type { EventList } from '../folds/list.ts'
+import type { Column } from '../state/columns.ts'
+import { Dimension, maximalKeys } from '../state/dimension.ts'
+import { TimerColumn } from '../time/timers.ts'
+import {
+  type Behaviour,
+  type ColumnKind,
+  type Columns,
+  type ColumnSpec,
+  type Flow,
+  makeColumn,
+  type Operator,
+  operatorNamed,
+} from './operator.ts'
+import { Out } from './out.ts'
+import type { Runtime } from './runtime.ts'
+import { describeArgument, describeStream, type RulesDescription, Stream } from './stream.ts'
+
+/** An operator instance. */
+export class Node {
+  readonly stream: Stream
+  /** Place in the tree, depth first: the operator's identity among timers. */
+  readonly number: number
+  /** For people, and for skips: the way from the root, as in `by[1] > stable[0]`. */
+  readonly path: string
+  readonly dimension: Dimension
+  readonly inner: Dimension
+  readonly spec: ColumnSpec
+  readonly columns: Readonly<Record<string, Column>>
+  readonly children: Node[] = []
+  /** Throws and skips, not state: counted for people. */
+  errors = 0
+  #behaviour: Behaviour<ColumnSpec> = {}
+  event: (event: EventCursor, fork: number) => void = refuse
+  list: (list: EventList, fork: number) => void = refuse
+  value: (value: unknown, fork: number) => void = refuse
+
+  constructor(
+    stream: Stream,
+    number: number,
+    path: string,
+    dimension: Dimension,
+    inner: Dimension,
+    spec: ColumnSpec,
+    columns: Readonly<Record<string, Column>>,
+  ) {
+    this.stream = stream
+    this.number = number
+    this.path = path
+    this.dimension = dimension
+    this.inner = inner
+    this.spec = spec
+    this.columns = columns
+  }
+
+  /** Connects what the operator does; timers fire with this node as the place an error belongs to. */
+  connect(behaviour: Behaviour<ColumnSpec>, runtime: Runtime): void {
+    this.#behaviour = behaviour
+    this.enable()
+    const timers = (behaviour.timers ?? {}) as Record<string, (fork: number, deadline: number, gap: boolean) => void>
+    for (const [name, column] of Object.entries(this.columns)) {
+      if (!(column instanceof TimerColumn)) continue
+      column.identity = this.number
+      column.onFire = (fork, deadline, gap) => {
+        runtime.progress[0] = this.number
+        runtime.timersFired++
+        try {
+          timers[name](fork, deadline, gap)
+        } catch (error) {
+          runtime.rescue(this, error)
+        }
+      }
+    }
+  }
+
+  /** Takes the branch out, as a skip or a quarantine asks. */
+  disable(): void {
+    this.event = nothing
+    this.list = nothing
+    this.value = nothing
+  }
+  enable(): void {
+    this.event = this.#behaviour.event ?? refuse
+    this.list = this.#behaviour.list ?? refuse
+    this.value = this.#behaviour.value ?? refuse
+  }
+}
+
+function nothing(): void {}
+function refuse(): void {
+  throw new EngineError('RULES_INVALID', 'this operator does not take what its parent gave')
+}
+
+export interface Tree {
+  readonly root: Node
+  readonly nodes: readonly Node[]
+  /** Dimensions in the order of the tree, the top one first. */
+  readonly dimensions: readonly Dimension[]
+  /** One line per operator whose state was kept, changed or dropped. */
+  readonly report: readonly string[]
+}
+
+/** Builds the tree of a set of rules, carrying over what it can from an old one. Throws EngineError `RULES_INVALID`. */
+export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree | undefined): Tree {
+  const top = old?.root.inner ?? new Dimension(undefined, 0, 1)
+  const nodes: Node[] = []
+  const dimensions: Dimension[] = [top]
+  const report: string[] = []
+  const kept = new Set<Column>()
+  // check everything that can be refused before anything of the old tree is touched
+  checkFlows(new Stream('rules', [], rules.streams), ['event'], '')
+
+  const made: [Node, Operator][] = []
+  function make(stream: Stream, before: Node | undefined, dimension: Dimension, path: string): Node {
+    const operator = operatorNamed(stream.operator)
+    const spec = typeof operator.columns === 'function' ? operator.columns(stream.args) : operator.columns
+    const carried = before !== undefined && before.dimension === dimension && sameSpec(spec, before.spec)
+    const columns: Record<string, Column> = {}
+    for (const [name, kind] of Object.entries(spec)) {
+      columns[name] = carried ? before.columns[name] : makeColumn(kind as ColumnKind, runtime)
+      kept.add(columns[name])
+    }
+    let inner = dimension
+    if (operator.opens !== undefined) {
+      const sameKey = carried && sameArguments(stream, before.stream)
+      inner = sameKey
+        ? before.inner
+        : new Dimension(dimension, operator.opens(stream.args), runtime.settings.forksPerBy)
+      dimensions.push(inner)
+    }
+    if (old !== undefined && Object.keys(spec).length > 0) report.push(`${carried ? 'kept' : 'new'} ${path}`)
+    const node = new Node(stream, nodes.length, path, dimension, inner, spec, columns)
+    nodes.push(node)
+    const partners = matchSiblings(stream.children, before === undefined ? [] : before.children)
+    stream.children.forEach((child, i) => {
+      const place = `${path === '' ? '' : `${path} > `}${child.label ?? child.operator}[${i}]`
+      node.children.push(make(child, partners[i], inner, place))
+    })
+    made.push([node, operator])
+    return node
+  }
+  const root = make(new Stream('rules', [], rules.streams), old?.root, top, '')
+
+  if (old !== undefined) {
+    for (const node of old.nodes) {
+      for (const column of Object.values(node.columns)) {
+        if (kept.has(column)) continue
+        node.dimension.detach(column)
+        if (column instanceof TimerColumn) column.clock.detach(column)
+      }
+    }
+    for (const node of old.nodes)
+      if (!nodes.some((now) => now.inner === node.inner)) report.push(`dropped ${node.path}`)
+  }
+  // columns stand in their dimension in the order of the tree: snapshots read them back in that order
+  for (const dimension of dimensions) dimension.columns.length = 0
+  for (const node of nodes) for (const column of Object.values(node.columns)) node.dimension.attach(column)
+  for (const [node, operator] of made) {
+    const { stream } = node
+    const behaviour = operator.build({
+      args: stream.args,
+      columns: node.columns as unknown as Columns<ColumnSpec>,
+      out: new Out(node.children, runtime),
+      outTo: (some) =>
+        new Out(
+          node.children.filter((child) => some.includes(child.stream)),
+          runtime,
+        ),
+      children: stream.children,
+      dimension: node.dimension,
+      inner: node.inner,
+      runtime,
+      path: node.path,
+    })
+    node.connect(behaviour, runtime)
+  }
+  return { root, nodes, dimensions, report }
+}
+
+/** Finds for each new sibling the old one it goes on from. */
+function matchSiblings(streams: readonly Stream[], old: readonly Node[]): (Node | undefined)[] {
+  const free = new Set(old)
+  const partners: (Node | undefined)[] = streams.map(() => undefined)
+  const rounds: ((stream: Stream, node: Node) => boolean)[] = [
+    (stream, node) => stream.label !== undefined && stream.label === node.stream.label && sameKind(stream, node.stream),
+    (stream, node) => describeStream(stream) === describeStream(node.stream),
+    (stream, node) => stream.label === undefined && node.stream.label === undefined && sameKind(stream, node.stream),
+  ]
+  for (const matches of rounds) {
+    streams.forEach((stream, i) => {
+      if (partners[i] !== undefined) return
+      for (const node of free) {
+        if (!matches(stream, node)) continue
+        partners[i] = node
+        free.delete(node)
+        return
+      }
+    })
+  }
+  return partners
+}
+
+function sameKind(a: Stream, b: Stream): boolean {
+  return a.operator === b.operator
+}
+
+function sameSpec(a: ColumnSpec, b: ColumnSpec): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+function sameArguments(a: Stream, b: Stream): boolean {
+  return JSON.stringify(a.args.map(describeArgument)) === JSON.stringify(b.args.map(describeArgument))
+}
+
+function checkFlows(stream: Stream, given: readonly Flow[], path: string): void {
+  const operator = operatorNamed(stream.operator)
+  const place = path === '' ? stream.operator : `${path} > ${stream.operator}`
+  const taken = given.filter((flow) => operator.takes.includes(flow))
+  if (taken.length < given.length) {
+    const missing = given.find((flow) => !operator.takes.includes(flow))!
+    throw new EngineError(
+      'RULES_INVALID',
+      `${place}: ${stream.operator} takes ${operator.takes.join(' or ')}s, but its parent gives ${missing}s; put smap with a fold or function between them`,
+    )
+  }
+  if (operator.opens !== undefined && operator.opens(stream.args) > maximalKeys) {
+    throw new EngineError('RULES_INVALID', `${place}: at most ${maximalKeys} fields make a key`)
+  }
+  if (operator.gives === 'nothing') {
+    if (stream.children.length > 0) throw new EngineError('RULES_INVALID', `${place} takes no children`)
+    return
+  }
+  const gives = operator.gives === 'same' ? taken : [operator.gives]
+  for (const child of stream.children) checkFlows(child, gives, place)
+}
