@@ -22,8 +22,8 @@ const arrows = {
   },
 }
 
-/** What tests of any package may import on top: Node's modules and the tools of the workspace's root. */
-const testTools = [...dependencies('package.json', 'devDependencies'), 'esbuild']
+/** What tests of any package may import on top: Node's modules, the tools of the workspace's root, and the testkit. */
+const testTools = [...dependencies('package.json', 'devDependencies'), 'esbuild', '@ricci/testkit']
 
 /** One name as a regular expression: the package itself or a path below it. */
 const exactly = (name) => `${name.replaceAll('/', '\\/')}(?:\\/|$)`

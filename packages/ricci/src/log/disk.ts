@@ -143,7 +143,7 @@ function writeOnce(descriptor: number, parts: readonly Uint8Array[], position: n
 }
 
 /** What is left of `parts` after their first `bytes` bytes: the kernel may write less than it was given. */
-export function after(parts: readonly Uint8Array[], bytes: number): readonly Uint8Array[] {
+function after(parts: readonly Uint8Array[], bytes: number): readonly Uint8Array[] {
   let index = 0
   let rest = bytes
   while (index < parts.length && rest >= parts[index].length) rest -= parts[index++].length

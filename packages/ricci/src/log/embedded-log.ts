@@ -12,7 +12,7 @@
  * then keep the offsets that nobody else was given.
  */
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ReplicaError, type Clock, type LogPort, type StoredRecord } from '@ricci/replica'
 import type { DirectoryLock } from './directory-lock.ts'
 import type { Disk, WritableFile } from './disk.ts'
@@ -116,6 +116,8 @@ export class EmbeddedLog implements LogPort {
     try {
       await disk.makeDirectory(directory)
       await disk.syncDirectory(dataDirectory)
+      // The data directory itself may be new. Where we may not look into its parent, somebody else made it.
+      await disk.syncDirectory(dirname(dataDirectory)).catch(() => {})
       const { segments, last } = await recover(disk, directory, options.report ?? (() => {}))
       if (last === undefined) {
         const id = (options.randomBytes ?? randomBytes)(16)
@@ -322,10 +324,11 @@ export class EmbeddedLog implements LogPort {
     const full = current.position + bytes > limits.segmentBytes
     const old = this.options.clock.wallMs() - current.segment.createdAtMs > limits.maxAgeMs / segmentsPerAge
     if (current.position === segmentHeaderBytes || !(full || old)) return current
-    const next = await this.createSegment()
-    this.current = next
+    // Closed before there is a next one: were it written on after the making of a next one failed, that one might be found at a
+    // restart, beginning before the end of this.
+    this.current = undefined
     await current.file.close()
-    return next
+    return (this.current = await this.createSegment())
   }
 
   private async createSegment(): Promise<CurrentSegment> {

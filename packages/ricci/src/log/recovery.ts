@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Disk, type ReadableFile } from './disk.ts'
 import { corruptLog } from './errors.ts'
 import {
+  encodeSegmentHeader,
   groupHeaderBytes,
   parseSegmentNames,
   readGroupHeader,
@@ -47,9 +48,7 @@ export async function recover(disk: Disk, directory: string, report: (event: Log
     } catch (error) {
       if (!(error instanceof BadSegment)) throw error
       // A header is durable before the first group is written behind it: alone, it is a segment whose making was cut off.
-      if (name !== names.at(-1) || bytes.get(name.number)! > segmentHeaderBytes) {
-        throw corruptLog(path, error.message, error)
-      }
+      if (bytes.get(name.number)! > segmentHeaderBytes) throw corruptLog(path, error.message, error)
     } finally {
       file.close()
     }
@@ -71,10 +70,12 @@ export async function recover(disk: Disk, directory: string, report: (event: Log
     await disk.unlink(join(directory, name))
     report({ kind: 'segment-unmade', path: join(directory, name), bytes: bytes.get(number)! })
   }
-  if (unmade.length > 0) await disk.syncDirectory(directory)
+  // Of a process that was killed the files are all there, but their names may not be on the platters yet.
+  await disk.syncDirectory(directory)
   if (last === undefined || whole === undefined) return { segments }
-  await settle(disk, last, whole, report)
-  return { segments, last: { header: headers.get(last.number)!, position: whole.position, end: whole.end } }
+  const header = headers.get(last.number)!
+  await settle(disk, last, header, whole, report)
+  return { segments, last: { header, position: whole.position, end: whole.end } }
 }
 
 /** Each segment names the one before it, and how many bytes of that were durable. */
@@ -157,10 +158,16 @@ function laterGroup(file: ReadableFile, header: SegmentHeader, from: number, to:
 }
 
 /**
- * Cuts off a torn tail and makes the last group durable for certain. It is written once more in place: after an fdatasync that
+ * Cuts off a torn tail and makes header and last group durable for certain. They are written once more in place: after an fdatasync that
  * failed the kernel takes its pages for clean, and syncing them again would say nothing.
  */
-async function settle(disk: Disk, segment: Segment, whole: Whole, report: (event: LogEvent) => void): Promise<void> {
+async function settle(
+  disk: Disk,
+  segment: Segment,
+  header: SegmentHeader,
+  whole: Whole,
+  report: (event: LogEvent) => void,
+): Promise<void> {
   const reader = disk.openForReading(segment.path)
   const group = new Uint8Array(whole.position - whole.lastStart)
   try {
@@ -176,6 +183,7 @@ async function settle(disk: Disk, segment: Segment, whole: Whole, report: (event
   const file = await disk.openForWriting(segment.path)
   try {
     if (segment.bytes > whole.position) await file.truncate(whole.position)
+    await file.write([encodeSegmentHeader(header)], 0)
     if (group.length > 0) await file.write([group], whole.lastStart)
     await file.datasync()
   } finally {
