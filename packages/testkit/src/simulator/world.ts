@@ -1,0 +1,73 @@
+import { VirtualClock } from '../clock.ts'
+import { SeededRandom } from '../random.ts'
+import { Trace } from './trace.ts'
+
+/** Every kind of fault the simulator injects; the summary of a batch counts each. */
+export const faultKinds = [
+  'crash',
+  'pause',
+  'suspend',
+  'clock jump',
+  'log away',
+  'log frozen',
+  'append error',
+  'append lost confirm',
+  'append straggler',
+  'append duplicated',
+  'append delayed',
+  'append phantom',
+  'reader silent',
+  'reader error',
+  'lease lost',
+  'two holders',
+  'store away',
+  'snapshot lost',
+  'snapshot torn',
+  'snapshots away',
+  'receiver 500',
+  'receiver 429',
+  'receiver 400',
+  'receiver hangs',
+  'receiver drops answer',
+  'request lost',
+  'producer retry',
+  'producer restart',
+  'rules switch',
+  'no owner',
+  'disk slow',
+  'disk torn',
+  'disk error',
+] as const
+export type FaultKind = (typeof faultKinds)[number]
+
+/** One run's universe: its only clock, its only source of chance, its trace and what was done to it. */
+export class World {
+  readonly clock = new VirtualClock()
+  readonly random: SeededRandom
+  readonly trace: Trace
+  readonly faults = new Map<FaultKind, number>()
+  /** No fault begins once this is false. */
+  faulty = true
+
+  constructor(
+    readonly seed: number,
+    options: { readonly keepTrace: boolean },
+  ) {
+    this.random = new SeededRandom(seed)
+    this.trace = new Trace(() => this.clock.monotonicMs(), { keep: options.keepTrace })
+  }
+
+  get nowMs(): number {
+    return this.clock.monotonicMs()
+  }
+
+  after(delayMs: number, callback: () => void): void {
+    this.clock.setTimer(delayMs, callback)
+  }
+
+  /** Counts an injected fault and writes it down. */
+  fault(kind: FaultKind, who: string, detail: string): void {
+    this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1)
+    this.trace.add(who, `✗ ${kind}: ${detail}`)
+  }
+}
