@@ -53,6 +53,8 @@ export class SymbolTable implements InternTable {
   private texts: (string | undefined)[] = []
   private tagArrays: (Int32Array | undefined)[] = []
   private attributeArrays: (Int32Array | undefined)[] = []
+  /** Counts the sweeps: what someone kept about an id may be about another text since. A cache's matter, no state. */
+  generation = 0
   private lastBytes: Uint8Array | undefined
   private lastView: DataView | undefined
   private scratch = new Uint8Array(1024)
@@ -293,6 +295,7 @@ export class SymbolTable implements InternTable {
   }
 
   private forget(): void {
+    this.generation++
     this.tagRuns.clear()
     this.attributeRuns.clear()
     this.texts = []
