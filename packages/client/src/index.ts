@@ -17,7 +17,7 @@ export {
 export { maxSets, maxSymbols, maxSymbolTableBytes, SymbolTable, type Marks, type SymbolLimits } from './symbols.ts'
 export { MsgReader } from './reader.ts'
 export { MsgWriter } from './writer.ts'
-export { validateMsg } from './validate.ts'
+export { inspectMsg, validateMsg, type MsgFacts } from './validate.ts'
 export {
   cursorToEvent,
   decodeEvent,

@@ -15,6 +15,28 @@ const tagRun = new TagRun()
  * @throws CodecError for bytes that are no Msg, or one beyond a limit
  */
 export function validateMsg(bytes: Uint8Array, limits: Limits = defaultLimits): number {
+  inspectMsg(bytes, scratch, limits)
+  return scratch.events
+}
+
+/** What stands on a Msg's top level. */
+export interface MsgFacts {
+  events: number
+  /** It has a producer mark. */
+  marked: boolean
+  /** It has a query; its text is `MsgReader`'s to read. */
+  asks: boolean
+}
+
+const scratch: MsgFacts = { events: 0, marked: false, asks: false }
+
+/**
+ * As {@link validateMsg}, and says what it came by. The facts are written into an object of the caller's, for this is done for
+ * every Msg that is taken in.
+ * @throws CodecError for bytes that are no Msg, or one beyond a limit
+ */
+export function inspectMsg(bytes: Uint8Array, facts: MsgFacts, limits: Limits = defaultLimits): void {
+  facts.marked = facts.asks = false
   if (bytes.length > limits.maxFrameBytes) {
     throw new CodecError(
       'FRAME_TOO_LARGE',
@@ -49,14 +71,17 @@ export function validateMsg(bytes: Uint8Array, limits: Limits = defaultLimits): 
     } else if (tag === MsgTag.mark) {
       const length = scan.length(end)
       readMarkAt(scan, scan.at + length)
-    } else if (tag === MsgTag.query) validateQuery(scan.length(end), limits)
-    else if (tag === MsgTag.error) {
+      facts.marked = true
+    } else if (tag === MsgTag.query) {
+      validateQuery(scan.length(end), limits)
+      facts.asks = true
+    } else if (tag === MsgTag.error) {
       const length = scan.length(end)
       if (length > limits.maxTextBytes) over('TEXT_TOO_LONG', 'bytes of error text', length, limits.maxTextBytes)
       scan.at += length
     } else scan.skipField(tag, end)
   }
-  return events
+  facts.events = events
 }
 
 function checkEvent(limits: Limits): void {

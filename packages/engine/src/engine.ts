@@ -94,6 +94,8 @@ export interface Engine {
   incidents(): Incidents
   /** Counts for people and metrics. */
   stats(): EngineStats
+  /** Paths of the operators in force by their numbers, which the progress words name. */
+  operatorPaths(): readonly string[]
   query(query: string, options?: QueryOptions): QueryPage
   /** In slices; the header names log, partition, offset, rules hash, semantics and format. */
   snapshot(): Iterable<Uint8Array>

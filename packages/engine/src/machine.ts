@@ -412,6 +412,12 @@ class Machine implements Engine, Runtime {
     }
   }
 
+  operatorPaths(): readonly string[] {
+    const paths: string[] = []
+    for (const node of this.#tree?.nodes ?? []) paths[node.number] = node.path
+    return Array.from(paths, (path) => path ?? '')
+  }
+
   query(query: string, options: QueryOptions = {}): QueryPage {
     const compiled = this.#queries.get(query)
     return { ...searchIndex(this.index, this.table, compiled, options), appliedOffset: this.appliedOffset }

@@ -6,6 +6,14 @@ export type RicciErrorCode =
   | 'RULES_TOO_LARGE'
   | 'RULES_TIMEOUT'
   | 'AGENT_UNSUPPORTED'
+  /** A listener could not be opened: the port is in use, not allowed, or not of this machine. */
+  | 'LISTEN'
+  /** The log could not be applied in the time a query waits. */
+  | 'NOT_EVALUATED'
+  /** The engine is being replaced: ask again in a moment. */
+  | 'ENGINE_AWAY'
+  /** More bytes than one reply may hold. */
+  | 'ANSWER_TOO_LARGE'
 
 /** What the daemon, the agent and the command line refuse: a stable code, and a text that says what to do. */
 export class RicciError extends Error {

@@ -189,6 +189,24 @@ export class EmbeddedLog implements LogPort {
     return this.enqueue(group, 1, bytes)
   }
 
+  /**
+   * Appends records that consist of a head and a body each; `heads[i]` and `bodies[i]` are one record. They get offsets that
+   * follow each other and are refused or durable together. Throws as {@link append}.
+   */
+  appendAllParts(partition: number, heads: readonly Uint8Array[], bodies: readonly Uint8Array[]): Promise<number[]> {
+    let bytes = 0
+    for (let i = 0; i < heads.length; i++) {
+      const length = heads[i].length + bodies[i].length
+      if (length > maxRecordBytes) return Promise.reject(tooLarge(length))
+      bytes += length
+    }
+    const refused = this.refusal(partition, bytes)
+    if (refused !== undefined) return Promise.reject(refused)
+    const group = this.gathering()
+    for (let i = 0; i < heads.length; i++) group.add(heads[i], bodies[i])
+    return this.enqueue(group, heads.length, bytes)
+  }
+
   /** As the port says; each batch keeps its own bytes. Ends when the log is closed. */
   read(partition: number, from: number, signal: AbortSignal): AsyncIterable<readonly StoredRecord[]> {
     checkPartition(partition)

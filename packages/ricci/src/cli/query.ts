@@ -1,0 +1,31 @@
+import type { Event } from '@ricci/client'
+import { Command } from 'commander'
+import { ask, urlOption } from './api.ts'
+import { eventTable } from './events.ts'
+import { outputOption, type OutputFormat } from './output.ts'
+import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
+
+interface Options {
+  readonly url: string
+  readonly output: OutputFormat
+  readonly limit?: string
+}
+
+export function queryCommand(surroundings: Surroundings): Command {
+  return new Command('query')
+    .description('print the events in the index that match a query')
+    .argument('<query>', `for example 'service = "cpu" and metric > 0.9'`)
+    .option('-n, --limit <count>', 'at most so many events')
+    .addOption(outputOption())
+    .addOption(urlOption(surroundings))
+    .action(async (query: string, { url, output, limit }: Options) => {
+      if (limit !== undefined && !/^[1-9]\d{0,6}$/.test(limit)) {
+        throw new CommandError(ExitCode.usage, `"${limit}" is no count; --limit takes a whole number from 1 on`)
+      }
+      const response = await ask(url, '/api/v1/query', { query, ...(limit === undefined ? {} : { limit }) })
+      const { events } = (await response.json()) as { events: Event[] }
+      if (output === 'json') surroundings.write(`${JSON.stringify(events)}\n`)
+      else if (events.length === 0) surroundings.complain('No event in the index matches.\n')
+      else surroundings.write(eventTable(events))
+    })
+}

@@ -1,0 +1,38 @@
+import { Command } from 'commander'
+import type { ServerStatus } from '../server/status.ts'
+import { ask, urlOption } from './api.ts'
+import { bytes, duration, outputOption, table, type OutputFormat } from './output.ts'
+import type { Surroundings } from './surroundings.ts'
+
+export function statusCommand(surroundings: Surroundings): Command {
+  return new Command('status')
+    .description('say how a server is')
+    .addOption(outputOption())
+    .addOption(urlOption(surroundings))
+    .action(async ({ url, output }: { url: string; output: OutputFormat }) => {
+      const status = (await (await ask(url, '/api/v1/status', {})).json()) as ServerStatus
+      surroundings.write(output === 'json' ? `${JSON.stringify(status)}\n` : statusTable(status))
+    })
+}
+
+function statusTable(status: ServerStatus): string {
+  const { log, engine, replica, rules, intake, degraded } = status
+  const rows: [string, string][] = [
+    ['instance', `${status.instance}, ricci ${status.version}, up ${duration(status.upMs)}`],
+    ['ready', degraded.length === 0 ? String(status.ready) : `${status.ready}, degraded`],
+    ...degraded.map(({ part, detail }): [string, string] => [`  ${part}`, detail]),
+    ['replica', `${replica.state}, epoch ${replica.epoch}`],
+    ['log', `${log.id}: records ${log.first} to ${log.end - 1} in ${log.directory}`],
+    ['engine', `applied up to ${engine.appliedOffset}; behind by ${bytes(engine.lagBytes)}, ${duration(engine.lagMs)}`],
+    ['rules', rules.inForce === undefined ? 'none yet' : rules.inForce.slice(0, 12)],
+    ...(rules.onDisk !== undefined && rules.onDisk !== rules.inForce
+      ? [['', `the folder ${rules.folder} holds others: ${rules.onDisk.slice(0, 12)}`] as [string, string]]
+      : []),
+    ['pages', `${replica.pendingPages} pending, ${replica.delivered} delivered, ${replica.refused} refused`],
+    [
+      'intake',
+      `${intake.connections} connections, ${intake.messages} messages, ${intake.events} events since the start`,
+    ],
+  ]
+  return table(['', ''], rows).trimStart()
+}

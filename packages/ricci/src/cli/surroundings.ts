@@ -1,0 +1,32 @@
+/** What a command is given of the process it runs in; tests hand in their own. */
+export interface Surroundings {
+  /** Standard output: what was asked for. */
+  write(text: string): void
+  /** Standard error: what a person should know. */
+  complain(text: string): void
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Standard output is a terminal. */
+  readonly interactive: boolean
+  readonly signals: SignalSource
+}
+
+export interface SignalSource {
+  on(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void): unknown
+  off(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void): unknown
+  exit?(code: number): void
+}
+
+/** Exit codes of every command. */
+export const ExitCode = { ok: 0, failed: 1, usage: 2, configuration: 78 } as const
+
+/** A command that ends with a sentence and an exit code instead of a stack trace. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+  constructor(
+    readonly exitCode: number,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+  }
+}

@@ -1,0 +1,45 @@
+import type { Event } from '@ricci/client'
+import { Command } from 'commander'
+import { ask, urlOption } from './api.ts'
+import { eventLine } from './events.ts'
+import { outputOption, type OutputFormat } from './output.ts'
+import { untilStopped } from './signals.ts'
+import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
+
+interface Options {
+  readonly url: string
+  readonly output: OutputFormat
+}
+
+export function watchCommand(surroundings: Surroundings): Command {
+  return new Command('watch')
+    .description('print changes of the index that match a query, as they come, until Ctrl-C')
+    .argument('<query>', `for example 'state != "ok"'`)
+    .addOption(outputOption())
+    .addOption(urlOption(surroundings))
+    .action(async (query: string, { url, output }: Options) => {
+      const stopped = untilStopped(surroundings)
+      try {
+        const response = await ask(url, '/api/v1/watch', { query }, stopped.signal)
+        for await (const line of lines(response)) {
+          surroundings.write(output === 'json' ? `${line}\n` : eventLine(JSON.parse(line) as Event))
+        }
+        throw new CommandError(ExitCode.failed, 'the server ended the watch; is it still running?')
+      } catch (error) {
+        if (!stopped.signal.aborted) throw error
+      } finally {
+        stopped.dispose()
+      }
+    })
+}
+
+/** The lines of a response that are not empty: empty ones are signs of life. */
+async function* lines(response: Response): AsyncGenerator<string, void, undefined> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of response.body!) {
+    const parts = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n')
+    rest = parts.pop()!
+    for (const line of parts) if (line !== '') yield line
+  }
+}

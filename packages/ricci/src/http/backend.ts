@@ -1,0 +1,39 @@
+import type { Registry } from 'prom-client'
+
+/** A part that does not work as it should while the server still answers. */
+export interface Degraded {
+  readonly part: string
+  readonly detail: string
+}
+
+/** DESIGN 11.14: ready is who takes events and answers the API; what is merely worse than it should be is named. */
+export interface Readiness {
+  readonly ready: boolean
+  readonly degraded: readonly Degraded[]
+}
+
+export interface QueryRequest {
+  readonly query: string
+  /** At most so many events in all. */
+  readonly limit?: number
+}
+
+/** What the HTTP side asks of the server around it. Text, not objects: answers are encoded where the events are. */
+export interface HttpBackend {
+  readonly metrics: Registry
+  readiness(): Readiness
+  /** For people and programs; every value can be written as JSON. */
+  status(): Promise<unknown>
+  /**
+   * Yields pages: each the JSON texts of some events, joined by commas (never empty).
+   * @throws QueryError, also before the first page
+   */
+  query(request: QueryRequest, signal: AbortSignal): AsyncIterable<string>
+  /** Open incidents and pages not settled, as JSON text. */
+  incidents(): Promise<string>
+  /**
+   * Resolves once the query is accepted; then yields the JSON text of each event that matches, as they come, until the signal
+   * aborts.
+   */
+  watch(query: string, signal: AbortSignal): Promise<AsyncIterable<string>>
+}

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { afterEach, describe, it } from 'node:test'
+import { Registry } from 'prom-client'
+import { silentLogger } from '../telemetry/logger.ts'
+import { Telemetry } from '../telemetry/telemetry.ts'
+import { RicciError } from '../errors.ts'
+import type { HttpBackend } from './backend.ts'
+import { HttpServer } from './server.ts'
+
+const open: HttpServer[] = []
+afterEach(async () => {
+  for (const server of open.splice(0)) await server.close()
+})
+
+async function* none(): AsyncGenerator<string> {}
+
+const aborted = (signal: AbortSignal): Promise<unknown> =>
+  new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+
+/** A server around a scripted backend; gives its address. */
+async function serve(script: Partial<HttpBackend>): Promise<{ url: string; telemetry: Telemetry; server: HttpServer }> {
+  const telemetry = new Telemetry(silentLogger(), () => 0)
+  const backend: HttpBackend = {
+    metrics: new Registry(),
+    readiness: () => ({ ready: true, degraded: [] }),
+    status: async () => ({ instance: 'here' }),
+    query: async function* () {},
+    incidents: async () => '{"pages":[]}',
+    watch: async () => none(),
+    ...script,
+  }
+  const server = new HttpServer({ host: '127.0.0.1', port: 0, backend, telemetry })
+  open.push(server)
+  return { url: `http://127.0.0.1:${await server.listen()}`, telemetry, server }
+}
+
+describe('HTTP', () => {
+  it('is healthy as soon as it answers, and ready when the backend says so', async () => {
+    let ready = false
+    const { url } = await serve({
+      readiness: () => ({ ready, degraded: ready ? [] : [{ part: 'engine', detail: 'restoring' }] }),
+    })
+    assert.equal((await fetch(`${url}/healthz`)).status, 200)
+    const not = await fetch(`${url}/readyz`)
+    assert.equal(not.status, 503)
+    assert.deepEqual(await not.json(), { ready: false, degraded: [{ part: 'engine', detail: 'restoring' }] })
+    ready = true
+    assert.equal((await fetch(`${url}/readyz`)).status, 200)
+  })
+
+  it('joins pages of events into one answer', async () => {
+    const asked: unknown[] = []
+    const { url } = await serve({
+      query: async function* (request) {
+        asked.push(request)
+        yield '{"host":"a"},{"host":"b"}'
+        yield '{"host":"c"}'
+      },
+    })
+    const answer = await fetch(`${url}/api/v1/query?query=true&limit=3`)
+    assert.deepEqual(await answer.json(), { events: [{ host: 'a' }, { host: 'b' }, { host: 'c' }] })
+    assert.deepEqual({ ...(asked[0] as object) }, { query: 'true', limit: 3 })
+  })
+
+  for (const [code, status] of [
+    ['QUERY_SYNTAX', 400],
+    ['NOT_EVALUATED', 202],
+    ['ENGINE_AWAY', 503],
+    [undefined, 500],
+  ] as const) {
+    it(`answers ${status} to an error ${code ?? 'without a code'}`, async () => {
+      const { url } = await serve({
+        query: async function* () {
+          throw Object.assign(new Error('the reason'), code === undefined ? {} : { code })
+        },
+      })
+      const answer = await fetch(`${url}/api/v1/query?query=x`)
+      assert.equal(answer.status, status)
+      assert.equal(((await answer.json()) as { error: string }).error, 'the reason')
+    })
+  }
+
+  it('refuses a query that is missing or absurdly long, and an unknown path', async () => {
+    const { url } = await serve({})
+    assert.equal((await fetch(`${url}/api/v1/query`)).status, 400)
+    assert.equal((await fetch(`${url}/api/v1/query?query=${'x'.repeat(10_001)}`)).status, 400)
+    const unknown = await fetch(`${url}/nothing?secret=1`)
+    assert.equal(unknown.status, 404)
+    assert.deepEqual(await unknown.json(), { error: 'There is nothing at /nothing.', code: 'NOT_FOUND' })
+  })
+
+  it('streams a watch as lines or as server-sent events, and ends it when the watcher goes', async () => {
+    const ended: string[] = []
+    const { url } = await serve({
+      watch: async (query, signal) =>
+        (async function* () {
+          yield '{"host":"a"}'
+          await aborted(signal)
+          ended.push(query)
+        })(),
+    })
+    for (const [accept, expected] of [
+      ['application/x-ndjson', '{"host":"a"}\n'],
+      ['text/event-stream', 'data: {"host":"a"}\n\n'],
+    ]) {
+      const watcher = new AbortController()
+      const response = await fetch(`${url}/api/v1/watch?query=true`, { headers: { accept }, signal: watcher.signal })
+      const { value } = await response.body!.getReader().read()
+      assert.equal(new TextDecoder().decode(value), expected)
+      watcher.abort()
+    }
+    while (ended.length < 2) await new Promise((resolve) => setImmediate(resolve))
+  })
+
+  it('gives a wrong watch its status, and closes while watchers wait', async () => {
+    const { url, server } = await serve({
+      watch: async (query, signal) => {
+        if (query === 'wrong') throw Object.assign(new Error('wrong'), { code: 'QUERY_SYNTAX' })
+        return (async function* () {
+          await aborted(signal)
+          yield ''
+        })()
+      },
+    })
+    assert.equal((await fetch(`${url}/api/v1/watch?query=wrong`)).status, 400)
+    const waiting = await fetch(`${url}/api/v1/watch?query=true`)
+    await server.close()
+    await waiting.text().catch(() => undefined)
+  })
+
+  it('says which port is in use', async () => {
+    const { url, telemetry } = await serve({})
+    const port = Number(new URL(url).port)
+    const second = new HttpServer({
+      host: '127.0.0.1',
+      port,
+      backend: {} as HttpBackend,
+      telemetry,
+    })
+    await assert.rejects(second.listen(), (error: RicciError) => {
+      assert.equal(error.code, 'LISTEN')
+      assert.match(error.message, new RegExp(`127\\.0\\.0\\.1:${port}: the port is in use`))
+      return true
+    })
+    await second.close()
+  })
+})

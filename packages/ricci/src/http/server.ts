@@ -1,0 +1,192 @@
+/**
+ * HTTP on 5556: health, metrics and the API the commands use. Reading only, so far; a route that changes something answers
+ * callers on this machine alone, until there are tokens.
+ */
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { listenError } from '../server/listen-error.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
+import type { HttpBackend } from './backend.ts'
+
+export interface HttpOptions {
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+  readonly backend: HttpBackend
+  readonly telemetry: Telemetry
+}
+
+/** Longest query text: longer ones are a program's mistake, and parsing must stay short. */
+const maxQueryCharacters = 10_000
+
+/** A watcher without an event is sent a sign of life, so that proxies keep the connection and clients notice a dead one. */
+const heartbeatMs = 15_000
+
+const queryString = {
+  type: 'object',
+  required: ['query'],
+  properties: {
+    query: { type: 'string', minLength: 1, maxLength: maxQueryCharacters },
+    limit: { type: 'integer', minimum: 1, maximum: 1_000_000 },
+  },
+} as const
+
+/** Status of each error code; everything else is ours: 500. */
+const statusOf: Readonly<Record<string, number>> = {
+  QUERY_SYNTAX: 400,
+  QUERY_REGEX: 400,
+  // taken, and to be asked again: DESIGN 11.1
+  NOT_EVALUATED: 202,
+  ENGINE_AWAY: 503,
+  NOT_SUPPORTED: 501,
+}
+
+/** The HTTP listener: `listen` once, `close` ends watchers too. */
+export class HttpServer {
+  private readonly app: FastifyInstance
+  private readonly closing = new AbortController()
+
+  constructor(private readonly options: HttpOptions) {
+    this.app = Fastify({
+      forceCloseConnections: true,
+      bodyLimit: 1 << 20,
+      routerOptions: { maxParamLength: 200 },
+      // a peer that opens a connection and says nothing
+      connectionTimeout: 0,
+      requestTimeout: 30_000,
+    })
+    this.routes()
+  }
+
+  /** Listens; gives the port. */
+  async listen(): Promise<number> {
+    try {
+      await this.app.listen({ host: this.options.host, port: this.options.port })
+    } catch (error) {
+      throw listenError(error, 'HTTP', this.options.host, this.options.port)
+    }
+    return (this.app.server.address() as AddressInfo).port
+  }
+
+  async close(): Promise<void> {
+    this.closing.abort()
+    await this.app.close()
+  }
+
+  private routes(): void {
+    const { backend, telemetry } = this.options
+    const app = this.app
+    app.addHook('onRequest', async (request, reply) => {
+      if (request.method !== 'GET' && request.method !== 'HEAD' && !fromThisMachine(request)) {
+        await reply.code(403).send({
+          error: 'What changes something is taken from this machine only (127.0.0.1); ask there.',
+          code: 'LOOPBACK_ONLY',
+        })
+      }
+    })
+    app.addHook('onResponse', async (_request, reply) => {
+      telemetry.metrics.httpRequests.inc({ status: String(reply.statusCode) })
+    })
+    app.setNotFoundHandler((request, reply) => {
+      void reply.code(404).send({ error: `There is nothing at ${request.url.split('?')[0]}.`, code: 'NOT_FOUND' })
+    })
+    app.setErrorHandler((error, _request, reply) => this.sendError(error, reply))
+
+    app.get('/healthz', async () => ({ ok: true }))
+    app.get('/readyz', async (_request, reply) => {
+      const readiness = backend.readiness()
+      return reply.code(readiness.ready ? 200 : 503).send(readiness)
+    })
+    app.get('/metrics', async (_request, reply) =>
+      reply.type(backend.metrics.contentType).send(await backend.metrics.metrics()),
+    )
+    app.get('/api/v1/status', async () => backend.status())
+    app.get('/api/v1/incidents', async (_request, reply) =>
+      reply.type('application/json; charset=utf-8').send(await backend.incidents()),
+    )
+    app.get<{ Querystring: { query: string; limit?: number } }>(
+      '/api/v1/query',
+      { schema: { querystring: queryString } },
+      async (request, reply) => {
+        const pages = backend.query(request.query, this.until(reply))[Symbol.asyncIterator]()
+        const first = await pages.next() // errors come before the first byte
+        return reply.type('application/json; charset=utf-8').send(Readable.from(queryBody(first, pages)))
+      },
+    )
+    app.get<{ Querystring: { query: string } }>(
+      '/api/v1/watch',
+      { schema: { querystring: queryString } },
+      (request, reply) => this.watch(request, reply),
+    )
+  }
+
+  /** Server-sent events for who asks for `text/event-stream`, else one JSON event a line. */
+  private async watch(
+    request: FastifyRequest<{ Querystring: { query: string } }>,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    const until = this.until(reply)
+    const events = await this.options.backend.watch(request.query.query, until)
+    const sse = (request.headers.accept ?? '').includes('text/event-stream')
+    const heartbeat = sse ? ': \n\n' : '\n'
+    reply.hijack()
+    const raw = reply.raw
+    raw.writeHead(200, {
+      'content-type': sse ? 'text/event-stream; charset=utf-8' : 'application/x-ndjson; charset=utf-8',
+      'cache-control': 'no-store',
+    })
+    raw.flushHeaders() // the first event may take hours
+    const timer = setInterval(() => raw.write(heartbeat), heartbeatMs)
+    try {
+      for await (const event of events) {
+        // a watcher that does not read is waited for; the backend's ring is bounded and says what was left out
+        if (!raw.write(sse ? `data: ${event}\n\n` : `${event}\n`)) await once(raw, 'drain', { signal: until })
+      }
+    } catch {
+      // the peer went, or we close
+    } finally {
+      clearInterval(timer)
+      raw.end()
+    }
+    return reply
+  }
+
+  /** Aborts when the peer is gone or the server closes. */
+  private until(reply: FastifyReply): AbortSignal {
+    const gone = new AbortController()
+    reply.raw.once('close', () => gone.abort())
+    return AbortSignal.any([gone.signal, this.closing.signal])
+  }
+
+  private sendError(error: unknown, reply: FastifyReply): void {
+    const { code, message, validation } = error as { code?: string; message: string; validation?: unknown }
+    const status =
+      validation !== undefined ? 400 : (statusOf[code ?? ''] ?? (error as { statusCode?: number }).statusCode)
+    if (status === undefined || (status >= 500 && statusOf[code ?? ''] === undefined)) {
+      this.options.telemetry.log.error({ err: error }, 'an HTTP request failed')
+    }
+    void reply
+      .code(status ?? 500)
+      .send({ error: message, code: validation !== undefined ? 'USAGE' : (code ?? 'FAILED') })
+  }
+}
+
+async function* queryBody(
+  first: IteratorResult<string>,
+  rest: AsyncIterator<string>,
+): AsyncGenerator<string, void, undefined> {
+  yield '{"events":['
+  let separator = ''
+  for (let step = first; step.done !== true; step = await rest.next()) {
+    yield separator + step.value
+    separator = ','
+  }
+  yield ']}\n'
+}
+
+function fromThisMachine(request: FastifyRequest): boolean {
+  const address = request.socket.remoteAddress ?? ''
+  return address === '::1' || /^(::ffff:)?127\./.test(address)
+}

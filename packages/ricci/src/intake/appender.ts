@@ -1,0 +1,112 @@
+import { ReplicaError, type Clock } from '@ricci/replica'
+import type { Telemetry } from '../telemetry/telemetry.ts'
+import type { LagGate } from './lag.ts'
+
+/** The log as intake uses it: records in two parts, so that a Msg is written from where it was received. */
+export interface RecordLog {
+  appendAllParts(
+    partition: number,
+    heads: readonly Uint8Array[],
+    bodies: readonly Uint8Array[],
+  ): Promise<readonly number[]>
+}
+
+/** Who handed a record in: told of each, in the order it handed them in. */
+export interface Appended {
+  /** The record is durable. What only waits for durability (a query) goes on here. */
+  durable(): void
+  /** The record is durable and the engine is not too far behind: now the producer is told. */
+  acknowledge(): void
+  /** The log refused the record. */
+  refused(error: Error): void
+  /** All of a group were told: time to write the replies, all at once. Called for each record; the first call of a connection does it. */
+  groupEnd(): void
+}
+
+/**
+ * Hands the log what all connections brought in one turn of the loop, as one group: one promise for hundreds of messages. The log
+ * gathers further while it writes.
+ */
+export class Appender {
+  private heads: Uint8Array[] = []
+  private bodies: Uint8Array[] = []
+  private owners: Appended[] = []
+  private bytes = 0
+  private scheduled = false
+  /** Resolves when every group handed over so far is durable or refused. */
+  private tail: Promise<void> = Promise.resolve()
+  /** Bytes handed in that are neither durable nor refused. */
+  queuedBytes = 0
+
+  constructor(
+    private readonly log: RecordLog,
+    private readonly partition: number,
+    private readonly lag: LagGate,
+    private readonly telemetry: Telemetry,
+    private readonly clock: Clock,
+    /** The log refused a group: what it holds of it is unknown. */
+    private readonly onRefused: () => void,
+    /** There is room again. */
+    private readonly onSettled: () => void,
+  ) {}
+
+  /** Adds a record of two parts. The body must not be changed until it is durable or refused. */
+  add(head: Uint8Array, body: Uint8Array, owner: Appended): void {
+    this.heads.push(head)
+    this.bodies.push(body)
+    this.owners.push(owner)
+    const bytes = head.length + body.length
+    this.bytes += bytes
+    this.queuedBytes += bytes
+    if (this.scheduled) return
+    this.scheduled = true
+    // after the poll phase: one group takes what all sockets that were ready brought
+    setImmediate(() => this.flush())
+  }
+
+  /** Resolves when everything added so far is durable or refused. */
+  async settledSoFar(): Promise<void> {
+    if (this.scheduled) await new Promise((resolve) => setImmediate(resolve)) // after the flush that is scheduled
+    await this.tail
+  }
+
+  private flush(): void {
+    const { heads, bodies, owners, bytes } = this
+    this.heads = []
+    this.bodies = []
+    this.owners = []
+    this.bytes = 0
+    this.scheduled = false
+    const startedMs = this.clock.monotonicMs()
+    const group = this.log.appendAllParts(this.partition, heads, bodies).then(
+      (offsets) => {
+        this.telemetry.metrics.appendSeconds.observe((this.clock.monotonicMs() - startedMs) / 1000)
+        this.telemetry.tally.appendGroups++
+        this.telemetry.tally.appendedRecords += owners.length
+        this.telemetry.tally.appendedBytes += bytes
+        this.landed(owners, offsets[offsets.length - 1], bytes)
+      },
+      (error: unknown) => this.failed(owners, bytes, error instanceof Error ? error : new Error(String(error))),
+    )
+    this.tail = this.tail.then(() => group)
+  }
+
+  private landed(owners: readonly Appended[], lastOffset: number, bytes: number): void {
+    this.queuedBytes -= bytes
+    for (const owner of owners) owner.durable()
+    this.lag.durable(lastOffset, bytes, owners.length, () => {
+      for (const owner of owners) owner.acknowledge()
+      for (const owner of owners) owner.groupEnd()
+    })
+    this.onSettled()
+  }
+
+  private failed(owners: readonly Appended[], bytes: number, error: Error): void {
+    this.telemetry.appendFailed(error instanceof ReplicaError ? error.code : 'UNKNOWN', error)
+    this.onRefused()
+    this.queuedBytes -= bytes
+    for (const owner of owners) owner.refused(error)
+    for (const owner of owners) owner.groupEnd()
+    this.onSettled()
+  }
+}

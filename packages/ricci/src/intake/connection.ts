@@ -1,0 +1,277 @@
+/**
+ * One Riemann client's connection. Each Msg gets one reply, in order. An ack says that the events are durable; a query is answered
+ * from all that was in the log when it arrived (DESIGN 11.1). Of pipelined Msgs the valid ones before an invalid one are answered,
+ * then the connection is closed.
+ */
+import type { Socket } from 'node:net'
+import { encodeMsg, FrameReader, type CodecError } from '@ricci/client'
+import type { Clock } from '@ricci/replica'
+import type { CloseReason, Telemetry } from '../telemetry/telemetry.ts'
+import type { Appended, Appender } from './appender.ts'
+import {
+  maxConnectionBytes,
+  maxConnectionMessages,
+  maxUnreadReplyBytes,
+  stalledFrameMs,
+  stalledWriteMs,
+} from './limits.ts'
+import type { QueryPort } from './queries.ts'
+import type { Recorder } from './recorder.ts'
+
+/** What all connections share. */
+export interface ConnectionHost {
+  readonly appender: Appender
+  readonly recorder: Recorder
+  readonly queries: QueryPort
+  readonly telemetry: Telemetry
+  readonly clock: Clock
+  readonly maxFrameBytes: number
+  readonly idleConnectionMs: number
+  /** Whether all connections together hold as much as intake may. */
+  full(): boolean
+  gone(connection: Connection): void
+}
+
+/** `ok: true` as a frame, and many of them in a row: acks of one group go out as one slice of it. */
+const ackFrame = Buffer.from([0, 0, 0, 2, 0x10, 1])
+const acksInARow = 4096
+const ackRow = Buffer.alloc(ackFrame.length * acksInARow, ackFrame)
+
+/** After our last byte the peer may take this long to close its side. */
+const lingerMs = 5_000
+
+export class Connection {
+  private readonly reader: FrameReader
+  /** Msgs without a reply yet, oldest first; from `head` on. */
+  private slots: Slot[] = []
+  private head = 0
+  /** Bytes of Msgs taken in whose ack has not been written. */
+  inFlightBytes = 0
+  /** Msgs of this connection handed to the log and not settled. */
+  appending = 0
+  private paused = false
+  /** No more is taken in; close when everything before is answered. */
+  private ending = false
+  private closed = false
+  private lastByteMs: number
+  private unreadSinceMs = 0
+
+  constructor(
+    private readonly socket: Socket,
+    readonly peer: string,
+    readonly host: ConnectionHost,
+  ) {
+    this.reader = new FrameReader(host.maxFrameBytes)
+    this.lastByteMs = host.clock.monotonicMs()
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, 60_000)
+    socket.on('data', (chunk) => this.onData(chunk))
+    socket.on('drain', () => this.steer())
+    socket.on('end', () => this.end())
+    // a reset is the peer's business; 'close' follows
+    socket.on('error', () => undefined)
+    socket.on('close', () => {
+      this.closed = true
+      this.slots = []
+      this.head = 0
+      host.gone(this)
+    })
+  }
+
+  /** Looks after what no event tells: idle peers, frames that stop in the middle, replies nobody reads. */
+  sweep(nowMs: number): void {
+    if (this.closed) return
+    if (this.socket.writableLength === 0) this.unreadSinceMs = 0
+    else if (this.unreadSinceMs === 0) this.unreadSinceMs = nowMs
+    else if (nowMs - this.unreadSinceMs > stalledWriteMs) {
+      return this.drop('slow-reader', `its replies were not read for ${stalledWriteMs / 1000} s`)
+    }
+    if (this.ending || this.paused || this.waiting > 0) return
+    const silentMs = nowMs - this.lastByteMs
+    if (this.reader.pendingBytes > 0 && silentMs > stalledFrameMs) {
+      this.drop('stalled', `a message stopped in the middle for ${stalledFrameMs / 1000} s`)
+    } else if (silentMs > this.host.idleConnectionMs) {
+      this.drop('idle', `nothing came for ${this.host.idleConnectionMs / 1000} s`)
+    }
+  }
+
+  /** Reads on, or not, as the bounds say. */
+  steer(): void {
+    if (this.closed) return
+    const stop =
+      this.inFlightBytes > maxConnectionBytes ||
+      this.waiting > maxConnectionMessages ||
+      this.socket.writableLength > maxUnreadReplyBytes ||
+      this.host.full()
+    if (stop === this.paused) return
+    this.paused = stop
+    if (stop) this.socket.pause()
+    else {
+      this.lastByteMs = this.host.clock.monotonicMs()
+      this.socket.resume()
+    }
+  }
+
+  /** Takes nothing more in, answers what was taken in, closes. */
+  end(): void {
+    if (this.ending) return
+    this.ending = true
+    this.flush()
+  }
+
+  /** Closes at once. */
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  /** Writes the replies that are ready, as far as their order allows. */
+  flush(): void {
+    if (this.closed) return
+    const { slots } = this
+    let acks = 0
+    let wrote = false
+    while (this.head < slots.length && slots[this.head].reply !== undefined) {
+      const slot = slots[this.head++]
+      this.inFlightBytes -= slot.bytes
+      if (slot.reply === ackFrame) {
+        if (++acks < acksInARow) continue
+      }
+      if (!wrote) this.socket.cork()
+      wrote = true
+      if (acks > 0) this.socket.write(acks === acksInARow ? ackRow : ackRow.subarray(0, acks * ackFrame.length))
+      acks = 0
+      if (slot.reply !== ackFrame) for (const part of slot.reply as readonly Uint8Array[]) this.socket.write(part)
+    }
+    if (acks > 0) this.socket.write(ackRow.subarray(0, acks * ackFrame.length))
+    if (wrote) this.socket.uncork()
+    if (this.head === slots.length) {
+      slots.length = 0
+      this.head = 0
+    } else if (this.head > 1024) {
+      slots.splice(0, this.head)
+      this.head = 0
+    }
+    if (this.ending && this.waiting === 0 && !this.socket.writableEnded) {
+      this.socket.end()
+      this.socket.resume() // or its end is never seen
+      const timer = this.host.clock.setTimer(lingerMs, () => this.socket.destroy())
+      this.socket.once('close', () => timer.cancel())
+    }
+    this.steer()
+  }
+
+  private get waiting(): number {
+    return this.slots.length - this.head
+  }
+
+  private onData(chunk: Buffer): void {
+    if (this.ending) return
+    this.lastByteMs = this.host.clock.monotonicMs()
+    this.host.telemetry.tally.tcpBytes += chunk.length
+    try {
+      this.reader.push(chunk)
+      for (let frame = this.reader.next(); frame !== undefined; frame = this.reader.next()) this.take(frame)
+    } catch (error) {
+      this.refuse(error as CodecError)
+      return
+    }
+    if (this.head < this.slots.length && this.slots[this.head].reply !== undefined) this.flush()
+    else this.steer()
+  }
+
+  /** @throws CodecError for bytes that are no Msg, or one beyond a limit */
+  private take(frame: Uint8Array): void {
+    const { host } = this
+    const { tally } = host.telemetry
+    const { events, marked, asks } = host.recorder.inspect(frame)
+    const query = asks ? host.recorder.queryOf(frame) : undefined
+    tally.tcpMessages++
+    tally.tcpEvents += events
+    if (asks) tally.queries++
+    const slot = new Slot(this, frame.length, query, events > 0)
+    this.slots.push(slot)
+    this.inFlightBytes += frame.length
+    if (events > 0) {
+      this.appending++
+      host.appender.add(host.recorder.head(marked), frame, slot)
+    } else if (asks) {
+      // what this client sent before is to be in the answer
+      if (this.appending === 0) slot.ask()
+      else void host.appender.settledSoFar().then(() => slot.ask())
+    } else slot.reply = ackFrame
+  }
+
+  private refuse(error: CodecError): void {
+    this.host.telemetry.malformed('tcp', this.peer, error.message)
+    this.host.telemetry.connectionClosed('malformed', this.peer, error.message)
+    this.end()
+  }
+
+  private drop(reason: CloseReason, why: string): void {
+    this.host.telemetry.connectionClosed(reason, this.peer, why)
+    this.socket.destroy()
+  }
+}
+
+/** A Msg that waits for its reply. */
+class Slot implements Appended {
+  /** Frames to write; {@link ackFrame} itself for a plain ack. Undefined until it is known. */
+  reply: readonly Uint8Array[] | typeof ackFrame | undefined
+  private readonly arrivedMs: number
+
+  constructor(
+    private readonly connection: Connection,
+    readonly bytes: number,
+    private readonly query: string | undefined,
+    private readonly hadEvents: boolean,
+  ) {
+    this.arrivedMs = query === undefined ? 0 : connection.host.clock.monotonicMs()
+  }
+
+  durable(): void {
+    this.connection.appending--
+    if (this.query !== undefined) this.ask()
+  }
+
+  acknowledge(): void {
+    if (this.query === undefined) this.reply = ackFrame
+  }
+
+  refused(error: Error): void {
+    this.connection.appending--
+    this.reply = frames([encodeMsg({ ok: false, error: error.message })])
+  }
+
+  groupEnd(): void {
+    this.connection.flush()
+  }
+
+  /** Asks the engine, once everything before is durable. */
+  ask(): void {
+    const { queries, telemetry } = this.connection.host
+    queries.ask(this.query!, this.arrivedMs).then(
+      (pages) => this.answer(frames([okTrue, ...pages])),
+      (error: Error & { code?: string }) => {
+        const notEvaluated = error.code === 'NOT_EVALUATED'
+        if (notEvaluated) telemetry.notEvaluated()
+        // the events are durable all the same: only a Msg that held nothing but the query failed
+        if (notEvaluated && this.hadEvents) this.answer(ackFrame)
+        else this.answer(frames([encodeMsg({ ok: false, error: error.message })]))
+      },
+    )
+  }
+
+  private answer(reply: NonNullable<Slot['reply']>): void {
+    this.reply = reply
+    this.connection.flush()
+  }
+}
+
+/** Field `ok` of a Msg, true. Protobuf messages concatenate: pages of events that follow belong to the same Msg. */
+const okTrue = Uint8Array.of(0x10, 1)
+
+function frames(parts: readonly Uint8Array[]): Uint8Array[] {
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(parts.reduce((sum, part) => sum + part.length, 0))
+  return [length, ...parts]
+}

@@ -1,0 +1,44 @@
+import { readFileSync, renameSync, openSync, writeSync, fsyncSync, closeSync } from 'node:fs'
+import { join } from 'node:path'
+
+const fileName = 'incarnation'
+
+/** A start takes so many incarnations at once, for the lives begun after a refused append. */
+const perStart = 1 << 16
+
+/**
+ * The incarnation of this start, from a counter kept in the data directory: higher than all of earlier starts on this data.
+ * A data directory that was put back from a copy counts from the copy on; the random part, which a producer's name carries, tells
+ * the two apart.
+ * @returns the random part as it was handed in at the first start, and the incarnation
+ */
+export function nextIncarnation(directory: string, random: () => number): { identity: string; incarnation: number } {
+  const file = join(directory, fileName)
+  let starts = 0
+  let identity = ''
+  try {
+    const [count, id] = readFileSync(file, 'utf8').trim().split(' ')
+    starts = Number.parseInt(count, 10)
+    identity = id ?? ''
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  // a file cut short by a crash of the machine: a new identity makes its number irrelevant
+  if (!Number.isSafeInteger(starts) || !/^[0-9a-f]{8}$/.test(identity)) {
+    starts = 0
+    identity = Math.floor(random() * 0x1_0000_0000)
+      .toString(16)
+      .padStart(8, '0')
+  }
+  starts++
+  const temporary = `${file}.new`
+  const handle = openSync(temporary, 'w', 0o640)
+  try {
+    writeSync(handle, `${starts} ${identity}\n`)
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+  renameSync(temporary, file)
+  return { identity, incarnation: starts * perStart }
+}

@@ -1,0 +1,135 @@
+/** The way of events into the log: Riemann TCP and UDP, and this instance's own events. */
+import { defaultLimits, encodeMsg, type Event } from '@ricci/client'
+import type { Clock } from '@ricci/replica'
+import type { Telemetry } from '../telemetry/telemetry.ts'
+import { Appender, type RecordLog } from './appender.ts'
+import type { Connection, ConnectionHost } from './connection.ts'
+import { LagGate, type Progress } from './lag.ts'
+import type { QueryPort } from './queries.ts'
+import { Recorder } from './recorder.ts'
+import { TcpListener } from './tcp.ts'
+import { UdpListener } from './udp.ts'
+
+export interface IntakeOptions {
+  readonly log: RecordLog
+  readonly progress: Progress
+  readonly queries: QueryPort
+  readonly telemetry: Telemetry
+  readonly clock: Clock
+  /** Name of this intake as a producer, and its incarnation (see `nextIncarnation`). */
+  readonly producer: string
+  readonly incarnation: number
+  readonly tcp?: { readonly host: string; readonly port: number }
+  readonly udp?: { readonly host: string; readonly port: number }
+  readonly maxConnections: number
+  readonly maxFrameBytes: number
+  /** Bytes of all connections that wait for the log; then none is read any more. */
+  readonly maxQueuedBytes: number
+  readonly idleConnectionMs: number
+}
+
+/** What was taken in is answered within this when the server stops; then connections are cut. */
+const closeGraceMs = 2_000
+
+/** Embedded, there is one partition. */
+const partition = 0
+
+export class Intake {
+  readonly lag: LagGate
+  private readonly appender: Appender
+  private readonly recorder: Recorder
+  private readonly tcp: TcpListener
+  private readonly udp: UdpListener
+  private closing: Promise<void> | undefined
+
+  constructor(private readonly options: IntakeOptions) {
+    const { clock, telemetry } = options
+    this.lag = new LagGate(options.progress, clock)
+    this.recorder = new Recorder(
+      options.producer,
+      options.incarnation,
+      { ...defaultLimits, maxFrameBytes: options.maxFrameBytes },
+      clock,
+    )
+    this.appender = new Appender(
+      options.log,
+      partition,
+      this.lag,
+      telemetry,
+      clock,
+      () => this.recorder.renew(),
+      () => this.settled(),
+    )
+    const host: ConnectionHost = {
+      appender: this.appender,
+      recorder: this.recorder,
+      queries: options.queries,
+      telemetry,
+      clock,
+      maxFrameBytes: options.maxFrameBytes,
+      idleConnectionMs: options.idleConnectionMs,
+      full: () => this.full(),
+      gone: (connection: Connection) => this.tcp.forget(connection),
+    }
+    this.tcp = new TcpListener(host, options.maxConnections)
+    this.udp = new UdpListener(this.appender, this.recorder, telemetry)
+  }
+
+  /** Listens where the options say; gives the ports. */
+  async listen(): Promise<{ tcp?: number; udp?: number }> {
+    const { tcp, udp } = this.options
+    const tcpPort = tcp === undefined ? undefined : await this.tcp.listen(tcp.host, tcp.port)
+    // port 0 of both: the same number, as Riemann's clients expect
+    const udpPort =
+      udp === undefined
+        ? undefined
+        : await this.udp.listen(udp.host, udp.port === 0 && tcpPort !== undefined ? tcpPort : udp.port)
+    return { tcp: tcpPort, udp: udpPort }
+  }
+
+  get connections(): number {
+    return this.tcp.size
+  }
+
+  get queuedBytes(): number {
+    return this.appender.queuedBytes
+  }
+
+  /** Appends events of this instance itself; resolves when they are durable. */
+  inject(events: readonly Event[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.appender.add(this.recorder.head(false), encodeMsg({ events }), {
+        durable: () => resolve(),
+        acknowledge: () => undefined,
+        refused: reject,
+        groupEnd: () => undefined,
+      })
+    })
+  }
+
+  /** Takes nothing more, answers what was taken in, and waits until the log has settled it. Idempotent. */
+  close(): Promise<void> {
+    return (this.closing ??= this.shut())
+  }
+
+  private async shut(): Promise<void> {
+    await this.udp.close()
+    await this.tcp.close(closeGraceMs)
+    await this.appender.settledSoFar()
+    this.lag.close()
+  }
+
+  private wasFull = false
+
+  private full(): boolean {
+    const full = this.appender.queuedBytes > this.options.maxQueuedBytes
+    if (full) this.wasFull = true
+    return full
+  }
+
+  private settled(): void {
+    if (!this.wasFull || this.appender.queuedBytes > this.options.maxQueuedBytes / 2) return
+    this.wasFull = false
+    this.tcp.steer()
+  }
+}

@@ -1,0 +1,89 @@
+import type { Clock, Timer } from '@ricci/replica'
+import { maxLagBytes, maxLagMs } from './limits.ts'
+
+/** How far the engine is, as far as this process can see. */
+export interface Progress {
+  /** Offset of the last record applied, -1 before the first. */
+  appliedOffset(): number
+  /** Whether an owner is ticking: without one, acks go on up to the log's byte cap. */
+  ownerTicking(): boolean
+}
+
+/** While acks are held, how often progress is looked at: a fiftieth of the lag that holds them would do, this is smoother. */
+const lookMs = 20
+
+/**
+ * Overload is met before the log: acks can outrun the engine, so they are held back while it lags by 5 s or 64 MB
+ * (DESIGN 6). Groups are let go in the order they came.
+ */
+export class LagGate {
+  /** Groups durable and not applied, oldest first. */
+  private readonly unapplied: { readonly end: number; readonly bytes: number; readonly atMs: number }[] = []
+  private unappliedHead = 0
+  private lagging = 0
+  private readonly held: { readonly release: () => void; readonly messages: number }[] = []
+  private timer: Timer | undefined
+  heldMessages = 0
+
+  constructor(
+    private readonly progress: Progress,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Bytes that this process appended and the engine has not applied. */
+  get lagBytes(): number {
+    this.look()
+    return this.lagging
+  }
+
+  /** Age of the oldest record that this process appended and the engine has not applied, milliseconds. */
+  get lagMs(): number {
+    this.look()
+    const oldest = this.unapplied[this.unappliedHead]
+    return oldest === undefined ? 0 : this.clock.monotonicMs() - oldest.atMs
+  }
+
+  /** A group is durable up to `lastOffset`: calls `release` at once, or when the engine has caught up. */
+  durable(lastOffset: number, bytes: number, messages: number, release: () => void): void {
+    this.unapplied.push({ end: lastOffset, bytes, atMs: this.clock.monotonicMs() })
+    this.lagging += bytes
+    if (this.held.length === 0 && !this.behind()) return release()
+    this.held.push({ release, messages })
+    this.heldMessages += messages
+    this.timer ??= this.clock.setTimer(lookMs, this.poll)
+  }
+
+  /** Forgets what is held: connections are gone. */
+  close(): void {
+    this.timer?.cancel()
+    this.timer = undefined
+    this.held.length = 0
+    this.heldMessages = 0
+  }
+
+  private readonly poll = (): void => {
+    this.timer = undefined
+    while (this.held.length > 0 && !this.behind()) {
+      const { release, messages } = this.held.shift()!
+      this.heldMessages -= messages
+      release()
+    }
+    if (this.held.length > 0) this.timer = this.clock.setTimer(lookMs, this.poll)
+  }
+
+  private behind(): boolean {
+    return (this.lagBytes > maxLagBytes || this.lagMs > maxLagMs) && this.progress.ownerTicking()
+  }
+
+  private look(): void {
+    const applied = this.progress.appliedOffset()
+    while (this.unappliedHead < this.unapplied.length && this.unapplied[this.unappliedHead].end <= applied) {
+      this.lagging -= this.unapplied[this.unappliedHead++].bytes
+    }
+    // forget the applied ones when they are most of the list: amortised constant, no array is shifted
+    if (this.unappliedHead > 1024 || this.unappliedHead === this.unapplied.length) {
+      this.unapplied.splice(0, this.unappliedHead)
+      this.unappliedHead = 0
+    }
+  }
+}

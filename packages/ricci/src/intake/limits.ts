@@ -1,0 +1,29 @@
+/**
+ * Intake's bounds. Whoever reaches one is told: by a closed connection, by silence until there is room, or by a count. Those that people
+ * may set stand in the configuration.
+ */
+
+/** Bytes of one connection that are taken in and not yet acknowledged; then it is not read any more. */
+export const maxConnectionBytes = 8 << 20
+
+/** Messages of one connection in flight; Riemann's Java client pipelines up to 8,192. */
+export const maxConnectionMessages = 16_384
+
+/** Datagrams cannot be held back: beyond this much waiting for the log they are dropped and counted. */
+export const maxQueuedDatagramBytes = 16 << 20
+
+/** Replies a peer leaves unread before its connection is not read any more (and, after {@link stalledWriteMs}, closed). */
+export const maxUnreadReplyBytes = 4 << 20
+
+/** A frame that was begun must go on within this: a half-sent frame holds memory. */
+export const stalledFrameMs = 30_000
+
+/** Replies must be read within this. */
+export const stalledWriteMs = 60_000
+
+/** DESIGN 11.1: how long a query waits for the log to be applied. */
+export const queryWaitMs = 5_000
+
+/** DESIGN 6: acks are held back while an owner that is ticking lags by this much. */
+export const maxLagMs = 5_000
+export const maxLagBytes = 64 << 20

@@ -1,0 +1,200 @@
+/**
+ * The engine as the rest of the server sees it: one name for a succession of workers. Makes them for the replica, asks the one
+ * that runs, waits for the next one when there is none, and keeps what the last one reported.
+ */
+import { maxReplyBytes } from '@ricci/client'
+import type { EngineStats, PendingPage } from '@ricci/engine'
+import type { Clock, EngineHost, HostEvents, HostFactory, Progress } from '@ricci/replica'
+import { RicciError } from '../errors.ts'
+import { queryWaitMs } from '../intake/limits.ts'
+import type { QueryPort } from '../intake/queries.ts'
+import type { LogProgress } from '../log/index.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
+import { WorkerHost } from './worker-host.ts'
+import type { AnswerForm, Inspection } from './worker-protocol.ts'
+
+export interface EngineServiceOptions {
+  readonly logId: string
+  readonly partition: number
+  readonly dataDirectory: string
+  readonly logProgress: LogProgress
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+  /** Tests hand in their own worker. */
+  readonly workerFile?: URL
+}
+
+export class EngineService implements QueryPort {
+  /** How many workers were made. */
+  generation = 0
+  /** What the newest one reported last. */
+  progress: Omit<Progress, 'sightings' | 'pages' | 'alarms' | 'cut'> | undefined
+  stats: EngineStats | undefined
+  private readonly pages = new Map<string, Readonly<PendingPage>>()
+  private current: WorkerHost | undefined
+  private readonly waiting = new Set<() => void>()
+
+  constructor(private readonly options: EngineServiceOptions) {}
+
+  /** For the replica: makes the next generation. */
+  readonly factory: HostFactory = (events: HostEvents): EngineHost => {
+    const { logId, partition, dataDirectory, logProgress, clock, telemetry } = this.options
+    this.generation++
+    this.pages.clear()
+    const host = new WorkerHost(
+      {
+        setup: { logId, partition, dataDirectory, logProgress: logProgress.buffer },
+        clock,
+        file: this.options.workerFile,
+        onRunning: () => this.tellWaiting(),
+        onRuleError: (path, text) => telemetry.ruleError(path, text),
+      },
+      {
+        onProgress: (progress) => {
+          this.observe(progress)
+          events.onProgress(progress)
+        },
+        onFailure: (failure) => {
+          telemetry.engineReplaced(failure.code, failure.message)
+          events.onFailure(failure)
+        },
+      },
+    )
+    this.current = host
+    return host
+  }
+
+  /** Wakes the worker: there is more in the log, and it sleeps. */
+  wake(): void {
+    this.current?.wake()
+  }
+
+  get running(): boolean {
+    return this.current?.running === true
+  }
+
+  /** Offset of the last record applied, as the worker's own words say; -1 while there is none. */
+  get appliedOffset(): number {
+    return this.current?.appliedOffset ?? -1
+  }
+
+  /** Decided and not settled, as last reported. */
+  get pendingPages(): readonly Readonly<PendingPage>[] {
+    return [...this.pages.values()]
+  }
+
+  async ask(query: string, sinceMs: number): Promise<readonly Uint8Array[]> {
+    const pages: Uint8Array[] = []
+    let bytes = 0
+    for await (const page of this.answer(query, 'msg', sinceMs)) {
+      bytes += page.length
+      if (bytes > maxReplyBytes) {
+        throw new RicciError(
+          'ANSWER_TOO_LARGE',
+          `the answer is larger than ${maxReplyBytes} bytes; ask a narrower query, or add a limit`,
+        )
+      }
+      pages.push(page)
+    }
+    return pages
+  }
+
+  /**
+   * Answers a query from all that is in the log now, in encoded pages.
+   * @param sinceMs monotonic time at which it arrived; it waits at most 5 s from then on
+   * @throws RicciError `NOT_EVALUATED`; EngineError for a wrong query
+   */
+  async *answer(query: string, form: AnswerForm, sinceMs: number, limit?: number): AsyncGenerator<Uint8Array> {
+    const atLeast = this.options.logProgress.end - 1
+    const deadlineMs = sinceMs + queryWaitMs
+    for (;;) {
+      const host = await this.runningHost(deadlineMs)
+      const pages = host.ask(query, form, atLeast, limit)[Symbol.asyncIterator]()
+      let first: IteratorResult<Uint8Array> | undefined
+      try {
+        // once it begins to answer it is no longer waiting for the log
+        first = await this.before(deadlineMs, pages.next())
+      } catch (error) {
+        if ((error as { code?: string }).code === 'ENGINE_AWAY') continue // the next generation may still answer in time
+        throw error
+      }
+      if (first === undefined) {
+        // not awaited: the iterator is still waiting for its first page
+        void pages.return?.()
+        throw notEvaluated()
+      }
+      for (let step = first; step.done !== true; step = await pages.next()) yield step.value
+      return
+    }
+  }
+
+  /** Looks into the engine. Undefined when it does not answer soon. */
+  async inspect(what: Inspection): Promise<string | undefined> {
+    const { clock } = this.options
+    const host = this.current
+    if (host?.running !== true) return undefined
+    const answer = host.inspect(what).catch(() => undefined)
+    return this.before(clock.monotonicMs() + inspectionMs, answer)
+  }
+
+  /** Brings {@link stats} up to date, if the engine answers soon. */
+  async refresh(): Promise<void> {
+    const text = await this.inspect('stats')
+    if (text !== undefined) this.stats = JSON.parse(text) as EngineStats
+  }
+
+  private async runningHost(deadlineMs: number): Promise<WorkerHost> {
+    for (;;) {
+      const host = this.current
+      if (host?.running === true) return host
+      let wake = (): void => undefined
+      const running = new Promise<true>((resolve) => {
+        wake = () => resolve(true)
+        this.waiting.add(wake)
+      })
+      const came = await this.before(deadlineMs, running)
+      this.waiting.delete(wake)
+      if (came === undefined) throw notEvaluated()
+    }
+  }
+
+  /** The promise's value, or undefined when the time comes first. */
+  private async before<T>(deadlineMs: number, promise: Promise<T>): Promise<T | undefined> {
+    const { clock } = this.options
+    let cancel = (): void => undefined
+    const late = new Promise<undefined>((resolve) => {
+      const timer = clock.setTimer(Math.max(0, deadlineMs - clock.monotonicMs()), () => resolve(undefined))
+      cancel = () => timer.cancel()
+    })
+    try {
+      return await Promise.race([promise, late])
+    } finally {
+      cancel()
+    }
+  }
+
+  private tellWaiting(): void {
+    for (const tell of this.waiting) tell()
+  }
+
+  private observe(progress: Progress): void {
+    const { telemetry } = this.options
+    this.progress = progress
+    for (const page of progress.pages.changed) {
+      if (!this.pages.has(page.id) && page.attempts.length === 0) telemetry.pageDecided(page)
+      this.pages.set(page.id, page)
+    }
+    for (const { id, result } of progress.pages.settled) {
+      const page = this.pages.get(id)
+      if (page !== undefined) telemetry.pageSettled(page, result)
+      this.pages.delete(id)
+    }
+  }
+}
+
+/** Looking into the engine is for people and metrics: it waits no longer than this. */
+const inspectionMs = 500
+
+function notEvaluated(): RicciError {
+  return new RicciError('NOT_EVALUATED', 'not evaluated yet')
+}

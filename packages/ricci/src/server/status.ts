@@ -1,0 +1,39 @@
+import type { ReplicaStats } from '@ricci/replica'
+import type { Degraded } from '../http/backend.ts'
+
+/** How a server is, as `/api/v1/status` and `ricci status` tell it. */
+export interface ServerStatus {
+  readonly instance: string
+  readonly version: string
+  readonly upMs: number
+  readonly ready: boolean
+  readonly degraded: readonly Degraded[]
+  readonly listen: { readonly tcp?: string; readonly udp?: string; readonly http?: string }
+  readonly log: {
+    readonly id: string
+    readonly directory: string
+    readonly first: number
+    readonly end: number
+  }
+  readonly engine: {
+    readonly appliedOffset: number
+    readonly lagBytes: number
+    readonly lagMs: number
+    readonly generation: number
+  }
+  readonly replica: ReplicaStats
+  readonly rules: {
+    readonly folder: string
+    /** Hash of the rules that the engine runs. */
+    readonly inForce?: string
+    /** Hash of what the folder holds; it takes effect with a reload only. */
+    readonly onDisk?: string
+  }
+  readonly intake: {
+    readonly connections: number
+    readonly messages: number
+    readonly events: number
+    readonly queuedBytes: number
+    readonly heldAcks: number
+  }
+}

@@ -1,0 +1,84 @@
+/** What runs in an engine's worker: the log's follower, the engine, and the host that carries both to the main thread. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { createEngine, type Engine, type EngineOptions } from '@ricci/engine'
+import { InThreadHost } from '@ricci/replica'
+import { LogProgress } from '../log/index.ts'
+import { RateLimit } from '../telemetry/rate-limit.ts'
+import { FollowingLog } from './following-log.ts'
+import { HostServer } from './host-server.ts'
+import { nodeClock } from './node-clock.ts'
+import { ProgressWords } from './progress-words.ts'
+import type { FromWorker, Inspection, WorkerSetup } from './worker-protocol.ts'
+
+/** Errors of one operator that are told a minute; the engine counts them all. */
+const ruleErrorsPerMinute = 5
+
+/** Runs an engine in this worker thread until the thread is ended. */
+export function runEngineWorker(loadRules: EngineOptions['loadRules']): void {
+  const setup = workerData as WorkerSetup
+  const { logId, partition, dataDirectory } = setup
+  const port = parentPort!
+  const words = new ProgressWords(setup.words)
+  const log = new FollowingLog(logId, dataDirectory, new LogProgress(setup.logProgress))
+  const limit = new RateLimit(ruleErrorsPerMinute, 60_000, () => nodeClock.monotonicMs())
+  const say = (message: FromWorker): void => port.postMessage(message)
+  let engine: Engine | undefined
+  new HostServer(
+    port,
+    (events) => {
+      let rulesHash: string | undefined
+      const host = new InThreadHost(
+        {
+          onProgress: (progress) => {
+            if (progress.rulesHash !== rulesHash && engine !== undefined) {
+              rulesHash = progress.rulesHash
+              say({ type: 'operators', paths: engine.operatorPaths() })
+            }
+            events.onProgress(progress)
+          },
+          onFailure: (failure) => events.onFailure(failure),
+        },
+        {
+          log,
+          partition,
+          clock: nodeClock,
+          observer: {
+            onRuleError: (path, error) => {
+              if (limit.pass(path) >= 0) say({ type: 'rule-error', path, text: textOf(error) })
+            },
+          },
+          createEngine: ({ snapshot, observer, skips }) => {
+            engine = createEngine({ logId, partition, loadRules, observer, snapshot, skips, progress: words.engine })
+            words.applied(engine.appliedOffset)
+            return watched(engine, words)
+          },
+        },
+      )
+      return host
+    },
+    () => log.wake(),
+    (what) => inspect(engine, what),
+  )
+}
+
+/** Says of each record that it is being applied, and that it is. */
+function watched(engine: Engine, words: ProgressWords): Engine {
+  const apply = engine.apply.bind(engine)
+  engine.apply = (offset, bytes, checksum) => {
+    words.begin(offset)
+    apply(offset, bytes, checksum)
+    words.applied(offset)
+  }
+  return engine
+}
+
+function inspect(engine: Engine | undefined, what: Inspection): string {
+  if (engine === undefined) throw Object.assign(new Error('the engine is not there yet'), { code: 'ENGINE_AWAY' })
+  return JSON.stringify(what === 'stats' ? engine.stats() : engine.incidents())
+}
+
+/** What a user's function threw, on one line of bearable length. */
+function textOf(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return text.length > 500 ? `${text.slice(0, 499)}…` : text
+}

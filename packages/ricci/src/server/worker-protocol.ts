@@ -1,0 +1,90 @@
+/** What the main thread and an engine's worker say to each other. What is large goes as bytes that are transferred, not cloned. */
+import { EngineError, type EngineErrorCode, type QueryOptions, type QueryPage } from '@ricci/engine'
+import { ReplicaError, type HostFailure, type HostStart, type Progress, type ReplicaErrorCode } from '@ricci/replica'
+
+/** What a worker is started with. */
+export interface WorkerSetup {
+  readonly logId: string
+  readonly partition: number
+  readonly dataDirectory: string
+  /** How far the log is durable: shared with the log's writer. */
+  readonly logProgress: SharedArrayBuffer
+  /** Where the worker says what it is doing: shared with the monitor. */
+  readonly words: SharedArrayBuffer
+}
+
+/** How the pages of an answer are encoded: as fields of a Msg, or as JSON texts joined by commas. */
+export type AnswerForm = 'msg' | 'json'
+
+/** What one may look at in a running engine, answered as JSON text. */
+export type Inspection = 'stats' | 'incidents'
+
+export type ToWorker =
+  | { readonly type: 'start'; readonly from: HostStart }
+  /** The log has more than the worker had read when it went to sleep. */
+  | { readonly type: 'wake' }
+  | { readonly type: 'query'; readonly id: number; readonly query: string; readonly options?: QueryOptions }
+  /** As `query`, once everything up to `atLeast` is applied, all pages of it, encoded where the events are. */
+  | {
+      readonly type: 'ask'
+      readonly id: number
+      readonly query: string
+      readonly form: AnswerForm
+      readonly atLeast: number
+      readonly limit?: number
+    }
+  /** A page of an answer has been passed on: one more may be sent. */
+  | { readonly type: 'credit'; readonly id: number }
+  /** Nobody waits for this answer any more. */
+  | { readonly type: 'cancel'; readonly id: number }
+  | { readonly type: 'inspect'; readonly id: number; readonly what: Inspection }
+  | { readonly type: 'cut-at-next-state-hash' }
+  | { readonly type: 'cut-now' }
+  | { readonly type: 'take-snapshot'; readonly id: number }
+
+export type FromWorker =
+  | { readonly type: 'started' }
+  | { readonly type: 'start-failed'; readonly error: PlainError }
+  | { readonly type: 'progress'; readonly progress: Progress }
+  | { readonly type: 'failure'; readonly failure: HostFailure }
+  | { readonly type: 'page'; readonly id: number; readonly page: QueryPage }
+  | { readonly type: 'text'; readonly id: number; readonly text: string }
+  /** A user's function threw; for people only, and not each time. */
+  | { readonly type: 'rule-error'; readonly path: string; readonly text: string }
+  /** Paths of the operators by their numbers: what the monitor blames by. */
+  | { readonly type: 'operators'; readonly paths: readonly string[] }
+  /** One page of an answer, or one slice of a snapshot. */
+  | { readonly type: 'bytes'; readonly id: number; readonly bytes: Uint8Array }
+  | { readonly type: 'end'; readonly id: number }
+  | { readonly type: 'error'; readonly id: number; readonly error: PlainError }
+
+/** Pages or slices on their way at a time: enough to hide a round trip, few enough to bound memory. */
+export const maxCredits = 4
+
+/** An error as it crosses threads, where classes do not. */
+export interface PlainError {
+  readonly name: string
+  readonly code?: string
+  readonly message: string
+  readonly retriable?: boolean
+  readonly stack?: string
+}
+
+export function plainError(error: unknown): PlainError {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error) }
+  const { name, message, stack } = error
+  const { code, retriable } = error as { code?: string; retriable?: boolean }
+  return { name, code, message, retriable, stack }
+}
+
+/** The error again, of the class it had. */
+export function revivedError({ name, code, message, retriable, stack }: PlainError): Error {
+  const error =
+    name === 'EngineError'
+      ? new EngineError(code as EngineErrorCode, message)
+      : name === 'ReplicaError'
+        ? new ReplicaError(code as ReplicaErrorCode, message, retriable ?? false)
+        : Object.assign(new Error(message), code === undefined ? {} : { code })
+  error.stack = stack ?? error.stack
+  return error
+}

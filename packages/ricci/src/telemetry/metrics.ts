@@ -1,0 +1,131 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Tally } from './tally.ts'
+
+/** Reads a live value when `/metrics` is asked. */
+export type Gauges = Readonly<Partial<Record<LiveGauge, () => number>>>
+export type LiveGauge = keyof typeof liveGauges
+
+/** Every gauge that is read when asked, with its help text. Listed in docs/telemetry.md. */
+const liveGauges = {
+  ricci_intake_connections: 'Riemann TCP connections open now',
+  ricci_intake_queued_bytes: 'Bytes taken in and not yet durable',
+  ricci_intake_held_acks: 'Messages durable whose acknowledgement is held back because the engine lags',
+  ricci_log_first_offset: 'First offset the log still holds',
+  ricci_log_end_offset: 'Offset the next record of the log will get',
+  ricci_log_bytes: 'Bytes of log on disk',
+  ricci_engine_applied_offset: 'Offset of the last record the engine applied',
+  ricci_engine_lag_bytes: 'Bytes in the log that the engine has not applied',
+  ricci_engine_lag_seconds: 'Age of the oldest record that the engine has not applied',
+  ricci_engine_generation: 'How many engine workers this process has started',
+  ricci_engine_index_events: 'Events in the index',
+  ricci_engine_columns_bytes: "Bytes of the engine's columns",
+  ricci_pages_pending: 'Pages decided and not settled',
+  ricci_replica_owning: '1 while this instance owns its partition',
+} as const
+
+/** Every metric of a server, in a registry of its own so that two servers in one process do not mix. */
+export class Metrics {
+  readonly registry = new Registry()
+
+  readonly malformed = this.counter('ricci_intake_malformed_total', 'Frames and datagrams refused as malformed', [
+    'transport',
+  ])
+  readonly dropped = this.counter('ricci_intake_dropped_total', 'Datagrams dropped unread', ['reason'])
+  readonly closed = this.counter('ricci_intake_connections_closed_total', 'Connections closed by the server', [
+    'reason',
+  ])
+  readonly appendFailures = this.counter('ricci_intake_append_failures_total', 'Appends the log refused', ['code'])
+  readonly notEvaluated = this.counter(
+    'ricci_intake_not_evaluated_total',
+    'Queries given up because the log was not applied in time',
+  )
+  readonly appendSeconds = new Histogram({
+    name: 'ricci_log_append_seconds',
+    help: 'Time from handing a group of records to the log until it is durable',
+    buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2],
+    registers: [this.registry],
+  })
+  readonly engineRestarts = this.counter('ricci_engine_restarts_total', 'Engine workers that were replaced', ['reason'])
+  readonly ruleErrors = this.counter('ricci_rule_errors_total', 'Errors thrown by user functions in rules')
+  readonly decided = this.counter('ricci_pages_decided_total', 'Pages decided by the engine', ['action'])
+  readonly settled = this.counter('ricci_pages_settled_total', 'Pages settled', ['result'])
+  readonly replicaStates = this.counter('ricci_replica_transitions_total', 'Changes of the replica’s state', ['state'])
+  readonly alarms = this.counter('ricci_alarms_total', 'Alarms raised', ['name'])
+  readonly httpRequests = this.counter('ricci_http_requests_total', 'HTTP requests answered', ['status'])
+
+  constructor(tally: Tally, gauges: () => Gauges) {
+    this.tallied('ricci_intake_messages_total', 'Messages taken in', {
+      tcp: () => tally.tcpMessages,
+      udp: () => tally.udpMessages,
+      http: () => tally.httpMessages,
+    })
+    this.tallied('ricci_intake_events_total', 'Events taken in', {
+      tcp: () => tally.tcpEvents,
+      udp: () => tally.udpEvents,
+      http: () => tally.httpEvents,
+    })
+    this.tallied('ricci_intake_bytes_total', 'Bytes of messages taken in', {
+      tcp: () => tally.tcpBytes,
+      udp: () => tally.udpBytes,
+      http: () => tally.httpBytes,
+    })
+    this.tallied('ricci_intake_queries_total', 'Queries of Riemann clients', { '': () => tally.queries })
+    this.tallied('ricci_log_records_total', 'Records of events appended to the log', {
+      '': () => tally.appendedRecords,
+    })
+    this.tallied('ricci_log_appended_bytes_total', 'Bytes of events appended to the log', {
+      '': () => tally.appendedBytes,
+    })
+    this.tallied('ricci_log_append_groups_total', 'Groups of records handed to the log', {
+      '': () => tally.appendGroups,
+    })
+    const registers = [this.registry]
+    for (const [name, help] of Object.entries(liveGauges) as [LiveGauge, string][]) {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          const read = gauges()[name]
+          if (read !== undefined) this.set(read())
+        },
+      })
+    }
+    new Gauge({
+      name: 'process_resident_memory_bytes',
+      help: 'Resident memory',
+      registers,
+      collect() {
+        this.set(process.memoryUsage.rss())
+      },
+    })
+    new Counter({
+      name: 'process_cpu_seconds_total',
+      help: 'CPU time of all threads',
+      registers,
+      collect() {
+        const { user, system } = process.cpuUsage()
+        this.reset()
+        this.inc((user + system) / 1e6)
+      },
+    })
+  }
+
+  private counter(name: string, help: string, labelNames: string[] = []): Counter {
+    return new Counter({ name, help, labelNames, registers: [this.registry] })
+  }
+
+  private tallied(name: string, help: string, values: Record<string, () => number>): void {
+    const labelled = Object.keys(values).some((transport) => transport !== '')
+    new Counter({
+      name,
+      help,
+      labelNames: labelled ? ['transport'] : [],
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        for (const [transport, read] of Object.entries(values)) this.inc(labelled ? { transport } : {}, read())
+      },
+    })
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * What is counted too often for a call into the metrics library: plain numbers, read when `/metrics` is asked.
+ * A labelled `inc` costs about 100 ns, an event's whole way through intake 29.
+ */
+export class Tally {
+  tcpMessages = 0
+  tcpEvents = 0
+  tcpBytes = 0
+  udpMessages = 0
+  udpEvents = 0
+  udpBytes = 0
+  httpMessages = 0
+  httpEvents = 0
+  httpBytes = 0
+  queries = 0
+  appendedRecords = 0
+  appendedBytes = 0
+  appendGroups = 0
+}

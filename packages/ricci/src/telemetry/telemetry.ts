@@ -1,0 +1,113 @@
+/**
+ * Every internal event of the server, one method each: it writes the log line and counts the metric, so that the two never
+ * disagree. docs/telemetry.md lists them all; a test compares.
+ */
+import type { PendingPage } from '@ricci/engine'
+import type { Logger } from './logger.ts'
+import { Metrics, type Gauges } from './metrics.ts'
+import { RateLimit } from './rate-limit.ts'
+import { Tally } from './tally.ts'
+
+export type CloseReason = 'malformed' | 'idle' | 'stalled' | 'slow-reader' | 'too-many'
+export type DropReason = 'too-large' | 'queue-full' | 'log-refused'
+
+/** Turns an alarm into an event of this instance; set once there is an intake to take it. */
+export type AlarmSink = (name: string, detail: string) => void
+
+/** A peer that misbehaves must not fill the disk with lines: at most this many of a kind a minute, the rest is counted. */
+const linesPerMinute = 20
+
+export class Telemetry {
+  readonly tally = new Tally()
+  readonly metrics: Metrics
+  private gauges: Gauges = {}
+  private sink: AlarmSink | undefined
+  private readonly limit: RateLimit
+
+  constructor(
+    readonly log: Logger,
+    monotonicMs: () => number,
+  ) {
+    this.metrics = new Metrics(this.tally, () => this.gauges)
+    this.limit = new RateLimit(linesPerMinute, 60_000, monotonicMs)
+  }
+
+  /** Names the live values of whoever runs now; a stopped server takes them back with `{}`. */
+  observe(gauges: Gauges): void {
+    this.gauges = gauges
+  }
+
+  /** Where alarms become events. */
+  alarmsTo(sink: AlarmSink | undefined): void {
+    this.sink = sink
+  }
+
+  /** An alarm is three things at once: an event (host = the instance, service `ricci …`), a log line and a metric. */
+  alarm(name: string, detail: string): void {
+    this.metrics.alarms.inc({ name })
+    this.log.error({ alarm: name }, detail)
+    this.sink?.(name, detail)
+  }
+
+  malformed(transport: 'tcp' | 'udp' | 'http', peer: string, why: string): void {
+    this.metrics.malformed.inc({ transport })
+    this.limited(`malformed-${transport}`, (more) => {
+      this.log.warn({ peer, ...more }, `${transport === 'udp' ? 'dropped a datagram' : 'closed a connection'}: ${why}`)
+    })
+  }
+
+  connectionClosed(reason: CloseReason, peer: string, why: string): void {
+    this.metrics.closed.inc({ reason })
+    if (reason === 'malformed') return // `malformed` has said so already
+    this.limited(`closed-${reason}`, (more) => this.log.warn({ peer, ...more }, `closed a connection: ${why}`))
+  }
+
+  dropped(reason: DropReason, why: string): void {
+    this.metrics.dropped.inc({ reason })
+    this.limited(`dropped-${reason}`, (more) => this.log.warn(more, `dropped a datagram: ${why}`))
+  }
+
+  appendFailed(code: string, error: Error): void {
+    this.metrics.appendFailures.inc({ code })
+    this.limited(`append-${code}`, (more) => this.log.error({ code, ...more }, error.message))
+  }
+
+  notEvaluated(): void {
+    this.metrics.notEvaluated.inc()
+    this.limited('not-evaluated', (more) =>
+      this.log.warn(more, 'a query was given up: the engine had not applied the log within 5 s'),
+    )
+  }
+
+  engineReplaced(reason: string, detail: string): void {
+    this.metrics.engineRestarts.inc({ reason })
+    this.log.error({ reason }, detail)
+  }
+
+  ruleError(path: string, text: string): void {
+    this.metrics.ruleErrors.inc()
+    this.limited(`rule-${path}`, (more) => this.log.error({ operator: path, ...more }, `a rule threw: ${text}`))
+  }
+
+  pageDecided(page: Readonly<PendingPage>): void {
+    this.metrics.decided.inc({ action: page.action })
+    this.log.info({ rule: page.rule, receiver: page.receiver }, `page decided: ${page.action} ${page.summary}`)
+  }
+
+  pageSettled(page: Readonly<PendingPage>, result: string): void {
+    this.metrics.settled.inc({ result })
+    const text = `page ${result}: ${page.action} ${page.summary}`
+    if (result === 'delivered' || result === 'overtaken') this.log.debug({ receiver: page.receiver }, text)
+    else this.log.error({ receiver: page.receiver }, text)
+  }
+
+  replicaState(from: string, to: string, why: string): void {
+    this.metrics.replicaStates.inc({ state: to })
+    this.log.debug({ from, to }, `replica: ${why}`)
+  }
+
+  private limited(kind: string, write: (more: { suppressed?: number }) => void): void {
+    const suppressed = this.limit.pass(kind)
+    if (suppressed >= 0) write(suppressed > 0 ? { suppressed } : {})
+  }
+}
