@@ -28,6 +28,9 @@ const testTools = [...dependencies('package.json', 'devDependencies'), 'esbuild'
 /** One name as a regular expression: the package itself or a path below it. */
 const exactly = (name) => `${name.replaceAll('/', '\\/')}(?:\\/|$)`
 
+/** Not for tests: what waits for time. */
+const sleeping = { regex: '^node:timers/promises$', message: 'A test waits for events, never for time.' }
+
 /** `no-restricted-imports` for a package: everything is forbidden that its arrows do not allow. */
 function imports(name, test) {
   const { names, node } = arrows[name]
@@ -38,6 +41,7 @@ function imports(name, test) {
     'error',
     {
       patterns: [
+        ...(test ? [sleeping] : []),
         {
           regex: `^(?!${inside.join('|')})`,
           message: `Package ${name} may import ${may}${node ? ' and node:*' : ''}.`,
@@ -107,6 +111,11 @@ const syntax = {
     selector: 'ImportExpression[source.value=/^@ricci.testkit/]',
     message: 'Product code may not load the testkit.',
   },
+  sleep: {
+    selector:
+      "NewExpression[callee.name='Promise'] CallExpression[callee.name='setTimeout'][arguments.0.type='Identifier']",
+    message: 'A test waits for events, never for time.',
+  },
   narrowed: {
     selector: "MemberExpression[object.name=/^(test|it|describe|suite)$/][property.name='only']",
     message: 'A test narrowed by .only hides all others.',
@@ -131,7 +140,13 @@ function deterministic(files, ignores, names, properties, statements) {
 
 /** All of it, as ESLint's flat configuration. */
 export const houseRules = [
-  { files: [tests], rules: { 'no-restricted-syntax': ['error', syntax.narrowed] } },
+  {
+    files: [tests],
+    rules: {
+      'no-restricted-syntax': ['error', syntax.narrowed, syntax.sleep],
+      'no-restricted-imports': ['error', { patterns: [sleeping] }],
+    },
+  },
   ...Object.keys(arrows).flatMap((name) => [
     { files: [`packages/${name}/**/*.ts`], ignores: [tests], rules: { 'no-restricted-imports': imports(name, false) } },
     { files: [`packages/${name}/**/*.test.ts`], rules: { 'no-restricted-imports': imports(name, true) } },

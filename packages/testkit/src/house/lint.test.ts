@@ -19,6 +19,7 @@ const path = 'Import another package by its name, never by a path into it.'
 const load = 'import() loads code at run time; import at the top of the file.'
 const meta = 'import.meta reaches the outside.'
 const inManifest = 'Package ricci may import only what its package.json names and node:*.'
+const sleep = 'A test waits for events, never for time.'
 const only = 'A test narrowed by .only hides all others.'
 
 const inClient = 'packages/client/src/sample.ts'
@@ -138,6 +139,12 @@ const samples: Record<string, Sample[]> = {
     [test(inEngine), "import { it } from 'node:test'\nit.only('x', () => {})\n", only],
     [test(inTestkit), "import { describe } from 'node:test'\ndescribe.only('x', () => {})\n", only],
     [test(inEngine), "import { it } from 'node:test'\nit('x', () => {})\n", undefined],
+  ],
+  'tests: none waits for time': [
+    [test(inEngine), uses('new Promise((resolve) => setTimeout(resolve, x))'), sleep],
+    [test(inTestkit), imports('node:timers/promises'), sleep],
+    [test(inRicci), imports('node:timers/promises'), sleep],
+    [test(inRicci), uses('new Promise((_, reject) => setTimeout(() => reject(new Error()), x))'), undefined],
   ],
 }
 
