@@ -1,4 +1,4 @@
-import { type EventCursor, Kind, type SymbolTable } from '@ricci/client'
+import { cursorToEvent, type Event, type EventCursor, Kind, type SymbolTable } from '@ricci/client'
 
 /**
  * An event as a user's function sees it: read-only, and valid during the call only. Who wants to keep something copies it.
@@ -17,6 +17,8 @@ export interface EventView {
   /** Seconds; NaN when absent. */
   readonly ttl: number
   readonly attributes: Readonly<Record<string, string>>
+  /** An event of its own, to be kept or changed: `{ ...e.copy(), state: 'critical' }`. */
+  copy(): Event
 }
 
 const utf8 = new TextDecoder()
@@ -62,6 +64,9 @@ export class CursorView implements EventView {
   }
   get attributes(): Readonly<Record<string, string>> {
     return attributesOf(this.event, this.#table)
+  }
+  copy(): Event {
+    return cursorToEvent(this.event, this.#table)
   }
 
   #text(id: number): string | undefined {

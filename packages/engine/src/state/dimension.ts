@@ -19,6 +19,8 @@ export class Dimension {
   live = 0
   /** New keys refused because of the limit. Counted, not state. */
   refused = 0
+  /** Told of each id given out, once its cells are there. Set by the tree. */
+  onAdd: ((id: number) => void) | undefined
   /** Columns of the operators below, in the order of the tree. */
   readonly columns: Column[] = []
   readonly keys: I32Column[] = []
@@ -147,6 +149,7 @@ export class Dimension {
     this.alive.set(id, 1)
     if (this.live * 2 > this.#slots.length) this.#rehash(this.#slots.length * 2)
     else this.#insert(id)
+    this.onAdd?.(id)
     return id
   }
 

@@ -51,6 +51,8 @@ type TimerNames<S extends ColumnSpec> = {
 
 /** What an operator instance does. Timers see the fork, the deadline (their clock's now) and whether a gap in calendar time made them late. */
 export interface Behaviour<S extends ColumnSpec> {
+  /** A fork begins: at its first event, at the top of the tree when the rules are put in force. Sets where windows are anchored. */
+  start?(fork: number): void
   event?(event: EventCursor, fork: number): void
   list?(list: EventList, fork: number): void
   value?(value: unknown, fork: number): void

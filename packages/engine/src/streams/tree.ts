@@ -119,7 +119,7 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
   // check everything that can be refused before anything of the old tree is touched
   checkFlows(new Stream('rules', [], rules.streams), ['event'], '')
 
-  const made: [Node, Operator][] = []
+  const made: [Node, Operator, boolean][] = []
   function make(stream: Stream, before: Node | undefined, dimension: Dimension, path: string): Node {
     const operator = operatorNamed(stream.operator)
     const spec = typeof operator.columns === 'function' ? operator.columns(stream.args) : operator.columns
@@ -145,7 +145,7 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
       const place = `${path === '' ? '' : `${path} > `}${child.label ?? child.operator}[${i}]`
       node.children.push(make(child, partners[i], inner, place))
     })
-    made.push([node, operator])
+    made.push([node, operator, carried])
     return node
   }
   const root = make(new Stream('rules', [], rules.streams), old?.root, top, '')
@@ -164,7 +164,8 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
   // columns stand in their dimension in the order of the tree: snapshots read them back in that order
   for (const dimension of dimensions) dimension.columns.length = 0
   for (const node of nodes) for (const column of Object.values(node.columns)) node.dimension.attach(column)
-  for (const [node, operator] of made) {
+  const starting = new Map<Dimension, ((fork: number) => void)[]>()
+  for (const [node, operator, carried] of made) {
     const { stream } = node
     const behaviour = operator.build({
       args: stream.args,
@@ -182,6 +183,16 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
       path: node.path,
     })
     node.connect(behaviour, runtime)
+    const { start } = behaviour
+    if (start === undefined) continue
+    const { dimension } = node
+    starting.set(dimension, [...(starting.get(dimension) ?? []), start])
+    if (carried) continue
+    for (let fork = 0; fork < dimension.high; fork++) if (dimension.alive.get(fork) === 1) start(fork)
+  }
+  for (const dimension of dimensions) {
+    const starts = starting.get(dimension)
+    dimension.onAdd = starts === undefined ? undefined : (fork) => starts.forEach((start) => start(fork))
   }
   return { root, nodes, dimensions, report }
 }

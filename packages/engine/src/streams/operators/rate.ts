@@ -1,0 +1,135 @@
+import { EventCursor, Kind } from '@ricci/client'
+import { QueueView } from '../../state/lists.ts'
+import { EngineError } from '../../errors.ts'
+import { fold } from '../../folds/vocabulary.ts'
+import { metricNumber } from '../metric.ts'
+import { defineOperator } from '../operator.ts'
+import type { Runtime } from '../runtime.ts'
+import { describeValue, positive, Stream } from '../stream.ts'
+import { isExpired } from './expired.ts'
+
+/**
+ * Every `seconds`, the sum of the metrics since the last time divided by `seconds`, on the newest event that had a metric, with
+ * the present time. Begins with the first live event; ends when the newest event has expired or one with the state `expired`
+ * comes, and begins anew, with what was summed, at the next live one. The TTL it gives decreases while nothing comes.
+ *
+ * A gap in calendar time throws away what the window it touches had counted.
+ * Source: Riemann's `rate`; events without a TTL keep it going for ever, and before any metric came nothing is given.
+ * @example withFields('metric', 1, rate(5, index()))
+ */
+export function rate(seconds: number, ...children: Stream[]): Stream {
+  return new Stream('rate', [positive('rate', 'its time', seconds)], children)
+}
+
+/**
+ * Every `seconds`, samples of the metrics since the last time: for each point the event at that share of the ordered metrics,
+ * its service followed by the point. Begins and ends as {@link rate} does.
+ * Source: Riemann's `percentiles`.
+ * @param points shares from 0 to 1, or an object from share to what follows the service
+ * @example percentiles(10, [0.5, 0.95, 0.99], index())
+ */
+export function percentiles(
+  seconds: number,
+  points: readonly number[] | Readonly<Record<string, string>>,
+  ...children: Stream[]
+): Stream {
+  if (typeof points !== 'object' || points === null || points instanceof Stream) {
+    throw new EngineError(
+      'RULES_INVALID',
+      `percentiles takes a list of points from 0 to 1, got ${describeValue(points)}`,
+    )
+  }
+  fold.sortedSample(points as readonly number[])
+  return new Stream('percentiles', [positive('percentiles', 'its time', seconds), points], children)
+}
+
+/** When the newest event will have expired, on owned time: only a TTL of its own ends a timer. */
+function expiresAt(event: EventCursor, runtime: Runtime): number {
+  return event.ttlKind === Kind.none ? Infinity : runtime.clocks.owned.now + event.ttl * 1000 - runtime.ageMs
+}
+
+defineOperator({
+  name: 'rate',
+  takes: ['event'],
+  gives: 'event',
+  columns: {
+    sum: 'number',
+    hasTemplate: 'flag',
+    template: 'event',
+    ttl: 'number',
+    expires: 'number',
+    tick: 'calendarTimer',
+  },
+  build({ args: [seconds], columns: { sum, hasTemplate, template, ttl, expires, tick }, out, runtime }) {
+    const dt = seconds as number
+    const { calendar, owned } = runtime.clocks
+    const given = new EventCursor()
+    return {
+      event(event, fork) {
+        if (isExpired(event, runtime)) return tick.clear(fork)
+        if (event.metricKind !== Kind.none) {
+          sum.set(fork, sum.get(fork) + metricNumber(event))
+          hasTemplate.set(fork, 1)
+          template.store(fork, event)
+          ttl.set(fork, event.ttl)
+        }
+        expires.set(fork, expiresAt(event, runtime))
+        if (tick.get(fork) === Infinity) tick.set(fork, calendar.now + dt * 1000)
+      },
+      timers: {
+        tick(fork, deadline, gap) {
+          if (owned.now > expires.get(fork)) return
+          tick.set(fork, (gap ? calendar.now : deadline) + dt * 1000)
+          const total = sum.get(fork)
+          sum.set(fork, 0)
+          if (gap || hasTemplate.get(fork) === 0) return
+          template.load(fork, given)
+          given.timeKind = Kind.double
+          given.time = calendar.now / 1000
+          given.metricKind = Kind.double
+          given.metric = total / dt
+          given.ttl = ttl.get(fork)
+          if (given.ttlKind !== Kind.none) ttl.set(fork, given.ttl - dt)
+          out.event(given, fork)
+        },
+      },
+    }
+  },
+})
+
+defineOperator({
+  name: 'percentiles',
+  takes: ['event'],
+  gives: 'event',
+  columns: { held: 'list', refused: 'count', expires: 'number', tick: 'calendarTimer' },
+  build({ args: [seconds, points], columns: { held, refused, expires, tick }, out, runtime }) {
+    const dt = (seconds as number) * 1000
+    const sample = fold.sortedSample(points as readonly number[])
+    const { calendar, owned } = runtime.clocks
+    const view = new QueueView()
+    return {
+      event(event, fork) {
+        if (isExpired(event, runtime)) {
+          tick.clear(fork)
+          held.clear(fork)
+          return
+        }
+        expires.set(fork, expiresAt(event, runtime))
+        if (tick.get(fork) === Infinity) tick.set(fork, calendar.now + dt)
+        if (event.metricKind === Kind.none) return
+        if (held.count(fork) < runtime.settings.eventsPerBuffer) held.push(fork, event)
+        else refused.set(fork, refused.get(fork) + 1)
+      },
+      timers: {
+        tick(fork, deadline, gap) {
+          if (owned.now > expires.get(fork)) return
+          tick.set(fork, (gap ? calendar.now : deadline) + dt)
+          const list = held.take(fork, view)
+          const context = { table: runtime.table, nowSeconds: calendar.now / 1000 }
+          if (!gap) sample.apply(list, (event) => event !== undefined && out.event(event, fork), context)
+          held.giveBack(list)
+        },
+      },
+    }
+  },
+})

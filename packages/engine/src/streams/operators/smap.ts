@@ -1,0 +1,76 @@
+import { type Event, EventCursor, cursorToEvent, eventToCursor } from '@ricci/client'
+import { EngineError } from '../../errors.ts'
+import { CursorView, type EventView } from '../../event/view.ts'
+import { type Fold, type FoldContext, isFold } from '../../folds/fold.ts'
+import { OneOrTwo } from '../lists.ts'
+import { defineOperator } from '../operator.ts'
+import { describeValue, Stream } from '../stream.ts'
+
+/** What a function may make of an event: another event, the same view again, or nothing. */
+export type Mapper = (event: EventView) => Event | EventView | null | undefined
+/** The same of a list of events. */
+export type ListMapper = (events: readonly (Event | null)[]) => Event | null | undefined
+
+/**
+ * Passes on what a function makes of an event, or a fold (or function) of a list of events; nothing where that is null.
+ * A fold that gives a list passes its events one by one.
+ * Source: Riemann's `smap`.
+ * @example movingEventWindow(10, smap(fold.mean, over(0.9, notify('oncall'))))
+ * @example smap((e) => ({ ...e.copy(), service: `${e.service} total` }), index())
+ */
+export function smap(map: Fold | Mapper | ListMapper, ...children: Stream[]): Stream {
+  if (!isFold(map) && typeof map !== 'function') {
+    throw new EngineError('RULES_INVALID', `smap takes a function or a fold, got ${describeValue(map)}`)
+  }
+  return new Stream('smap', [map], children)
+}
+
+defineOperator({
+  name: 'smap',
+  takes: ['event', 'list'],
+  gives: 'event',
+  columns: {},
+  build({ args: [map], out, runtime }) {
+    const { table, clocks } = runtime
+    const mapped = new EventCursor()
+    const context: FoldContext = {
+      table,
+      get nowSeconds() {
+        return clocks.calendar.now / 1000
+      },
+    }
+    if (isFold(map)) {
+      const one = new OneOrTwo()
+      const fold = map
+      return {
+        event: (event, fork) => apply(one.one(event), fork),
+        list: apply,
+      }
+      function apply(list: Parameters<Fold['apply']>[0], fork: number): void {
+        if (fold.gives === 'event') {
+          if (fold.apply(list, mapped, context)) out.event(mapped, fork)
+        } else fold.apply(list, (event) => event !== undefined && out.event(event, fork), context)
+      }
+    }
+    const view = new CursorView(mapped, table)
+    const loaded = new EventCursor()
+    return {
+      event(event, fork) {
+        view.event = event
+        const result = (map as Mapper)(view)
+        if (result === view) return out.event(event, fork)
+        if (result === null || result === undefined) return
+        eventToCursor(result as Event, table, mapped)
+        out.event(mapped, fork)
+      },
+      list(list, fork) {
+        const events: (Event | null)[] = []
+        for (let i = 0; i < list.length; i++) events.push(list.load(i, loaded) ? cursorToEvent(loaded, table) : null)
+        const result = (map as ListMapper)(events)
+        if (result === null || result === undefined) return
+        eventToCursor(result, table, mapped)
+        out.event(mapped, fork)
+      },
+    }
+  },
+})

@@ -1,0 +1,109 @@
+import { QueueView } from '../../state/lists.ts'
+import { OneOrTwo } from '../lists.ts'
+import { defineOperator } from '../operator.ts'
+import { positive, Stream, wholeNumber } from '../stream.ts'
+
+/** More in one window is no throttling. */
+const mostPerWindow = 1_000_000
+
+/**
+ * Passes the first `count` events of each window and drops the rest. Windows follow each other without gaps from the moment the
+ * stream began, on calendar time.
+ * Source: Riemann's `throttle`.
+ * @param seconds length of a window
+ * @example throttle(1, 60, notify('oncall'))
+ */
+export function throttle(count: number, seconds: number, ...children: Stream[]): Stream {
+  wholeNumber('throttle', 'its count', count, 0, mostPerWindow)
+  return new Stream('throttle', [count, positive('throttle', 'its time', seconds)], children)
+}
+
+/**
+ * Passes the first `count` events of each window at once, each as a list of one, and the rest as one list when the window ends.
+ * Such a list counts as one of the next window's first.
+ * Source: Riemann's `rollup`; a window without an event makes up for a list carried over, which there it never does.
+ * @example rollup(5, 3600, notify('oncall'))
+ */
+export function rollup(count: number, seconds: number, ...children: Stream[]): Stream {
+  wholeNumber('rollup', 'its count', count, 0, mostPerWindow)
+  return new Stream('rollup', [count, positive('rollup', 'its time', seconds)], children)
+}
+
+/** The end of the window that `now` lies in, on the grid from `anchor`. */
+export function windowEnd(anchor: number, lengthMs: number, now: number): number {
+  return anchor + (Math.floor((now - anchor) / lengthMs) + 1) * lengthMs
+}
+
+defineOperator({
+  name: 'throttle',
+  takes: ['event', 'list'],
+  gives: 'same',
+  columns: { end: 'number', count: 'count' },
+  build({ args: [most, seconds], columns: { end, count }, out, runtime }) {
+    const length = (seconds as number) * 1000
+    const { calendar } = runtime.clocks
+    function passes(fork: number): boolean {
+      if (calendar.now >= end.get(fork)) {
+        end.set(fork, windowEnd(end.get(fork), length, calendar.now))
+        count.set(fork, 0)
+      }
+      const seen = count.get(fork)
+      if (seen >= (most as number)) return false
+      count.set(fork, seen + 1)
+      return true
+    }
+    return {
+      start: (fork) => end.set(fork, calendar.now + length),
+      event(event, fork) {
+        if (passes(fork)) out.event(event, fork)
+      },
+      list(list, fork) {
+        if (passes(fork)) out.list(list, fork)
+      },
+    }
+  },
+})
+
+defineOperator({
+  name: 'rollup',
+  takes: ['event'],
+  gives: 'list',
+  // `carried` is the end of the window whose events went out as one list
+  columns: { end: 'number', count: 'count', carried: 'number', held: 'list', refused: 'count', flush: 'calendarTimer' },
+  build({ args: [most, seconds], columns: { end, count, carried, held, refused, flush }, out, runtime }) {
+    const length = (seconds as number) * 1000
+    const { calendar } = runtime.clocks
+    const one = new OneOrTwo()
+    const view = new QueueView()
+    return {
+      start: (fork) => end.set(fork, calendar.now + length),
+      event(event, fork) {
+        if (calendar.now >= end.get(fork)) {
+          const before = end.get(fork)
+          end.set(fork, windowEnd(before, length, calendar.now))
+          count.set(fork, carried.get(fork) === end.get(fork) - length ? 1 : 0)
+        }
+        const seen = count.get(fork)
+        if (seen < (most as number)) {
+          count.set(fork, seen + 1)
+          return out.list(one.one(event), fork)
+        }
+        if (held.count(fork) >= runtime.settings.eventsPerBuffer) {
+          refused.set(fork, refused.get(fork) + 1)
+          return
+        }
+        held.push(fork, event)
+        if (held.count(fork) === 1) flush.set(fork, end.get(fork))
+      },
+      timers: {
+        // a gap in time makes the list late, it does not take it away: these are pages
+        flush(fork) {
+          carried.set(fork, end.get(fork))
+          const list = held.take(fork, view)
+          out.list(list, fork)
+          held.giveBack(list)
+        },
+      },
+    }
+  },
+})

@@ -1,0 +1,148 @@
+import { EventCursor } from '@ricci/client'
+import { QueueView } from '../../state/lists.ts'
+import { defineOperator } from '../operator.ts'
+import { positive, Stream, wholeNumber } from '../stream.ts'
+
+/** Larger windows of events belong into a time window or a store. */
+const longestEventWindow = 100_000
+/** Empty windows given one after another; a jump over more goes on from its end. Riemann knows no limit there. */
+const mostEmptyWindows = 1_000
+
+/**
+ * The last `count` events as a list, at each event.
+ * Source: Riemann's `moving-event-window`.
+ * @example movingEventWindow(10, smap(fold.mean, index()))
+ */
+export function movingEventWindow(count: number, ...children: Stream[]): Stream {
+  wholeNumber('movingEventWindow', 'its count', count, 0, longestEventWindow)
+  return new Stream('movingEventWindow', [count], children)
+}
+
+/**
+ * Each `count` events as a list.
+ * Source: Riemann's `fixed-event-window`.
+ * @example fixedEventWindow(100, smap(fold.mean, index()))
+ */
+export function fixedEventWindow(count: number, ...children: Stream[]): Stream {
+  wholeNumber('fixedEventWindow', 'its count', count, 1, longestEventWindow)
+  return new Stream('fixedEventWindow', [count], children)
+}
+
+/**
+ * The events of the last `seconds` before the newest as a list, at each event that is not too old itself. Event time.
+ * Source: Riemann's `moving-time-window`; unlike there, events with times up to 0 count too.
+ * @example movingTimeWindow(30, smap(fold.mean, over(0.9, notify('oncall'))))
+ */
+export function movingTimeWindow(seconds: number, ...children: Stream[]): Stream {
+  return new Stream('movingTimeWindow', [positive('movingTimeWindow', 'its width', seconds)], children)
+}
+
+/**
+ * The events of windows of `seconds` that follow each other from the first event's time on, each as a list once an event of a
+ * later window comes. Late events are dropped. Event time.
+ * Source: Riemann's `fixed-time-window`.
+ * @example fixedTimeWindow(60, smap(fold.sum, index()))
+ */
+export function fixedTimeWindow(seconds: number, ...children: Stream[]): Stream {
+  return new Stream('fixedTimeWindow', [positive('fixedTimeWindow', 'its width', seconds)], children)
+}
+
+defineOperator({
+  name: 'movingEventWindow',
+  takes: ['event'],
+  gives: 'list',
+  columns: { held: 'list' },
+  build({ args: [count], columns: { held }, out }) {
+    const view = new QueueView()
+    return {
+      event(event, fork) {
+        held.push(fork, event)
+        if (held.count(fork) > (count as number)) held.shift(fork)
+        out.list(held.view(fork, view), fork)
+      },
+    }
+  },
+})
+
+defineOperator({
+  name: 'fixedEventWindow',
+  takes: ['event'],
+  gives: 'list',
+  columns: { held: 'list' },
+  build({ args: [count], columns: { held }, out }) {
+    const view = new QueueView()
+    return {
+      event(event, fork) {
+        held.push(fork, event)
+        if (held.count(fork) < (count as number)) return
+        const list = held.take(fork, view)
+        out.list(list, fork)
+        held.giveBack(list)
+      },
+    }
+  },
+})
+
+defineOperator({
+  name: 'movingTimeWindow',
+  takes: ['event'],
+  gives: 'list',
+  columns: { started: 'flag', newest: 'number', held: 'list', refused: 'count' },
+  build({ args: [seconds], columns: { started, newest, held, refused }, out, runtime }) {
+    const width = seconds as number
+    const view = new QueueView()
+    return {
+      event(event, fork) {
+        const latest = started.get(fork) === 0 ? event.time : Math.max(newest.get(fork), event.time)
+        started.set(fork, 1)
+        if (event.time <= latest - width) return
+        newest.set(fork, latest)
+        if (event.time === latest) dropUntil(fork, latest - width)
+        if (held.count(fork) >= runtime.settings.eventsPerBuffer) {
+          refused.set(fork, refused.get(fork) + 1)
+          held.shift(fork)
+        }
+        held.push(fork, event)
+        out.list(held.view(fork, view), fork)
+      },
+    }
+    /** Drops what is too old. Events mostly come in order, so the oldest stand in front: look further only when one lies behind. */
+    function dropUntil(fork: number, boundary: number): void {
+      held.remove(fork, (pool, slot) => pool.time.get(slot) <= boundary)
+    }
+  },
+})
+
+defineOperator({
+  name: 'fixedTimeWindow',
+  takes: ['event'],
+  gives: 'list',
+  columns: { started: 'flag', begins: 'number', held: 'list', refused: 'count' },
+  build({ args: [seconds], columns: { started, begins, held, refused }, out, runtime }) {
+    const width = seconds as number
+    const view = new QueueView()
+    const empty = new QueueView()
+    const kept = new EventCursor()
+    return {
+      event(event, fork) {
+        if (started.get(fork) === 0) {
+          started.set(fork, 1)
+          begins.set(fork, event.time)
+        }
+        const from = begins.get(fork)
+        if (event.time < from) return
+        const passed = Math.floor((event.time - from) / width)
+        if (passed > 0) {
+          begins.set(fork, from + passed * width)
+          const list = held.take(fork, view)
+          out.list(list, fork)
+          held.giveBack(list)
+          for (let i = 1; i < Math.min(passed, mostEmptyWindows); i++) out.list(empty, fork)
+        }
+        kept.copyFrom(event)
+        if (held.count(fork) < runtime.settings.eventsPerBuffer) held.push(fork, kept)
+        else refused.set(fork, refused.get(fork) + 1)
+      },
+    }
+  },
+})

@@ -1,0 +1,264 @@
+import { EventCursor, type Event, eventToCursor, Kind } from '@ricci/client'
+import { EngineError } from '../../errors.ts'
+import { multiply, setMetric } from '../../folds/arithmetic.ts'
+import { CursorView, type EventView } from '../../event/view.ts'
+import { MappedList } from '../lists.ts'
+import { metricOf, numberOf } from '../metric.ts'
+import { defineOperator } from '../operator.ts'
+import type { Runtime } from '../runtime.ts'
+import { describeValue, Stream } from '../stream.ts'
+
+/** Fields to set; null takes one away. */
+export type Fields = { readonly [K in keyof Event]?: Event[K] | null }
+
+function fieldsOf(operator: string, given: readonly unknown[]): [Fields, Stream[]] {
+  const [first, second] = given
+  const single = typeof first === 'string'
+  const fields = single ? { [first]: second } : first
+  if (typeof fields !== 'object' || fields === null || fields instanceof Stream) {
+    throw new EngineError(
+      'RULES_INVALID',
+      `${operator} takes a field and a value, or an object of fields, got ${describeValue(first)}`,
+    )
+  }
+  for (const name of Object.keys(fields)) {
+    if (!settable.has(name)) {
+      throw new EngineError(
+        'RULES_INVALID',
+        `${operator}: ${name} is no field; custom ones go into attributes: { ${name}: … }`,
+      )
+    }
+  }
+  return [fields as Fields, given.slice(single ? 2 : 1) as Stream[]]
+}
+
+const settable = new Set([
+  'host',
+  'service',
+  'state',
+  'description',
+  'tags',
+  'metric',
+  'metricType',
+  'time',
+  'ttl',
+  'attributes',
+])
+
+/**
+ * Sets fields of events, or of each event of a list; null takes a field away. Attributes named are set beside the others.
+ * Source: Riemann's `with`. (`with` is a reserved word: import it by this name, or as `with as …`.)
+ * @example withFields('state', 'critical', index())
+ * @example withFields({ state: null, host: 'all' }, index())
+ */
+export function withFields<K extends keyof Event>(field: K, value: Event[K] | null, ...children: Stream[]): Stream
+export function withFields(fields: Fields, ...children: Stream[]): Stream
+export function withFields(...given: readonly unknown[]): Stream {
+  const [fields, children] = fieldsOf('with', given)
+  return new Stream('with', [fields], children)
+}
+
+/**
+ * Sets fields that an event does not have.
+ * Source: Riemann's `default`. (`default` is a reserved word.)
+ * @example defaultFields('ttl', 300, index())
+ */
+export function defaultFields<K extends keyof Event>(field: K, value: Event[K], ...children: Stream[]): Stream
+export function defaultFields(fields: Fields, ...children: Stream[]): Stream
+export function defaultFields(...given: readonly unknown[]): Stream {
+  const [fields, children] = fieldsOf('default', given)
+  return new Stream('default', [fields], children)
+}
+
+/**
+ * Passes on what a function makes of an event: the fields it gives are set, null takes one away. Nothing passes when it gives
+ * undefined.
+ * Source: Riemann's `adjust`.
+ * @example adjust((e) => ({ service: `${e.service} total` }), index())
+ */
+export function adjust(change: (event: EventView) => Fields | undefined, ...children: Stream[]): Stream {
+  if (typeof change !== 'function') {
+    throw new EngineError('RULES_INVALID', `adjust takes a function of an event, got ${describeValue(change)}`)
+  }
+  return new Stream('adjust', [change], children)
+}
+
+/**
+ * Multiplies metrics by a number; integers stay integers where they can.
+ * Source: Riemann's `scale`.
+ * @example scale(100, index())
+ */
+export function scale(factor: number, ...children: Stream[]): Stream {
+  if (typeof factor !== 'number')
+    throw new EngineError('RULES_INVALID', `scale takes a number, got ${describeValue(factor)}`)
+  return new Stream('scale', [factor], children)
+}
+
+/** Fields as ids and numbers, ready to be set. */
+class Prepared {
+  readonly #names: readonly string[]
+  readonly #given = new EventCursor()
+  readonly #runtime: Runtime
+
+  /** Interns what the fields hold: only while an event is applied, so that every replica does it at the same place of the log. */
+  constructor(fields: Fields, runtime: Runtime) {
+    const entries = Object.entries(fields).filter(([, value]) => value !== undefined)
+    this.#names = entries.map(([name]) => name)
+    this.#runtime = runtime
+    eventToCursor(Object.fromEntries(entries.filter(([, value]) => value !== null)), runtime.table, this.#given)
+  }
+
+  set(into: EventCursor): void {
+    for (const name of this.#names) setField(name, into, this.#given, this.#runtime)
+  }
+
+  setMissing(into: EventCursor): void {
+    for (const name of this.#names) if (!has(name, into)) setField(name, into, this.#given, this.#runtime)
+  }
+}
+
+/** Fields that rules give as constants: prepared at the first event, and anew when symbols were collected. */
+function constant(fields: Fields, runtime: Runtime): () => Prepared {
+  let prepared: Prepared | undefined
+  let generation = -1
+  return () => {
+    if (prepared === undefined || generation !== runtime.generation) {
+      prepared = new Prepared(fields, runtime)
+      generation = runtime.generation
+    }
+    return prepared
+  }
+}
+
+function setField(name: string, into: EventCursor, given: EventCursor, { table }: Runtime): void {
+  switch (name) {
+    case 'host':
+    case 'service':
+    case 'state':
+    case 'tags':
+      into[name] = given[name]
+      return
+    case 'metric':
+      into.metricKind = given.metricKind
+      into.metric = given.metric
+      into.metricBig = given.metricBig
+      return
+    case 'time':
+      into.timeKind = given.timeKind
+      into.time = given.time
+      return
+    case 'ttl':
+      into.ttlKind = given.ttlKind
+      into.ttl = given.ttl
+      return
+    case 'description':
+      into.descriptionBytes = given.descriptionBytes
+      into.descriptionStart = given.descriptionStart
+      into.descriptionLength = given.descriptionLength
+      return
+    case 'attributes':
+      if (into.attributes === 0 || given.attributes === 0) into.attributes = given.attributes
+      else {
+        into.attributes = table.internAttributes([
+          ...table.attributesOf(into.attributes),
+          ...table.attributesOf(given.attributes),
+        ])
+      }
+  }
+}
+
+/** Whether an event has a field. */
+function has(name: string, event: EventCursor): boolean {
+  switch (name) {
+    case 'metric':
+      return event.metricKind !== Kind.none
+    case 'time':
+      return event.timeKind !== Kind.none
+    case 'ttl':
+      return event.ttlKind !== Kind.none
+    case 'description':
+      return event.descriptionLength >= 0
+    default:
+      return event[name as 'host' | 'service' | 'state' | 'tags' | 'attributes'] !== 0
+  }
+}
+
+defineOperator({
+  name: 'with',
+  takes: ['event', 'list'],
+  gives: 'same',
+  columns: {},
+  build({ args: [fields], out, runtime }) {
+    const prepared = constant(fields as Fields, runtime)
+    const changed = new EventCursor()
+    const scratch = new EventCursor()
+    return {
+      event(event, fork) {
+        changed.copyFrom(event)
+        prepared().set(changed)
+        out.event(changed, fork)
+      },
+      list: (list, fork) => out.list(new MappedList(list, (event) => prepared().set(event), scratch), fork),
+    }
+  },
+})
+
+defineOperator({
+  name: 'default',
+  takes: ['event'],
+  gives: 'event',
+  columns: {},
+  build({ args: [fields], out, runtime }) {
+    const set = setter(runtime)
+    const changed = new EventCursor()
+    const names = Object.keys(fields as Fields)
+    return {
+      event(event, fork) {
+        changed.copyFrom(event)
+        for (const name of names)
+          if (!has(name, event)) set({ [name]: (fields as Fields)[name as keyof Event] }, changed)
+        out.event(changed, fork)
+      },
+    }
+  },
+})
+
+defineOperator({
+  name: 'adjust',
+  takes: ['event'],
+  gives: 'event',
+  columns: {},
+  build({ args: [change], out, runtime }) {
+    const changed = new EventCursor()
+    const view = new CursorView(changed, runtime.table)
+    return {
+      event(event, fork) {
+        view.event = event
+        const fields = (change as (event: EventView) => Fields | undefined)(view)
+        if (fields === undefined || fields === null) return
+        changed.copyFrom(event)
+        new Prepared(fields, runtime).set(changed)
+        out.event(changed, fork)
+      },
+    }
+  },
+})
+
+defineOperator({
+  name: 'scale',
+  takes: ['event'],
+  gives: 'event',
+  columns: {},
+  build({ args: [factor], out }) {
+    const scaled = new EventCursor()
+    return {
+      event(event, fork) {
+        const metric = metricOf(event)
+        if (metric === undefined) return out.event(event, fork)
+        scaled.copyFrom(event)
+        setMetric(scaled, multiply(metric, numberOf(factor as number)))
+        out.event(scaled, fork)
+      },
+    }
+  },
+})
