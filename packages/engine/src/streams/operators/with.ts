@@ -209,14 +209,12 @@ defineOperator({
   gives: 'event',
   columns: {},
   build({ args: [fields], out, runtime }) {
-    const set = setter(runtime)
+    const prepared = constant(fields as Fields, runtime)
     const changed = new EventCursor()
-    const names = Object.keys(fields as Fields)
     return {
       event(event, fork) {
         changed.copyFrom(event)
-        for (const name of names)
-          if (!has(name, event)) set({ [name]: (fields as Fields)[name as keyof Event] }, changed)
+        prepared().setMissing(changed)
         out.event(changed, fork)
       },
     }
