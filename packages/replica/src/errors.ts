@@ -7,6 +7,7 @@ export type ReplicaErrorCode =
   | 'RECORD_TOO_LARGE'
   | 'OFFSET_TRIMMED'
   | 'DATA_IN_USE'
+  | 'SNAPSHOT_NOT_STORED'
   | 'SNAPSHOT_UNREADABLE'
   | 'SNAPSHOT_VOID'
   | 'NOT_EVALUATED'

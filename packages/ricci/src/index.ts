@@ -1,1 +1,3 @@
+export * from './coordination/index.ts'
 export * from './log/index.ts'
+export * from './snapshots/index.ts'

@@ -1,3 +1,6 @@
+export { coordinationConformance, type CoordinationBackend } from './conformance/coordination.ts'
+export { logConformance, type LogBackend } from './conformance/log.ts'
+export { snapshotConformance, type SnapshotBackend } from './conformance/snapshots.ts'
 export { FaultyDisk, type DiskFate, type DiskStep, type FaultyDiskOptions } from './disk/faulty-disk.ts'
 export { VirtualClock } from './clock.ts'
 export { SeededRandom } from './random.ts'

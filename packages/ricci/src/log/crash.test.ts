@@ -89,7 +89,7 @@ async function live(disk: FaultyDisk, history: History, random: SeededRandom, on
     // A disk that fails while the log is being opened refuses that; the next try may do.
     for (let attempt = 0; log === undefined; attempt++) {
       log = await openLog(disk, random, history).catch((error: ReplicaError) => {
-        assert.ok((error.code === 'LOG_FAILED' || error.code === 'LOG_FULL') && attempt < 20, String(error))
+        assert.ok((error.code === 'LOG_FAILED' || error.code === 'LOG_FULL') && attempt < 1_000, String(error))
         return undefined
       })
     }
@@ -174,9 +174,9 @@ test('deaths and failures in any order over five processes', async () => {
       await judge(await judge(disk, history, random), history, random)
       refused += history.refused
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   )
-  assert.ok(refused > 100, `only ${refused} appends were refused`)
+  assert.ok(refused > 50, `only ${refused} appends were refused`)
 })
 
 test('a full disk refuses appends, says so once, and works again when there is room', async () => {

@@ -156,6 +156,11 @@ export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
 
+/** Whether an error is one of the file system. */
+export function isDiskError(error: unknown): boolean {
+  return /^E[A-Z0-9]+$/.test(errorCode(error))
+}
+
 /** Whether an error says that there is no room (left, or left to this user). */
 export function isFull(error: unknown): boolean {
   const code = errorCode(error)

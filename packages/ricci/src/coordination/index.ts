@@ -1,0 +1,2 @@
+/** Who may claim a partition. */
+export { InProcessCoordination, LeaseTable } from './in-process.ts'

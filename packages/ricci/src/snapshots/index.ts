@@ -1,0 +1,2 @@
+/** Where snapshots are kept. */
+export { DiskSnapshots, protectedOffsetOf, type DiskSnapshotsOptions } from './disk-snapshots.ts'

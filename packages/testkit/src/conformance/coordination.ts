@@ -1,0 +1,188 @@
+/** What every coordination service must do: a suite for `node:test`. */
+import assert from 'node:assert/strict'
+import { describe, test, type TestContext } from 'node:test'
+import type { CoordinationPort, Lease } from '@ricci/replica'
+import { settle, until, type Turn } from './turns.ts'
+
+/** One coordination service, as several instances see it. Made anew for each test. */
+export interface CoordinationBackend {
+  /** Another instance. */
+  join(): Promise<CoordinationPort>
+  turn?: Turn
+}
+
+/** Runs the suite: see `logConformance`. */
+export function coordinationConformance(
+  name: string,
+  makeBackend: (context: TestContext) => Promise<CoordinationBackend>,
+): void {
+  const each = (what: string, run: (arena: Arena) => Promise<void>) =>
+    test(what, async (context) => {
+      const arena = new Arena(await makeBackend(context))
+      await run(arena)
+      await arena.close()
+    })
+
+  describe(`${name} as coordination`, () => {
+    each('a candidate alone is told its lease, and not before its campaign has returned', async (arena) => {
+      const port = await arena.join()
+      const a = arena.candidate(7, port)
+      assert.deepEqual(a.told, [])
+      await arena.until('a lease', () => a.lease !== undefined)
+      assert.equal(a.lease!.partition, 7)
+      assert.notEqual(a.lease!.token, '')
+      await arena.settle()
+      assert.equal(a.told.length, 1)
+    })
+
+    each('of several candidates one holds the lease, and keeps it', async (arena) => {
+      const candidates = [
+        arena.candidate(0, await arena.join()),
+        arena.candidate(0, await arena.join()),
+        arena.candidate(0, await arena.join()),
+      ]
+      await arena.until('a lease', () => candidates.some(({ lease }) => lease !== undefined))
+      const holder = candidates.find(({ lease }) => lease !== undefined)!
+      const late = arena.candidate(0, await arena.join())
+      await arena.settle()
+      assert.deepEqual(
+        [...candidates, late].filter(({ lease }) => lease !== undefined),
+        [holder],
+      )
+    })
+
+    each('the lease goes round as holders abort, each time under another token', async (arena) => {
+      const waiting = new Set([
+        arena.candidate(0, await arena.join()),
+        arena.candidate(0, await arena.join()),
+        arena.candidate(0, await arena.join()),
+      ])
+      const tokens = new Set<string>()
+      while (waiting.size > 0) {
+        const holder = () => [...waiting].find(({ lease }) => lease !== undefined)
+        await arena.until('a next holder', () => holder() !== undefined)
+        const current = holder()!
+        tokens.add(current.lease!.token)
+        current.abort()
+        waiting.delete(current)
+      }
+      assert.equal(tokens.size, 3)
+    })
+
+    each('who came back after an abort holds a new lease', async (arena) => {
+      const port = await arena.join()
+      const first = arena.candidate(0, port)
+      await arena.until('a lease', () => first.lease !== undefined)
+      const { token } = first.lease!
+      first.abort()
+      const second = arena.candidate(0, port)
+      await arena.until('a lease', () => second.lease !== undefined)
+      assert.notEqual(second.lease!.token, token)
+    })
+
+    each('partitions are independent', async (arena) => {
+      const port = await arena.join()
+      const own = [arena.candidate(0, port), arena.candidate(1, port), arena.candidate(2, port)]
+      await arena.until('three leases', () => own.every(({ lease }) => lease !== undefined))
+      const other = arena.candidate(1, await arena.join())
+      own[1].abort()
+      await arena.until('the lease given up', () => other.lease !== undefined)
+      assert.deepEqual([own[0].lease!.partition, other.lease!.partition, own[2].lease!.partition], [0, 1, 2])
+      assert.deepEqual([own[0].told.length, own[2].told.length], [1, 1])
+    })
+
+    each('a campaign that was aborted is told of no lease any more', async (arena) => {
+      const ports = [await arena.join(), await arena.join(), await arena.join()]
+      const a = arena.candidate(0, ports[0])
+      a.abort()
+      const b = arena.candidate(0, ports[1])
+      await arena.until('a lease for the other', () => b.lease !== undefined)
+      const aborted = arena.candidate(0, ports[2], AbortSignal.abort())
+      b.abort()
+      await arena.settle()
+      assert.deepEqual([a.granted, aborted.granted], [0, 0])
+    })
+
+    each('who waits and aborts is passed over', async (arena) => {
+      const holder = arena.candidate(0, await arena.join())
+      await arena.until('a lease', () => holder.lease !== undefined)
+      const second = arena.candidate(0, await arena.join())
+      const third = arena.candidate(0, await arena.join())
+      await arena.settle()
+      second.abort()
+      holder.abort()
+      await arena.until('a lease for the third', () => third.lease !== undefined)
+      assert.equal(second.granted, 0)
+    })
+
+    each('close gives up every lease of that instance, and may be called twice', async (arena) => {
+      const port = await arena.join()
+      const own = [arena.candidate(0, port), arena.candidate(1, port)]
+      await arena.until('both leases', () => own.every(({ lease }) => lease !== undefined))
+      const others = [arena.candidate(0, await arena.join()), arena.candidate(1, await arena.join())]
+      await Promise.all([port.close(), port.close()])
+      await arena.until('the leases given up', () => others.every(({ lease }) => lease !== undefined))
+    })
+  })
+}
+
+/** A campaign and what it was told. */
+class Candidate {
+  readonly told: (Lease | undefined)[] = []
+  /** How often it was told of a lease. */
+  granted = 0
+  private readonly controller = new AbortController()
+  constructor(
+    private readonly arena: Arena,
+    port: CoordinationPort,
+    partition: number,
+    signal?: AbortSignal,
+  ) {
+    const onChange = (lease: Lease | undefined) => {
+      this.told.push(lease)
+      if (lease !== undefined) this.granted++
+      this.arena.check()
+    }
+    this.arena.candidates.push(this)
+    port.campaign(partition, onChange, signal ?? this.controller.signal)
+  }
+  /** What it may rely on. */
+  get lease(): Lease | undefined {
+    return this.controller.signal.aborted ? undefined : this.told.at(-1)
+  }
+  abort(): void {
+    this.controller.abort()
+  }
+}
+
+class Arena {
+  readonly candidates: Candidate[] = []
+  private readonly ports: CoordinationPort[] = []
+  constructor(private readonly backend: CoordinationBackend) {}
+
+  async join(): Promise<CoordinationPort> {
+    const port = await this.backend.join()
+    this.ports.push(port)
+    return port
+  }
+  candidate(partition: number, port: CoordinationPort, signal?: AbortSignal): Candidate {
+    return new Candidate(this, port, partition, signal)
+  }
+  until(what: string, holds: () => boolean): Promise<void> {
+    return until(what, holds, this.backend.turn)
+  }
+  settle(): Promise<void> {
+    return settle(this.backend.turn)
+  }
+  /** No token is ever held twice. */
+  check(): void {
+    const tokens = this.candidates.flatMap(({ lease }) =>
+      lease === undefined ? [] : [`${lease.partition} ${lease.token}`],
+    )
+    assert.equal(new Set(tokens).size, tokens.length, 'one lease was given to two')
+  }
+  async close(): Promise<void> {
+    for (const candidate of this.candidates) candidate.abort()
+    await Promise.all(this.ports.map((port) => port.close()))
+  }
+}
