@@ -1,10 +1,49 @@
-import type { QueryOptions, QueryPage, RulesRecord } from '@ricci/engine'
-import type { HostFactory } from './host.ts'
-import type { Mutation } from '@ricci/engine'
-import type { Clock, CoordinationPort, LogPort, Random, ReceiverClass, SnapshotPort, Transport } from './ports.ts'
+import type {
+  CheckpointRecord,
+  ClaimRecord,
+  LogRecord,
+  Mutation,
+  QueryOptions,
+  QueryPage,
+  RulesRecord,
+  SkipRecord,
+} from '@ricci/engine'
+import { noDeliveries, type DeliveryCounters } from './delivery/counters.ts'
+import { Delivery } from './delivery/delivery.ts'
+import { SelfAlarms } from './delivery/self-alarms.ts'
+import { ReplicaError } from './errors.ts'
+import type { EngineHost, HostFactory, HostFailure, Progress, Sighting, TickHashes } from './host.ts'
+import * as limits from './limits.ts'
+import { LogWriter } from './log-writer.ts'
+import { PagesMirror } from './pages-mirror.ts'
+import type {
+  Clock,
+  CoordinationPort,
+  Lease,
+  LogPort,
+  Random,
+  ReceiverClass,
+  SnapshotPort,
+  Timer,
+  Transport,
+} from './ports.ts'
+import { restore } from './restore.ts'
+import { SnapshotKeeper } from './snapshot-keeper.ts'
+import { Ticker } from './ticker.ts'
 
 /** What each state means, how it is entered and left, stands above {@link Replica}. */
 export type ReplicaState = 'stopped' | 'restoring' | 'following' | 'claiming' | 'owning' | 'stepping-down' | 'diverged'
+
+/** From which state which others may be entered. */
+const transitions: Readonly<Record<ReplicaState, readonly ReplicaState[]>> = {
+  stopped: ['restoring'],
+  restoring: ['following', 'diverged', 'stopped'],
+  following: ['claiming', 'owning', 'restoring', 'diverged', 'stopped'],
+  claiming: ['owning', 'following', 'restoring', 'diverged', 'stopped'],
+  owning: ['stepping-down'],
+  'stepping-down': ['following', 'restoring', 'diverged', 'stopped'],
+  diverged: ['restoring', 'stopped'],
+}
 
 /** A receiver's transport and how attempts in doubt are treated there. */
 export interface Receiver {
@@ -22,42 +61,711 @@ export interface ReplicaOptions {
   readonly coordination: CoordinationPort
   readonly snapshots: SnapshotPort
   readonly hostFactory: HostFactory
-  /** By the names that rules use; `self` is the one that alarms about the log itself go to. */
+  /** By the names that rules use; `self` is the one that alarms about the log itself go to. May change while it runs. */
   readonly transports: ReadonlyMap<string, Receiver>
   readonly clock: Clock
   readonly random: Random
+  /** Engine semantics this release runs. */
+  readonly semantics?: number
   /** Appended by the first owner of a log that holds no rules; never looked at again. */
   readonly rules?: RulesRecord
   /** Something an operator should hear of: the daemon makes an event, a log line and a metric of it. */
   readonly onAlarm?: (name: string, detail: string) => void
   readonly onStateChange?: (state: ReplicaState, before: ReplicaState, why: string) => void
+  /** Every report of the host in force, after the replica has acted on it. */
+  readonly onProgress?: (progress: Progress) => void
   /** Tests only. */
   readonly mutations?: ReadonlySet<Mutation>
 }
 
-export interface ReplicaStats {
+export interface ReplicaStats extends DeliveryCounters {
   readonly state: ReplicaState
+  /** Why it is in this state. */
+  readonly why: string
+  /** Highest epoch in the log as far as it was applied. */
   readonly epoch: number
+  readonly owner: string | undefined
   readonly appliedOffset: number
   readonly readOffset: number
   readonly lastTick: number
+  readonly rulesHash: string | undefined
   readonly pendingPages: number
-  readonly attempts: number
-  readonly delivered: number
-  readonly refused: number
-  readonly failed: number
-  readonly unknown: number
-  readonly possibleRepeats: number
-  readonly pagesRepaired: number
-  readonly takeovers: number
-  readonly rereads: number
+  /** How often this replica became the owner, and how often a host was started, since `start`. */
+  readonly ownerships: number
+  readonly generations: number
 }
 
-/** One partition's replica on one instance: skeleton, filled in step by step. */
-export interface ReplicaApi {
-  readonly state: ReplicaState
-  start(): Promise<void>
-  stop(): Promise<void>
-  stats(): ReplicaStats
-  query(query: string, options?: QueryOptions): Promise<QueryPage>
+interface Claim {
+  readonly epoch: number
+  readonly life: string
+}
+
+/** Own hashes kept until the owner's checkpoint for their tick comes; 64 checkpoints are more than ten minutes. */
+const hashesKept = 64
+/** How often trouble is looked for. */
+const watchMs = 1_000
+/** Stepping down: sends have ended within 10 s, their outcomes are read soon after; then it is over, read or not. */
+const stepDownMs = 13_000
+/** A clean stop waits no longer for its last snapshot. */
+const lastSnapshotMs = 3_000
+/** A query waits this long for what the log held when it came. */
+const queryWaitMs = 5_000
+
+/**
+ * One partition's replica on one instance: follows the log behind a host, claims when it holds the lease, acts while the log
+ * says that it is the owner.
+ *
+ * ```
+ *             ┌──────────────────────────── host failed ───────────────────────────┐
+ *             ▼                                                                     │
+ * stopped ─▶ restoring ─▶ following ─▶ claiming ─▶ owning ─▶ stepping-down ─▶ following, restoring or stopped
+ *                │            │            │
+ *                └────────────┴────────────┴──▶ diverged ─▶ restoring
+ * ```
+ *
+ * - **stopped** before `start` and after `stop`. Nothing runs, no timer is set.
+ * - **restoring**: a host is being started from the newest usable snapshot, else from the log's first record. Tried again, 250 ms
+ *   to 30 s apart, as long as it fails. Left when the host reads (`following`).
+ * - **following**: records are applied and nothing is done about them; a standby. Entered with a host that reads. From the first
+ *   time on it campaigns for the lease. Left for `claiming` when it holds the lease, has applied all that the log held then, and
+ *   is trusted; for `diverged` when the owner's checkpoint has other hashes; for `restoring` when the host fails. Who was
+ *   dethroned or lost a claim does not claim again with the same lease unless the other owner shows no tick for 3 s.
+ * - **claiming**: a claim of the highest epoch + 1 has been appended. Left for `owning` when the own reader gives it back as the
+ *   first of its epoch: whatever came before it is applied by then. Back to `following` when another claim came first, when the
+ *   lease is gone, or after 2 s without it; should it still come while the lease is held, `owning` all the same: the log says so.
+ * - **owning**: ticks, checkpoints, delivery. The lease does not matter any more: an owner goes on until it reads a higher claim.
+ *   Left only for `stepping-down`.
+ * - **stepping-down**: a higher claim was read, the host failed, somebody asked for the partition, or it stops. Nothing new is
+ *   sent; requests under way end within 10 s, their outcomes are written: they are facts, of whatever epoch. Left when all are
+ *   read, at the latest after 13 s; at once when the host failed (what is under way ends beside the restoring).
+ * - **diverged**: this replica's state differs from the owner's at one offset, or the log holds what it cannot read. It gives up
+ *   the lease and, unless it cannot read the log, restores from another snapshot; it may not claim before a whole state of its
+ *   own has matched a checkpoint.
+ */
+export class Replica {
+  readonly #options: ReplicaOptions
+  readonly #writer: LogWriter
+  readonly #mirror = new PagesMirror()
+  readonly #keeper: SnapshotKeeper
+  readonly #selfAlarms: SelfAlarms
+  readonly #counters = noDeliveries()
+  readonly #timers = new Set<Timer>()
+
+  #state: ReplicaState = 'stopped'
+  #why = 'not started'
+  #starting: Promise<void> | undefined
+  #stopping: Promise<void> | undefined
+  #onFollowing: (() => void)[] = []
+
+  #host: EngineHost | undefined
+  #generation = 0
+  #restoredFrom: string | undefined
+  #restoreFailures = 0
+  readonly #avoid = new Set<string>()
+  #trusted = true
+  #progress: Progress | undefined
+  #highestEpoch = 0
+  readonly #hashes = new Map<number, TickHashes>()
+  #waiters: { readonly offset: number; readonly resolve: () => void }[] = []
+
+  #campaign: AbortController | undefined
+  #lease: Lease | undefined
+  #leaseUsed = false
+  #considering = false
+  #claimFrom: number | undefined
+  #claim: Claim | undefined
+  #claimTimer: Timer | undefined
+  #ownerSeenMs = 0
+  #stuckAt: SkipRecord | undefined
+
+  #epoch = 0
+  #ticker: Ticker | undefined
+  #delivery: Delivery | undefined
+  readonly #draining = new Set<Delivery>()
+  #busy = false
+  #ownTickSeenMs = 0
+  #rulesTimer: Timer | undefined
+  #lastCut: (() => void) | undefined
+  #ownerships = 0
+
+  constructor(options: ReplicaOptions) {
+    const { log, partition, clock, random, snapshots, instance, transports } = options
+    this.#options = options
+    this.#writer = new LogWriter(log, partition, clock)
+    this.#keeper = new SnapshotKeeper({ snapshots, partition, clock, onAlarm: (n, d) => this.#alarm(n, d) })
+    this.#selfAlarms = new SelfAlarms({
+      logId: log.id,
+      instance,
+      partition,
+      clock,
+      random,
+      receiver: () => transports.get('self'),
+      waiting: () => this.#mirror.values(),
+      onAlarm: (n, d) => this.#alarm(n, d),
+    })
+  }
+
+  get state(): ReplicaState {
+    return this.#state
+  }
+
+  /** Resolves when it follows for the first time, or was stopped meanwhile. Idempotent. */
+  start(): Promise<void> {
+    this.#starting ??= this.#start()
+    return this.#starting
+  }
+
+  /**
+   * Steps down if it owns (requests under way end first, at most 13 s), leaves a snapshot, releases the lease. Idempotent;
+   * a replica that was stopped is not started again.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  /**
+   * Gives the partition to whoever campaigns next: steps down, releases the lease, and campaigns again after a while.
+   * Does nothing unless it owns.
+   */
+  async handOver(why: string): Promise<void> {
+    if (this.#state !== 'owning') return
+    await this.#stepDown(`hand-over: ${why}`, () => this.#endCampaign())
+    this.#later(limits.handOverPauseMs, () => {
+      if (this.#state === 'following') this.#beginCampaign()
+    })
+  }
+
+  /**
+   * Answers from everything the log held when the question came.
+   * @throws ReplicaError `NOT_EVALUATED` when that takes longer than 5 s; EngineError `QUERY_SYNTAX`, `QUERY_REGEX`
+   */
+  async query(query: string, options?: QueryOptions): Promise<QueryPage> {
+    const { end } = await this.#options.log.range(this.#options.partition)
+    await this.#applied(end - 1)
+    if (this.#host === undefined)
+      throw new ReplicaError('NOT_EVALUATED', 'the engine is being restored; ask again', true)
+    return this.#host.query(query, options)
+  }
+
+  stats(): ReplicaStats {
+    const progress = this.#progress
+    return {
+      ...this.#counters,
+      state: this.#state,
+      why: this.#why,
+      epoch: this.#highestEpoch,
+      owner: progress?.ownership?.instance,
+      appliedOffset: progress?.appliedOffset ?? -1,
+      readOffset: progress?.readOffset ?? -1,
+      lastTick: progress?.lastTick ?? 0,
+      rulesHash: progress?.rulesHash,
+      pendingPages: this.#mirror.size,
+      ownerships: this.#ownerships,
+      generations: this.#generation,
+    }
+  }
+
+  // ---- Life
+
+  async #start(): Promise<void> {
+    if (this.#stopping !== undefined) throw new ReplicaError('STATE', 'a stopped replica is not started again', false)
+    const following = new Promise<void>((resolve) => this.#onFollowing.push(resolve))
+    this.#become('restoring', 'started')
+    this.#watch()
+    void this.#restore()
+    await following
+  }
+
+  async #stop(): Promise<void> {
+    const owned = this.#state === 'owning'
+    if (owned) this.#leaveOwning('stopping')
+    await Promise.all([...this.#draining].map((delivery) => this.#drained(delivery)))
+    if (owned) await this.#cutLast()
+    this.#endCampaign()
+    await this.#keeper.idle()
+    this.#generation++
+    this.#keeper.stop()
+    this.#selfAlarms.stop()
+    this.#claimTimer?.cancel()
+    for (const timer of this.#timers) timer.cancel()
+    this.#timers.clear()
+    const host = this.#host
+    this.#host = undefined
+    await host?.stop()
+    if (this.#state !== 'stopped') this.#become('stopped', 'stopped')
+    for (const resolve of this.#onFollowing.splice(0)) resolve()
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve()
+  }
+
+  /** The one place where the state changes. */
+  #become(state: ReplicaState, why: string): void {
+    const before = this.#state
+    if (!transitions[before].includes(state)) {
+      throw new ReplicaError('STATE', `a replica that is ${before} cannot become ${state} (${why})`, false)
+    }
+    this.#state = state
+    this.#why = why
+    this.#options.onStateChange?.(state, before, why)
+  }
+
+  // ---- Restoring
+
+  async #restore(): Promise<void> {
+    const generation = ++this.#generation
+    const { log, snapshots, partition, hostFactory } = this.#options
+    const old = this.#host
+    this.#host = undefined
+    // Not awaited: an engine that is stuck ends when it can.
+    old?.stop().catch(() => undefined)
+    this.#mirror.clear()
+    this.#hashes.clear()
+    this.#progress = undefined
+    this.#claim = undefined
+    this.#claimFrom = undefined
+    try {
+      const { host, from } = await restore({
+        log,
+        snapshots,
+        partition,
+        hostFactory,
+        avoid: this.#avoid,
+        onAlarm: (name, detail) => this.#alarm(name, detail),
+        events: {
+          onProgress: (progress) => {
+            if (generation === this.#generation) this.#onProgress(progress)
+          },
+          onFailure: (failure) => {
+            if (generation === this.#generation) this.#onFailure(failure)
+          },
+        },
+      })
+      if (generation !== this.#generation) return void host.stop().catch(() => undefined)
+      this.#host = host
+      this.#restoredFrom = from
+      this.#keeper.attach(host)
+      // It may have failed between its start and now.
+      if (this.#state !== 'restoring') return
+      this.#follow(from === undefined ? 'reading the log from its start' : `restored from ${from}`)
+    } catch (error) {
+      if (generation !== this.#generation) return
+      this.#alarm('restore-failed', error instanceof Error ? error.message : String(error))
+      this.#restoreLater()
+    }
+  }
+
+  #restoreLater(): void {
+    const delayMs = Math.min(
+      limits.restoreRetryLongestMs,
+      limits.restoreRetryMs * 2 ** Math.min(this.#restoreFailures++, 10),
+    )
+    this.#later(delayMs, () => {
+      if (this.#state === 'diverged') this.#become('restoring', 'another try')
+      if (this.#state === 'restoring') void this.#restore()
+    })
+  }
+
+  #follow(why: string): void {
+    this.#become('following', why)
+    for (const resolve of this.#onFollowing.splice(0)) resolve()
+    this.#ownerSeenMs = this.#options.clock.monotonicMs()
+    if (this.#trusted) this.#beginCampaign()
+    void this.#considerClaim()
+  }
+
+  #onFailure(failure: HostFailure): void {
+    this.#alarm('host-failed', `${failure.code}: ${failure.message}`)
+    // What is under way ends beside the restoring; the next host's reports tell of its outcomes.
+    if (this.#state === 'owning') void this.#drained(this.#leaveOwning(`its host failed: ${failure.message}`))
+    if (failure.code === 'ENGINE_STUCK') this.#skip(failure)
+    // Whoever stands by is there at once; only what is stuck must be got out of the way by one who holds the lease.
+    else this.#endCampaign()
+    if (failure.code === 'RECORD_UNKNOWN') {
+      this.#become('diverged', failure.message)
+      return
+    }
+    if (this.#state !== 'restoring') this.#become('restoring', failure.message)
+    this.#generation++
+    this.#restoreLater()
+  }
+
+  /** The event at which the engine stalled is to be left out: said by the owner, or by whoever may claim. */
+  #skip(failure: HostFailure): void {
+    const { offset, event = -1, branch = '' } = failure
+    if (offset === undefined) return
+    this.#stuckAt = { kind: 'skip', offset, event, branch }
+    const owned = this.#epoch !== 0 && this.#epoch === this.#highestEpoch
+    if (owned || this.#lease !== undefined) this.#writer.write([this.#stuckAt])
+  }
+
+  #diverge(why: string): void {
+    this.#alarm('diverged', why)
+    if (this.#state === 'owning') void this.#drained(this.#leaveOwning(why))
+    this.#endCampaign()
+    this.#trusted = false
+    if (this.#restoredFrom !== undefined) this.#avoid.add(this.#restoredFrom)
+    this.#become('diverged', why)
+    this.#generation++
+    this.#restoreLater()
+  }
+
+  // ---- The log, as read
+
+  #onProgress(progress: Progress): void {
+    const { clock } = this.#options
+    if (this.#progress === undefined && progress.sightings.length === 0) {
+      this.#highestEpoch = progress.ownership?.epoch ?? 0
+    }
+    const applied = progress.appliedOffset - (this.#progress?.appliedOffset ?? progress.appliedOffset)
+    const generation = this.#generation
+    this.#progress = progress
+    this.#mirror.apply(progress.pages)
+    for (const { name, detail } of progress.alarms) this.#alarm(name, detail)
+    if (progress.cut !== undefined) this.#onCut(progress.cut)
+    let own = 0
+    for (const sighting of progress.sightings) {
+      const { record } = sighting
+      if (record.kind === 'claim') this.#claimRead(record)
+      else if (record.kind === 'tick' && record.epoch === this.#highestEpoch) {
+        this.#ownerSeenMs = clock.monotonicMs()
+        if (record.epoch === this.#epoch) this.#ownTickSeenMs = this.#ownerSeenMs
+        if (sighting.hashes !== undefined) this.#hashed(sighting, sighting.hashes)
+        own++
+      } else if (record.kind === 'checkpoint') {
+        own++
+        if (record.epoch === this.#highestEpoch) this.#checkpointRead(record)
+      } else if (record.kind === 'skip' && this.#stuckAt?.offset === record.offset) this.#stuckAt = undefined
+      // Diverged or failed while looking: what follows is not ours to judge any more.
+      if (this.#generation !== generation) return
+    }
+    if (applied > own) this.#busy = true
+    this.#delivery?.progress(progress.pages, progress.sightings)
+    for (const delivery of this.#draining) delivery.progress(progress.pages, progress.sightings)
+    if (this.#state === 'following') {
+      this.#restoreFailures = 0
+      if (this.#claimFrom !== undefined && progress.appliedOffset >= this.#claimFrom) this.#appendClaim()
+    }
+    this.#wakeWaiters(progress.appliedOffset)
+    this.#options.onProgress?.(progress)
+  }
+
+  #claimRead(record: ClaimRecord): void {
+    if (record.epoch <= this.#highestEpoch) return
+    this.#highestEpoch = record.epoch
+    this.#ownerSeenMs = this.#options.clock.monotonicMs()
+    const ours = this.#claim !== undefined && record.life === this.#claim.life && record.epoch === this.#claim.epoch
+    if (this.#state === 'owning') {
+      if (this.#without('epoch-check')) return
+      this.#leaseUsed = true
+      void this.#stepDown(`${record.instance} claimed with epoch ${record.epoch}`)
+    } else if (ours && this.#lease !== undefined && (this.#state === 'claiming' || this.#state === 'following')) {
+      this.#own(record.epoch)
+    } else if (this.#state === 'claiming') {
+      this.#leaseUsed = true
+      this.#backToFollowing(`${record.instance} claimed first with epoch ${record.epoch}`)
+    }
+  }
+
+  /** A tick was applied at which every replica takes hashes: the owner writes them down, the others wait for its word. */
+  #hashed(sighting: Sighting, hashes: TickHashes): void {
+    this.#hashes.set(sighting.offset, hashes)
+    if (this.#hashes.size > hashesKept) this.#hashes.delete(this.#hashes.keys().next().value!)
+    if (this.#state !== 'owning' || sighting.record.kind !== 'tick' || sighting.record.epoch !== this.#epoch) return
+    this.#writeCheckpoint(sighting.offset, sighting.record.number, hashes)
+    if (hashes.state !== undefined) this.#keeper.hashed(sighting)
+  }
+
+  #writeCheckpoint(offset: number, tick: number, hashes: TickHashes): void {
+    const openPages = this.#mirror.size
+    this.#writer.write([{ kind: 'checkpoint', epoch: this.#epoch, tick, offset, ...hashes, openPages }])
+  }
+
+  #checkpointRead(record: CheckpointRecord): void {
+    const own = this.#hashes.get(record.offset)
+    const differs = own === undefined ? undefined : differenceOf(own, record)
+    if (differs !== undefined) {
+      return this.#diverge(`at offset ${record.offset} the ${differs} hash differs from the one the owner wrote`)
+    }
+    if (!this.#keeper.checkpoint(record))
+      return this.#diverge(`a snapshot cut at ${record.offset} is unlike the owner's`)
+    if (own?.state !== undefined && record.state !== undefined && !this.#trusted) {
+      this.#trusted = true
+      if (this.#state === 'following') this.#beginCampaign()
+    }
+    this.#lastCut?.()
+  }
+
+  #onCut(cut: NonNullable<Progress['cut']>): void {
+    this.#keeper.cut(cut)
+    // At a clean stop no tick comes any more: the checkpoint says where the state was hashed.
+    if (this.#lastCut !== undefined) this.#writeCheckpoint(cut.offset, cut.tick, cut.hashes)
+  }
+
+  // ---- Claiming
+
+  #beginCampaign(): void {
+    if (this.#campaign !== undefined || this.#stopping !== undefined) return
+    const campaign = new AbortController()
+    this.#campaign = campaign
+    const onChange = (lease: Lease | undefined): void => {
+      if (this.#campaign === campaign) this.#leaseChanged(lease)
+    }
+    this.#options.coordination.campaign(this.#options.partition, onChange, campaign.signal)
+  }
+
+  #endCampaign(): void {
+    this.#campaign?.abort()
+    this.#campaign = undefined
+    this.#leaseChanged(undefined)
+  }
+
+  #leaseChanged(lease: Lease | undefined): void {
+    this.#lease = lease
+    this.#leaseUsed = false
+    if (lease === undefined) {
+      this.#claimFrom = undefined
+      if (this.#state === 'claiming') this.#backToFollowing('the lease is gone')
+      return
+    }
+    if (this.#stuckAt !== undefined) this.#writer.write([this.#stuckAt])
+    void this.#considerClaim()
+  }
+
+  #mayClaim(): boolean {
+    if (this.#state !== 'following' || this.#lease === undefined) return false
+    if (!this.#trusted || this.#stopping !== undefined) return false
+    return !this.#leaseUsed || this.#options.clock.monotonicMs() - this.#ownerSeenMs > limits.silentOwnerMs
+  }
+
+  /** Finds out what the log holds by now; the claim follows once all of it is applied. */
+  async #considerClaim(): Promise<void> {
+    if (!this.#mayClaim() || this.#considering || this.#claimFrom !== undefined) return
+    this.#considering = true
+    const end = await this.#endOfLog()
+    this.#considering = false
+    if (!this.#mayClaim()) return
+    // The watch asks again.
+    if (end === undefined) return
+    this.#claimFrom = end - 1
+    if (this.#progress !== undefined && this.#progress.appliedOffset >= end - 1) this.#appendClaim()
+  }
+
+  async #endOfLog(): Promise<number | undefined> {
+    const { log, partition, clock } = this.#options
+    let timer: Timer | undefined
+    const late = new Promise<undefined>((resolve) => {
+      timer = clock.setTimer(limits.claimMs, () => resolve(undefined))
+    })
+    try {
+      return await Promise.race([log.range(partition).then((range) => range.end), late])
+    } catch {
+      return undefined
+    } finally {
+      timer?.cancel()
+    }
+  }
+
+  #appendClaim(): void {
+    this.#claimFrom = undefined
+    if (!this.#mayClaim()) return
+    const { clock, random, instance, semantics = 1 } = this.#options
+    const life = Math.floor(random.next() * 2 ** 48).toString(36)
+    this.#claim = { epoch: this.#highestEpoch + 1, life }
+    this.#become('claiming', `holds the lease; claims epoch ${this.#claim.epoch}`)
+    this.#writer.write([
+      { kind: 'claim', epoch: this.#claim.epoch, instance, semantics, leaseToken: this.#lease!.token, life },
+    ])
+    this.#claimTimer = clock.setTimer(limits.claimMs, () => {
+      if (this.#state !== 'claiming') return
+      this.#backToFollowing('its claim was not read back in time')
+      this.#later(limits.tickMs * (0.5 + random.next()), () => void this.#considerClaim())
+    })
+  }
+
+  #backToFollowing(why: string): void {
+    this.#claimTimer?.cancel()
+    this.#become('following', why)
+  }
+
+  // ---- Owning
+
+  #own(epoch: number): void {
+    this.#claimTimer?.cancel()
+    const { clock, random, transports, mutations } = this.#options
+    const progress = this.#progress!
+    this.#epoch = epoch
+    this.#ownerships++
+    this.#become('owning', `epoch ${epoch} is ours`)
+    this.#ownTickSeenMs = clock.monotonicMs()
+    this.#busy = true
+    this.#keeper.owns(true)
+    if (progress.rulesHash === undefined) this.#writeRules()
+    this.#ticker = new Ticker({
+      epoch,
+      lastTick: progress.lastTick,
+      clock,
+      append: (tick) => {
+        this.#busy = false
+        return this.#writer.append([tick])
+      },
+      busy: () => this.#busy,
+      calendarMs: () => this.#progress?.calendarMs ?? 0,
+      onAlarm: (name, detail) => this.#alarm(name, detail),
+      mutations,
+    })
+    this.#delivery = new Delivery({
+      epoch,
+      claimedAtMs: clock.monotonicMs(),
+      mirror: this.#mirror,
+      receivers: transports,
+      clock,
+      random,
+      counters: this.#counters,
+      append: (records: readonly LogRecord[]) => this.#writer.write(records),
+      calendarMs: () => this.#progress?.calendarMs ?? 0,
+      mutations,
+    })
+  }
+
+  /** The first owner of a log without rules brings its own; written again until they are read. */
+  #writeRules(): void {
+    const { rules, clock } = this.#options
+    this.#rulesTimer = undefined
+    if (rules === undefined || this.#state !== 'owning' || this.#progress?.rulesHash !== undefined) return
+    this.#writer.write([rules])
+    this.#rulesTimer = clock.setTimer(limits.readBackMs, () => this.#writeRules())
+  }
+
+  /** Resolves when nothing is under way any more; the state is `following` then, unless something else happened meanwhile. */
+  async #stepDown(why: string, before: () => void = () => undefined): Promise<void> {
+    await this.#drained(this.#leaveOwning(why))
+    if (this.#state !== 'stepping-down' || this.#stopping !== undefined) return
+    before()
+    this.#become('following', 'stepped down')
+    void this.#considerClaim()
+  }
+
+  /** Requests under way end, their outcomes are written and read: at most 13 s. */
+  async #drained(delivery: Delivery): Promise<void> {
+    let timer: Timer | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = this.#options.clock.setTimer(stepDownMs, resolve)
+    })
+    await Promise.race([delivery.drained(), late])
+    timer?.cancel()
+    delivery.abandon()
+    this.#draining.delete(delivery)
+  }
+
+  #leaveOwning(why: string): Delivery {
+    const delivery = this.#delivery!
+    this.#become('stepping-down', why)
+    this.#ticker?.stop()
+    this.#ticker = undefined
+    this.#rulesTimer?.cancel()
+    this.#keeper.owns(false)
+    this.#delivery = undefined
+    this.#draining.add(delivery)
+    delivery.stop()
+    return delivery
+  }
+
+  /** A snapshot at the end of a clean stop, so that the next start has little to read. */
+  async #cutLast(): Promise<void> {
+    const host = this.#host
+    if (host === undefined) return
+    let timer: Timer | undefined
+    await new Promise<void>((resolve) => {
+      timer = this.#options.clock.setTimer(lastSnapshotMs, resolve)
+      this.#lastCut = resolve
+      host.cutNow()
+    })
+    timer?.cancel()
+    this.#lastCut = undefined
+  }
+
+  // ---- Watching
+
+  /** Looks once a second for what no event would tell. */
+  #watch(): void {
+    this.#later(watchMs, () => {
+      this.#lookForTrouble()
+      this.#watch()
+    })
+  }
+
+  #lookForTrouble(): void {
+    const nowMs = this.#options.clock.monotonicMs()
+    const owning = this.#state === 'owning'
+    const trouble = this.#writer.trouble()
+    this.#selfAlarms.is('log-unavailable', owning && trouble !== undefined, trouble ?? 'the log takes records again')
+    const silentMs = nowMs - this.#ownTickSeenMs
+    const unread = owning && trouble === undefined && silentMs > watchMs + limits.readBackMs
+    this.#selfAlarms.is(
+      'event-path',
+      unread,
+      `the log confirms ticks that its reader was not given for ${Math.round(silentMs / 1_000)} s`,
+    )
+    const cannotOwn = !owning && this.#lease !== undefined && !this.#hasLiveOwner(nowMs)
+    this.#selfAlarms.is('cannot-own', cannotOwn, `it holds the lease but is ${this.#state}: ${this.#why}`)
+    void this.#considerClaim()
+  }
+
+  #hasLiveOwner(nowMs: number): boolean {
+    return this.#progress?.ownership !== undefined && nowMs - this.#ownerSeenMs <= limits.silentOwnerMs
+  }
+
+  // ---- Helpers
+
+  #applied(offset: number): Promise<void> {
+    if ((this.#progress?.appliedOffset ?? -2) >= offset) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const timer = this.#later(queryWaitMs, () => {
+        this.#waiters = this.#waiters.filter((w) => w !== waiter)
+        reject(new ReplicaError('NOT_EVALUATED', 'not evaluated yet: the engine is behind the log; ask again', true))
+      })
+      const waiter = {
+        offset,
+        resolve: () => {
+          timer.cancel()
+          this.#timers.delete(timer)
+          resolve()
+        },
+      }
+      this.#waiters.push(waiter)
+    })
+  }
+
+  #wakeWaiters(appliedOffset: number): void {
+    if (this.#waiters.length === 0) return
+    const ready = this.#waiters.filter((waiter) => waiter.offset <= appliedOffset)
+    if (ready.length === 0) return
+    this.#waiters = this.#waiters.filter((waiter) => waiter.offset > appliedOffset)
+    for (const waiter of ready) waiter.resolve()
+  }
+
+  /** A timer that ends with the replica. */
+  #later(delayMs: number, callback: () => void): Timer {
+    const timer = this.#options.clock.setTimer(delayMs, () => {
+      this.#timers.delete(timer)
+      callback()
+    })
+    this.#timers.add(timer)
+    return timer
+  }
+
+  #alarm(name: string, detail: string): void {
+    this.#options.onAlarm?.(name, detail)
+  }
+
+  #without(mutation: Mutation): boolean {
+    return this.#options.mutations?.has(mutation) === true
+  }
+}
+
+function differenceOf(own: TickHashes, record: CheckpointRecord): string | undefined {
+  if (own.input !== record.input) return 'input'
+  if (own.decisions !== record.decisions) return 'decisions'
+  if (own.state !== undefined && record.state !== undefined && own.state !== record.state) return 'state'
+  return undefined
 }

@@ -1,0 +1,164 @@
+import type { PendingPage } from '@ricci/engine'
+import { selfAlarmMs, sendBeginMs, sendEndMs } from '../limits.ts'
+import type { Clock, Random, SendRequest, Timer } from '../ports.ts'
+import type { Receiver } from '../replica.ts'
+import { retryDelayMs } from './backoff.ts'
+
+/** Alarms about the log itself, which no record could carry. */
+export type SelfAlarmName = 'event-path' | 'log-unavailable' | 'cannot-own'
+
+/** Decided pages named in an alarm: who reads it wants the worst, not all. */
+const waitingNamed = 20
+
+export interface SelfAlarmsOptions {
+  readonly logId: string
+  readonly instance: string
+  readonly partition: number
+  readonly clock: Clock
+  readonly random: Random
+  /** The receiver named `self`; without one the alarms are only told to `onAlarm`. */
+  readonly receiver: () => Receiver | undefined
+  /** Decided pages that wait meanwhile. */
+  readonly waiting: () => Iterable<Readonly<PendingPage>>
+  readonly onAlarm: (name: string, detail: string) => void
+}
+
+interface State {
+  sinceMs: number | undefined
+  detail: string
+  wanted: 'trigger' | 'resolve' | undefined
+  /** What the receiver confirmed last. */
+  confirmed: 'trigger' | 'resolve' | undefined
+  /** A trigger went out and no resolve was confirmed since: there may be something to take back. */
+  mayBeOpen: boolean
+  sending: boolean
+  failures: number
+  /** Wall time of the occurrence: a new one is a new request. */
+  occurredAtMs: number
+  timer: Timer | undefined
+}
+
+/**
+ * The three alarms that cannot travel a broken log are sent by the instance itself, outside the log, 15 s after the trouble
+ * began, with the decided pages that wait; and taken back when it has ended. Keyed by log and name: several instances that
+ * notice the same are one incident.
+ */
+export class SelfAlarms {
+  readonly #options: SelfAlarmsOptions
+  readonly #states = new Map<SelfAlarmName, State>()
+  #stopped = false
+
+  constructor(options: SelfAlarmsOptions) {
+    this.#options = options
+  }
+
+  /** Whether the trouble is there now. Called as often as one likes, at least once a second while it is. */
+  is(name: SelfAlarmName, trouble: boolean, detail: string): void {
+    if (this.#stopped) return
+    const nowMs = this.#options.clock.monotonicMs()
+    const state = this.#stateOf(name)
+    if (!trouble) {
+      state.sinceMs = undefined
+      if (state.wanted === 'trigger') this.#want(name, state, 'resolve')
+      return
+    }
+    state.sinceMs ??= nowMs
+    state.detail = detail
+    if (nowMs - state.sinceMs < selfAlarmMs || state.wanted === 'trigger') return
+    state.occurredAtMs = Math.round(this.#options.clock.wallMs())
+    this.#options.onAlarm(name, detail)
+    this.#want(name, state, 'trigger')
+  }
+
+  /** Sends nothing more. What the receiver was told stands: an instance that stops has not mended anything. */
+  stop(): void {
+    this.#stopped = true
+    for (const state of this.#states.values()) state.timer?.cancel()
+  }
+
+  #want(name: SelfAlarmName, state: State, action: 'trigger' | 'resolve'): void {
+    state.wanted = action
+    state.failures = 0
+    state.timer?.cancel()
+    if (!state.sending) void this.#send(name, state)
+  }
+
+  async #send(name: SelfAlarmName, state: State): Promise<void> {
+    const { clock, random } = this.#options
+    const receiver = this.#options.receiver()
+    const action = state.wanted
+    if (receiver === undefined || action === undefined || action === state.confirmed || this.#stopped) return
+    if (action === 'resolve' && !state.mayBeOpen) return
+    const startedMs = clock.monotonicMs()
+    state.sending = true
+    if (action === 'trigger') state.mayBeOpen = true
+    let delivered = false
+    let retryAfterMs = 0
+    try {
+      const mayStart = (): boolean => !this.#stopped && clock.monotonicMs() - startedMs <= sendBeginMs
+      const result = await receiver.transport.send(this.#request(name, state, action), mayStart, startedMs + sendEndMs)
+      // Refused is refused: asking again would change nothing, and there is no other way to tell.
+      delivered = result.kind === 'delivered' || result.kind === 'refused'
+      if (result.kind === 'refused') this.#options.onAlarm('self-refused', result.detail)
+      if (result.kind === 'failed') retryAfterMs = result.retryAfterMs ?? 0
+    } catch {
+      // A transport that throws has told nobody anything: tried again like any failure.
+    }
+    state.sending = false
+    if (delivered) {
+      state.confirmed = action
+      if (action === 'resolve') state.mayBeOpen = false
+    }
+    if (this.#stopped || state.wanted === state.confirmed) return
+    state.failures = delivered ? 0 : state.failures + 1
+    const delayMs = delivered ? 0 : retryDelayMs(state.failures, random, retryAfterMs)
+    state.timer = clock.setTimer(delayMs, () => void this.#send(name, state))
+  }
+
+  #request(name: SelfAlarmName, state: State, action: 'trigger' | 'resolve'): SendRequest {
+    const { logId, instance, partition, clock } = this.#options
+    const waiting = [...this.#options.waiting()].filter((page) => page.action !== 'resolve')
+    const more = waiting.length === 0 ? '' : `; ${waiting.length} decided pages wait: ${waiting[0].summary}`
+    const key = `${logId}.${name}`
+    return {
+      receiver: 'self',
+      idempotencyKey: `${key}.${instance}.${state.occurredAtMs}.${action}`,
+      dedupKey: key,
+      action,
+      severity: 'critical',
+      summary: `${name}: ${state.detail}${more}`.slice(0, 1_000),
+      host: instance,
+      service: `ricci ${name}`,
+      rule: name,
+      decidedAtMs: Math.round(clock.wallMs()),
+      provenance: {
+        instance,
+        partition,
+        detail: state.detail,
+        waiting: waiting
+          .slice(0, waitingNamed)
+          .map(({ id, rule, key: of, severity, summary }) => ({ id, rule, key: of, severity, summary })),
+      },
+      possibleRepeat: false,
+    }
+  }
+
+  #stateOf(name: SelfAlarmName): State {
+    let state = this.#states.get(name)
+    if (state === undefined) {
+      state = {
+        sinceMs: undefined,
+        detail: '',
+        wanted: undefined,
+        confirmed: undefined,
+        mayBeOpen: false,
+        sending: false,
+        failures: 0,
+        occurredAtMs: 0,
+        timer: undefined,
+      }
+      this.#states.set(name, state)
+    }
+    return state
+  }
+}

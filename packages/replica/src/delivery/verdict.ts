@@ -1,0 +1,54 @@
+import type { Attempt, PendingPage } from '@ricci/engine'
+import { doubtMs } from '../limits.ts'
+import type { ReceiverClass } from '../ports.ts'
+
+/** What an owner knows when it looks at a page. Times are monotonic milliseconds. */
+export interface Circumstances {
+  readonly epoch: number
+  readonly nowMs: number
+  readonly claimedAtMs: number
+  readonly class: ReceiverClass
+  readonly blindPolicy: 'repeat' | 'miss'
+  /** Whether a page still waits. */
+  isPending(id: string): boolean
+  /** When the last request that a settled trigger may have left under way must have ended. */
+  quietAtMs(trigger: string): number
+  /** Not to be tried earlier, as its last failure (or its digest's minute) says. */
+  readonly notBeforeMs: number
+}
+
+export type Verdict =
+  | { readonly do: 'attempt'; readonly possibleRepeat: boolean }
+  | { readonly do: 'wait'; readonly untilMs: number }
+  /** Something else must happen first; whoever makes it happen asks again. */
+  | { readonly do: 'hold' }
+  /** The attempt is in doubt, and this receiver rather misses a page than see it twice. */
+  | { readonly do: 'give-up'; readonly attempt: Attempt }
+  /** An attempt of ours came into the log after we had stopped waiting for it. Nothing was sent: say so. */
+  | { readonly do: 'disown'; readonly attempt: Attempt }
+
+/**
+ * What is to be done about a page for which nothing of ours is under way. The rules of attempts in doubt (DESIGN, Delivery):
+ * an attempt of an older epoch without outcome is in doubt; class A triggers are repeated at once, all else when no outcome
+ * came within 11 s of the claim. A resolve waits for its trigger, and at a keyed receiver also until no request of its trigger
+ * can still be under way: one that arrives after the resolve would open again what nobody would ever close.
+ */
+export function verdictOn(page: Readonly<PendingPage>, at: Circumstances): Verdict {
+  if (page.action === 'resolve' && page.trigger !== undefined) {
+    if (at.isPending(page.trigger)) return { do: 'hold' }
+    const quietAtMs = at.class === 'A' ? at.quietAtMs(page.trigger) : 0
+    if (at.nowMs < quietAtMs) return { do: 'wait', untilMs: quietAtMs }
+  }
+  const open = page.attempts.filter((attempt) => attempt.result === undefined)
+  const own = open.find((attempt) => attempt.epoch === at.epoch)
+  if (own !== undefined) return { do: 'disown', attempt: own }
+  if (open.length > 0 && !(at.class === 'A' && page.action === 'trigger')) {
+    const untilMs = at.claimedAtMs + doubtMs
+    if (at.nowMs < untilMs) return { do: 'wait', untilMs }
+  }
+  const doubtful = open[0] ?? page.attempts.find((attempt) => attempt.result === 'unknown')
+  if (doubtful !== undefined && at.class === 'C' && at.blindPolicy === 'miss')
+    return { do: 'give-up', attempt: doubtful }
+  if (at.nowMs < at.notBeforeMs) return { do: 'wait', untilMs: at.notBeforeMs }
+  return { do: 'attempt', possibleRepeat: at.class === 'C' && doubtful !== undefined }
+}

@@ -1,0 +1,60 @@
+/** Times and bounds of a replica's life, each with its reason. Milliseconds. */
+
+/** A tick at least this often while things happen: what fires because something did not happen is late by no more. */
+export const tickMs = 500
+/** Where nothing happens one a second does: half the writing on an idle machine. */
+export const idleTickMs = 1_000
+/** A later tick is our own pause: owned time moves no further in one step. */
+export const tickElapsedLimitMs = 2_000
+
+/** A send begins within this time of its attempt's append, on both clocks: whoever was paused meanwhile sends nothing. */
+export const sendBeginMs = 2_000
+/** And has ended by then, so that a successor knows when nothing of ours is under way any more. */
+export const sendEndMs = 10_000
+/** How long after its claim an owner lets outcomes of its predecessors come in: `sendEndMs`, and a second for the outcome's append. */
+export const doubtMs = 11_000
+
+/** A record of ours that was not read back by then is written again, if that does no harm. Confirmed is not written; read is. */
+export const readBackMs = 2_000
+
+/** Requests under way at one receiver. Enough to hide a slow one, too few to look like an attack. */
+export const sendsAtOnce = 4
+/** First pause after a failed send, doubled with each further one … */
+export const retryFirstMs = 1_000
+/** … up to this, each time spread by half either way. */
+export const retryLongestMs = 60_000
+/** The longest Retry-After that is heeded: who asks for more is asked again after an hour. */
+export const retryAfterLimitMs = 3_600_000
+/** Older pages are given up when their next try fails. */
+export const giveUpMs = 24 * 3_600_000
+/** What waited this long goes as one digest. */
+export const digestAgeMs = 3_600_000
+/** Pages in one digest: their ids fit an attempt record of 100 kB. */
+export const digestSizeLimit = 1_000
+/** Of what a receiver said, for people. */
+export const detailLimit = 1_000
+
+/** A wall clock this far behind the calendar … */
+export const wallBehindMs = 60_000
+/** … for this long is followed back. */
+export const wallBehindForMs = 60_000
+
+/** How long the log may be of no use, or ownership out of reach, before the receiver `self` hears of it directly. */
+export const selfAlarmMs = 15_000
+
+/** A claim that was not read back by then is tried again. */
+export const claimMs = 2_000
+/** A lease holder whose rival owns but shows no tick for this long claims anew. */
+export const silentOwnerMs = 3_000
+/** After a planned hand-over: until it campaigns again. */
+export const handOverPauseMs = 5_000
+
+/** Snapshots kept; the newest counts, the others are for the day it turns out void. */
+export const snapshotsKept = 3
+/** Time a standby has to store its snapshot before the owner concludes that it is alone. */
+export const snapshotPatienceMs = 30_000
+
+/** Pause before a restore that failed is tried again: the first, doubled each time … */
+export const restoreRetryMs = 250
+/** … up to this. */
+export const restoreRetryLongestMs = 30_000

@@ -1,0 +1,48 @@
+import { encodeRecord, type LogRecord } from '@ricci/engine'
+import { readBackMs } from './limits.ts'
+import type { Clock, LogPort } from './ports.ts'
+
+/** Appends a replica's own records and knows how long the log has been of no use. */
+export class LogWriter {
+  readonly #log: LogPort
+  readonly #partition: number
+  readonly #clock: Clock
+  readonly #open = new Set<{ readonly sinceMs: number }>()
+  #failingSinceMs: number | undefined
+  #lastError = ''
+
+  constructor(log: LogPort, partition: number, clock: Clock) {
+    this.#log = log
+    this.#partition = partition
+    this.#clock = clock
+  }
+
+  /** Resolves when the log confirms. That it holds the records is known when they are read, not before. */
+  async append(records: readonly LogRecord[]): Promise<void> {
+    const attempt = { sinceMs: this.#clock.monotonicMs() }
+    this.#open.add(attempt)
+    try {
+      await this.#log.append(this.#partition, records.map(encodeRecord))
+      this.#failingSinceMs = undefined
+    } catch (error) {
+      this.#failingSinceMs ??= attempt.sinceMs
+      this.#lastError = error instanceof Error ? error.message : String(error)
+      throw error
+    } finally {
+      this.#open.delete(attempt)
+    }
+  }
+
+  /** As `append`, where only the reading back tells whether it worked. */
+  write(records: readonly LogRecord[]): void {
+    this.append(records).catch(() => undefined)
+  }
+
+  /** Why the log takes nothing, in words; undefined while it does. */
+  trouble(): string | undefined {
+    if (this.#failingSinceMs !== undefined) return `the log refuses records: ${this.#lastError}`
+    const nowMs = this.#clock.monotonicMs()
+    for (const { sinceMs } of this.#open) if (nowMs - sinceMs > readBackMs) return 'the log confirms nothing'
+    return undefined
+  }
+}

@@ -1,0 +1,108 @@
+import type { CheckpointRecord } from '@ricci/engine'
+import type { EngineHost, Progress, Sighting } from './host.ts'
+import { snapshotPatienceMs, snapshotsKept } from './limits.ts'
+import type { Clock, SnapshotInfo, SnapshotPort, Timer } from './ports.ts'
+
+export interface SnapshotKeeperOptions {
+  readonly snapshots: SnapshotPort
+  readonly partition: number
+  readonly clock: Clock
+  readonly onAlarm: (name: string, detail: string) => void
+}
+
+type Cut = NonNullable<Progress['cut']>
+
+/**
+ * Decides who cuts snapshots and which ones count. A standby cuts at each state hash (every 600th tick); the owner only while
+ * nobody else does, which it sees by the store: none stored half a minute after a state hash means that it is alone. A cut is
+ * stored once the owner's checkpoint names the same hash, so whatever is in the store counts.
+ */
+export class SnapshotKeeper {
+  readonly #options: SnapshotKeeperOptions
+  #host: EngineHost | undefined
+  #cut: Cut | undefined
+  #owner = false
+  /** Until the store shows otherwise: one cut too many is better than none. */
+  #alone = true
+  #timer: Timer | undefined
+  #storing: Promise<void> = Promise.resolve()
+  #stored: SnapshotInfo | undefined
+
+  constructor(options: SnapshotKeeperOptions) {
+    this.#options = options
+  }
+
+  /** The newest that this replica stored. */
+  get stored(): SnapshotInfo | undefined {
+    return this.#stored
+  }
+
+  /** A new generation: what an older one cut is gone. */
+  attach(host: EngineHost): void {
+    this.#host = host
+    this.#cut = undefined
+    host.cutAtNextStateHash()
+  }
+
+  owns(owner: boolean): void {
+    this.#owner = owner
+    if (!owner) this.#host?.cutAtNextStateHash()
+  }
+
+  /** A state hash was taken at a tick; the owner looks afterwards whether anybody stored a snapshot of it. */
+  hashed({ offset }: Sighting): void {
+    if (!this.#owner) return
+    this.#timer?.cancel()
+    this.#timer = this.#options.clock.setTimer(snapshotPatienceMs, () => {
+      void this.#options.snapshots.list(this.#options.partition).then(
+        (list) => {
+          this.#alone = !list.some((info) => info.offset >= offset && info.name !== this.#stored?.name)
+          if (this.#alone) this.#host?.cutAtNextStateHash()
+        },
+        () => this.#host?.cutAtNextStateHash(),
+      )
+    })
+  }
+
+  cut(cut: Cut): void {
+    this.#cut = cut
+  }
+
+  /** Gives false when our own state differs from the checkpoint's. Stores what was cut there when it does not. */
+  checkpoint(record: CheckpointRecord): boolean {
+    const cut = this.#cut
+    if (cut === undefined || record.state === undefined || record.offset !== cut.offset) return true
+    this.#cut = undefined
+    const slices = this.#host?.takeSnapshot()
+    if (record.state !== cut.hashes.state) return false
+    if (slices !== undefined) this.#storing = this.#storing.then(() => this.#store(cut.offset, slices))
+    if (!this.#owner || this.#alone) this.#host?.cutAtNextStateHash()
+    return true
+  }
+
+  /** Resolves once nothing is being stored. */
+  idle(): Promise<void> {
+    return this.#storing
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+    this.#host = undefined
+  }
+
+  async #store(offset: number, slices: AsyncIterable<Uint8Array>): Promise<void> {
+    const { snapshots, partition, onAlarm } = this.#options
+    try {
+      const list = await snapshots.list(partition)
+      if (list.some((info) => info.offset >= offset)) return
+      this.#stored = await snapshots.store(partition, offset, slices)
+      const old = [...list].sort((a, b) => b.offset - a.offset).slice(snapshotsKept - 1)
+      for (const info of old) await snapshots.remove(info)
+    } catch (error) {
+      onAlarm(
+        'snapshot-failed',
+        `a snapshot could not be stored: ${error instanceof Error ? error.message : String(error)}`,
+      )
+    }
+  }
+}
