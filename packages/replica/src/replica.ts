@@ -611,7 +611,6 @@ export class Replica {
       busy: () => this.#busy,
       calendarMs: () => this.#progress?.calendarMs ?? 0,
       onAlarm: (name, detail) => this.#alarm(name, detail),
-      mutations,
     })
     this.#delivery = new Delivery({
       epoch,

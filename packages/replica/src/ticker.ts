@@ -1,4 +1,4 @@
-import type { Mutation, TickRecord } from '@ricci/engine'
+import type { TickRecord } from '@ricci/engine'
 import { idleTickMs, tickElapsedLimitMs, tickMs, wallBehindForMs, wallBehindMs } from './limits.ts'
 import type { Clock, Timer } from './ports.ts'
 
@@ -13,7 +13,6 @@ export interface TickerOptions {
   readonly busy: () => boolean
   readonly calendarMs: () => number
   readonly onAlarm: (name: string, detail: string) => void
-  readonly mutations?: ReadonlySet<Mutation>
 }
 
 /**
@@ -60,7 +59,7 @@ export class Ticker {
     const { clock, epoch, append } = this.#options
     const nowMs = clock.monotonicMs()
     const wallMs = Math.round(clock.wallMs())
-    const elapsedMs = this.#elapsedMs(nowMs, wallMs)
+    const elapsedMs = this.#elapsedMs(nowMs)
     const back = this.#isWallBehind(nowMs, wallMs)
     this.#tickedAtMs = nowMs
     this.#underWaySinceMs = nowMs
@@ -72,12 +71,7 @@ export class Ticker {
   }
 
   /** Measured from the tick before, whether or not that one was ever written: owned time may lag, it must not run ahead. */
-  #elapsedMs(nowMs: number, wallMs: number): number {
-    if (this.#options.mutations?.has('owned-time')) {
-      return Math.round(
-        Math.max(0, this.#tickedAtMs === undefined ? wallMs - this.#options.calendarMs() : nowMs - this.#tickedAtMs),
-      )
-    }
+  #elapsedMs(nowMs: number): number {
     if (this.#tickedAtMs === undefined) return 0
     return Math.round(Math.min(tickElapsedLimitMs, Math.max(0, nowMs - this.#tickedAtMs)))
   }
