@@ -1,0 +1,16 @@
+/** The throw-away thread of `tryRules`: evaluates one bundle and says how it went. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { RicciError } from '../errors.ts'
+import { evaluateBundle } from './evaluate.ts'
+import type { TryAnswer } from './try-rules.ts'
+
+function tryBundle(bundle: Uint8Array): TryAnswer {
+  try {
+    return { ok: true, streams: evaluateBundle(bundle).streams.length }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    return { ok: false, code: error instanceof RicciError ? error.code : 'RULES_INVALID', message }
+  }
+}
+
+parentPort!.postMessage(tryBundle(workerData as Uint8Array))
