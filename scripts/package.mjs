@@ -12,7 +12,7 @@ const packed = join(root, '.build/packages')
 /** The published packages, those that others depend on first, with the files they are bundled from. */
 const entries = {
   client: { index: 'packages/client/src/index.ts' },
-  engine: { index: 'packages/engine/src/index.ts' },
+  engine: { index: 'packages/engine/src/index.ts', vocabulary: 'packages/engine/src/streams/vocabulary.ts' },
   replica: { index: 'packages/replica/src/index.ts' },
   ricci: { index: 'packages/ricci/src/index.ts', ...productEntries },
 }

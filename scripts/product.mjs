@@ -6,6 +6,7 @@ import { root } from './install.mjs'
 export const productEntries = {
   ricci: 'packages/ricci/src/cli/main.ts',
   'engine-worker': 'packages/ricci/src/server/engine-worker.ts',
+  'rules-worker': 'packages/ricci/src/rules/rules-worker.ts',
 }
 
 /** Bundles the command line and the threads it starts; gives the path of the command line's file. */

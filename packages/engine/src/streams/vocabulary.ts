@@ -1,5 +1,7 @@
 /** Every word that rules may use. An operator is a file in `operators/`, named here once. */
+export type { EventView } from '../event/view.ts'
 export { fold } from '../folds/vocabulary.ts'
+export type { Field, Predicate } from './fields.ts'
 export { by } from './operators/by.ts'
 export { changed, type ChangedOptions, changedState } from './operators/changed.ts'
 export { counter } from './operators/counter.ts'

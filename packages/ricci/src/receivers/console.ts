@@ -6,8 +6,8 @@ const words = { trigger: 'PAGE', resolve: 'RESOLVED', notify: 'NOTICE' } as cons
 /**
  * Pages as lines for a person at a terminal:
  *
- *     PAGE      critical  cpu-high  web-7 cpu: 0.97 for 30 s
- *     RESOLVED  ok        cpu-high  web-7 cpu: 0.41
+ *     PAGE      critical  cpu-high: web-7 cpu critical (0.97)
+ *     RESOLVED  critical  cpu-high: web-7 cpu ok (0.41)
  */
 export class ConsoleTransport implements Transport {
   /** @param write takes a line without its newline */
@@ -20,10 +20,11 @@ export class ConsoleTransport implements Transport {
   }
 }
 
-/** A page as one line without control characters. */
+/** A page as one line without control characters. What the summary says already (rule, host, service) is not said again. */
 export function pageLine(request: SendRequest): string {
-  const { action, severity, rule, host, service } = request
-  const from = [host, service].filter((word) => word !== '').join(' ')
-  const what = [words[action].padEnd(8), plainText(severity).padEnd(8), plainText(rule)].join('  ')
-  return from === '' ? `${what}  ${headline(request)}` : `${what}  ${plainText(from)}: ${headline(request)}`
+  const { action, severity } = request
+  const summary = headline(request)
+  const unsaid = [request.rule, request.host, request.service].filter((word) => word !== '' && !summary.includes(word))
+  const rest = unsaid.length === 0 ? '' : ` [${plainText(unsaid.join(' '))}]`
+  return `${words[action].padEnd(8)}  ${plainText(severity).padEnd(8)}  ${summary}${rest}`
 }

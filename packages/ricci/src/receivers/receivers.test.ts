@@ -21,20 +21,24 @@ test('console: a page is one line, without control characters', async () => {
   assert.deepEqual([receiverClass, blindPolicy], ['C', 'repeat'])
   const evil = { ...page, summary: 'a\nb \u001b[2J\u009bc', host: 'h\r\n' }
   assert.equal((await transport.send(evil, () => true, 1)).kind, 'delivered')
-  assert.deepEqual(lines, ['PAGE      critical  cpu-high  h  cpu: a b  [2J c'])
+  assert.deepEqual(lines, ['PAGE      critical  a b  [2J c [cpu-high h  cpu]'])
   assert.equal((await transport.send(page, () => false, 1)).kind, 'failed')
   assert.equal(lines.length, 1)
 })
 
 test('console: what kinds of pages look like', () => {
-  assert.equal(pageLine(page), 'PAGE      critical  cpu-high  web-7 cpu: 0.97 for 30 s')
+  assert.equal(pageLine(page), 'PAGE      critical  0.97 for 30 s [cpu-high web-7 cpu]')
+  assert.equal(
+    pageLine({ ...page, summary: 'cpu-high: web-7 cpu critical (0.97)' }),
+    'PAGE      critical  cpu-high: web-7 cpu critical (0.97)',
+  )
   assert.equal(
     pageLine({ ...page, action: 'resolve', severity: 'ok', possibleRepeat: true }),
-    'RESOLVED  ok        cpu-high  web-7 cpu: 0.97 for 30 s (possible repeat)',
+    'RESOLVED  ok        0.97 for 30 s (possible repeat) [cpu-high web-7 cpu]',
   )
   assert.equal(
     pageLine({ ...page, action: 'notify', host: '', service: '', members: ['a', 'b'] }),
-    'NOTICE    critical  cpu-high  0.97 for 30 s (2 pages in one)',
+    'NOTICE    critical  0.97 for 30 s (2 pages in one) [cpu-high]',
   )
 })
 

@@ -1,7 +1,7 @@
 /** From the bytes in a rules record to the description that the engine runs. */
 import { compileFunction } from 'node:vm'
 import { brotliDecompressSync } from 'node:zlib'
-import * as engine from '@ricci/engine'
+import * as vocabulary from '@ricci/engine/vocabulary'
 import { RicciError } from '../errors.ts'
 import { ruleGlobals } from './globals.ts'
 import { bundleFile, splitSourceMap } from './source-places.ts'
@@ -10,7 +10,7 @@ import { bundleFile, splitSourceMap } from './source-places.ts'
 const maxCodeBytes = 16 * 1_048_576
 
 export interface EvaluatedRules {
-  readonly description: engine.RulesDescription
+  readonly description: vocabulary.RulesDescription
   /** Says what a rule threw, with the line of the user's own file. For people only: such text never enters the state. */
   explain(error: unknown): string
 }
@@ -59,7 +59,7 @@ export function evaluateRules(bundle: Uint8Array, nowMs: () => number): Evaluate
  * As {@link evaluateRules}, the description alone: what `loadRules` of an engine needs.
  * @throws RicciError `RULES_INVALID`
  */
-export function evaluateBundle(bundle: Uint8Array, nowMs: () => number = unknownTime): engine.RulesDescription {
+export function evaluateBundle(bundle: Uint8Array, nowMs: () => number = unknownTime): vocabulary.RulesDescription {
   return evaluateRules(bundle, nowMs).description
 }
 
@@ -68,10 +68,10 @@ function unknownTime(): never {
 }
 
 function requireInRules(name: string): unknown {
-  if (name === 'ricci') return engine
+  if (name === 'ricci') return vocabulary
   throw new Error(`rules cannot load "${name}" at run time; import it at the top of the file`)
 }
 
-function isDescription(value: unknown): value is engine.RulesDescription {
+function isDescription(value: unknown): value is vocabulary.RulesDescription {
   return typeof value === 'object' && value !== null && Array.isArray((value as { streams?: unknown }).streams)
 }

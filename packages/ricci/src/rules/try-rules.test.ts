@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import type { Clock } from '@ricci/replica'
+import { build } from 'esbuild'
+import { bundleRules } from './bundle.ts'
+import { tryRules } from './try-rules.ts'
+
+// inside the repository, so that the worker finds its packages
+const scratch = mkdtempSync('.build/try-rules-')
+const workerFile = pathToFileURL(join(scratch, 'rules-worker.mjs'))
+const clock: Clock = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  setTimer: (delayMs, callback) => {
+    const timer = setTimeout(callback, delayMs)
+    return { cancel: () => clearTimeout(timer) }
+  },
+}
+
+before(() =>
+  build({
+    entryPoints: ['packages/ricci/src/rules/rules-worker.ts'],
+    outfile: join(scratch, 'rules-worker.mjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    conditions: ['ricci-source'],
+    external: ['re2js'],
+    logLevel: 'warning',
+  }),
+)
+after(() => rmSync(scratch, { recursive: true, force: true }))
+
+async function tried(source: string, limitMs = 20_000): Promise<number> {
+  writeFileSync(join(scratch, 'index.ts'), `import { index, rules } from 'ricci'\n${source}\n`)
+  const { bundle } = await bundleRules(scratch)
+  return tryRules(bundle, { workerFile, clock, limitMs })
+}
+
+test('rules that load say how many streams they have', async () => {
+  assert.equal(await tried('export default rules(index(), index())'), 2)
+})
+
+test('an endless loop is ended by the time limit', async () => {
+  await assert.rejects(tried('while (true) index()\nexport default rules()', 300), {
+    code: 'RULES_TIMEOUT',
+    message: /did not finish loading within 0\.3 s; is there an endless loop/,
+  })
+})
+
+test('rules that throw are shown at their line', async () => {
+  await assert.rejects(tried('const a: any = {}\nexport default rules(a.b.c)'), {
+    code: 'RULES_INVALID',
+    message: /index\.ts:3:\d+: Cannot read properties/,
+  })
+})
+
+test('rules that eat memory end only their own thread', async () => {
+  await assert.rejects(
+    tried('const all: unknown[] = []\nfor (;;) all.push(new Array(1000).fill(index()))\nexport default rules()'),
+    {
+      code: 'RULES_INVALID',
+      message: /need more than 256 MB to load/,
+    },
+  )
+})
