@@ -2,8 +2,8 @@
 import { EventCursor, Kind } from '@ricci/client'
 import { EngineError } from '../errors.ts'
 import { CursorView, descriptionOf, type EventView } from '../event/view.ts'
-import { compileQuery } from '../query/compile.ts'
-import { parseQuery } from '../query/parser.ts'
+import { compileExpression } from '../query/compile.ts'
+import { parsePredicate } from '../query/parser.ts'
 import { ValueSlot } from '../state/values.ts'
 import type { Runtime } from './runtime.ts'
 import { describeValue } from './stream.ts'
@@ -32,7 +32,7 @@ export function checkPredicate(operator: string, predicate: unknown): void {
       `${operator} takes a query or a function of an event, got ${describeValue(predicate)}`,
     )
   }
-  parseQuery(predicate)
+  parsePredicate(predicate)
 }
 
 /** Reads a field or function of an event into a slot. */
@@ -89,13 +89,13 @@ export function compilePredicate(predicate: Predicate, runtime: Runtime): (event
       return Boolean(predicate(view))
     }
   }
-  const query = parseQuery(predicate)
-  let test = compileQuery(query, table)
+  const expression = parsePredicate(predicate)
+  let test = compileExpression(expression, table)
   let generation = runtime.generation
   return (event) => {
     if (generation !== runtime.generation) {
       generation = runtime.generation
-      test = compileQuery(query, table)
+      test = compileExpression(expression, table)
     }
     return test(event)
   }

@@ -72,6 +72,14 @@ export function positive(operator: string, what: string, value: number): number 
   return value
 }
 
+/** @throws EngineError `RULES_INVALID` unless the value is a number from 0 on. */
+export function notNegative(operator: string, what: string, value: number): number {
+  if (typeof value !== 'number' || !(value >= 0) || value === Infinity) {
+    throw new EngineError('RULES_INVALID', `${operator}: ${what} is a number from 0 on, got ${describeValue(value)}`)
+  }
+  return value
+}
+
 /** @throws EngineError `RULES_INVALID` unless the value is a whole number from `least` to `most`. */
 export function wholeNumber(operator: string, what: string, value: number, least: number, most: number): number {
   if (!Number.isInteger(value) || value < least || value > most) {

@@ -16,7 +16,7 @@ export type Outcome =
 
 export const passed: Outcome = { status: 'passed' }
 
-export function failed(...differences: string[]): Outcome {
+export function failed(...differences: string[]): Outcome & { readonly status: 'failed' } {
   return { status: 'failed', differences }
 }
 

@@ -107,12 +107,13 @@ class Translation {
     })
   }
 
-  /** Puts each stage where the one before says `next`; a stage with state can be named only once. */
+  /** Puts each stage where the one before says `next`; a stage with state can be named only once, and not below a `by`. */
   private pipe(stages: readonly Description[]): Stream {
     const inline = (i: number): Json => {
       const [stage, rest] = [stages[i], stages.slice(i + 1)]
       const count = JSON.stringify(stage).split('["next"]').length - 1
-      if (count > 1 && rest.some((later) => !words(later).every((word) => stateless.has(word) || word === 'next'))) {
+      const shared = count > 1 || words(stage).some((word) => word === 'by' || word === 'changedState')
+      if (shared && rest.some((later) => !words(later).every((word) => stateless.has(word) || word === 'next'))) {
         throw new NotThereYet('pipe with a stage of state that several streams share')
       }
       return replaceNext(stage, () => inline(i + 1))

@@ -11,7 +11,7 @@ import { isExpired } from './expired.ts'
 /**
  * Every `seconds`, the sum of the metrics since the last time divided by `seconds`, on the newest event that had a metric, with
  * the present time. Begins with the first live event; ends when the newest event has expired or one with the state `expired`
- * comes, and begins anew, with what was summed, at the next live one. The TTL it gives decreases while nothing comes.
+ * comes, whose metric still counts, and begins anew, with what was summed, at the next live one. The TTL it gives decreases while nothing comes.
  *
  * A gap in calendar time throws away what the window it touches had counted.
  * Source: Riemann's `rate`; events without a TTL keep it going for ever, and before any metric came nothing is given.
@@ -66,13 +66,13 @@ defineOperator({
     const given = new EventCursor()
     return {
       event(event, fork) {
-        if (isExpired(event, runtime)) return tick.clear(fork)
         if (event.metricKind !== Kind.none) {
           sum.set(fork, sum.get(fork) + metricNumber(event))
           hasTemplate.set(fork, 1)
           template.store(fork, event)
           ttl.set(fork, event.ttl)
         }
+        if (isExpired(event, runtime)) return tick.clear(fork)
         expires.set(fork, expiresAt(event, runtime))
         if (tick.get(fork) === Infinity) tick.set(fork, calendar.now + dt * 1000)
       },

@@ -3,21 +3,21 @@ import { QueueView } from '../../state/lists.ts'
 import { ValueSlot } from '../../state/values.ts'
 import { checkField, compileField, type Field } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
-import { positive, Stream } from '../stream.ts'
+import { notNegative, Stream } from '../stream.ts'
 
 /**
  * Passes events once a field or function of theirs has held its value for a time; what came meanwhile is held back and follows
  * in order. A change of the value drops what was held.
  *
  * What is held is let go by a later event at least `seconds` after the first held one (event time), or by a timer `seconds`
- * after that one arrived (owned time), whichever is first.
+ * after that one arrived, less its age (owned time), whichever is first.
  * Source: Riemann's `stable`; its timer repeats what an event has flushed already, ours does not.
  * @param seconds for how long the value must hold
  * @example stable(30, (e) => e.metric > 0.9, incident('cpu-high', { bad: 'metric > 0.9', to: 'oncall' }))
  */
 export function stable(seconds: number, field: Field, ...children: Stream[]): Stream {
   checkField('stable', field)
-  return new Stream('stable', [positive('stable', 'its time', seconds), field], children)
+  return new Stream('stable', [notNegative('stable', 'its time', seconds), field], children)
 }
 
 defineOperator({
@@ -49,7 +49,7 @@ defineOperator({
           value.store(fork, slot)
           held.clear(fork)
           held.push(fork, event)
-          flush.set(fork, owned.now + dt * 1000)
+          flush.set(fork, owned.now + Math.max(0, dt * 1000 - runtime.ageMs))
           return
         }
         if (held.count(fork) === 0) return out.event(event, fork)

@@ -20,8 +20,8 @@ export function throttle(count: number, seconds: number, ...children: Stream[]):
 
 /**
  * Passes the first `count` events of each window at once, each as a list of one, and the rest as one list when the window ends.
- * Such a list counts as one of the next window's first.
- * Source: Riemann's `rollup`; a window without an event makes up for a list carried over, which there it never does.
+ * Such a list counts as one of the first of the next window that has an event, however late that is.
+ * Source: Riemann's `rollup`.
  * @example rollup(5, 3600, notify('oncall'))
  */
 export function rollup(count: number, seconds: number, ...children: Stream[]): Stream {
@@ -68,8 +68,8 @@ defineOperator({
   name: 'rollup',
   takes: ['event'],
   gives: 'list',
-  // `carried` is the end of the window whose events went out as one list
-  columns: { end: 'number', count: 'count', carried: 'number', held: 'list', refused: 'count', flush: 'calendarTimer' },
+  // `carried`: the last window with an event sent a list at its end
+  columns: { end: 'number', count: 'count', carried: 'flag', held: 'list', refused: 'count', flush: 'calendarTimer' },
   build({ args: [most, seconds], columns: { end, count, carried, held, refused, flush }, out, runtime }) {
     const length = (seconds as number) * 1000
     const { calendar } = runtime.clocks
@@ -79,9 +79,9 @@ defineOperator({
       start: (fork) => end.set(fork, calendar.now + length),
       event(event, fork) {
         if (calendar.now >= end.get(fork)) {
-          const before = end.get(fork)
-          end.set(fork, windowEnd(before, length, calendar.now))
-          count.set(fork, carried.get(fork) === end.get(fork) - length ? 1 : 0)
+          end.set(fork, windowEnd(end.get(fork), length, calendar.now))
+          count.set(fork, carried.get(fork))
+          carried.set(fork, 0)
         }
         const seen = count.get(fork)
         if (seen < (most as number)) {
@@ -98,7 +98,7 @@ defineOperator({
       timers: {
         // a gap in time makes the list late, it does not take it away: these are pages
         flush(fork) {
-          carried.set(fork, end.get(fork))
+          carried.set(fork, 1)
           const list = held.take(fork, view)
           out.list(list, fork)
           held.giveBack(list)

@@ -30,7 +30,7 @@ export function fixedEventWindow(count: number, ...children: Stream[]): Stream {
 
 /**
  * The events of the last `seconds` before the newest as a list, at each event that is not too old itself. Event time.
- * Source: Riemann's `moving-time-window`; unlike there, events with times up to 0 count too.
+ * Source: Riemann's `moving-time-window`.
  * @example movingTimeWindow(30, smap(fold.mean, over(0.9, notify('oncall'))))
  */
 export function movingTimeWindow(seconds: number, ...children: Stream[]): Stream {
@@ -87,17 +87,20 @@ defineOperator({
   name: 'movingTimeWindow',
   takes: ['event'],
   gives: 'list',
-  columns: { started: 'flag', newest: 'number', held: 'list', refused: 'count' },
-  build({ args: [seconds], columns: { started, newest, held, refused }, out, runtime }) {
+  // `cutoff` begins at 0: times up to 0 are older than any window
+  columns: { cutoff: 'number', held: 'list', refused: 'count' },
+  build({ args: [seconds], columns: { cutoff, held, refused }, out, runtime }) {
     const width = seconds as number
     const view = new QueueView()
     return {
       event(event, fork) {
-        const latest = started.get(fork) === 0 ? event.time : Math.max(newest.get(fork), event.time)
-        started.set(fork, 1)
-        if (event.time <= latest - width) return
-        newest.set(fork, latest)
-        if (event.time === latest) dropUntil(fork, latest - width)
+        const timed = event.timeKind !== Kind.none
+        const boundary = timed ? Math.max(cutoff.get(fork), event.time - width) : cutoff.get(fork)
+        if (timed && event.time <= boundary) return
+        if (boundary > cutoff.get(fork)) {
+          cutoff.set(fork, boundary)
+          held.remove(fork, (pool, slot) => pool.timeKind(slot) !== Kind.none && pool.time.get(slot) <= boundary)
+        }
         if (held.count(fork) >= runtime.settings.eventsPerBuffer) {
           refused.set(fork, refused.get(fork) + 1)
           held.shift(fork)
@@ -105,10 +108,6 @@ defineOperator({
         held.push(fork, event)
         out.list(held.view(fork, view), fork)
       },
-    }
-    /** Drops what is too old. Events mostly come in order, so the oldest stand in front: look further only when one lies behind. */
-    function dropUntil(fork: number, boundary: number): void {
-      held.remove(fork, (pool, slot) => pool.time.get(slot) <= boundary)
     }
   },
 })
