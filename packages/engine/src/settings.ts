@@ -8,7 +8,7 @@ import { EngineError } from './errors.ts'
 export interface EngineSettings {
   /** TTL of events that carry none, seconds (Riemann's 60). */
   readonly defaultTtlSeconds: number
-  /** Fields an expired event keeps, or all. */
+  /** Fields and attributes that an expired event keeps (`attributes` for all of these), or all. */
   readonly keepKeys: 'all' | readonly string[]
   /** Expiry is looked at every so often; 0: at the deadline itself. */
   readonly reaperIntervalMs: number

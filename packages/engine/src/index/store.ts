@@ -20,6 +20,7 @@ export class Index {
   /** When the TTL has passed, on owned time. */
   readonly #due = new F64Column()
   readonly #expiry: TimerColumn
+  readonly #table: SymbolTable
   readonly #clocks: Clocks
   #settings: EngineSettings
   size = 0
@@ -33,6 +34,7 @@ export class Index {
   readonly #keep: { fields: ReadonlySet<string> | undefined } = { fields: undefined }
 
   constructor(table: SymbolTable, clocks: Clocks, settings: EngineSettings) {
+    this.#table = table
     this.#clocks = clocks
     this.#settings = settings
     this.expiredSymbol = table.internText('expired')
@@ -130,6 +132,17 @@ export class Index {
     this.onChange(row, 'removed')
   }
 
+  /** Of a set of attributes those that are named. */
+  #named(set: number, names: ReadonlySet<string>): number {
+    if (set === 0) return 0
+    const pairs = this.#table.attributesOf(set)
+    const kept: number[] = []
+    for (let i = 0; i < pairs.length; i += 2) {
+      if (names.has(this.#table.text(pairs[i]))) kept.push(pairs[i], pairs[i + 1])
+    }
+    return this.#table.internAttributes(kept)
+  }
+
   #expire(row: number): void {
     const event = this.#expired
     this.events.load(row, event)
@@ -141,7 +154,7 @@ export class Index {
       if (!fields.has('tags')) event.tags = 0
       if (!fields.has('ttl')) event.ttlKind = Kind.none
       if (!fields.has('metric')) event.metricKind = Kind.none
-      if (!fields.has('attributes')) event.attributes = 0
+      if (!fields.has('attributes')) event.attributes = this.#named(event.attributes, fields)
     }
     // the description's bytes lie in the cell that is about to be freed
     if (event.descriptionLength > 0) {

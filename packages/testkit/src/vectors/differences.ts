@@ -14,7 +14,7 @@ export function readDifferences(markdown: string): KnownDifference[] {
   return markdown.split('\n').flatMap((line) => {
     const cells = line.split('|').map((cell) => cell.trim())
     if (cells.length < 4 || cells[0] !== '') return []
-    const patterns = [...cells[1].matchAll(/`([a-zA-Z]+\/[^`]+)`/g)].map((match) => match[1])
+    const patterns = [...cells[1].matchAll(/`([a-zA-Z*]+\/[^`]+)`/g)].map((match) => match[1])
     return patterns.map((pattern) => ({ pattern, why: cells[2] }))
   })
 }

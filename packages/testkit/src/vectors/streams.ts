@@ -54,26 +54,27 @@ interface Emitted {
 const never = 1e15
 
 export function runStream(c: StreamCase): Outcome {
-  const actual = run(c).map(normal)
+  const { emitted, refused } = run(c)
+  const actual = emitted.map(normal)
   const settled = c.deviation === undefined || 'ricci' in c
   const expected = (('ricci' in c ? c.ricci : c.emitted) as Emitted[]).map(normal)
   const differs = compare(expected, actual, c.unordered === true)
   if (differs === undefined) return passed
   if (!settled) return { status: 'skipped', why: `a deviation without an expected outcome: ${c.deviation}` }
   // A cause that the page of differences may list for all its cases: what a timer sent twice at one instant.
-  const by =
-    compare(withoutRepeats(expected), actual, c.unordered === true) === undefined ? 'repeats at one instant' : undefined
-  return { ...failed(...differs), by }
+  const repeats = compare(withoutRepeats(expected), actual, c.unordered === true) === undefined
+  return { ...failed(...differs), by: refused ?? (repeats ? 'repeats at one instant' : undefined) }
 }
 
 function withoutRepeats(entries: readonly Emitted[]): Emitted[] {
   return entries.filter((entry, i) => !entries.slice(0, i).some((before) => same(before, entry)))
 }
 
-function run(c: StreamCase): Emitted[] {
+function run(c: StreamCase): { readonly emitted: Emitted[]; readonly refused?: string } {
   const emitted: Emitted[] = []
   const bench = new Bench(c, (name, value) => emitted.push(arrival(bench.nowSeconds(), name, value)))
-  if (!bench.build()) return emitted
+  const refused = bench.build()
+  if (refused !== undefined) return { emitted, refused }
   for (const step of c.steps) {
     bench.moveTo(step.at)
     if (step.event !== undefined) bench.event(step.event, step.at)
@@ -87,7 +88,7 @@ function run(c: StreamCase): Emitted[] {
     }
     if (step.delete !== undefined || step.clear !== undefined) throw new NotThereYet('emptying the index from outside')
   }
-  return emitted
+  return { emitted }
 }
 
 function arrival(at: number, tap: string, value: unknown): Emitted {
@@ -116,14 +117,14 @@ class Bench {
     })
   }
 
-  /** Sets the clock and the rules; false where the engine refuses the stream. */
-  build(): boolean {
+  /** Sets the clock and the rules; gives how the engine refuses the stream, if it does. */
+  build(): string | undefined {
     this.tick(0)
     const around = { nowSeconds: () => this.nowSeconds() }
     try {
       this.description = rules(streamOf(this.c.stream, around))
     } catch (error) {
-      if (error instanceof EngineError && error.code === 'RULES_INVALID') return false
+      if (error instanceof EngineError && error.code === 'RULES_INVALID') return 'refused'
       throw error
     }
     const { reaper } = this.c
@@ -136,8 +137,13 @@ class Bench {
       keepKeys: reaper?.keepKeys ?? ['host', 'service'],
     }
     const bundle = new Uint8Array(0)
-    this.append(encodeRecord({ kind: 'rules', hash: 'vectors', settings, semantics: engineSemantics, bundle }))
-    return true
+    try {
+      this.append(encodeRecord({ kind: 'rules', hash: 'vectors', settings, semantics: engineSemantics, bundle }))
+      return undefined
+    } catch (error) {
+      if (error instanceof EngineError && error.code === 'RULES_INVALID') return 'refused for what flows'
+      throw error
+    }
   }
 
   nowSeconds(): number {

@@ -33,15 +33,15 @@ describe('recorded behaviour of Riemann', () => {
     }
   })
 
-  test('every listed difference is one: its cases differ when nothing is listed', () => {
+  test('every listed difference is one: of the cases it lists, at least one differs', () => {
     const cases = files.flatMap((file) => file.cases)
     for (const { pattern } of known) {
-      const listed = cases.filter((c) => runCase(c, []).status === 'failed' && runCase(c, known).status === 'skipped')
       const own = [{ pattern, why: '' }]
-      assert.ok(
-        listed.some((c) => runCase(c, own).status === 'skipped'),
-        `${pattern} in ${differencesPage} lists no case that differs; take the line out`,
-      )
+      const listed = cases.filter((c) => differenceOf(c.id, [{ pattern: pattern.replace(/ \(.*/, ''), why: '' }]))
+      // These recordings are a part of all: a line may be about others only.
+      if (listed.length === 0) continue
+      const differs = listed.some((c) => runCase(c, []).status === 'failed' && runCase(c, own).status === 'skipped')
+      assert.ok(differs, `${pattern} in ${differencesPage} lists no case that differs; take the line out`)
     }
   })
 })

@@ -1,4 +1,4 @@
-import { EventCursor } from '@ricci/client'
+import { EventCursor, Kind } from '@ricci/client'
 import { QueueView } from '../../state/lists.ts'
 import { defineOperator } from '../operator.ts'
 import { positive, Stream, wholeNumber } from '../stream.ts'
@@ -99,7 +99,7 @@ defineOperator({
         if (timed && event.time <= boundary) return
         if (boundary > cutoff.get(fork)) {
           cutoff.set(fork, boundary)
-          held.remove(fork, (pool, slot) => pool.timeKind(slot) !== Kind.none && pool.time.get(slot) <= boundary)
+          held.remove(fork, (pool, slot) => (pool.kinds.get(slot) & 3) !== Kind.none && pool.time.get(slot) <= boundary)
         }
         if (held.count(fork) >= runtime.settings.eventsPerBuffer) {
           refused.set(fork, refused.get(fork) + 1)
