@@ -14,6 +14,7 @@ import type {
 } from './engine.ts'
 import { EngineError } from './errors.ts'
 import { Producers } from './event/producers.ts'
+import { IndexLookups } from './event/index-view.ts'
 import { searchIndex } from './index/search.ts'
 import { Index } from './index/store.ts'
 import type { Mutation } from './mutations.ts'
@@ -71,6 +72,7 @@ class Machine implements Engine, Runtime {
   readonly table: SymbolTable
   readonly clocks = new Clocks()
   readonly index: Index
+  readonly lookups: IndexLookups
   readonly decisions: Decisions
   readonly progress: Int32Array
   settings: EngineSettings = defaultSettings
@@ -110,6 +112,7 @@ class Machine implements Engine, Runtime {
     const head = options.snapshot === undefined ? undefined : this.#readHead(options.snapshot)
     this.table = head?.table ?? new SymbolTable()
     this.index = new Index(this.table, this.clocks, this.settings)
+    this.lookups = new IndexLookups(this.index, this.table)
     this.index.onExpired = (event) => this.#stream(event, 0)
     this.#queries = new QueryCache(this.table)
     this.decisions = new Decisions({

@@ -1,6 +1,7 @@
 /** How operators read what their arguments name: fields, functions of an event, predicates. */
 import { EventCursor, Kind } from '@ricci/client'
 import { EngineError } from '../errors.ts'
+import type { IndexView } from '../event/index-view.ts'
 import { CursorView, descriptionOf, type EventView } from '../event/view.ts'
 import { compileExpression } from '../query/compile.ts'
 import { parsePredicate } from '../query/parser.ts'
@@ -9,9 +10,9 @@ import type { Runtime } from './runtime.ts'
 import { describeValue } from './stream.ts'
 
 /** A field's name, or a function of an event. Names that are no field of every event are attributes. */
-export type Field = string | ((event: EventView) => unknown)
+export type Field = string | ((event: EventView, index: IndexView) => unknown)
 /** A query, or a function of an event; truthy passes. */
-export type Predicate = string | ((event: EventView) => unknown)
+export type Predicate = string | ((event: EventView, index: IndexView) => unknown)
 
 /** Checks a field argument when a stream is described. */
 export function checkField(operator: string, field: unknown): void {
@@ -42,7 +43,7 @@ export function compileField(field: Field, runtime: Runtime): (event: EventCurso
     const view = new CursorView(new EventCursor(), table)
     return (event, into) => {
       view.event = event
-      into.set(field(view), table)
+      into.set(field(view, runtime.lookups), table)
     }
   }
   switch (field) {
@@ -86,7 +87,7 @@ export function compilePredicate(predicate: Predicate, runtime: Runtime): (event
     const view = new CursorView(new EventCursor(), table)
     return (event) => {
       view.event = event
-      return Boolean(predicate(view))
+      return Boolean(predicate(view, runtime.lookups))
     }
   }
   const expression = parsePredicate(predicate)

@@ -81,8 +81,8 @@ export interface Operator<S extends ColumnSpec = ColumnSpec> {
   readonly takes: readonly Flow[]
   readonly gives: Flow | 'same' | 'nothing'
   readonly columns: S | ((args: readonly unknown[]) => S)
-  /** For an operator that opens a dimension: how many symbols its key has. */
-  readonly opens?: (args: readonly unknown[]) => number
+  /** For an operator that opens a dimension: how many symbols its key has; `top`: its children live in that of the whole tree. */
+  readonly opens?: 'top' | ((args: readonly unknown[]) => number)
   build(build: Build<S>): Behaviour<S>
 }
 

@@ -1,5 +1,6 @@
 import type { EventCursor, SymbolTable } from '@ricci/client'
 import type { Decisions } from '../decisions/decisions.ts'
+import type { IndexView } from '../event/index-view.ts'
 import type { Index } from '../index/store.ts'
 import type { EngineSettings } from '../settings.ts'
 import type { Clocks } from '../time/clocks.ts'
@@ -10,6 +11,8 @@ export interface Runtime {
   readonly table: SymbolTable
   readonly clocks: Clocks
   readonly index: Index
+  /** The index for users' functions. */
+  readonly lookups: IndexView
   readonly decisions: Decisions
   readonly settings: EngineSettings
   /** [number of the operator last called, number of the event within its record]: read by the monitor of another thread. */

@@ -130,7 +130,8 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
       kept.add(columns[name])
     }
     let inner = dimension
-    if (operator.opens !== undefined) {
+    if (operator.opens === 'top') inner = top
+    else if (operator.opens !== undefined) {
       const sameKey = carried && sameArguments(stream, before.stream)
       inner = sameKey
         ? before.inner
@@ -243,7 +244,7 @@ function checkFlows(stream: Stream, given: readonly Flow[], path: string): void 
       `${place}: ${stream.operator} takes ${operator.takes.join(' or ')}s, but its parent gives ${missing}s; put smap with a fold or function between them`,
     )
   }
-  if (operator.opens !== undefined && operator.opens(stream.args) > maximalKeys) {
+  if (typeof operator.opens === 'function' && operator.opens(stream.args) > maximalKeys) {
     throw new EngineError('RULES_INVALID', `${place}: at most ${maximalKeys} fields make a key`)
   }
   if (operator.gives === 'nothing') {

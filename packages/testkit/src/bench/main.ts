@@ -4,6 +4,7 @@ import type { Benchmark, Figure } from './measure.ts'
 /** Every benchmark by name. A new one is a file that exports `benchmark`, and a line here. */
 const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benchmark }>>> = {
   codec: () => import('./codec.ts'),
+  engine: () => import('./engine.ts'),
 }
 
 const usage = `usage: npm run bench -- [NAME …] [--json] [--quick]

@@ -24,7 +24,7 @@ export interface IncidentOptions {
  * Opens an incident at the first bad event of its key and resolves it at the first that is not bad. A page per receiver goes
  * out at each. An incident is known by its name and key, never by its place in the rules.
  *
- * A late event opens none while a newer entry of its host and service in the index is not bad.
+ * A list is judged event by event. A late event opens none while a newer entry of its host and service in the index is not bad.
  * @example incident('cpu-high', { bad: 'metric > 0.9', to: 'oncall' })
  */
 export function incident(name: string, options: IncidentOptions): Stream {
@@ -66,7 +66,7 @@ function receiversOf(operator: string, to: string | readonly string[]): readonly
 
 defineOperator({
   name: 'incident',
-  takes: ['event'],
+  takes: ['event', 'list'],
   gives: 'nothing',
   columns: {},
   build({ args: [name, given], runtime, path }) {

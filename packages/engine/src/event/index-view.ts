@@ -1,0 +1,43 @@
+import { type Event, EventCursor, cursorToEvent, type SymbolTable } from '@ricci/client'
+import type { Index } from '../index/store.ts'
+import { metricNumber } from '../streams/metric.ts'
+
+/** The index as a user's function sees it: what the latest live event of a host and service says. */
+export interface IndexView {
+  /** The metric; NaN when there is no such entry, or it has none. */
+  metric(host: string | undefined, service: string | undefined): number
+  state(host: string | undefined, service: string | undefined): string | undefined
+  event(host: string | undefined, service: string | undefined): Event | undefined
+}
+
+/** Look-ups in the engine's index; interns nothing. */
+export class IndexLookups implements IndexView {
+  readonly #index: Index
+  readonly #table: SymbolTable
+  readonly #cursor = new EventCursor()
+
+  constructor(index: Index, table: SymbolTable) {
+    this.#index = index
+    this.#table = table
+  }
+
+  metric(host: string | undefined, service: string | undefined): number {
+    return this.#load(host, service) ? metricNumber(this.#cursor) : NaN
+  }
+  state(host: string | undefined, service: string | undefined): string | undefined {
+    return this.#load(host, service) && this.#cursor.state !== 0 ? this.#table.text(this.#cursor.state) : undefined
+  }
+  event(host: string | undefined, service: string | undefined): Event | undefined {
+    return this.#load(host, service) ? cursorToEvent(this.#cursor, this.#table) : undefined
+  }
+
+  #load(host: string | undefined, service: string | undefined): boolean {
+    const hostId = host === undefined ? 0 : this.#table.find(host)
+    const serviceId = service === undefined ? 0 : this.#table.find(service)
+    if ((hostId === 0 && host !== undefined) || (serviceId === 0 && service !== undefined)) return false
+    const row = this.#index.lookup(hostId, serviceId)
+    if (row < 0) return false
+    this.#index.load(row, this.#cursor)
+    return true
+  }
+}
