@@ -97,6 +97,13 @@ export interface Engine {
   /** Paths of the operators in force by their numbers, which the progress words name. */
   operatorPaths(): readonly string[]
   query(query: string, options?: QueryOptions): QueryPage
+  /**
+   * Tells a listener of each event that changes the index and matches a query: one put in, or one that says that its entry has
+   * expired. For people's eyes: not state, and the listener may not call the engine.
+   * @returns ends it
+   * @throws QueryError
+   */
+  watch(query: string, listener: (event: Event) => void): () => void
   /** In slices; the header names log, partition, offset, rules hash, semantics and format. */
   snapshot(): Iterable<Uint8Array>
   hashes(): Hashes

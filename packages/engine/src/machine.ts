@@ -1,5 +1,5 @@
 /** The engine: what applying each kind of record does. */
-import { EventCursor, Kind, MsgReader, type ProducerMark, SymbolTable } from '@ricci/client'
+import { cursorToEvent, type Event, EventCursor, Kind, MsgReader, type ProducerMark, SymbolTable } from '@ricci/client'
 import { Decisions } from './decisions/decisions.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type {
@@ -19,6 +19,7 @@ import { searchIndex } from './index/search.ts'
 import { Index } from './index/store.ts'
 import type { Mutation } from './mutations.ts'
 import { QueryCache } from './query/cache.ts'
+import type { EventTest } from './query/fields.ts'
 import './streams/operators/root.ts'
 import './streams/vocabulary.ts'
 import { decodeRecord, kindOf, type LogRecord, type RulesRecord, type SkipRecord, type TickRecord } from './records.ts'
@@ -99,6 +100,11 @@ class Machine implements Engine, Runtime {
   /** How old the event in flight was when it arrived, milliseconds. */
   #ageMs = 0
   #receivedAtMs = 0
+  readonly #watchers = new Set<{
+    readonly query: string
+    matches: EventTest
+    readonly listener: (event: Event) => void
+  }>()
   #skips = new Map<number, SkipRecord[]>()
   #skipCounts: Record<string, number> = {}
 
@@ -385,6 +391,7 @@ class Machine implements Engine, Runtime {
     this.table.sweep(marks)
     this.generation++
     this.#queries = new QueryCache(this.table)
+    for (const watcher of this.#watchers) watcher.matches = this.#queries.get(watcher.query).matches
   }
 
   pendingPages(): readonly Readonly<PendingPage>[] {
@@ -412,6 +419,23 @@ class Machine implements Engine, Runtime {
       timersFired: this.timersFired,
       ruleErrors: (this.#tree?.nodes ?? []).reduce((total, node) => total + node.errors, 0),
       bytes: this.table.bytes + this.index.rows.bytes + sum((dimension) => dimension.bytes),
+    }
+  }
+
+  watch(query: string, listener: (event: Event) => void): () => void {
+    const { matches } = this.#queries.get(query)
+    const watcher = { query, matches, listener }
+    this.#watchers.add(watcher)
+    this.index.onChange = this.#changed
+    return () => {
+      this.#watchers.delete(watcher)
+      if (this.#watchers.size === 0) this.index.onChange = unwatched
+    }
+  }
+
+  readonly #changed = (event: EventCursor): void => {
+    for (const { matches, listener } of this.#watchers) {
+      if (matches(event)) listener(cursorToEvent(event, this.table))
     }
   }
 
@@ -553,3 +577,5 @@ function collectIdle(dimension: Dimension, all: readonly Dimension[], idleBefore
   }
   dimension.settle()
 }
+
+function unwatched(): void {}

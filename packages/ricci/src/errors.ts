@@ -12,6 +12,8 @@ export type RicciErrorCode =
   | 'NOT_EVALUATED'
   /** The engine is being replaced: ask again in a moment. */
   | 'ENGINE_AWAY'
+  /** Asked of a server that has not been started, or was stopped. */
+  | 'NOT_RUNNING'
   /** More bytes than one reply may hold. */
   | 'ANSWER_TOO_LARGE'
 

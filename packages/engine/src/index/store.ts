@@ -28,8 +28,8 @@ export class Index {
   readonly expiredSymbol: number
   /** Told when an entry's deadline has passed, with the event that says so. Set by the engine. */
   onExpired: (event: EventCursor) => void = () => {}
-  /** Told of each row that changed, for subscriptions. */
-  onChange: (row: number, kind: 'put' | 'removed') => void = () => {}
+  /** Told of each event that changed the index: put in, or saying that its entry has gone. Valid during the call. */
+  onChange: (event: EventCursor) => void = () => {}
   readonly #expired = new EventCursor()
   readonly #keep: { fields: ReadonlySet<string> | undefined } = { fields: undefined }
 
@@ -59,7 +59,7 @@ export class Index {
    */
   put(event: EventCursor, ageMs: number, late: boolean): void {
     if (event.state === this.expiredSymbol) {
-      this.remove(event.host, event.service)
+      if (this.remove(event.host, event.service)) this.onChange(event)
       return
     }
     const { owned } = this.#clocks
@@ -74,7 +74,7 @@ export class Index {
     const due = owned.now + ttl * 1000 - ageMs
     this.#due.set(row, due)
     this.#expiry.set(row, this.#nextLook(due))
-    this.onChange(row, 'put')
+    this.onChange(event)
   }
 
   remove(host: number, service: number): boolean {
@@ -129,7 +129,6 @@ export class Index {
     this.#due.clear(row)
     this.#expiry.clear(row)
     this.size--
-    this.onChange(row, 'removed')
   }
 
   /** Of a set of attributes those that are named. */
@@ -166,6 +165,7 @@ export class Index {
     event.timeKind = Kind.double
     event.time = this.#clocks.calendar.now / 1000
     this.#drop(row)
+    this.onChange(event)
     this.onExpired(event)
   }
 }

@@ -1,4 +1,4 @@
-import type { Surroundings } from './surroundings.ts'
+import type { Signal, Surroundings } from './surroundings.ts'
 
 /** Under npm one Ctrl-C arrives twice: only after this does a second one mean "now". */
 const impatientAfterMs = 1_000
@@ -7,18 +7,20 @@ const impatientAfterMs = 1_000
 const interrupted = 130
 
 export interface Stopped {
-  /** Aborts at the first SIGINT, SIGTERM or SIGHUP. */
+  /** Aborts at the first of the signals. */
   readonly signal: AbortSignal
   /** Resolves then. */
   readonly promise: Promise<void>
   dispose(): void
 }
 
-/** Waits for the signal to stop. A second one, a second later or more, ends the process at once. */
-export function untilStopped({ signals }: Surroundings): Stopped {
+/** Waits for one of the signals to stop. A second one, a second later or more, ends the process at once. */
+export function untilStopped(
+  { signals }: Surroundings,
+  names: readonly Signal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'],
+): Stopped {
   const controller = new AbortController()
   let firstMs = 0
-  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   let resolve: () => void
   const promise = new Promise<void>((done) => (resolve = done))
   const onSignal = (): void => {

@@ -10,9 +10,11 @@ export interface Surroundings {
   readonly signals: SignalSource
 }
 
+export type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
+
 export interface SignalSource {
-  on(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void): unknown
-  off(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void): unknown
+  on(signal: Signal, listener: () => void): unknown
+  off(signal: Signal, listener: () => void): unknown
   exit?(code: number): void
 }
 

@@ -21,6 +21,8 @@ export interface QueryRequest {
 /** What the HTTP side asks of the server around it. Text, not objects: answers are encoded where the events are. */
 export interface HttpBackend {
   readonly metrics: Registry
+  /** Brings what the metrics read up to date, as far as that is soon done. */
+  refresh(): Promise<void>
   readiness(): Readiness
   /** For people and programs; every value can be written as JSON. */
   status(): Promise<unknown>
@@ -28,7 +30,7 @@ export interface HttpBackend {
    * Yields pages: each the JSON texts of some events, joined by commas (never empty).
    * @throws QueryError, also before the first page
    */
-  query(request: QueryRequest, signal: AbortSignal): AsyncIterable<string>
+  query(request: QueryRequest): AsyncIterable<Uint8Array>
   /** Open incidents and pages not settled, as JSON text. */
   incidents(): Promise<string>
   /**

@@ -22,6 +22,7 @@ async function serve(script: Partial<HttpBackend>): Promise<{ url: string; telem
   const telemetry = new Telemetry(silentLogger(), () => 0)
   const backend: HttpBackend = {
     metrics: new Registry(),
+    refresh: async () => undefined,
     readiness: () => ({ ready: true, degraded: [] }),
     status: async () => ({ instance: 'here' }),
     query: async function* () {},
@@ -53,8 +54,8 @@ describe('HTTP', () => {
     const { url } = await serve({
       query: async function* (request) {
         asked.push(request)
-        yield '{"host":"a"},{"host":"b"}'
-        yield '{"host":"c"}'
+        yield Buffer.from('{"host":"a"},{"host":"b"}')
+        yield Buffer.from('{"host":"c"}')
       },
     })
     const answer = await fetch(`${url}/api/v1/query?query=true&limit=3`)

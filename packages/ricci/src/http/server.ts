@@ -99,9 +99,10 @@ export class HttpServer {
       const readiness = backend.readiness()
       return reply.code(readiness.ready ? 200 : 503).send(readiness)
     })
-    app.get('/metrics', async (_request, reply) =>
-      reply.type(backend.metrics.contentType).send(await backend.metrics.metrics()),
-    )
+    app.get('/metrics', async (_request, reply) => {
+      await backend.refresh()
+      return reply.type(backend.metrics.contentType).send(await backend.metrics.metrics())
+    })
     app.get('/api/v1/status', async () => backend.status())
     app.get('/api/v1/incidents', async (_request, reply) =>
       reply.type('application/json; charset=utf-8').send(await backend.incidents()),
@@ -110,7 +111,7 @@ export class HttpServer {
       '/api/v1/query',
       { schema: { querystring: queryString } },
       async (request, reply) => {
-        const pages = backend.query(request.query, this.until(reply))[Symbol.asyncIterator]()
+        const pages = backend.query(request.query)[Symbol.asyncIterator]()
         const first = await pages.next() // errors come before the first byte
         return reply.type('application/json; charset=utf-8').send(Readable.from(queryBody(first, pages)))
       },
@@ -174,17 +175,23 @@ export class HttpServer {
 }
 
 async function* queryBody(
-  first: IteratorResult<string>,
-  rest: AsyncIterator<string>,
-): AsyncGenerator<string, void, undefined> {
-  yield '{"events":['
-  let separator = ''
-  for (let step = first; step.done !== true; step = await rest.next()) {
-    yield separator + step.value
-    separator = ','
+  first: IteratorResult<Uint8Array>,
+  rest: AsyncIterator<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield Buffer.from('{"events":[')
+    for (let step = first; step.done !== true;) {
+      yield step.value
+      step = await rest.next()
+      if (step.done !== true) yield comma
+    }
+    yield Buffer.from(']}\n')
+  } finally {
+    await rest.return?.() // who asked went away: the engine need not go on
   }
-  yield ']}\n'
 }
+
+const comma = Buffer.from(',')
 
 function fromThisMachine(request: FastifyRequest): boolean {
   const address = request.socket.remoteAddress ?? ''

@@ -20,6 +20,8 @@ export interface EngineServiceOptions {
   readonly logProgress: LogProgress
   readonly clock: Clock
   readonly telemetry: Telemetry
+  /** Told of every report, and when a worker begins to run. */
+  readonly onProgress?: () => void
   /** Tests hand in their own worker. */
   readonly workerFile?: URL
 }
@@ -32,6 +34,7 @@ export class EngineService implements QueryPort {
   stats: EngineStats | undefined
   private readonly pages = new Map<string, Readonly<PendingPage>>()
   private current: WorkerHost | undefined
+  private readonly hosts = new Set<WorkerHost>()
   private readonly waiting = new Set<() => void>()
 
   constructor(private readonly options: EngineServiceOptions) {}
@@ -61,7 +64,16 @@ export class EngineService implements QueryPort {
       },
     )
     this.current = host
+    this.hosts.add(host)
+    void host.ended.then(() => this.hosts.delete(host))
     return host
+  }
+
+  /** Waits for workers that were abandoned to be gone, not for long: one may be in a native call that nothing ends. */
+  async close(): Promise<void> {
+    const { clock } = this.options
+    const gone = Promise.all([...this.hosts].map((host) => host.stop()))
+    await this.before(clock.monotonicMs() + abandonedMs, gone)
   }
 
   /** Wakes the worker: there is more in the log, and it sleeps. */
@@ -119,12 +131,55 @@ export class EngineService implements QueryPort {
         throw error
       }
       if (first === undefined) {
-        // not awaited: the iterator is still waiting for its first page
         void pages.return?.()
         throw notEvaluated()
       }
-      for (let step = first; step.done !== true; step = await pages.next()) yield step.value
+      try {
+        for (let step = first; step.done !== true; step = await pages.next()) yield step.value
+      } finally {
+        void pages.return?.()
+      }
       return
+    }
+  }
+
+  /**
+   * Resolves once the query is accepted; then yields the JSON text of each event that changes the index and matches. Goes on with
+   * the next worker where one is replaced; what happened in between is not told.
+   * @throws RicciError `NOT_EVALUATED`; QueryError
+   */
+  async watch(query: string, signal: AbortSignal): Promise<AsyncIterable<string>> {
+    const host = await this.runningHost(this.options.clock.monotonicMs() + queryWaitMs)
+    const first = host.watch(query)[Symbol.asyncIterator]()
+    await first.next()
+    return this.watching(query, first, signal)
+  }
+
+  private async *watching(
+    query: string,
+    first: AsyncIterator<Uint8Array>,
+    signal: AbortSignal,
+  ): AsyncGenerator<string> {
+    const aborted = new Promise<undefined>((resolve) => {
+      if (signal.aborted) resolve(undefined)
+      signal.addEventListener('abort', () => resolve(undefined), { once: true })
+    })
+    const decoder = new TextDecoder()
+    for (let pieces = first; !signal.aborted;) {
+      try {
+        for (;;) {
+          const step = await Promise.race([pieces.next(), aborted])
+          if (step === undefined || step.done === true) return
+          if (step.value.length > 0) yield* decoder.decode(step.value).split('\n')
+        }
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'ENGINE_AWAY') throw error
+      } finally {
+        void pieces.return?.()
+      }
+      const host = await Promise.race([this.runningHost(Infinity), aborted])
+      if (host === undefined) return
+      pieces = host.watch(query)[Symbol.asyncIterator]()
     }
   }
 
@@ -160,6 +215,7 @@ export class EngineService implements QueryPort {
 
   /** The promise's value, or undefined when the time comes first. */
   private async before<T>(deadlineMs: number, promise: Promise<T>): Promise<T | undefined> {
+    if (deadlineMs === Infinity) return promise
     const { clock } = this.options
     let cancel = (): void => undefined
     const late = new Promise<undefined>((resolve) => {
@@ -175,6 +231,7 @@ export class EngineService implements QueryPort {
 
   private tellWaiting(): void {
     for (const tell of this.waiting) tell()
+    this.options.onProgress?.()
   }
 
   private observe(progress: Progress): void {
@@ -189,8 +246,12 @@ export class EngineService implements QueryPort {
       if (page !== undefined) telemetry.pageSettled(page, result)
       this.pages.delete(id)
     }
+    this.options.onProgress?.()
   }
 }
+
+/** How long the end waits for workers that do not end. */
+const abandonedMs = 2_000
 
 /** Looking into the engine is for people and metrics: it waits no longer than this. */
 const inspectionMs = 500

@@ -3,6 +3,8 @@ import type { MessagePort } from 'node:worker_threads'
 import { encodeMsg, type Event } from '@ricci/client'
 import type { QueryOptions, QueryPage } from '@ricci/engine'
 import type { EngineHost, HostEvents } from '@ricci/replica'
+import { jsonOfEvent } from './json.ts'
+import { WatchBuffer } from './watch-buffer.ts'
 import { maxCredits, plainError, type FromWorker, type Inspection, type ToWorker } from './worker-protocol.ts'
 
 /** Rows looked at and events given at a time: 1 to 3 ms of work between which records are applied. */
@@ -16,6 +18,15 @@ interface Answer {
   credits: number
   wake?: () => void
   cancelled: boolean
+  readonly onCancel?: () => void
+}
+
+/** What of the engine is not an {@link EngineHost}'s to give. */
+export interface EngineWindow {
+  /** Gives JSON text. */
+  inspect(what: Inspection): string
+  /** As `Engine.watch`. */
+  watch(query: string, listener: (event: Event) => void): () => void
 }
 
 export class HostServer {
@@ -23,22 +34,23 @@ export class HostServer {
   private readonly answers = new Map<number, Answer>()
   /** Questions that wait for the log to be applied so far. */
   private readonly waiting = new Map<number, Ask>()
+  private readonly watches = new Set<WatchBuffer>()
   private applied = -1
 
   /**
    * @param wake there is more in the log
-   * @param inspect looks into the engine; gives JSON text
    */
   constructor(
     private readonly port: Pick<MessagePort, 'postMessage' | 'on'>,
     makeHost: (events: HostEvents) => EngineHost,
     private readonly wake: () => void,
-    private readonly inspect: (what: Inspection) => string,
+    private readonly window: EngineWindow,
   ) {
     this.host = makeHost({
       onProgress: (progress) => {
         this.applied = progress.appliedOffset
         this.post({ type: 'progress', progress })
+        for (const buffer of this.watches) buffer.flush()
         for (const [id, ask] of this.waiting) {
           if (ask.atLeast > this.applied) continue
           this.waiting.delete(id)
@@ -86,13 +98,17 @@ export class HostServer {
         const answer = this.answers.get(message.id)
         if (answer === undefined) return
         answer.cancelled = true
+        answer.onCancel?.()
         answer.wake?.()
         return
       }
+      case 'watch':
+        void this.watch(message.id, message.query)
+        return
       case 'inspect': {
         const { id, what } = message
         try {
-          this.post({ type: 'text', id, text: this.inspect(what) })
+          this.post({ type: 'text', id, text: this.window.inspect(what) })
         } catch (error) {
           this.post({ type: 'error', id, error: plainError(error) })
         }
@@ -115,6 +131,24 @@ export class HostServer {
     void this.give(ask.id, this.pages(ask))
   }
 
+  private async watch(id: number, query: string): Promise<void> {
+    const buffer = new WatchBuffer()
+    let stop: () => void
+    try {
+      stop = this.window.watch(query, (event) => buffer.push(event))
+    } catch (error) {
+      this.post({ type: 'error', id, error: plainError(error) })
+      return
+    }
+    this.watches.add(buffer)
+    try {
+      await this.give(id, buffer.pieces(), () => buffer.end())
+    } finally {
+      this.watches.delete(buffer)
+      stop()
+    }
+  }
+
   /** The pages of an answer, encoded. Between two of them records are applied. */
   private async *pages({ query, form, limit }: Ask): AsyncGenerator<Uint8Array, void, undefined> {
     let left = limit ?? Infinity
@@ -130,8 +164,12 @@ export class HostServer {
   }
 
   /** Sends pieces as fast as they are taken. */
-  private async give(id: number, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
-    const answer: Answer = { credits: maxCredits, cancelled: false }
+  private async give(
+    id: number,
+    pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    onCancel?: () => void,
+  ): Promise<void> {
+    const answer: Answer = { credits: maxCredits, cancelled: false, onCancel }
     this.answers.set(id, answer)
     try {
       for await (const piece of pieces) {
@@ -157,14 +195,9 @@ export class HostServer {
 
 const encoder = new TextEncoder()
 
-/** Events as JSON texts joined by commas. Integers beyond 2^53 and numbers that JSON lacks become texts. */
+/** Events as JSON texts joined by commas. */
 function jsonOf(events: readonly Event[]): Uint8Array {
-  return encoder.encode(events.map((event) => JSON.stringify(event, exact)).join(','))
-}
-
-function exact(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value))) return String(value)
-  return value
+  return encoder.encode(events.map(jsonOfEvent).join(','))
 }
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

@@ -1,18 +1,18 @@
 import { existsSync } from 'node:fs'
-import { pathToFileURL, fileURLToPath } from 'node:url'
 import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
-/** How many folders up from this code the worker's file is looked for: bundles of tests lie five below theirs. */
+/** How many folders up from this code a worker's file is looked for: bundles of tests lie five below theirs. */
 const maxLevels = 8
 
-/** The built worker: it lies beside the program, or above it. */
-export function workerFile(): URL {
+/** A built worker: it lies beside the program, or above it. */
+export function workerFile(name: 'engine-worker' | 'rules-worker'): URL {
   let folder = dirname(fileURLToPath(import.meta.url))
   for (let level = 0; level < maxLevels; level++, folder = dirname(folder)) {
-    for (const name of ['engine-worker.mjs', 'engine-worker.js']) {
-      const file = join(folder, name)
-      if (existsSync(file)) return pathToFileURL(file)
+    for (const file of [`${name}.mjs`, `${name}.js`]) {
+      const path = join(folder, file)
+      if (existsSync(path)) return pathToFileURL(path)
     }
   }
-  throw new Error('engine-worker.mjs is missing beside the program: build it again, or install ricci again')
+  throw new Error(`${name}.mjs is missing beside the program: build it again, or install ricci again`)
 }

@@ -55,6 +55,9 @@ export class WorkerHost implements EngineHost {
   private worker: Worker | undefined
   private starting: { resolve: () => void; reject: (error: Error) => void } | undefined
   private gone: Promise<void> | undefined
+  private tellEnded = (): void => undefined
+  /** Resolves once its thread is gone. */
+  readonly ended = new Promise<void>((resolve) => (this.tellEnded = resolve))
   private lastId = 0
   private hasCut = false
   private operators: readonly string[] = []
@@ -92,7 +95,7 @@ export class WorkerHost implements EngineHost {
     if (this.worker !== undefined || this.gone !== undefined) {
       return Promise.reject(new ReplicaError('STATE', 'a host is started once; make a new one', false))
     }
-    const worker = new Worker(this.options.file ?? workerFile(), {
+    const worker = new Worker(this.options.file ?? workerFile('engine-worker'), {
       workerData: { ...this.options.setup, words: this.words.buffer } satisfies WorkerSetup,
     })
     this.worker = worker
@@ -125,6 +128,11 @@ export class WorkerHost implements EngineHost {
    */
   ask(query: string, form: AnswerForm, atLeast: number, limit?: number): AsyncIterable<Uint8Array> {
     return this.request((id) => ({ type: 'ask', id, query, form, atLeast, limit }))
+  }
+
+  /** Changes of the index that match, in pieces of JSON lines; the first piece is empty: the query is accepted. */
+  watch(query: string): AsyncIterable<Uint8Array> {
+    return this.request((id) => ({ type: 'watch', id, query }))
   }
 
   cutAtNextStateHash(): void {
@@ -242,11 +250,13 @@ export class WorkerHost implements EngineHost {
     for (const { reject } of this.pending.values()) reject(error)
     this.pending.clear()
     const { worker } = this
-    if (worker === undefined) return
-    worker.removeAllListeners('message')
-    // a process that ends does not wait for a worker that cannot be ended
-    worker.unref()
-    await worker.terminate()
+    if (worker !== undefined) {
+      worker.removeAllListeners('message')
+      // a process that ends does not wait for a worker that cannot be ended
+      worker.unref()
+      await worker.terminate()
+    }
+    this.tellEnded()
   }
 
   private post(message: ToWorker): void {

@@ -1,6 +1,6 @@
 /** What runs in an engine's worker: the log's follower, the engine, and the host that carries both to the main thread. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { createEngine, type Engine, type EngineOptions } from '@ricci/engine'
+import { createEngine, type Engine, type RulesDescription } from '@ricci/engine'
 import { InThreadHost } from '@ricci/replica'
 import { LogProgress } from '../log/index.ts'
 import { RateLimit } from '../telemetry/rate-limit.ts'
@@ -13,8 +13,11 @@ import type { FromWorker, Inspection, WorkerSetup } from './worker-protocol.ts'
 /** Errors of one operator that are told a minute; the engine counts them all. */
 const ruleErrorsPerMinute = 5
 
+/** Makes the description that a bundle stands for; `nowMs` is the engine's calendar. */
+export type BundleLoader = (bundle: Uint8Array, nowMs: () => number) => RulesDescription
+
 /** Runs an engine in this worker thread until the thread is ended. */
-export function runEngineWorker(loadRules: EngineOptions['loadRules']): void {
+export function runEngineWorker(loadBundle: BundleLoader): void {
   const setup = workerData as WorkerSetup
   const { logId, partition, dataDirectory } = setup
   const port = parentPort!
@@ -48,7 +51,15 @@ export function runEngineWorker(loadRules: EngineOptions['loadRules']): void {
             },
           },
           createEngine: ({ snapshot, observer, skips }) => {
-            engine = createEngine({ logId, partition, loadRules, observer, snapshot, skips, progress: words.engine })
+            engine = createEngine({
+              logId,
+              partition,
+              loadRules: ({ bundle }) => loadBundle(bundle, () => engine?.calendarMs ?? 0),
+              observer,
+              snapshot,
+              skips,
+              progress: words.engine,
+            })
             words.applied(engine.appliedOffset)
             return watched(engine, words)
           },
@@ -57,7 +68,10 @@ export function runEngineWorker(loadRules: EngineOptions['loadRules']): void {
       return host
     },
     () => log.wake(),
-    (what) => inspect(engine, what),
+    {
+      inspect: (what) => inspect(running(engine), what),
+      watch: (query, listener) => running(engine).watch(query, listener),
+    },
   )
 }
 
@@ -72,8 +86,12 @@ function watched(engine: Engine, words: ProgressWords): Engine {
   return engine
 }
 
-function inspect(engine: Engine | undefined, what: Inspection): string {
+function running(engine: Engine | undefined): Engine {
   if (engine === undefined) throw Object.assign(new Error('the engine is not there yet'), { code: 'ENGINE_AWAY' })
+  return engine
+}
+
+function inspect(engine: Engine, what: Inspection): string {
   return JSON.stringify(what === 'stats' ? engine.stats() : engine.incidents())
 }
 

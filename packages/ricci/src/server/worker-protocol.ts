@@ -33,6 +33,8 @@ export type ToWorker =
       readonly atLeast: number
       readonly limit?: number
     }
+  /** Gives each event that changes the index and matches, one JSON text a line, until it is cancelled. */
+  | { readonly type: 'watch'; readonly id: number; readonly query: string }
   /** A page of an answer has been passed on: one more may be sent. */
   | { readonly type: 'credit'; readonly id: number }
   /** Nobody waits for this answer any more. */

@@ -3,6 +3,7 @@
  * disagree. docs/telemetry.md lists them all; a test compares.
  */
 import type { PendingPage } from '@ricci/engine'
+import { describeLogEvent, isAlarm, type LogEvent } from '../log/index.ts'
 import type { Logger } from './logger.ts'
 import { Metrics, type Gauges } from './metrics.ts'
 import { RateLimit } from './rate-limit.ts'
@@ -99,6 +100,12 @@ export class Telemetry {
     const text = `page ${result}: ${page.action} ${page.summary}`
     if (result === 'delivered' || result === 'overtaken') this.log.debug({ receiver: page.receiver }, text)
     else this.log.error({ receiver: page.receiver }, text)
+  }
+
+  logEvent(event: LogEvent): void {
+    const text = describeLogEvent(event)
+    if (isAlarm(event)) this.alarm(`log ${event.kind}`, text)
+    else this.log.info(text)
   }
 
   replicaState(from: string, to: string, why: string): void {

@@ -1,0 +1,94 @@
+import { RiemannTcpClient, type Event } from '@ricci/client'
+import { Command } from 'commander'
+import { hostname } from 'node:os'
+import { parseAddress } from '../config/units.ts'
+import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
+
+interface Options {
+  readonly server: string
+  readonly host: string
+  readonly service?: string
+  readonly state?: string
+  readonly metric?: string
+  readonly description?: string
+  readonly ttl?: string
+  readonly time?: string
+  readonly tag: string[]
+  readonly attribute: string[]
+}
+
+export function sendCommand(surroundings: Surroundings): Command {
+  return new Command('send')
+    .description('send one event and wait until it is durable')
+    .option('--server <host:port>', 'where to send', surroundings.env.RICCI_SERVER ?? '127.0.0.1:5555')
+    .option('-H, --host <name>', 'host of the event', hostname())
+    .option('-S, --service <name>', 'service')
+    .option('-s, --state <state>', 'state, for example ok, warning, critical')
+    .option('-m, --metric <number>', 'metric; a whole number travels as an integer')
+    .option('-d, --description <text>', 'description')
+    .option('-T, --ttl <seconds>', 'seconds for which the event holds')
+    .option('--time <seconds>', 'seconds since 1970; default: now')
+    .option('-t, --tag <tag>', 'a tag; may be repeated', collect, [])
+    .option('-a, --attribute <name=value>', 'an attribute; may be repeated', collect, [])
+    .action(async (options: Options) => {
+      const event = eventOf(options)
+      const address = parseAddress(options.server)
+      if (address === undefined) {
+        throw new CommandError(ExitCode.usage, `"${options.server}" is no address; write host:port like 127.0.0.1:5555`)
+      }
+      const client = new RiemannTcpClient(address)
+      try {
+        await client.send([event])
+      } catch (error) {
+        throw new CommandError(
+          ExitCode.failed,
+          `the event was not acknowledged by ${options.server}: ${(error as Error).message}`,
+          { cause: error },
+        )
+      } finally {
+        await client.close()
+      }
+    })
+}
+
+function eventOf(options: Options): Event {
+  const attributes: Record<string, string> = {}
+  for (const pair of options.attribute) {
+    const at = pair.indexOf('=')
+    if (at < 1) throw new CommandError(ExitCode.usage, `"${pair}" is no attribute; write name=value`)
+    attributes[pair.slice(0, at)] = pair.slice(at + 1)
+  }
+  const { host, service, state, description, tag } = options
+  return {
+    host,
+    service,
+    state,
+    description,
+    ...(options.metric === undefined ? {} : metricOf(options.metric)),
+    ttl: numberOf('--ttl', options.ttl),
+    time: numberOf('--time', options.time) ?? Date.now() / 1000,
+    tags: tag,
+    attributes,
+  }
+}
+
+function metricOf(text: string): Pick<Event, 'metric' | 'metricType'> {
+  if (/^[+-]?\d+$/.test(text)) {
+    const exact = BigInt(text)
+    return { metric: Number.isSafeInteger(Number(exact)) ? Number(exact) : exact, metricType: 'int' }
+  }
+  return { metric: numberOf('--metric', text), metricType: 'double' }
+}
+
+function numberOf(option: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (text.trim() === '' || Number.isNaN(value)) {
+    throw new CommandError(ExitCode.usage, `"${text}" is no number; ${option} takes one`)
+  }
+  return value
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value]
+}

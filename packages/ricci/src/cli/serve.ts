@@ -1,0 +1,52 @@
+import { Command } from 'commander'
+import { defaultConfig, loadConfig } from '../config/config.ts'
+import { Server } from '../server/server.ts'
+import { createLogger, type LogFormat } from '../telemetry/logger.ts'
+import { Telemetry } from '../telemetry/telemetry.ts'
+import { untilStopped } from './signals.ts'
+import type { Surroundings } from './surroundings.ts'
+import { version } from './version.ts'
+
+interface Options {
+  readonly config?: string
+  readonly logFormat?: LogFormat
+}
+
+export function serveCommand(surroundings: Surroundings): Command {
+  return new Command('serve')
+    .description('run the server, until SIGTERM or Ctrl-C; SIGHUP reloads the rules')
+    .option('-c, --config <file>', 'the configuration (YAML); without it all defaults, with rules in ./rules')
+    .option('--log-format <format>', 'json or people; people where a terminal looks on')
+    .action(async ({ config: file, logFormat }: Options) => {
+      const config = file === undefined ? defaultConfig(process.cwd()) : loadConfig(file)
+      const format = logFormat ?? (surroundings.interactive ? 'people' : 'json')
+      const telemetry = new Telemetry(createLogger({ format, write: surroundings.complain }), () => performance.now())
+      const server = new Server({
+        config,
+        version,
+        telemetry,
+        console: (line) => surroundings.write(`${line}\n`),
+      })
+      const stopped = untilStopped(surroundings, ['SIGINT', 'SIGTERM'])
+      const reload = (): void => {
+        server.reload().then(
+          (switched) => telemetry.log.info(switched ? 'reloaded' : 'reloaded: nothing differs'),
+          (error: Error) => telemetry.log.error(`the rules were not switched, the old ones run on:\n${error.message}`),
+        )
+      }
+      surroundings.signals.on('SIGHUP', reload)
+      try {
+        const addresses = await server.start()
+        telemetry.log.info(
+          { ...addresses, data: config.dataFolder, rules: config.rulesFolder },
+          `ricci ${version} serves`,
+        )
+        await stopped.promise
+        telemetry.log.info('stopping')
+      } finally {
+        surroundings.signals.off('SIGHUP', reload)
+        await server.stop()
+        stopped.dispose()
+      }
+    })
+}

@@ -1,0 +1,26 @@
+import { engineSemantics, type RulesRecord } from '@ricci/engine'
+import type { Clock } from '@ricci/replica'
+import type { Config } from '../config/config.ts'
+import { bundleRules } from '../rules/bundle.ts'
+import { tryRules } from '../rules/try-rules.ts'
+import { workerFile } from './worker-file.ts'
+
+/** What a rules record is made from. */
+export type RulesConfig = Pick<Config, 'rulesFolder' | 'engine' | 'fallback'>
+
+/**
+ * Bundles the rules of the configured folder, tries them in a thread that is thrown away, and makes their record, with the settings
+ * that decide.
+ * @throws RicciError `RULES_…` with file, line and caret
+ */
+export async function loadRulesRecord(config: RulesConfig, clock: Clock): Promise<RulesRecord> {
+  const { bundle, hash } = await bundleRules(config.rulesFolder)
+  await tryRules(bundle, { workerFile: workerFile('rules-worker'), clock })
+  return {
+    kind: 'rules',
+    hash,
+    settings: { ...config.engine, fallbackReceiver: config.fallback },
+    semantics: engineSemantics,
+    bundle,
+  }
+}

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
+import { afterEach, describe, it } from 'node:test'
+import type { RicciError } from '../errors.ts'
+import { Bench } from './testing.ts'
+
+const benches: Bench[] = []
+function bench(rules?: string): Bench {
+  const made = new Bench(rules)
+  benches.push(made)
+  return made
+}
+afterEach(async () => {
+  for (const each of benches.splice(0)) await each.close()
+})
+
+describe('Server', () => {
+  it('takes an event in, finds it again, and after a stop and a start as well', async () => {
+    const b = bench()
+    const first = b.server()
+    const { tcp, http } = await first.start()
+    await first.ready()
+    const client = b.client(tcp)
+    await client.send([{ host: 'a', service: 'cpu', metric: 0.5, state: 'ok', ttl: 3600 }])
+    const [found] = await client.query('service = "cpu"')
+    assert.deepEqual([found.host, found.metric, found.state], ['a', 0.5, 'ok'])
+    const overHttp = (await (await fetch(`http://${http}/api/v1/query?query=true`)).json()) as { events: unknown[] }
+    assert.equal(overHttp.events.length, 1)
+    assert.equal((await fetch(`http://${http}/readyz`)).status, 200)
+    await first.stop()
+    assert.equal(first.stop(), first.stop())
+
+    const second = b.server()
+    const again = await second.start()
+    await second.ready()
+    assert.equal((await b.client(again.tcp).query('host = "a"')).length, 1)
+    assert.deepEqual(b.logged, [])
+  })
+
+  it('sends what a rule decides to the console', async () => {
+    const b = bench(`import { incident, index, rules, where } from 'ricci'
+export default rules(index(), where('service = "disk"', incident('disk-full', { bad: 'metric > 0.9', to: 'console' })))
+`)
+    const server = b.server()
+    const { tcp, http } = await server.start()
+    await server.ready()
+    const client = b.client(tcp)
+    await client.send([{ host: 'a', service: 'disk', metric: 0.95, description: 'nearly full' }])
+    assert.match(await b.said(/^PAGE/), /disk-full.*a disk/)
+    await client.send([{ host: 'a', service: 'disk', metric: 0.2 }])
+    assert.match(await b.said(/^RESOLVED/), /disk-full/)
+    const incidents = (await (await fetch(`http://${http}/api/v1/incidents`)).json()) as { incidents: object }
+    assert.deepEqual(Object.keys(incidents.incidents), ['open', 'closed'])
+  })
+
+  it('answers a wrong query with its mistake, over TCP and HTTP', async () => {
+    const b = bench()
+    const server = b.server()
+    const { tcp, http } = await server.start()
+    await server.ready()
+    await assert.rejects(b.client(tcp).query('service = '), /query: /)
+    const answer = await fetch(`http://${http}/api/v1/query?query=${encodeURIComponent('service = ')}`)
+    assert.equal(answer.status, 400)
+    assert.equal(((await answer.json()) as { code: string }).code, 'QUERY_SYNTAX')
+  })
+
+  it('streams changes of the index to a watcher', async () => {
+    const b = bench()
+    const server = b.server()
+    const { tcp, http } = await server.start()
+    await server.ready()
+    const gone = new AbortController()
+    const watch = await fetch(`http://${http}/api/v1/watch?query=${encodeURIComponent('metric > 1')}`, {
+      signal: gone.signal,
+    })
+    const reader = watch.body!.getReader()
+    await b.client(tcp).send([
+      { host: 'a', service: 'x', metric: 1 },
+      { host: 'a', service: 'y', metric: 2 },
+    ])
+    const { value } = await reader.read()
+    assert.deepEqual((JSON.parse(new TextDecoder().decode(value)) as { service: string }).service, 'y')
+    gone.abort()
+    const wrong = await fetch(`http://${http}/api/v1/watch?query=(`)
+    assert.equal(wrong.status, 400)
+  })
+
+  it('refuses a second server on the same data, and a port in use, and leaves nothing open', async () => {
+    const b = bench()
+    const server = b.server()
+    await server.start()
+    await assert.rejects(b.server().start(), { code: 'DATA_IN_USE' })
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+    const { port } = taken.address() as { port: number }
+    const other = bench()
+    for (const listener of ['tcp', 'http'] as const) {
+      const config = other.config()
+      const listen = { ...config.listen, [listener]: { host: '127.0.0.1', port } }
+      await assert.rejects(other.server({ config: { ...config, listen } }).start(), (error: RicciError) => {
+        assert.equal(error.code, 'LISTEN')
+        assert.match(error.message, /the port is in use/)
+        return true
+      })
+    }
+    await new Promise((resolve) => taken.close(resolve))
+  })
+
+  it('will not begin an empty log without rules, and goes on with the old ones when the folder is broken', async () => {
+    const b = bench('export default nonsense(')
+    await assert.rejects(b.server().start(), { code: 'RULES_INVALID' })
+    b.writeRules(`import { index, rules } from 'ricci'\nexport default rules(index())\n`)
+    const first = b.server()
+    await first.start()
+    await first.ready()
+    b.writeRules('export default nonsense(')
+    await assert.rejects(first.reload(), { code: 'RULES_INVALID' })
+    assert.match(JSON.stringify(first.readiness()), /old ones run on/)
+    await first.stop()
+    const second = b.server()
+    await second.start()
+    await second.ready()
+    assert.equal(second.readiness().ready, true)
+    assert.match(await b.said(/run on/), /the rules in force run on/)
+  })
+
+  it('switches rules at a reload, once', async () => {
+    const b = bench()
+    const server = b.server()
+    const { tcp } = await server.start()
+    await server.ready()
+    assert.equal(await server.reload(), false)
+    b.writeRules(`import { incident, index, rules } from 'ricci'
+export default rules(index(), incident('bad', { bad: 'state = "bad"', to: 'console' }))
+`)
+    assert.equal(await server.reload(), true)
+    await b.client(tcp).send([{ host: 'a', service: 's', state: 'bad' }])
+    await b.said(/^PAGE.*bad/)
+    const { rules } = await server.status()
+    assert.equal(rules.inForce, rules.onDisk)
+  })
+
+  it('tells each metric in the registry', async () => {
+    const b = bench()
+    const server = b.server()
+    const { http } = await server.start()
+    await server.ready()
+    const text = await (await fetch(`http://${http}/metrics`)).text()
+    assert.match(text, /^ricci_replica_owning 1$/m)
+    assert.match(text, /^ricci_engine_applied_offset \d+$/m)
+  })
+})

@@ -1,0 +1,402 @@
+/**
+ * The daemon in one object: a test starts, stops and reloads it in process, `ricci serve` and `ricci dev` do the same.
+ *
+ * Start: take the data directory, open log and snapshots, load the rules, listen, run the replica. Whatever fails on the way closes
+ * what was opened and is thrown as one sentence. Stop: take nothing more, answer what was taken in, step down with a snapshot,
+ * close the log.
+ */
+import { mkdirSync } from 'node:fs'
+import { encodeRecord, type RulesRecord } from '@ricci/engine'
+import { Replica, type Clock, type Random } from '@ricci/replica'
+import type { Config } from '../config/config.ts'
+import { InProcessCoordination } from '../coordination/index.ts'
+import { RicciError } from '../errors.ts'
+import type { HttpBackend, Degraded, Readiness } from '../http/backend.ts'
+import { HttpServer } from '../http/server.ts'
+import { nextIncarnation } from '../intake/incarnation.ts'
+import { Intake } from '../intake/intake.ts'
+import { EmbeddedLog, nodeDisk } from '../log/index.ts'
+import { createReceivers } from '../receivers/receivers.ts'
+import { DiskSnapshots } from '../snapshots/index.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
+import { EngineService } from './engine-service.ts'
+import { nodeClock, nodeRandom } from './node-clock.ts'
+import { loadRulesRecord } from './rules-source.ts'
+import type { ServerStatus } from './status.ts'
+
+export interface ServerOptions {
+  readonly config: Config
+  readonly version: string
+  readonly telemetry: Telemetry
+  /** Takes the lines of receivers of type console. */
+  readonly console: (line: string) => void
+  /** Whether rules that differ from those in force take effect at the start, as in `ricci dev`; by default only a reload does that. */
+  readonly reloadAtStart?: boolean
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+/** Where a server listens; what is off is absent. */
+export interface Addresses {
+  readonly tcp?: string
+  readonly udp?: string
+  readonly http?: string
+}
+
+const partition = 0
+
+export class Server {
+  private readonly clock: Clock
+  private readonly random: Random
+  private starting: Promise<Addresses> | undefined
+  private stopping: Promise<void> | undefined
+  /** What is open, in the order it was opened. */
+  private readonly open: (() => unknown)[] = []
+  private parts: Parts | undefined
+  private startedMs = 0
+  private rules: RulesRecord | undefined
+  private rulesError: Error | undefined
+  private addresses: Addresses = {}
+  private readonly readyListeners = new Set<() => void>()
+
+  constructor(private readonly options: ServerOptions) {
+    this.clock = options.clock ?? nodeClock
+    this.random = options.random ?? nodeRandom
+  }
+
+  /**
+   * Starts; resolves once it listens. The engine may still be restoring then: see {@link ready}.
+   * @throws RicciError, ReplicaError with a sentence that says what to do
+   */
+  start(): Promise<Addresses> {
+    return (this.starting ??= this.assemble().catch(async (error: unknown) => {
+      await this.stop()
+      throw error
+    }))
+  }
+
+  /** Stops; idempotent. A server that was stopped is not started again. */
+  stop(): Promise<void> {
+    return (this.stopping ??= this.closeAll())
+  }
+
+  /** Resolves when it answers queries, or was stopped. */
+  async ready(): Promise<void> {
+    while (!this.readiness().ready && this.stopping === undefined) {
+      await new Promise<void>((resolve) => {
+        this.readyListeners.add(resolve)
+        // the engine reports by itself once it runs; this is for what reports nothing
+        const timer = this.clock.setTimer(readyPollMs, resolve)
+        this.readyListeners.add(() => timer.cancel())
+      })
+      this.readyListeners.clear()
+    }
+  }
+
+  /**
+   * Loads the rules of the folder again and, where they differ from those in force, appends them: every replica switches at that
+   * record.
+   * @returns whether they differed
+   * @throws RicciError `RULES_…`: the old rules run on
+   */
+  async reload(): Promise<boolean> {
+    const { log, engine } = this.running()
+    const before = this.rules
+    const rules = await loadRulesRecord(this.options.config, this.clock).catch((error: Error) => {
+      this.rulesError = error
+      throw error
+    })
+    this.rules = rules
+    this.rulesError = undefined
+    const sameSettings = before !== undefined && JSON.stringify(before.settings) === JSON.stringify(rules.settings)
+    if (engine.progress?.rulesHash === rules.hash && sameSettings) return false
+    await log.append(partition, [encodeRecord(rules)])
+    this.options.telemetry.log.info({ hash: rules.hash.slice(0, 12) }, 'the rules were switched')
+    return true
+  }
+
+  async status(): Promise<ServerStatus> {
+    const { log, engine, replica, intake } = this.running()
+    const { config, version, telemetry } = this.options
+    const { first, end } = await log.range(partition)
+    const { ready, degraded } = this.readiness()
+    return {
+      instance: config.instance,
+      version,
+      upMs: this.clock.monotonicMs() - this.startedMs,
+      ready,
+      degraded,
+      listen: this.addresses,
+      log: { id: log.id, directory: config.dataFolder, first, end },
+      engine: {
+        appliedOffset: engine.appliedOffset,
+        lagBytes: intake.lag.lagBytes,
+        lagMs: intake.lag.lagMs,
+        generation: engine.generation,
+      },
+      replica: replica.stats(),
+      rules: { folder: config.rulesFolder, inForce: engine.progress?.rulesHash, onDisk: this.rules?.hash },
+      intake: {
+        connections: intake.connections,
+        messages: telemetry.tally.tcpMessages + telemetry.tally.udpMessages,
+        events: telemetry.tally.tcpEvents + telemetry.tally.udpEvents,
+        queuedBytes: intake.queuedBytes,
+        heldAcks: intake.lag.heldMessages,
+      },
+    }
+  }
+
+  readiness(): Readiness {
+    const { parts } = this
+    if (parts === undefined || this.stopping !== undefined) {
+      return { ready: false, degraded: [{ part: 'server', detail: parts === undefined ? 'starting' : 'stopping' }] }
+    }
+    const { engine, replica, intake } = parts
+    const inForce = engine.progress?.rulesHash
+    const degraded: Degraded[] = []
+    const add = (part: string, detail: string): void => void degraded.push({ part, detail })
+    if (!engine.running) add('engine', 'it is being restored')
+    else if (inForce === undefined) add('rules', 'none are in force yet')
+    if (replica.state !== 'owning') add('replica', `it is ${replica.state}, nobody is paged meanwhile`)
+    if (this.rulesError !== undefined) {
+      add(
+        'rules',
+        `the folder's rules cannot be loaded, the old ones run on: ${this.rulesError.message.split('\n')[0]}`,
+      )
+    } else if (inForce !== undefined && this.rules !== undefined && inForce !== this.rules.hash) {
+      add('rules', 'the folder holds other rules than those in force; reload to switch')
+    }
+    if (intake.lag.heldMessages > 0) add('intake', 'acknowledgements are held back: the engine lags')
+    return { ready: engine.running && inForce !== undefined, degraded }
+  }
+
+  private async assemble(): Promise<Addresses> {
+    const { config, telemetry } = this.options
+    const { clock, random } = this
+    this.startedMs = clock.monotonicMs()
+    makeDirectory(config.dataFolder)
+    const log = await EmbeddedLog.open({
+      dataDirectory: config.dataFolder,
+      disk: nodeDisk,
+      clock,
+      limits: { maxBytes: config.retention.bytes, maxAgeMs: config.retention.ageMs },
+      report: (event) => telemetry.logEvent(event),
+    })
+    this.open.push(() => log.close())
+    const snapshots = await DiskSnapshots.open({ dataDirectory: config.dataFolder, disk: nodeDisk })
+    const { end } = await log.range(partition)
+    await this.loadRules(end === 0)
+
+    const engine = new EngineService({
+      logId: log.id,
+      partition,
+      dataDirectory: config.dataFolder,
+      logProgress: log.progress,
+      clock,
+      telemetry,
+      onProgress: () => this.tellReady(),
+    })
+    log.onSleeperWanted = () => engine.wake()
+    this.open.push(() => engine.close())
+    const coordination = new InProcessCoordination()
+    this.open.push(() => coordination.close())
+    const replica = new Replica({
+      instance: config.instance,
+      partition,
+      log,
+      coordination,
+      snapshots,
+      hostFactory: engine.factory,
+      transports: createReceivers(config, { clock, write: this.options.console }),
+      clock,
+      random,
+      rules: this.rules,
+      onAlarm: (name, detail) => telemetry.alarm(name, detail),
+      onStateChange: (state, before, why) => {
+        telemetry.replicaState(before, state, why)
+        if (state === 'owning') this.switchAtStart()
+        this.tellReady()
+      },
+    })
+    const { identity, incarnation } = nextIncarnation(config.dataFolder, () => random.next())
+    const intake = new Intake({
+      log,
+      progress: { appliedOffset: () => engine.appliedOffset, ownerTicking: () => replica.state === 'owning' },
+      queries: engine,
+      telemetry,
+      clock,
+      producer: `${config.instance}/intake-${identity}`,
+      incarnation,
+      tcp: config.listen.tcp,
+      udp: config.listen.udp,
+      maxConnections: config.intake.maxConnections,
+      maxFrameBytes: config.intake.maxFrameBytes,
+      maxQueuedBytes: config.intake.maxUnsettledBytes,
+      idleConnectionMs: config.intake.idleTimeoutMs,
+    })
+    this.parts = { log, engine, replica, intake }
+    this.open.push(() => replica.stop())
+    this.open.push(() => intake.close())
+    this.observe(this.parts)
+    this.addresses = await this.listen(intake)
+    // not awaited: a long log takes its time to restore from, and events are taken in meanwhile
+    void replica.start().catch((error: Error) => telemetry.log.error({ err: error }, 'the replica could not start'))
+    return this.addresses
+  }
+
+  private async listen(intake: Intake): Promise<Addresses> {
+    const { config, telemetry } = this.options
+    const { tcp, udp } = await intake.listen()
+    let http: number | undefined
+    if (config.listen.http !== undefined) {
+      const server = new HttpServer({ ...config.listen.http, backend: this.backend(), telemetry })
+      this.open.push(() => server.close())
+      http = await server.listen()
+    }
+    const at = (address: { host: string } | undefined, port: number | undefined): string | undefined =>
+      address === undefined || port === undefined ? undefined : `${bracketed(address.host)}:${port}`
+    const addresses = {
+      tcp: at(config.listen.tcp, tcp),
+      udp: at(config.listen.udp, udp),
+      http: at(config.listen.http, http),
+    }
+    for (const [name, address] of Object.entries(config.listen)) {
+      if (address !== undefined && !isLoopback(address.host)) {
+        telemetry.log.warn(
+          { listener: name, host: address.host },
+          'listens beyond this machine: whoever reaches it can send events and read the index',
+        )
+      }
+    }
+    return addresses
+  }
+
+  /** Loads the folder's rules. Without a log to go on with they are needed; with one, the old rules run on. */
+  private async loadRules(needed: boolean): Promise<void> {
+    try {
+      this.rules = await loadRulesRecord(this.options.config, this.clock)
+    } catch (error) {
+      if (needed || !(error instanceof RicciError)) throw error
+      this.rulesError = error
+      this.options.telemetry.log.error(`${error.message}\nthe rules in force run on`)
+    }
+  }
+
+  /** `ricci dev`: what the folder holds takes effect at the start. */
+  private switchAtStart(): void {
+    const { rules, parts } = this
+    const inForce = parts?.engine.progress?.rulesHash
+    if (this.options.reloadAtStart !== true || rules === undefined || parts === undefined) return
+    // an empty log is given its rules by the replica
+    if (inForce === undefined || inForce === rules.hash) return
+    parts.log.append(partition, [encodeRecord(rules)]).catch((error: Error) => {
+      this.options.telemetry.log.error({ err: error }, 'the rules could not be switched')
+    })
+  }
+
+  private backend(): HttpBackend {
+    const { engine } = this.running()
+    const { telemetry } = this.options
+    return {
+      metrics: telemetry.metrics.registry,
+      refresh: () => engine.refresh(),
+      readiness: () => this.readiness(),
+      status: () => this.status(),
+      query: ({ query, limit }) => engine.answer(query, 'json', this.clock.monotonicMs(), limit),
+      incidents: async () => {
+        const incidents = (await engine.inspect('incidents')) ?? '{"open":[],"closed":[]}'
+        return `{"incidents":${incidents},"pages":${JSON.stringify(engine.pendingPages)}}`
+      },
+      watch: (query, signal) => engine.watch(query, signal),
+    }
+  }
+
+  private observe({ log, engine, replica, intake }: Parts): void {
+    const { telemetry, config } = this.options
+    telemetry.observe({
+      ricci_intake_connections: () => intake.connections,
+      ricci_intake_queued_bytes: () => intake.queuedBytes,
+      ricci_intake_held_acks: () => intake.lag.heldMessages,
+      ricci_log_end_offset: () => log.progress.end,
+      ricci_engine_applied_offset: () => engine.appliedOffset,
+      ricci_engine_lag_bytes: () => intake.lag.lagBytes,
+      ricci_engine_lag_seconds: () => intake.lag.lagMs / 1000,
+      ricci_engine_generation: () => engine.generation,
+      ricci_engine_index_events: () => engine.stats?.indexSize ?? 0,
+      ricci_engine_columns_bytes: () => engine.stats?.bytes ?? 0,
+      ricci_pages_pending: () => engine.pendingPages.length,
+      ricci_replica_owning: () => (replica.state === 'owning' ? 1 : 0),
+    })
+    telemetry.alarmsTo((name, detail) => {
+      const event = {
+        host: config.instance,
+        service: `ricci ${name}`,
+        state: 'critical',
+        description: detail,
+        tags: ['ricci'],
+        time: this.clock.wallMs() / 1000,
+        ttl: alarmTtlSeconds,
+      }
+      // an alarm about the log cannot travel the log; its line and its metric are there already
+      intake.inject([event]).catch(() => undefined)
+    })
+    this.open.push(() => {
+      telemetry.observe({})
+      telemetry.alarmsTo(undefined)
+    })
+  }
+
+  private running(): Parts {
+    if (this.parts === undefined) throw new RicciError('NOT_RUNNING', 'the server is not running; start it first')
+    return this.parts
+  }
+
+  private tellReady(): void {
+    for (const tell of this.readyListeners) tell()
+  }
+
+  /** Closes in the reverse order; what fails to close is told and does not keep the rest open. */
+  private async closeAll(): Promise<void> {
+    for (const close of this.open.splice(0).reverse()) {
+      try {
+        await close()
+      } catch (error) {
+        this.options.telemetry.log.error({ err: error }, 'a part did not close cleanly')
+      }
+    }
+    this.tellReady()
+  }
+}
+
+interface Parts {
+  readonly log: EmbeddedLog
+  readonly engine: EngineService
+  readonly replica: Replica
+  readonly intake: Intake
+}
+
+const readyPollMs = 100
+
+/** Alarms hold for an hour in the index, so that a look in the morning still finds the night's. */
+const alarmTtlSeconds = 3_600
+
+function makeDirectory(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o750 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new RicciError(
+      'CONFIG_INVALID',
+      `the data directory ${folder} cannot be made (${code}); choose one that this user may write`,
+      { cause: error },
+    )
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\./.test(host)
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}

@@ -1,0 +1,91 @@
+/** What tests of the daemon share: a server on ephemeral ports with its data in a folder that goes with the test. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { RiemannTcpClient } from '@ricci/client'
+import { defaultConfig, type Config } from '../config/config.ts'
+import { createLogger } from '../telemetry/logger.ts'
+import { Telemetry } from '../telemetry/telemetry.ts'
+import { nodeClock } from './node-clock.ts'
+import { Server, type ServerOptions } from './server.ts'
+
+export const plainRules = `import { index, rules } from 'ricci'
+export default rules(index())
+`
+
+/** A folder for data and rules, and the servers on it. */
+export class Bench {
+  readonly folder = mkdtempSync(join(tmpdir(), 'ricci-test-'))
+  /** What console receivers were given. */
+  readonly lines: string[] = []
+  /** What was logged. */
+  readonly logged: string[] = []
+  private readonly open: { stop(): Promise<void> }[] = []
+  private readonly clients: RiemannTcpClient[] = []
+  private readonly told = new Set<() => void>()
+
+  constructor(rules = plainRules) {
+    mkdirSync(join(this.folder, 'rules'))
+    this.writeRules(rules)
+  }
+
+  writeRules(text: string): void {
+    writeFileSync(join(this.folder, 'rules', 'index.ts'), text)
+  }
+
+  config(more: Partial<Config> = {}): Config {
+    const any = { host: '127.0.0.1', port: 0 }
+    return {
+      ...defaultConfig(this.folder),
+      dataFolder: join(this.folder, 'data'),
+      instance: 'here',
+      listen: { tcp: any, udp: any, http: any },
+      ...more,
+    }
+  }
+
+  server(more: Partial<ServerOptions> = {}): Server {
+    const log = createLogger({ format: 'people', write: (line) => this.note(this.logged, line) })
+    const server = new Server({
+      config: this.config(),
+      version: '0.0.0',
+      telemetry: new Telemetry(log, () => nodeClock.monotonicMs()),
+      console: (line) => this.note(this.lines, line),
+      ...more,
+    })
+    this.open.push(server)
+    return server
+  }
+
+  /** A client of the server that listens at an address. */
+  client(address: string | undefined): RiemannTcpClient {
+    const client = new RiemannTcpClient({
+      host: '127.0.0.1',
+      port: Number(address!.split(':').at(-1)),
+      timeoutMs: 20_000,
+    })
+    this.clients.push(client)
+    return client
+  }
+
+  /** Resolves with the first line written or logged, now or later, that matches. */
+  async said(pattern: RegExp): Promise<string> {
+    for (;;) {
+      const line = [...this.lines, ...this.logged].find((text) => pattern.test(text))
+      if (line !== undefined) return line
+      await new Promise<void>((resolve) => this.told.add(resolve))
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const client of this.clients) await client.close()
+    for (const server of this.open) await server.stop()
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  private note(list: string[], line: string): void {
+    list.push(line)
+    for (const tell of this.told) tell()
+    this.told.clear()
+  }
+}
