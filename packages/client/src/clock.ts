@@ -13,6 +13,7 @@ export const systemClock: ClientClock = {
   },
 }
 
+/** The source of chance for the spread of reconnects. */
 export interface ClientRandom {
   /** From 0 (included) to 1 (excluded). */
   next(): number

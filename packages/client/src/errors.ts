@@ -1,3 +1,4 @@
+/** What the codec refuses; see CodecError. */
 export type CodecErrorCode =
   /** The bytes end inside a field, or a length points beyond their end. */
   | 'TRUNCATED'
@@ -30,6 +31,7 @@ export class CodecError extends Error {
   }
 }
 
+/** What a client fails with; see ClientError. */
 export type ClientErrorCode =
   /** The client was closed by its owner. */
   | 'CLOSED'

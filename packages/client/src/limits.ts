@@ -41,6 +41,7 @@ export const maxReplyBytes = 256 * 1024 * 1024
 /** Riemann's UDP server reads no more of a datagram than this and drops what was cut. */
 export const maxDatagramBytes = 16_384
 
+/** The limits that apply where nothing else is said; the constants above give each its reason. */
 export const defaultLimits: Limits = {
   maxFrameBytes,
   maxEventsPerMsg,

@@ -3,6 +3,7 @@ import { ByteTable } from './byte-table.ts'
 import { CodecError } from './errors.ts'
 import type { InternTable } from './cursor.ts'
 
+/** Bounds of a symbol table. */
 export interface SymbolLimits {
   /** Different texts. Columns that hold a verdict per symbol take a byte or four for each. */
   readonly maxSymbols?: number

@@ -7,6 +7,7 @@ import { decodeMsg, writeMsg } from './message.ts'
 import { MsgWriter } from './writer.ts'
 import type { Event, Msg } from './event.ts'
 
+/** Where a TCP client connects, and its bounds. */
 export interface TcpClientOptions {
   /** Default 127.0.0.1. */
   readonly host?: string
@@ -32,6 +33,7 @@ export interface TcpClientOptions {
 /** See {@link RiemannTcpClient}. */
 export type ConnectionState = 'idle' | 'connecting' | 'connected' | 'waiting' | 'closed'
 
+/** What one call may say about itself. */
 export interface CallOptions {
   /** Gives up: the promise rejects with the signal's reason. A message on its way may still be taken. */
   readonly signal?: AbortSignal

@@ -5,6 +5,7 @@ import { maxDatagramBytes } from './limits.ts'
 import { MsgWriter } from './writer.ts'
 import type { Event } from './event.ts'
 
+/** Where a UDP client sends, and its bounds. */
 export interface UdpClientOptions {
   /** Default 127.0.0.1. */
   readonly host?: string

@@ -19,6 +19,7 @@ export interface EngineObserver {
   onControl?(record: LogRecord, offset: number): void
 }
 
+/** The claim that holds: the first of the highest epoch. */
 export interface Ownership {
   readonly epoch: number
   readonly instance: string
@@ -26,6 +27,7 @@ export interface Ownership {
   readonly offset: number
 }
 
+/** What two replicas at the same offset must agree on, as hex. */
 export interface Hashes {
   /** Of every record applied. */
   readonly input: string
@@ -33,6 +35,7 @@ export interface Hashes {
   readonly decisions: string
 }
 
+/** Bounds of one page of an answer. */
 export interface QueryOptions {
   /** At most this many events; at most 10,000. */
   readonly limit?: number
@@ -42,6 +45,7 @@ export interface QueryOptions {
   readonly budget?: number
 }
 
+/** One page of an answer. */
 export interface QueryPage {
   readonly events: Event[]
   /** Absent when the answer is complete. */
@@ -49,11 +53,13 @@ export interface QueryPage {
   readonly appliedOffset: number
 }
 
+/** The open incidents, and the latest closed ones. */
 export interface Incidents {
   readonly open: readonly Readonly<Incident>[]
   readonly closed: readonly Readonly<Incident>[]
 }
 
+/** Sizes and counts, for status and metrics; no part of the state. */
 export interface EngineStats {
   /** Entries in the index. */
   readonly indexSize: number

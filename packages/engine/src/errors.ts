@@ -1,3 +1,4 @@
+/** What the engine fails with; see EngineError. */
 export type EngineErrorCode =
   | 'RECORD_UNKNOWN'
   | 'RECORD_MALFORMED'

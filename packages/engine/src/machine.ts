@@ -45,6 +45,7 @@ const collectionShare = 0.5
 /** This many skips of one branch, and it is taken out until the rules are switched. */
 const skipsToQuarantine = 3
 
+/** What an engine is made from. */
 export interface EngineOptions {
   readonly logId: string
   readonly partition: number

@@ -7,6 +7,7 @@
  */
 import { EngineError } from './errors.ts'
 
+/** A Msg as an instance took it in. */
 export interface EventsRecord {
   readonly kind: 'events'
   /** Wall clock of the instance that took the Msg in, milliseconds since 1970. */
@@ -14,6 +15,7 @@ export interface EventsRecord {
   /** A Riemann Msg (protobuf), with its producer mark. */
   readonly msg: Uint8Array
 }
+/** A replica that holds the lease wants to own; the first of an epoch in log order wins it. */
 export interface ClaimRecord {
   readonly kind: 'claim'
   readonly epoch: number
@@ -25,6 +27,7 @@ export interface ClaimRecord {
   /** Random, drawn anew at each start of a replica: tells its claims from those of an earlier life of the same instance. */
   readonly life?: string
 }
+/** The passing of time, appended by the owner. */
 export interface TickRecord {
   readonly kind: 'tick'
   /** Counts on from the highest tick in the log, across epochs. */
@@ -36,6 +39,7 @@ export interface TickRecord {
   /** The wall clock went back for good: calendar time follows it. */
   readonly back?: boolean
 }
+/** The owner is about to send; without it nothing is sent. */
 export interface AttemptRecord {
   readonly kind: 'attempt'
   readonly epoch: number
@@ -49,7 +53,9 @@ export interface AttemptRecord {
   /** A repeat of an attempt in doubt: which one. */
   readonly repeats?: string
 }
+/** How an attempt ended. */
 export type OutcomeResult = 'delivered' | 'refused' | 'failed' | 'unknown' | 'overtaken' | 'gave-up'
+/** How an attempt ended; it settles the page. */
 export interface OutcomeRecord {
   readonly kind: 'outcome'
   /** Epoch and number of the attempt this is the outcome of. An outcome of an older epoch is accepted: it is a fact. */
@@ -63,6 +69,7 @@ export interface OutcomeRecord {
   /** For `failed`: not to be tried again before this wall time. */
   readonly retryAtMs?: number
 }
+/** What a person asked for, with who, from where and why. */
 export interface CommandRecord {
   readonly kind: 'command'
   readonly id: string
@@ -72,6 +79,7 @@ export interface CommandRecord {
   readonly why: string
   readonly arguments: Readonly<Record<string, string | number | boolean>>
 }
+/** The rules that hold from here on. */
 export interface RulesRecord {
   readonly kind: 'rules'
   /** sha256 of the bundle, hex. */
@@ -81,6 +89,7 @@ export interface RulesRecord {
   /** The compiled bundle, compressed; at most 1 MiB. */
   readonly bundle: Uint8Array
 }
+/** The owner's hashes at one of its ticks; others compare theirs. */
 export interface CheckpointRecord {
   readonly kind: 'checkpoint'
   readonly epoch: number
@@ -93,6 +102,7 @@ export interface CheckpointRecord {
   readonly state?: string
   readonly openPages: number
 }
+/** An event that stalls the rules is passed over. */
 export interface SkipRecord {
   readonly kind: 'skip'
   /** Names the skip, so that it is idempotent. */
@@ -102,6 +112,7 @@ export interface SkipRecord {
   /** Path of the operator at which the engine stalled; empty: unknown, the event is left out everywhere. */
   readonly branch: string
 }
+/** Every record that the log can hold. */
 export type LogRecord =
   | EventsRecord
   | ClaimRecord
@@ -112,6 +123,7 @@ export type LogRecord =
   | RulesRecord
   | CheckpointRecord
   | SkipRecord
+/** The name of a kind of record. */
 export type RecordKind = LogRecord['kind']
 
 /** Kind bytes. The reserved ones belong to later releases; reading one stops the replica. */

@@ -30,6 +30,7 @@ export interface EngineSettings {
   readonly idleForkMs: number
 }
 
+/** The settings of a rules record that names none. */
 export const defaultSettings: EngineSettings = {
   defaultTtlSeconds: 60,
   keepKeys: 'all',

@@ -1,3 +1,4 @@
+/** What replica and ports fail with; see ReplicaError. */
 export type ReplicaErrorCode =
   | 'LOG_FULL'
   | 'LOG_FAILED'

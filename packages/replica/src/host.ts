@@ -29,6 +29,7 @@ export const checkpointTicks = 20
 /** State as well at each 600th tick, five to ten minutes apart: about 5 ms at 150,000 keys. Snapshots are cut there. */
 export const stateHashTicks = 600
 
+/** An alarm that the engine raised. */
 export interface HostAlarm {
   readonly name: string
   readonly detail: string
@@ -68,12 +69,14 @@ export interface HostFailure {
   readonly branch?: string
 }
 
+/** What a host tells its replica. */
 export interface HostEvents {
   onProgress(progress: Progress): void
   /** At most once, and last. */
   onFailure(failure: HostFailure): void
 }
 
+/** What a host starts from. */
 export interface HostStart {
   /** A snapshot that counts; absent: from the log's first record. */
   readonly snapshot?: Uint8Array
@@ -100,4 +103,5 @@ export interface EngineHost {
   stop(): Promise<void>
 }
 
+/** Makes a host; its replica keeps it until it fails or is stopped. */
 export type HostFactory = (events: HostEvents) => EngineHost

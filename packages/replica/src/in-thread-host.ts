@@ -37,6 +37,7 @@ export type EngineMaker = (from: {
   readonly skips: readonly SkipRecord[]
 }) => Engine
 
+/** What an engine in the same thread is made from. */
 export interface InThreadHostOptions {
   readonly log: LogPort
   readonly partition: number

@@ -8,6 +8,7 @@ export interface Timer {
   cancel(): void
 }
 
+/** The two clocks of a machine, and timers on the monotonic one. */
 export interface Clock {
   /** Monotonic milliseconds; stands still while the machine is suspended. */
   monotonicMs(): number
@@ -16,6 +17,7 @@ export interface Clock {
   setTimer(delayMs: number, callback: () => void): Timer
 }
 
+/** The source of chance. */
 export interface Random {
   /** A number from 0 (included) to 1 (excluded). */
   next(): number
@@ -57,6 +59,7 @@ export interface Lease {
   readonly token: string
 }
 
+/** Who may claim which partition. */
 export interface CoordinationPort {
   /**
    * Campaigns for a partition until `signal` aborts. `onChange` is told the lease when this instance holds it, undefined when it
@@ -66,6 +69,7 @@ export interface CoordinationPort {
   close(): Promise<void>
 }
 
+/** What is known of a snapshot without reading it. */
 export interface SnapshotInfo {
   readonly name: string
   readonly partition: number
@@ -105,6 +109,7 @@ export interface SendRequest {
   readonly possibleRepeat: boolean
 }
 
+/** How a request to a receiver ended. */
 export type SendResult =
   | { readonly kind: 'delivered'; readonly detail?: string }
   | { readonly kind: 'refused'; readonly detail: string }
@@ -115,6 +120,7 @@ export type SendResult =
 /** Keyed (one open incident per key) or blind; class B (can be looked up) comes later. */
 export type ReceiverClass = 'A' | 'C'
 
+/** Sends requests to receivers. */
 export interface Transport {
   /**
    * Sends one request. `mayStart` is asked again where the bytes are handed to the kernel: false means nothing was sent and

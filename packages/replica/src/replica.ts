@@ -53,6 +53,7 @@ export interface Receiver {
   readonly blindPolicy?: 'repeat' | 'miss'
 }
 
+/** What a replica is made from: its ports, and its bounds. */
 export interface ReplicaOptions {
   /** Name of this instance, the same after a restart. */
   readonly instance: string
@@ -78,6 +79,7 @@ export interface ReplicaOptions {
   readonly mutations?: ReadonlySet<Mutation>
 }
 
+/** Where a replica stands, for status and metrics. */
 export interface ReplicaStats extends DeliveryCounters {
   readonly state: ReplicaState
   /** Why it is in this state. */

@@ -23,12 +23,14 @@ const openLimit = 100_000
 /** Name of the incident that opens at the fallback receiver; rules may not use it. */
 export const deliveryFailedRule = 'delivery-failed'
 
+/** Told of decisions as they are made and settled; see EngineObserver. */
 export interface DecisionsObserver {
   onDecision?(page: Readonly<PendingPage>, offset: number): void
   onSettled?(page: Readonly<PendingPage>, result: string, offset: number): void
   onAlarm?(name: string, detail: string, offset: number): void
 }
 
+/** Whose decisions they are, and who is told. */
 export interface DecisionsOptions {
   readonly logId: string
   readonly partition: number

@@ -41,8 +41,10 @@ export interface ListFold extends FoldDescription {
   readonly apply: (list: EventList, emit: (event: EventCursor | undefined) => void, context: FoldContext) => void
 }
 
+/** A fold: events in, one event or a list of them out. */
 export type Fold = EventFold | ListFold
 
+/** Whether a value is a fold, as rules hand it to an operator. */
 export function isFold(value: unknown): value is Fold {
   return typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === 'fold'
 }

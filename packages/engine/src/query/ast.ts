@@ -10,8 +10,10 @@ export type Operand =
 /** How a number was written. It changes nothing about its value; integers that doubles cannot hold are bigints. */
 export type NumberForm = 'integer' | 'double' | 'arbitrary'
 
+/** The query language's comparisons. */
 export type ComparisonOperator = '=' | '!=' | '<' | '>' | '<=' | '>='
 
+/** What a query asks of one event, parsed. */
 export type Expression =
   | { readonly kind: 'and' | 'or'; readonly terms: readonly Expression[] }
   | { readonly kind: 'not'; readonly term: Expression }
@@ -29,6 +31,7 @@ export type Expression =
   /** An operand by itself: true unless absent, nil or false. */
   | { readonly kind: 'truth'; readonly operand: Operand }
 
+/** One of the fields by which an answer is sorted. */
 export interface SortKey {
   readonly field: string
   readonly descending: boolean

@@ -7,6 +7,7 @@ import type { QueryTable } from './verdicts.ts'
 /** Compiled queries kept: dashboards ask some dozens over and over, and each may hold a verdict per symbol (1 MB at most). */
 export const queryCacheLimit = 64
 
+/** A query, parsed, and its test on a cursor. */
 export interface CompiledQuery {
   readonly query: Query
   readonly matches: EventTest

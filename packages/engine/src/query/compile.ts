@@ -12,6 +12,7 @@ import { Verdicts, type QueryTable } from './verdicts.ts'
 import { compileWildcard } from './wildcard.ts'
 
 /**
+ * Makes the test that a query puts to each event.
  * @param query a parsed query, whose `sort` and `limit` do not matter here
  * @param table where the ids in the cursor come from; texts that are interned later match as well
  * @returns a test that neither keeps nor changes the event
@@ -28,6 +29,7 @@ export function compilePredicate(text: string, table: QueryTable): EventTest {
   return compileExpression(parsePredicate(text), table)
 }
 
+/** The same for a part of a query. */
 export function compileExpression(expression: Expression, table: QueryTable): EventTest {
   switch (expression.kind) {
     case 'and':

@@ -6,6 +6,7 @@ import { Verdicts, type QueryTable } from './verdicts.ts'
 export const tagList = Symbol('tags')
 export type Value = string | number | bigint | boolean | null | typeof tagList
 
+/** A test on the event that the cursor stands on. */
 export type EventTest = (event: EventCursor) => boolean
 export type NumericField = 'metric' | 'time' | 'ttl'
 

@@ -7,6 +7,7 @@
 import { RE2JS } from 're2js'
 import { QueryError } from './errors.ts'
 
+/** A pattern that is matched in linear time. */
 export interface CompiledRegex {
   test(text: string): boolean
 }
@@ -18,6 +19,7 @@ const repetitionLimit = 1_000
 export const patternLengthLimit = 4_096
 
 /**
+ * Compiles a pattern of Java's syntax to one that is matched in linear time.
  * @param place the query and the place of the pattern in it, for errors
  * @throws QueryError `regex` for a pattern that is wrong in Java too, `regex-unsupported` for one we refuse to run
  */

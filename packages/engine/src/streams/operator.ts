@@ -76,6 +76,7 @@ export interface Build<S extends ColumnSpec> {
   readonly path: string
 }
 
+/** What an operator declares about itself: its columns, what it takes and gives, and its functions. */
 export interface Operator<S extends ColumnSpec = ColumnSpec> {
   readonly name: string
   readonly takes: readonly Flow[]

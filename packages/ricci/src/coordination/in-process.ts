@@ -47,6 +47,7 @@ export class LeaseTable {
   }
 }
 
+/** Coordination for the instances of one process. */
 export class InProcessCoordination implements CoordinationPort {
   private readonly endings = new Set<() => void>()
   private closed = false

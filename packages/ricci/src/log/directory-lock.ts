@@ -13,6 +13,7 @@ import { createServer, connect, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { ReplicaError } from '@ricci/replica'
 
+/** Held while this process uses the directory. */
 export interface DirectoryLock {
   /** Idempotent. */
   release(): Promise<void>

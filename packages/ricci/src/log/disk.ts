@@ -30,6 +30,7 @@ export interface ReadableFile {
   close(): void
 }
 
+/** A file that is written and synced. */
 export interface WritableFile {
   /** Writes all parts one after another from `position` on; when it throws, any part of them may have been written. */
   write(parts: readonly Uint8Array[], position: number): Promise<void>
@@ -38,6 +39,7 @@ export interface WritableFile {
   close(): Promise<void>
 }
 
+/** The part of a file system that the log uses, so that tests can make it fail. */
 export interface Disk {
   /** Names in a directory, in no order; none where the directory is missing. */
   list(directory: string): string[]

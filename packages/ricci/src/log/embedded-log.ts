@@ -41,6 +41,7 @@ import { LogProgress } from './progress.ts'
 import { recover, type Segment } from './recovery.ts'
 import { planRetention } from './retention.ts'
 
+/** Where the log lies, and its bounds. */
 export interface EmbeddedLogOptions {
   /** Made where it is missing; the log lies in its folder `log`, and no other process may use it meanwhile. */
   readonly dataDirectory: string
@@ -57,6 +58,7 @@ export interface EmbeddedLogOptions {
 /** Bytes of one read by `read`: it shares its thread with sockets. */
 const readBytes = 262_144
 
+/** The log of one machine: segments in a folder, group-committed. See the head of this file. */
 export class EmbeddedLog implements LogPort {
   readonly id: string
   readonly partitions = 1

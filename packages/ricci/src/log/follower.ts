@@ -9,6 +9,7 @@ import { parseSegmentNames, type SegmentName } from './format.ts'
 import type { LogProgress } from './progress.ts'
 import { BadSegment, defaultBufferBytes, readSegmentHeader, RecordBatch, SegmentReader } from './segment-reader.ts'
 
+/** What a reader in another thread needs. */
 export interface FollowerOptions {
   readonly dataDirectory: string
   readonly disk: Disk

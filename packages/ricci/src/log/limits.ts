@@ -13,6 +13,7 @@ export interface LogLimits {
   readonly queuedBytes: number
 }
 
+/** The limits that apply where nothing else is said. */
 export const defaultLogLimits: LogLimits = {
   segmentBytes: 64 * 1_048_576,
   maxBytes: 10_000_000_000,

@@ -8,6 +8,7 @@
 const words = { version: 0, asleep: 1, endLow: 2, endHigh: 3, segment: 4, position: 5 } as const
 const wordCount = 6
 
+/** How far the log is durable. */
 export interface Durable {
   /** Offset the next record will get. */
   readonly end: number
@@ -16,6 +17,7 @@ export interface Durable {
   readonly position: number
 }
 
+/** How far the log is durable, in memory that threads share. */
 export class LogProgress {
   private readonly words: Int32Array
   /** @param buffer another thread's `buffer`, to look at its progress; none to make a new one. */

@@ -10,6 +10,7 @@ import { ReplicaError, type SnapshotInfo, type SnapshotPort } from '@ricci/repli
 import { crc32 } from '../log/crc32.ts'
 import { errorCode, isDiskError, type Disk, type ReadableFile } from '../log/disk.ts'
 
+/** Where snapshots lie, and how many. */
 export interface DiskSnapshotsOptions {
   readonly dataDirectory: string
   readonly disk: Disk
@@ -29,6 +30,7 @@ const magic = Buffer.from('RICCISN1')
 const stepBytes = 1_048_576
 const defaultKeep = 3
 
+/** Snapshots as files of a folder. */
 export class DiskSnapshots implements SnapshotPort {
   private readonly directory: string
   /** Files found whole, by name: what was checked once is not read again for each list. */

@@ -6,6 +6,7 @@ import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
 import { by } from './by.ts'
 
+/** Options of `changed`. */
 export interface ChangedOptions {
   /** What the value is taken to have been before the first event; default: absent. */
   readonly init?: unknown

@@ -7,6 +7,7 @@ import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
 import { describeValue, Stream } from '../stream.ts'
 
+/** Options of `incident`. */
 export interface IncidentOptions {
   /** Names of receivers; their addresses and secrets live in the configuration. */
   readonly to: string | readonly string[]
@@ -37,6 +38,7 @@ export function incident(name: string, options: IncidentOptions): Stream {
   return new Stream('incident', [name, { ...options, to, bad, key }], [])
 }
 
+/** Options of `notify`. */
 export interface NotifyOptions {
   /** Whose pages are counted together against the limit of pages a minute; default: the receivers' names. */
   readonly name?: string
