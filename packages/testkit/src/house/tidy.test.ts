@@ -7,7 +7,13 @@ import { basename, dirname, join, normalize } from 'node:path'
 import { describe, it } from 'node:test'
 
 /** Longer than this a file is hardly one concept. */
-const maxLines = 600
+const maxLines = 500
+/** Files that are longer all the same, for now, with the length they may not exceed: to be split, not to be fed. */
+const longer: Record<string, number> = {
+  'packages/engine/src/decisions/decisions.ts': 600,
+  'packages/engine/src/machine.ts': 600,
+  'packages/replica/src/replica.ts': 800,
+}
 
 /** Every file that git knows or would take in, but for recorded data. */
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' })
@@ -61,7 +67,7 @@ describe('tidy', () => {
     const long = code
       .filter(([file]) => !file.includes('.test.'))
       .map(([file, text]) => ({ file, lines: text.split('\n').length }))
-      .filter(({ lines }) => lines > maxLines)
+      .filter(({ file, lines }) => lines > (longer[file] ?? maxLines))
     assert.deepEqual(long, [])
   })
 
