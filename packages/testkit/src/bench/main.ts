@@ -5,6 +5,7 @@ import type { Benchmark, Figure } from './measure.ts'
 const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benchmark }>>> = {
   codec: () => import('./codec.ts'),
   engine: () => import('./engine.ts'),
+  log: () => import('./log.ts'),
 }
 
 const usage = `usage: npm run bench -- [NAME …] [--json] [--quick]
