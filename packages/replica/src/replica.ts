@@ -1,101 +1,19 @@
-import type {
-  CheckpointRecord,
-  ClaimRecord,
-  LogRecord,
-  Mutation,
-  QueryOptions,
-  QueryPage,
-  RulesRecord,
-  SkipRecord,
-} from '@ricci/engine'
-import { noDeliveries, type DeliveryCounters } from './delivery/counters.ts'
-import { Delivery } from './delivery/delivery.ts'
+import type { CheckpointRecord, ClaimRecord, Mutation, QueryOptions, QueryPage, SkipRecord } from '@ricci/engine'
+import { noDeliveries } from './delivery/counters.ts'
+import type { Delivery } from './delivery/delivery.ts'
 import { SelfAlarms } from './delivery/self-alarms.ts'
+import { AppliedWaiters } from './applied-waiters.ts'
+import { Candidate } from './candidate.ts'
 import { ReplicaError } from './errors.ts'
-import type { EngineHost, HostFactory, HostFailure, Progress, Sighting, TickHashes } from './host.ts'
+import type { EngineHost, HostFailure, Progress, Sighting, TickHashes } from './host.ts'
 import * as limits from './limits.ts'
 import { LogWriter } from './log-writer.ts'
 import { PagesMirror } from './pages-mirror.ts'
-import type {
-  Clock,
-  CoordinationPort,
-  Lease,
-  LogPort,
-  Random,
-  ReceiverClass,
-  SnapshotPort,
-  Timer,
-  Transport,
-} from './ports.ts'
+import { transitions, type ReplicaOptions, type ReplicaState, type ReplicaStats } from './options.ts'
+import type { Lease, Timer } from './ports.ts'
+import { Ownership } from './ownership.ts'
 import { restore } from './restore.ts'
 import { SnapshotKeeper } from './snapshot-keeper.ts'
-import { Ticker } from './ticker.ts'
-
-/** What each state means, how it is entered and left, stands above {@link Replica}. */
-export type ReplicaState = 'stopped' | 'restoring' | 'following' | 'claiming' | 'owning' | 'stepping-down' | 'diverged'
-
-/** From which state which others may be entered. */
-const transitions: Readonly<Record<ReplicaState, readonly ReplicaState[]>> = {
-  stopped: ['restoring'],
-  restoring: ['following', 'diverged', 'stopped'],
-  following: ['claiming', 'owning', 'restoring', 'diverged', 'stopped'],
-  claiming: ['owning', 'following', 'restoring', 'diverged', 'stopped'],
-  owning: ['stepping-down'],
-  'stepping-down': ['following', 'restoring', 'diverged', 'stopped'],
-  diverged: ['restoring', 'stopped'],
-}
-
-/** A receiver's transport and how attempts in doubt are treated there. */
-export interface Receiver {
-  readonly transport: Transport
-  readonly class: ReceiverClass
-  /** Class C only: what becomes of an attempt in doubt. Default `repeat`: rather twice than never. */
-  readonly blindPolicy?: 'repeat' | 'miss'
-}
-
-/** What a replica is made from: its ports, and its bounds. */
-export interface ReplicaOptions {
-  /** Name of this instance, the same after a restart. */
-  readonly instance: string
-  readonly partition: number
-  readonly log: LogPort
-  readonly coordination: CoordinationPort
-  readonly snapshots: SnapshotPort
-  readonly hostFactory: HostFactory
-  /** By the names that rules use; `self` is the one that alarms about the log itself go to. May change while it runs. */
-  readonly transports: ReadonlyMap<string, Receiver>
-  readonly clock: Clock
-  readonly random: Random
-  /** Engine semantics this release runs. */
-  readonly semantics?: number
-  /** Appended by the first owner of a log that holds no rules; never looked at again. */
-  readonly rules?: RulesRecord
-  /** Something an operator should hear of: the daemon makes an event, a log line and a metric of it. */
-  readonly onAlarm?: (name: string, detail: string) => void
-  readonly onStateChange?: (state: ReplicaState, before: ReplicaState, why: string) => void
-  /** Every report of the host in force, after the replica has acted on it. */
-  readonly onProgress?: (progress: Progress) => void
-  /** Tests only. */
-  readonly mutations?: ReadonlySet<Mutation>
-}
-
-/** Where a replica stands, for status and metrics. */
-export interface ReplicaStats extends DeliveryCounters {
-  readonly state: ReplicaState
-  /** Why it is in this state. */
-  readonly why: string
-  /** Highest epoch in the log as far as it was applied. */
-  readonly epoch: number
-  readonly owner: string | undefined
-  readonly appliedOffset: number
-  readonly readOffset: number
-  readonly lastTick: number
-  readonly rulesHash: string | undefined
-  readonly pendingPages: number
-  /** How often this replica became the owner, and how often a host was started, since `start`. */
-  readonly ownerships: number
-  readonly generations: number
-}
 
 interface Claim {
   readonly epoch: number
@@ -110,8 +28,6 @@ const watchMs = 1_000
 const stepDownMs = 13_000
 /** A clean stop waits no longer for its last snapshot. */
 const lastSnapshotMs = 3_000
-/** A query waits this long for what the log held when it came. */
-const queryWaitMs = 5_000
 
 /**
  * One partition's replica on one instance: follows the log behind a host, claims when it holds the lease, acts while the log
@@ -150,6 +66,7 @@ export class Replica {
   readonly #mirror = new PagesMirror()
   readonly #keeper: SnapshotKeeper
   readonly #selfAlarms: SelfAlarms
+  readonly #candidate: Candidate
   readonly #counters = noDeliveries()
   readonly #timers = new Set<Timer>()
 
@@ -168,32 +85,25 @@ export class Replica {
   #progress: Progress | undefined
   #highestEpoch = 0
   readonly #hashes = new Map<number, TickHashes>()
-  #waiters: { readonly offset: number; readonly resolve: () => void }[] = []
+  readonly #waiters: AppliedWaiters
 
-  #campaign: AbortController | undefined
-  #lease: Lease | undefined
-  #leaseUsed = false
-  #considering = false
-  #claimFrom: number | undefined
   #claim: Claim | undefined
   #claimTimer: Timer | undefined
   #ownerSeenMs = 0
   #stuckAt: SkipRecord | undefined
 
+  #ownership: Ownership | undefined
+  /** The last epoch that was ours. */
   #epoch = 0
-  #ticker: Ticker | undefined
-  #delivery: Delivery | undefined
   readonly #draining = new Set<Delivery>()
-  #busy = false
-  #ownTickSeenMs = 0
-  #rulesTimer: Timer | undefined
-  #lastCut: (() => void) | undefined
+  #lastCut: { readonly ownership: Ownership; readonly stored: () => void } | undefined
   #ownerships = 0
 
   constructor(options: ReplicaOptions) {
     const { log, partition, clock, random, snapshots, instance, transports } = options
     this.#options = options
     this.#writer = new LogWriter(log, partition, clock)
+    this.#waiters = new AppliedWaiters(clock)
     this.#keeper = new SnapshotKeeper({ snapshots, partition, clock, onAlarm: (n, d) => this.#alarm(n, d) })
     this.#selfAlarms = new SelfAlarms({
       logId: log.id,
@@ -204,6 +114,16 @@ export class Replica {
       receiver: () => transports.get('self'),
       waiting: () => this.#mirror.values(),
       onAlarm: (n, d) => this.#alarm(n, d),
+    })
+    this.#candidate = new Candidate({
+      partition,
+      coordination: options.coordination,
+      log,
+      clock,
+      mayClaim: () => this.#mayClaim(),
+      appliedOffset: () => this.#progress?.appliedOffset ?? -2,
+      claim: (lease) => this.#appendClaim(lease),
+      onLease: (lease) => this.#leaseChanged(lease),
     })
   }
 
@@ -232,9 +152,9 @@ export class Replica {
    */
   async handOver(why: string): Promise<void> {
     if (this.#state !== 'owning') return
-    await this.#stepDown(`hand-over: ${why}`, () => this.#endCampaign())
+    await this.#stepDown(`hand-over: ${why}`, () => this.#candidate.end())
     this.#later(limits.handOverPauseMs, () => {
-      if (this.#state === 'following') this.#beginCampaign()
+      if (this.#state === 'following') this.#candidate.begin()
     })
   }
 
@@ -244,7 +164,7 @@ export class Replica {
    */
   async query(query: string, options?: QueryOptions): Promise<QueryPage> {
     const { end } = await this.#options.log.range(this.#options.partition)
-    await this.#applied(end - 1)
+    await this.#waiters.until(end - 1)
     if (this.#host === undefined)
       throw new ReplicaError('NOT_EVALUATED', 'the engine is being restored; ask again', true)
     return this.#host.query(query, options)
@@ -280,11 +200,11 @@ export class Replica {
   }
 
   async #stop(): Promise<void> {
-    const owned = this.#state === 'owning'
-    if (owned) this.#leaveOwning('stopping')
+    const ownership = this.#ownership
+    if (ownership !== undefined) this.#leaveOwning('stopping')
     await Promise.all([...this.#draining].map((delivery) => this.#drained(delivery)))
-    if (owned) await this.#cutLast()
-    this.#endCampaign()
+    if (ownership !== undefined) await this.#cutLast(ownership)
+    this.#candidate.end()
     await this.#keeper.idle()
     this.#generation++
     this.#keeper.stop()
@@ -297,7 +217,7 @@ export class Replica {
     await host?.stop()
     if (this.#state !== 'stopped') this.#become('stopped', 'stopped')
     for (const resolve of this.#onFollowing.splice(0)) resolve()
-    for (const waiter of this.#waiters.splice(0)) waiter.resolve()
+    this.#waiters.stop()
   }
 
   /** The one place where the state changes. */
@@ -323,8 +243,9 @@ export class Replica {
     this.#mirror.clear()
     this.#hashes.clear()
     this.#progress = undefined
+    this.#waiters.reset()
     this.#claim = undefined
-    this.#claimFrom = undefined
+    this.#candidate.reset()
     try {
       const { host, from } = await restore({
         log,
@@ -371,8 +292,8 @@ export class Replica {
     this.#become('following', why)
     for (const resolve of this.#onFollowing.splice(0)) resolve()
     this.#ownerSeenMs = this.#options.clock.monotonicMs()
-    if (this.#trusted) this.#beginCampaign()
-    void this.#considerClaim()
+    if (this.#trusted) this.#candidate.begin()
+    void this.#candidate.consider()
   }
 
   #onFailure(failure: HostFailure): void {
@@ -381,7 +302,7 @@ export class Replica {
     if (this.#state === 'owning') void this.#drained(this.#leaveOwning(`its host failed: ${failure.message}`))
     if (failure.code === 'ENGINE_STUCK') this.#skip(failure)
     // Whoever stands by is there at once; only what is stuck must be got out of the way by one who holds the lease.
-    else this.#endCampaign()
+    else this.#candidate.end()
     if (failure.code === 'RECORD_UNKNOWN') {
       this.#become('diverged', failure.message)
       return
@@ -397,13 +318,13 @@ export class Replica {
     if (offset === undefined) return
     this.#stuckAt = { kind: 'skip', offset, event, branch }
     const owned = this.#epoch !== 0 && this.#epoch === this.#highestEpoch
-    if (owned || this.#lease !== undefined) this.#writer.write([this.#stuckAt])
+    if (owned || this.#candidate.lease !== undefined) this.#writer.write([this.#stuckAt])
   }
 
   #diverge(why: string): void {
     this.#alarm('diverged', why)
     if (this.#state === 'owning') void this.#drained(this.#leaveOwning(why))
-    this.#endCampaign()
+    this.#candidate.end()
     this.#trusted = false
     if (this.#restoredFrom !== undefined) this.#avoid.add(this.#restoredFrom)
     this.#become('diverged', why)
@@ -430,7 +351,7 @@ export class Replica {
       if (record.kind === 'claim') this.#claimRead(record)
       else if (record.kind === 'tick' && record.epoch === this.#highestEpoch) {
         this.#ownerSeenMs = clock.monotonicMs()
-        if (record.epoch === this.#epoch) this.#ownTickSeenMs = this.#ownerSeenMs
+        if (record.epoch === this.#ownership?.epoch) this.#ownership.tickRead()
         if (sighting.hashes !== undefined) this.#hashed(sighting, sighting.hashes)
         own++
       } else if (record.kind === 'checkpoint') {
@@ -440,14 +361,14 @@ export class Replica {
       // Diverged or failed while looking: what follows is not ours to judge any more.
       if (this.#generation !== generation) return
     }
-    if (applied > own) this.#busy = true
-    this.#delivery?.progress(progress.pages, progress.sightings)
+    if (applied > own) this.#ownership?.busy()
+    this.#ownership?.delivery.progress(progress.pages, progress.sightings)
     for (const delivery of this.#draining) delivery.progress(progress.pages, progress.sightings)
     if (this.#state === 'following') {
       this.#restoreFailures = 0
-      if (this.#claimFrom !== undefined && progress.appliedOffset >= this.#claimFrom) this.#appendClaim()
+      this.#candidate.applied(progress.appliedOffset)
     }
-    this.#wakeWaiters(progress.appliedOffset)
+    this.#waiters.applied(progress.appliedOffset)
     this.#options.onProgress?.(progress)
   }
 
@@ -458,12 +379,16 @@ export class Replica {
     const ours = this.#claim !== undefined && record.life === this.#claim.life && record.epoch === this.#claim.epoch
     if (this.#state === 'owning') {
       if (this.#without('epoch-check')) return
-      this.#leaseUsed = true
+      this.#candidate.use()
       void this.#stepDown(`${record.instance} claimed with epoch ${record.epoch}`)
-    } else if (ours && this.#lease !== undefined && (this.#state === 'claiming' || this.#state === 'following')) {
+    } else if (
+      ours &&
+      this.#candidate.lease !== undefined &&
+      (this.#state === 'claiming' || this.#state === 'following')
+    ) {
       this.#own(record.epoch)
     } else if (this.#state === 'claiming') {
-      this.#leaseUsed = true
+      this.#candidate.use()
       this.#backToFollowing(`${record.instance} claimed first with epoch ${record.epoch}`)
     }
   }
@@ -472,14 +397,10 @@ export class Replica {
   #hashed(sighting: Sighting, hashes: TickHashes): void {
     this.#hashes.set(sighting.offset, hashes)
     if (this.#hashes.size > hashesKept) this.#hashes.delete(this.#hashes.keys().next().value!)
-    if (this.#state !== 'owning' || sighting.record.kind !== 'tick' || sighting.record.epoch !== this.#epoch) return
-    this.#writeCheckpoint(sighting.offset, sighting.record.number, hashes)
+    const { record } = sighting
+    if (record.kind !== 'tick' || record.epoch !== this.#ownership?.epoch) return
+    this.#ownership.writeCheckpoint(sighting.offset, record.number, hashes)
     if (hashes.state !== undefined) this.#keeper.hashed(sighting)
-  }
-
-  #writeCheckpoint(offset: number, tick: number, hashes: TickHashes): void {
-    const openPages = this.#mirror.size
-    this.#writer.write([{ kind: 'checkpoint', epoch: this.#epoch, tick, offset, ...hashes, openPages }])
   }
 
   #checkpointRead(record: CheckpointRecord): void {
@@ -492,95 +413,42 @@ export class Replica {
       return this.#diverge(`a snapshot cut at ${record.offset} is unlike the owner's`)
     if (own?.state !== undefined && record.state !== undefined && !this.#trusted) {
       this.#trusted = true
-      if (this.#state === 'following') this.#beginCampaign()
+      if (this.#state === 'following') this.#candidate.begin()
     }
-    this.#lastCut?.()
+    this.#lastCut?.stored()
   }
 
   #onCut(cut: NonNullable<Progress['cut']>): void {
     this.#keeper.cut(cut)
     // At a clean stop no tick comes any more: the checkpoint says where the state was hashed.
-    if (this.#lastCut !== undefined) this.#writeCheckpoint(cut.offset, cut.tick, cut.hashes)
+    this.#lastCut?.ownership.writeCheckpoint(cut.offset, cut.tick, cut.hashes)
   }
 
   // ---- Claiming
 
-  #beginCampaign(): void {
-    if (this.#campaign !== undefined || this.#stopping !== undefined) return
-    const campaign = new AbortController()
-    this.#campaign = campaign
-    const onChange = (lease: Lease | undefined): void => {
-      if (this.#campaign === campaign) this.#leaseChanged(lease)
-    }
-    this.#options.coordination.campaign(this.#options.partition, onChange, campaign.signal)
-  }
-
-  #endCampaign(): void {
-    this.#campaign?.abort()
-    this.#campaign = undefined
-    this.#leaseChanged(undefined)
-  }
-
   #leaseChanged(lease: Lease | undefined): void {
-    this.#lease = lease
-    this.#leaseUsed = false
     if (lease === undefined) {
-      this.#claimFrom = undefined
       if (this.#state === 'claiming') this.#backToFollowing('the lease is gone')
-      return
-    }
-    if (this.#stuckAt !== undefined) this.#writer.write([this.#stuckAt])
-    void this.#considerClaim()
+    } else if (this.#stuckAt !== undefined) this.#writer.write([this.#stuckAt])
   }
 
   #mayClaim(): boolean {
-    if (this.#state !== 'following' || this.#lease === undefined) return false
-    if (!this.#trusted || this.#stopping !== undefined) return false
-    return !this.#leaseUsed || this.#options.clock.monotonicMs() - this.#ownerSeenMs > limits.silentOwnerMs
+    if (this.#state !== 'following' || !this.#trusted || this.#stopping !== undefined) return false
+    return !this.#candidate.leaseUsed || this.#options.clock.monotonicMs() - this.#ownerSeenMs > limits.silentOwnerMs
   }
 
-  /** Finds out what the log holds by now; the claim follows once all of it is applied. */
-  async #considerClaim(): Promise<void> {
-    if (!this.#mayClaim() || this.#considering || this.#claimFrom !== undefined) return
-    this.#considering = true
-    const end = await this.#endOfLog()
-    this.#considering = false
-    if (!this.#mayClaim()) return
-    // The watch asks again.
-    if (end === undefined) return
-    this.#claimFrom = end - 1
-    if (this.#progress !== undefined && this.#progress.appliedOffset >= end - 1) this.#appendClaim()
-  }
-
-  async #endOfLog(): Promise<number | undefined> {
-    const { log, partition, clock } = this.#options
-    let timer: Timer | undefined
-    const late = new Promise<undefined>((resolve) => {
-      timer = clock.setTimer(limits.claimMs, () => resolve(undefined))
-    })
-    try {
-      return await Promise.race([log.range(partition).then((range) => range.end), late])
-    } catch {
-      return undefined
-    } finally {
-      timer?.cancel()
-    }
-  }
-
-  #appendClaim(): void {
-    this.#claimFrom = undefined
-    if (!this.#mayClaim()) return
+  #appendClaim(lease: Lease): void {
     const { clock, random, instance, semantics = 1 } = this.#options
     const life = Math.floor(random.next() * 2 ** 48).toString(36)
     this.#claim = { epoch: this.#highestEpoch + 1, life }
     this.#become('claiming', `holds the lease; claims epoch ${this.#claim.epoch}`)
     this.#writer.write([
-      { kind: 'claim', epoch: this.#claim.epoch, instance, semantics, leaseToken: this.#lease!.token, life },
+      { kind: 'claim', epoch: this.#claim.epoch, instance, semantics, leaseToken: lease.token, life },
     ])
     this.#claimTimer = clock.setTimer(limits.claimMs, () => {
       if (this.#state !== 'claiming') return
       this.#backToFollowing('its claim was not read back in time')
-      this.#later(limits.tickMs * (0.5 + random.next()), () => void this.#considerClaim())
+      this.#later(limits.tickMs * (0.5 + random.next()), () => void this.#candidate.consider())
     })
   }
 
@@ -593,48 +461,24 @@ export class Replica {
 
   #own(epoch: number): void {
     this.#claimTimer?.cancel()
-    const { clock, random, transports, mutations } = this.#options
-    const progress = this.#progress!
+    const { clock, random, transports, mutations, rules } = this.#options
     this.#epoch = epoch
     this.#ownerships++
     this.#become('owning', `epoch ${epoch} is ours`)
-    this.#ownTickSeenMs = clock.monotonicMs()
-    this.#busy = true
     this.#keeper.owns(true)
-    if (progress.rulesHash === undefined) this.#writeRules()
-    this.#ticker = new Ticker({
+    this.#ownership = new Ownership({
       epoch,
-      lastTick: progress.lastTick,
-      clock,
-      append: (tick) => {
-        this.#busy = false
-        return this.#writer.append([tick])
-      },
-      busy: () => this.#busy,
-      calendarMs: () => this.#progress?.calendarMs ?? 0,
-      onAlarm: (name, detail) => this.#alarm(name, detail),
-    })
-    this.#delivery = new Delivery({
-      epoch,
-      claimedAtMs: clock.monotonicMs(),
+      writer: this.#writer,
+      progress: () => this.#progress!,
+      rules,
       mirror: this.#mirror,
       receivers: transports,
       clock,
       random,
       counters: this.#counters,
-      append: (records: readonly LogRecord[]) => this.#writer.write(records),
-      calendarMs: () => this.#progress?.calendarMs ?? 0,
+      onAlarm: (name, detail) => this.#alarm(name, detail),
       mutations,
     })
-  }
-
-  /** The first owner of a log without rules brings its own; written again until they are read. */
-  #writeRules(): void {
-    const { rules, clock } = this.#options
-    this.#rulesTimer = undefined
-    if (rules === undefined || this.#state !== 'owning' || this.#progress?.rulesHash !== undefined) return
-    this.#writer.write([rules])
-    this.#rulesTimer = clock.setTimer(limits.readBackMs, () => this.#writeRules())
   }
 
   /** Resolves when nothing is under way any more; the state is `following` then, unless something else happened meanwhile. */
@@ -643,7 +487,7 @@ export class Replica {
     if (this.#state !== 'stepping-down' || this.#stopping !== undefined) return
     before()
     this.#become('following', 'stepped down')
-    void this.#considerClaim()
+    void this.#candidate.consider()
   }
 
   /** Requests under way end, their outcomes are written and read: at most 13 s. */
@@ -659,26 +503,22 @@ export class Replica {
   }
 
   #leaveOwning(why: string): Delivery {
-    const delivery = this.#delivery!
     this.#become('stepping-down', why)
-    this.#ticker?.stop()
-    this.#ticker = undefined
-    this.#rulesTimer?.cancel()
     this.#keeper.owns(false)
-    this.#delivery = undefined
+    const delivery = this.#ownership!.end()
     this.#draining.add(delivery)
-    delivery.stop()
+    this.#ownership = undefined
     return delivery
   }
 
   /** A snapshot at the end of a clean stop, so that the next start has little to read. */
-  async #cutLast(): Promise<void> {
+  async #cutLast(ownership: Ownership): Promise<void> {
     const host = this.#host
     if (host === undefined) return
     let timer: Timer | undefined
     await new Promise<void>((resolve) => {
       timer = this.#options.clock.setTimer(lastSnapshotMs, resolve)
-      this.#lastCut = resolve
+      this.#lastCut = { ownership, stored: resolve }
       host.cutNow()
     })
     timer?.cancel()
@@ -700,16 +540,16 @@ export class Replica {
     const owning = this.#state === 'owning'
     const trouble = this.#writer.trouble()
     this.#selfAlarms.is('log-unavailable', owning && trouble !== undefined, trouble ?? 'the log takes records again')
-    const silentMs = nowMs - this.#ownTickSeenMs
+    const silentMs = owning ? this.#ownership!.silentMs : 0
     const unread = owning && trouble === undefined && silentMs > watchMs + limits.readBackMs
     this.#selfAlarms.is(
       'event-path',
       unread,
       `the log confirms ticks that its reader was not given for ${Math.round(silentMs / 1_000)} s`,
     )
-    const cannotOwn = !owning && this.#lease !== undefined && !this.#hasLiveOwner(nowMs)
+    const cannotOwn = !owning && this.#candidate.lease !== undefined && !this.#hasLiveOwner(nowMs)
     this.#selfAlarms.is('cannot-own', cannotOwn, `it holds the lease but is ${this.#state}: ${this.#why}`)
-    void this.#considerClaim()
+    void this.#candidate.consider()
   }
 
   #hasLiveOwner(nowMs: number): boolean {
@@ -717,33 +557,6 @@ export class Replica {
   }
 
   // ---- Helpers
-
-  #applied(offset: number): Promise<void> {
-    if ((this.#progress?.appliedOffset ?? -2) >= offset) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      const timer = this.#later(queryWaitMs, () => {
-        this.#waiters = this.#waiters.filter((w) => w !== waiter)
-        reject(new ReplicaError('NOT_EVALUATED', 'not evaluated yet: the engine is behind the log; ask again', true))
-      })
-      const waiter = {
-        offset,
-        resolve: () => {
-          timer.cancel()
-          this.#timers.delete(timer)
-          resolve()
-        },
-      }
-      this.#waiters.push(waiter)
-    })
-  }
-
-  #wakeWaiters(appliedOffset: number): void {
-    if (this.#waiters.length === 0) return
-    const ready = this.#waiters.filter((waiter) => waiter.offset <= appliedOffset)
-    if (ready.length === 0) return
-    this.#waiters = this.#waiters.filter((waiter) => waiter.offset > appliedOffset)
-    for (const waiter of ready) waiter.resolve()
-  }
 
   /** A timer that ends with the replica. */
   #later(delayMs: number, callback: () => void): Timer {

@@ -4,3 +4,10 @@ export { snapshotConformance, type SnapshotBackend } from './conformance/snapsho
 export { FaultyDisk, type DiskFate, type DiskStep, type FaultyDiskOptions } from './disk/faulty-disk.ts'
 export { VirtualClock } from './clock.ts'
 export { SeededRandom } from './random.ts'
+export {
+  ScriptedCoordination,
+  ScriptedLog,
+  ScriptedSnapshots,
+  ScriptedTransport,
+  type AppendFate,
+} from './scripted/ports.ts'

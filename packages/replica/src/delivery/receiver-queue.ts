@@ -1,7 +1,7 @@
 import type { Attempt, PendingPage } from '@ricci/engine'
 import { digestAgeMs, digestSizeLimit, retryAfterLimitMs, sendsAtOnce } from '../limits.ts'
 import type { Clock, Random, SendResult, Timer } from '../ports.ts'
-import type { Receiver } from '../replica.ts'
+import type { Receiver } from '../options.ts'
 import { retryDelayMs } from './backoff.ts'
 import { verdictOn, type Circumstances } from './verdict.ts'
 

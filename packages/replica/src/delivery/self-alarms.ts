@@ -1,7 +1,7 @@
 import type { PendingPage } from '@ricci/engine'
 import { selfAlarmMs, sendBeginMs, sendEndMs } from '../limits.ts'
 import type { Clock, Random, SendRequest, Timer } from '../ports.ts'
-import type { Receiver } from '../replica.ts'
+import type { Receiver } from '../options.ts'
 import { retryDelayMs } from './backoff.ts'
 
 /** Alarms about the log itself, which no record could carry. */

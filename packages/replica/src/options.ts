@@ -1,0 +1,70 @@
+import type { Mutation, RulesRecord } from '@ricci/engine'
+import type { DeliveryCounters } from './delivery/counters.ts'
+import type { HostFactory, Progress } from './host.ts'
+import type { Clock, CoordinationPort, LogPort, Random, ReceiverClass, SnapshotPort, Transport } from './ports.ts'
+
+/** What each state means, how it is entered and left, stands above the class Replica. */
+export type ReplicaState = 'stopped' | 'restoring' | 'following' | 'claiming' | 'owning' | 'stepping-down' | 'diverged'
+
+/** From which state which others may be entered. */
+export const transitions: Readonly<Record<ReplicaState, readonly ReplicaState[]>> = {
+  stopped: ['restoring'],
+  restoring: ['following', 'diverged', 'stopped'],
+  following: ['claiming', 'owning', 'restoring', 'diverged', 'stopped'],
+  claiming: ['owning', 'following', 'restoring', 'diverged', 'stopped'],
+  owning: ['stepping-down'],
+  'stepping-down': ['following', 'restoring', 'diverged', 'stopped'],
+  diverged: ['restoring', 'stopped'],
+}
+
+/** A receiver's transport and how attempts in doubt are treated there. */
+export interface Receiver {
+  readonly transport: Transport
+  readonly class: ReceiverClass
+  /** Class C only: what becomes of an attempt in doubt. Default `repeat`: rather twice than never. */
+  readonly blindPolicy?: 'repeat' | 'miss'
+}
+
+/** What a replica is made from: its ports, and its bounds. */
+export interface ReplicaOptions {
+  /** Name of this instance, the same after a restart. */
+  readonly instance: string
+  readonly partition: number
+  readonly log: LogPort
+  readonly coordination: CoordinationPort
+  readonly snapshots: SnapshotPort
+  readonly hostFactory: HostFactory
+  /** By the names that rules use; `self` is the one that alarms about the log itself go to. May change while it runs. */
+  readonly transports: ReadonlyMap<string, Receiver>
+  readonly clock: Clock
+  readonly random: Random
+  /** Engine semantics this release runs. */
+  readonly semantics?: number
+  /** Appended by the first owner of a log that holds no rules; never looked at again. */
+  readonly rules?: RulesRecord
+  /** Something an operator should hear of: the daemon makes an event, a log line and a metric of it. */
+  readonly onAlarm?: (name: string, detail: string) => void
+  readonly onStateChange?: (state: ReplicaState, before: ReplicaState, why: string) => void
+  /** Every report of the host in force, after the replica has acted on it. */
+  readonly onProgress?: (progress: Progress) => void
+  /** Tests only. */
+  readonly mutations?: ReadonlySet<Mutation>
+}
+
+/** Where a replica stands, for status and metrics. */
+export interface ReplicaStats extends DeliveryCounters {
+  readonly state: ReplicaState
+  /** Why it is in this state. */
+  readonly why: string
+  /** Highest epoch in the log as far as it was applied. */
+  readonly epoch: number
+  readonly owner: string | undefined
+  readonly appliedOffset: number
+  readonly readOffset: number
+  readonly lastTick: number
+  readonly rulesHash: string | undefined
+  readonly pendingPages: number
+  /** How often this replica became the owner, and how often a host was started, since `start`. */
+  readonly ownerships: number
+  readonly generations: number
+}

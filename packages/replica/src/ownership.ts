@@ -1,0 +1,90 @@
+import type { LogRecord, RulesRecord } from '@ricci/engine'
+import { Delivery, type DeliveryOptions } from './delivery/delivery.ts'
+import type { Progress, TickHashes } from './host.ts'
+import { readBackMs } from './limits.ts'
+import type { LogWriter } from './log-writer.ts'
+import type { Timer } from './ports.ts'
+import { Ticker } from './ticker.ts'
+
+export interface OwnershipOptions extends Omit<DeliveryOptions, 'append' | 'calendarMs' | 'claimedAtMs'> {
+  readonly writer: LogWriter
+  readonly progress: () => Progress
+  /** Brought by the first owner of a log without any. */
+  readonly rules: RulesRecord | undefined
+  readonly onAlarm: (name: string, detail: string) => void
+}
+
+/** What an owner does from the reading of its claim until it steps down: ticks, checkpoints, delivery, the very first rules. */
+export class Ownership {
+  readonly epoch: number
+  readonly delivery: Delivery
+  readonly #options: OwnershipOptions
+  readonly #ticker: Ticker
+  #busy = true
+  #tickSeenMs: number
+  #rulesTimer: Timer | undefined
+  #ended = false
+
+  constructor(options: OwnershipOptions) {
+    const { epoch, clock, writer, progress, onAlarm } = options
+    this.#options = options
+    this.epoch = epoch
+    this.#tickSeenMs = clock.monotonicMs()
+    this.#writeRules()
+    this.#ticker = new Ticker({
+      epoch,
+      lastTick: progress().lastTick,
+      clock,
+      append: (tick) => {
+        this.#busy = false
+        return writer.append([tick])
+      },
+      busy: () => this.#busy,
+      calendarMs: () => progress().calendarMs,
+      onAlarm,
+    })
+    this.delivery = new Delivery({
+      ...options,
+      claimedAtMs: clock.monotonicMs(),
+      append: (records: readonly LogRecord[]) => writer.write(records),
+      calendarMs: () => progress().calendarMs,
+    })
+  }
+
+  /** Something besides ticks and checkpoints was applied: the next tick comes soon. */
+  busy(): void {
+    this.#busy = true
+  }
+
+  /** A tick of ours was read. */
+  tickRead(): void {
+    this.#tickSeenMs = this.#options.clock.monotonicMs()
+  }
+
+  /** How long no tick of ours was read. */
+  get silentMs(): number {
+    return this.#options.clock.monotonicMs() - this.#tickSeenMs
+  }
+
+  writeCheckpoint(offset: number, tick: number, hashes: TickHashes): void {
+    const { writer, mirror } = this.#options
+    writer.write([{ kind: 'checkpoint', epoch: this.epoch, tick, offset, ...hashes, openPages: mirror.size }])
+  }
+
+  /** Nothing new is begun. Gives the delivery, whose requests may still be under way. */
+  end(): Delivery {
+    this.#ended = true
+    this.#ticker.stop()
+    this.#rulesTimer?.cancel()
+    this.delivery.stop()
+    return this.delivery
+  }
+
+  /** Written again until they are read. */
+  #writeRules(): void {
+    const { rules, writer, clock, progress } = this.#options
+    if (rules === undefined || this.#ended || progress().rulesHash !== undefined) return
+    writer.write([rules])
+    this.#rulesTimer = clock.setTimer(readBackMs, () => this.#writeRules())
+  }
+}

@@ -1,0 +1,187 @@
+/** Ports that do as a test's script says, on a virtual clock: nothing happens by chance here. The simulator has those by chance. */
+import { crc32 } from 'node:zlib'
+import { decodeRecord, encodeRecord, type LogRecord } from '@ricci/engine'
+import {
+  ReplicaError,
+  type CoordinationPort,
+  type Lease,
+  type LogPort,
+  type SendRequest,
+  type SendResult,
+  type SnapshotInfo,
+  type SnapshotPort,
+  type StoredRecord,
+  type Transport,
+} from '@ricci/replica'
+
+/** What becomes of an append: `lost` is confirmed and never written, `unconfirmed` is written and rejected, `held` waits for `release`. */
+export type AppendFate = 'written' | 'lost' | 'unconfirmed' | 'refused' | 'held'
+
+/** A log of one partition in memory, whose appends and readers follow a script. */
+export class ScriptedLog implements LogPort {
+  readonly id = 'log'
+  readonly partitions = 1
+  readonly records: StoredRecord[] = []
+  first = 0
+  /** Asked for each append; the default writes. */
+  fate: (records: readonly LogRecord[]) => AppendFate = () => 'written'
+  /** Readers are given nothing while this is true, and hear no error. */
+  silent = false
+  /** How often somebody began to read. */
+  reads = 0
+  #held: (() => void)[] = []
+  #wake: (() => void)[] = []
+
+  append(_partition: number, records: readonly Uint8Array[]): Promise<number[]> {
+    const fate = this.fate(records.map(decodeRecord))
+    if (fate === 'refused') return Promise.reject(new ReplicaError('LOG_FULL', 'the disk is full', true))
+    if (fate === 'lost') return Promise.resolve(records.map((_, i) => this.records.length + i))
+    if (fate === 'held') {
+      return new Promise((resolve) => this.#held.push(() => resolve(records.map((bytes) => this.#write(bytes)))))
+    }
+    const offsets = records.map((bytes) => this.#write(bytes))
+    if (fate === 'unconfirmed') return Promise.reject(new ReplicaError('LOG_UNAVAILABLE', 'no confirm', true))
+    return Promise.resolve(offsets)
+  }
+
+  /** Writes what was held, in order. */
+  release(): void {
+    for (const write of this.#held.splice(0)) write()
+  }
+
+  /** As another process would. Gives the offset. */
+  add(record: LogRecord): number {
+    return this.#write(encodeRecord(record))
+  }
+
+  /** Every record of a kind, decoded. */
+  all<K extends LogRecord['kind']>(kind: K): Extract<LogRecord, { kind: K }>[] {
+    return this.records
+      .map(({ bytes }) => decodeRecord(bytes))
+      .filter((record): record is Extract<LogRecord, { kind: K }> => record.kind === kind)
+  }
+
+  async *read(_partition: number, from: number, signal: AbortSignal): AsyncGenerator<readonly StoredRecord[]> {
+    this.reads++
+    if (from < this.first) throw new ReplicaError('OFFSET_TRIMMED', `the log begins at ${this.first}`, false)
+    const silent = this.silent
+    let next = from
+    while (!signal.aborted) {
+      // Who was silent once stays so, until it is opened anew.
+      if (!silent && next < this.records.length) {
+        const batch = this.records.slice(next)
+        next = this.records.length
+        yield batch
+        continue
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake.push(resolve)
+        signal.addEventListener('abort', () => resolve(), { once: true })
+      })
+    }
+  }
+
+  range(): Promise<{ first: number; end: number }> {
+    return Promise.resolve({ first: this.first, end: this.records.length })
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  #write(bytes: Uint8Array): number {
+    const offset = this.records.length
+    this.records.push({ offset, bytes: bytes.slice(), checksum: crc32(bytes) })
+    for (const wake of this.#wake.splice(0)) wake()
+    return offset
+  }
+}
+
+/** The lease of one partition: the first who campaigns gets it, then whoever has waited longest. */
+export class ScriptedCoordination implements CoordinationPort {
+  readonly #waiting: { onChange: (lease: Lease | undefined) => void; signal: AbortSignal }[] = []
+  #holder: { onChange: (lease: Lease | undefined) => void; signal: AbortSignal } | undefined
+  #tokens = 0
+
+  campaign(_partition: number, onChange: (lease: Lease | undefined) => void, signal: AbortSignal): void {
+    this.#waiting.push({ onChange, signal })
+    signal.addEventListener('abort', () => {
+      if (this.#holder?.signal === signal) this.#holder = undefined
+      this.#give()
+    })
+    this.#give()
+  }
+
+  /** Takes the lease away, with or without telling its holder; the next gets it. */
+  takeAway(tell: boolean): void {
+    const holder = this.#holder
+    this.#holder = undefined
+    if (tell) holder?.onChange(undefined)
+    this.#give()
+    if (holder !== undefined) this.#waiting.push(holder)
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  #give(): void {
+    while (this.#holder === undefined) {
+      const next = this.#waiting.shift()
+      if (next === undefined) return
+      if (next.signal.aborted) continue
+      this.#holder = next
+      next.onChange({ partition: 0, token: `token-${++this.#tokens}` })
+    }
+  }
+}
+
+/** Snapshots in memory. */
+export class ScriptedSnapshots implements SnapshotPort {
+  readonly kept = new Map<string, { info: SnapshotInfo; bytes: Uint8Array }>()
+
+  list(): Promise<SnapshotInfo[]> {
+    return Promise.resolve([...this.kept.values()].map((snapshot) => snapshot.info))
+  }
+
+  async store(
+    partition: number,
+    offset: number,
+    slices: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  ): Promise<SnapshotInfo> {
+    const parts: Uint8Array[] = []
+    for await (const slice of slices) parts.push(slice)
+    const bytes = new Uint8Array(Buffer.concat(parts))
+    const info = { name: `at-${offset}`, partition, offset, bytes: bytes.length }
+    this.kept.set(info.name, { info, bytes })
+    return info
+  }
+
+  fetch(info: SnapshotInfo): Promise<Uint8Array> {
+    const snapshot = this.kept.get(info.name)
+    return snapshot === undefined ? Promise.reject(new Error('gone')) : Promise.resolve(snapshot.bytes)
+  }
+
+  remove(info: SnapshotInfo): Promise<void> {
+    this.kept.delete(info.name)
+    return Promise.resolve()
+  }
+}
+
+/** A receiver that answers as its script says and keeps what it was sent. */
+export class ScriptedTransport implements Transport {
+  readonly sent: SendRequest[] = []
+  /** Asked for each request that was let out. The default delivers. */
+  answer: (request: SendRequest) => SendResult | Promise<SendResult> = () => ({ kind: 'delivered' })
+
+  async send(request: SendRequest, mayStart: () => boolean): Promise<SendResult> {
+    if (!mayStart()) return { kind: 'failed', detail: 'not started: the send window has passed' }
+    this.sent.push(request)
+    return this.answer(request)
+  }
+
+  /** `action summary` of everything sent, in order. */
+  get lines(): string[] {
+    return this.sent.map((request) => `${request.action} ${request.summary}`)
+  }
+}
