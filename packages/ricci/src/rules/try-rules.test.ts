@@ -3,23 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
-import type { Clock } from '@ricci/replica'
 import { build } from 'esbuild'
+import { nodeClock } from '../server/node-clock.ts'
 import { bundleRules } from './bundle.ts'
 import { tryRules } from './try-rules.ts'
 
 // inside the repository, so that the worker finds its packages
 const scratch = mkdtempSync('.build/try-rules-')
 const workerFile = pathToFileURL(join(scratch, 'rules-worker.mjs'))
-const clock: Clock = {
-  monotonicMs: () => performance.now(),
-  wallMs: () => Date.now(),
-  setTimer: (delayMs, callback) => {
-    const timer = setTimeout(callback, delayMs)
-    return { cancel: () => clearTimeout(timer) }
-  },
-}
-
 before(() =>
   build({
     entryPoints: ['packages/ricci/src/rules/rules-worker.ts'],
@@ -37,7 +28,7 @@ after(() => rmSync(scratch, { recursive: true, force: true }))
 async function tried(source: string, limitMs = 20_000): Promise<number> {
   writeFileSync(join(scratch, 'index.ts'), `import { index, rules } from 'ricci'\n${source}\n`)
   const { bundle } = await bundleRules(scratch)
-  return tryRules(bundle, { workerFile, clock, limitMs })
+  return tryRules(bundle, { workerFile, clock: nodeClock, limitMs })
 }
 
 test('rules that load say how many streams they have', async () => {

@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { describe, test } from 'node:test'
+import { ClientError, decodeMsg, encodeMsg, frame, FrameReader, type Msg, RiemannTcpClient } from '@ricci/client'
+import { TestClock } from '../receivers/testing.ts'
+import { nodeClock } from '../server/node-clock.ts'
+import { type Agent, type AgentClient, type AgentOptions, startAgent } from './agent.ts'
+import { type Machine, thisMachine } from './sampler.ts'
+
+/** A machine that only has an uptime, which counts samples. */
+class SmallMachine implements Machine {
+  samples = 0
+  async read(file: string): Promise<string> {
+    if (file === 'uptime') return `${++this.samples}.0 0`
+    if (file === 'mounts') return ''
+    throw new Error(`${file} is hidden`)
+  }
+  fileSystem(): never {
+    throw new Error('no mount was named')
+  }
+}
+
+type Answer = (msg: Msg) => Promise<Msg>
+
+/** A client whose answers are a script; a message without one left waits for the next. */
+class ScriptedClient implements AgentClient {
+  readonly sent: Msg[] = []
+  closed = 0
+  readonly #answers: Answer[]
+  #waiting: (() => void)[] = []
+
+  constructor(answers: Answer[]) {
+    this.#answers = answers
+  }
+
+  async sendMsg(msg: Msg): Promise<Msg> {
+    this.sent.push(msg)
+    this.#waiting.splice(0).forEach((resolve) => resolve())
+    return (this.#answers.shift() ?? ok)(msg)
+  }
+
+  /** Resolves once so many messages were sent. */
+  async until(count: number): Promise<void> {
+    while (this.sent.length < count) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    await turns()
+  }
+
+  async close(): Promise<void> {
+    this.closed++
+  }
+
+  async destroy(): Promise<void> {}
+}
+
+const ok: Answer = () => Promise.resolve({ ok: true })
+const lost: Answer = () => Promise.reject(new ClientError('CONNECTION_LOST', 'the connection ended', true))
+
+/** Lets everything that needs no timer finish. */
+async function turns(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+function start(answers: Answer[], options: Partial<AgentOptions> = {}) {
+  const clock = new TestClock()
+  const client = new ScriptedClient(answers)
+  const problems: string[] = []
+  const agent = startAgent({
+    client,
+    host: 'web-7',
+    producer: 'agent web-7 1',
+    intervalMs: 1_000,
+    clock,
+    onProblem: (text) => problems.push(text),
+    machine: new SmallMachine(),
+    platform: 'linux',
+    ...options,
+  })
+  return { clock, client, problems, agent }
+}
+
+/** The samples' numbers in the order they were sent. */
+const order = (client: ScriptedClient) => client.sent.map(({ events }) => events![0].metric)
+
+describe('agent', () => {
+  test('sends each sample with host, time, ttl and the next mark', async () => {
+    const { clock, client, agent, problems } = start([])
+    await client.until(1)
+    clock.advance(1_000)
+    await client.until(2)
+    await agent.stop()
+    assert.deepEqual(client.sent[1].mark, {
+      producer: 'agent web-7 1',
+      incarnation: Date.UTC(2026, 10, 21, 12),
+      sequence: 2,
+      sentAtMs: Date.UTC(2026, 10, 21, 12, 0, 1),
+    })
+    assert.deepEqual(client.sent[1].events![0], {
+      host: 'web-7',
+      service: 'uptime',
+      metric: 2,
+      metricType: 'double',
+      description: 'up for 0 min',
+      time: Date.UTC(2026, 10, 21, 12, 0, 1) / 1000,
+      ttl: 10,
+      tags: ['agent'],
+    })
+    assert.deepEqual(
+      client.sent[1].events!.map(({ service }) => service),
+      ['uptime', 'ricci agent buffered', 'ricci agent dropped'],
+    )
+    // each hidden file is named once, not with every sample
+    assert.equal(problems.length, 5)
+    assert.match(problems[0], /^the probe cpu is left out: stat is hidden$/)
+  })
+
+  test('a message in doubt is sent again under its mark, after the newest', async () => {
+    const { clock, client, problems, agent } = start([ok, lost], { intervalMs: 400 })
+    await client.until(1)
+    for (let sample = 2; sample <= 4; sample++) {
+      clock.advance(400)
+      await turns()
+    }
+    // the second was lost; the third and fourth wait with it for the retry, a second later
+    assert.deepEqual(order(client), [1, 2])
+    assert.equal(agent.stats.buffered, 9)
+    clock.advance(200)
+    await client.until(5)
+    await agent.stop()
+    assert.deepEqual(order(client), [1, 2, 4, 2, 3])
+    assert.deepEqual(
+      client.sent.map(({ mark }) => mark!.sequence),
+      [1, 2, 3, 2, 4],
+    )
+    assert.ok(client.sent[3].mark!.sentAtMs > client.sent[1].mark!.sentAtMs)
+    assert.deepEqual(problems.slice(5), [
+      'events wait in memory until the server takes them: the connection ended',
+      'the server takes events again; 6 that waited follow',
+    ])
+    assert.deepEqual(agent.stats, { sent: 12, buffered: 0, dropped: 0, refused: 0 })
+  })
+
+  test('while the server is away the buffer is bounded; the newest survives', async () => {
+    const { clock, client, agent } = start([lost], { intervalMs: 100, maxBufferedEvents: 9 })
+    for (let sample = 1; sample <= 10; sample++) {
+      await turns()
+      clock.advance(sample === 10 ? 99 : 100)
+    }
+    await turns()
+    assert.deepEqual(agent.stats, { sent: 0, buffered: 9, dropped: 21, refused: 0 })
+    clock.advance(1)
+    await client.until(5)
+    await agent.stop()
+    assert.equal(order(client)[1], 10)
+    assert.deepEqual(order(client).slice(1).sort(), [10, 11, 8, 9])
+    assert.equal(agent.stats.sent, 12)
+  })
+
+  test('what the server refuses is not sent again', async () => {
+    const { clock, client, problems, agent } = start([() => Promise.resolve({ ok: false, error: 'no room' })])
+    await client.until(1)
+    clock.advance(1_000)
+    await client.until(2)
+    await agent.stop()
+    assert.deepEqual(order(client), [1, 2])
+    assert.deepEqual(agent.stats, { sent: 3, buffered: 0, dropped: 0, refused: 3 })
+    assert.ok(problems.includes('the server refused 3 events: no room'))
+  })
+
+  test('stop is idempotent, ends every timer, and waits a second at most', async () => {
+    const { clock, client, agent } = start([() => new Promise(() => {})])
+    await client.until(1)
+    client.close = () => new Promise(() => {})
+    client.destroy = async () => {
+      client.closed++
+    }
+    const stopping = agent.stop()
+    assert.equal(agent.stop(), stopping)
+    await turns()
+    assert.equal(client.closed, 0)
+    clock.advance(1_000)
+    await turns()
+    assert.equal(client.closed, 1)
+    assert.equal(clock.pendingTimers, 0)
+  })
+
+  test('a sample that comes late does not move the grid, and missed ones are not made up for', async () => {
+    const { clock, client, agent } = start([])
+    await client.until(1)
+    clock.advance(3_400)
+    await client.until(2)
+    clock.advance(599)
+    await turns()
+    assert.equal(client.sent.length, 2)
+    clock.advance(1)
+    await client.until(3)
+    await agent.stop()
+  })
+
+  test('elsewhere than on Linux: a sentence', () => {
+    assert.throws(() => start([], { platform: 'darwin' }), {
+      code: 'AGENT_UNSUPPORTED',
+      message: /reads \/proc, which darwin does not have; run it on Linux/,
+    })
+  })
+})
+
+test('this machine, over TCP: more than twenty events after two samples', async (t) => {
+  if (process.platform !== 'linux') return t.skip('needs /proc')
+  const services = new Set<string>()
+  let samples = 0
+  let agent: Agent
+  const sockets = new Set<Socket>()
+  const enough = new Promise<void>((resolve) => {
+    const server = createServer((socket) => {
+      sockets.add(socket)
+      const frames = new FrameReader()
+      socket.on('data', (chunk) => {
+        frames.push(chunk)
+        for (let bytes = frames.next(); bytes !== undefined; bytes = frames.next()) {
+          for (const { service } of decodeMsg(bytes).events ?? []) services.add(service!)
+          socket.write(frame(encodeMsg({ ok: true })))
+          if (++samples === 2) resolve()
+        }
+      })
+    })
+    t.after(async () => {
+      await agent.stop()
+      for (const socket of sockets) socket.destroy()
+      await new Promise((done) => server.close(done))
+    })
+    server.listen(0, '127.0.0.1', () => {
+      agent = startAgent({
+        client: new RiemannTcpClient({ port: (server.address() as AddressInfo).port }),
+        host: 'here',
+        producer: 'agent here 1',
+        intervalMs: 100,
+        clock: nodeClock,
+        onProblem: (text) => assert.fail(text),
+        machine: thisMachine,
+      })
+    })
+  })
+  await enough
+  assert.ok(services.size >= 20, [...services].join(', '))
+  for (const service of ['cpu', 'load', 'memory', 'uptime', 'cpu.0.user']) assert.ok(services.has(service), service)
+})

@@ -1,0 +1,210 @@
+/** The agent: measures this machine at an interval and sends what it finds to a server, whatever becomes of the server. */
+import { ClientError, CodecError, type Event, type Msg } from '@ricci/client'
+import type { Clock, Timer } from '@ricci/replica'
+import { RicciError } from '../errors.ts'
+import { type Batch, Outbox } from './outbox.ts'
+import type { Measurement } from './probe.ts'
+import { Producer } from './producer.ts'
+import { type Machine, Sampler, thisMachine } from './sampler.ts'
+
+/** What the agent sends through: a `RiemannTcpClient`, or a test's. */
+export interface AgentClient {
+  sendMsg(msg: Msg, options?: { readonly signal?: AbortSignal }): Promise<Msg>
+  close(): Promise<void>
+  destroy(): Promise<void>
+}
+
+export interface AgentOptions {
+  /** Closed by the agent when it stops. */
+  readonly client: AgentClient
+  /** Name of this machine in its events. */
+  readonly host: string
+  /** Unlike that of any other agent alive, restarts included: marks are told apart by it. */
+  readonly producer: string
+  readonly intervalMs: number
+  readonly clock: Clock
+  /** Told what goes wrong, in sentences, once per change. */
+  readonly onProblem: (text: string) => void
+  readonly machine?: Machine
+  readonly platform?: NodeJS.Platform
+  readonly maxBufferedEvents?: number
+}
+
+/** About 10 MB, and two hours of a machine's events at an interval of 10 s. */
+const maxBufferedEvents = 50_000
+
+/** Events hold for this many intervals, so that two may be lost before anything expires … */
+const ttlIntervals = 3
+/** … and for at least so long: a busy machine may be late by seconds. */
+const minTtlSeconds = 10
+
+/** After a failed send nothing is tried for so long; the client has a backoff of its own for connecting. */
+const retryMs = 1_000
+
+/** How long a stopping agent waits for answers that are due. */
+const stopLimitMs = 1_000
+
+/**
+ * Starts measuring at once.
+ * @throws RicciError `AGENT_UNSUPPORTED` where there is no /proc
+ */
+export function startAgent(options: AgentOptions): Agent {
+  const platform = options.platform ?? process.platform
+  if (platform !== 'linux') {
+    throw new RicciError(
+      'AGENT_UNSUPPORTED',
+      `the agent reads /proc, which ${platform} does not have; run it on Linux, or send events with a Riemann client`,
+    )
+  }
+  const agent = new Agent(options)
+  agent.start()
+  return agent
+}
+
+/**
+ * Measures and sends. Each sample is one Msg with a producer mark; one Msg is on its way at a time. A Msg whose fate is unknown
+ * is sent again under the same mark, which makes that harmless.
+ */
+export class Agent {
+  readonly #options: AgentOptions
+  readonly #sampler: Sampler
+  readonly #producer: Producer
+  readonly #outbox: Outbox
+  readonly #ttl: number
+  #startedMs = 0
+  #samples = 0
+  #timer: Timer | undefined
+  #sampling: Promise<void> = Promise.resolve()
+  #sending: Promise<void> | undefined
+  #retry: Timer | undefined
+  #stopped: Promise<void> | undefined
+  #failing = false
+  #sent = 0
+  #refused = 0
+
+  constructor(options: AgentOptions) {
+    this.#options = options
+    this.#sampler = new Sampler(options.machine ?? thisMachine, options.onProblem)
+    this.#producer = new Producer(options.producer)
+    this.#outbox = new Outbox(options.maxBufferedEvents ?? maxBufferedEvents)
+    this.#ttl = Math.max(minTtlSeconds, (ttlIntervals * options.intervalMs) / 1000)
+  }
+
+  /** Events acknowledged, waiting, dropped because the buffer was full, and refused by the server. */
+  get stats(): {
+    readonly sent: number
+    readonly buffered: number
+    readonly dropped: number
+    readonly refused: number
+  } {
+    return { sent: this.#sent, buffered: this.#outbox.events, dropped: this.#outbox.dropped, refused: this.#refused }
+  }
+
+  start(): void {
+    this.#startedMs = this.#options.clock.monotonicMs()
+    this.#sample()
+  }
+
+  /** Ends measuring, waits a second for what is on its way, and closes the client. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#end()
+    return this.#stopped
+  }
+
+  async #end(): Promise<void> {
+    const { client, clock } = this.#options
+    this.#timer?.cancel()
+    this.#retry?.cancel()
+    await this.#sampling
+    let limit: Timer | undefined
+    const late = new Promise<void>((resolve) => (limit = clock.setTimer(stopLimitMs, resolve)))
+    await Promise.race([client.close(), late])
+    limit?.cancel()
+    await client.destroy()
+    await this.#sending
+  }
+
+  /** Samples now, and again on the grid of intervals: a late sample does not move the later ones. */
+  #sample(): void {
+    const { clock, intervalMs } = this.#options
+    this.#sampling = this.#sampling.then(() => this.#measure())
+    const elapsedMs = clock.monotonicMs() - this.#startedMs
+    this.#samples = Math.max(this.#samples + 1, Math.floor(elapsedMs / intervalMs) + 1)
+    this.#timer = clock.setTimer(this.#samples * intervalMs - elapsedMs, () => this.#sample())
+  }
+
+  async #measure(): Promise<void> {
+    const { clock } = this.#options
+    const measurements = await this.#sampler.sample(clock.monotonicMs())
+    if (this.#stopped !== undefined) return
+    this.#outbox.add([...measurements, ...this.#own()].map((measurement) => this.#event(measurement, clock.wallMs())))
+    this.#send()
+  }
+
+  /** What the agent says about itself. */
+  #own(): Measurement[] {
+    const { buffered, dropped } = this.stats
+    return [
+      { service: 'ricci agent buffered', metric: buffered },
+      { service: 'ricci agent dropped', metric: dropped },
+    ]
+  }
+
+  #event(measurement: Measurement, wallMs: number): Event {
+    const { host } = this.#options
+    return { host, ...measurement, metricType: 'double', time: wallMs / 1000, ttl: this.#ttl, tags: ['agent'] }
+  }
+
+  #send(): void {
+    if (this.#sending !== undefined || this.#retry !== undefined) return
+    this.#sending = this.#drain().finally(() => (this.#sending = undefined))
+  }
+
+  /** Sends until nothing waits or something fails. */
+  async #drain(): Promise<void> {
+    for (let batch = this.#outbox.take(); batch !== undefined; batch = this.#outbox.take()) {
+      try {
+        await this.#deliver(batch)
+      } catch (error) {
+        this.#failed(batch, error as Error)
+        return
+      }
+      if (this.#stopped !== undefined) return
+    }
+  }
+
+  async #deliver(batch: Batch): Promise<void> {
+    const { client, clock, onProblem } = this.#options
+    const sentAtMs = clock.wallMs()
+    batch.mark ??= this.#producer.next(sentAtMs)
+    const reply = await client.sendMsg({ events: batch.events, mark: { ...batch.mark, sentAtMs } })
+    if (this.#failing) {
+      this.#failing = false
+      onProblem(`the server takes events again; ${this.#outbox.events} that waited follow`)
+    }
+    if (reply.ok === false) {
+      this.#refused += batch.events.length
+      onProblem(`the server refused ${batch.events.length} events: ${reply.error ?? 'without a reason'}`)
+    } else {
+      this.#sent += batch.events.length
+    }
+  }
+
+  #failed(batch: Batch, error: Error): void {
+    const { clock, onProblem } = this.#options
+    if (this.#stopped !== undefined) return
+    // what cannot be put into bytes never can
+    if (error instanceof CodecError || (error instanceof ClientError && !error.retriable)) {
+      this.#refused += batch.events.length
+      onProblem(`${batch.events.length} events could not be sent: ${error.message}`)
+    } else {
+      this.#outbox.putBack(batch)
+      if (!this.#failing) onProblem(`events wait in memory until the server takes them: ${error.message}`)
+      this.#failing = true
+    }
+    this.#retry = clock.setTimer(retryMs, () => {
+      this.#retry = undefined
+      this.#send()
+    })
+  }
+}

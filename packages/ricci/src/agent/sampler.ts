@@ -1,0 +1,96 @@
+import { readFile, statfs } from 'node:fs/promises'
+import type { Measurement, Probe } from './probe.ts'
+import { diskSpace, type FileSystem, mountPoints } from './probes/disk-space.ts'
+import { probes as allProbes } from './probes/index.ts'
+
+/** The machine as probes see it; handed in by tests. */
+export interface Machine {
+  /** A file's text, its path below /proc. */
+  read(file: string): Promise<string>
+  fileSystem(mountPoint: string): Promise<FileSystem>
+}
+
+/** This machine. */
+export const thisMachine: Machine = {
+  read: (file) => readFile(`/proc/${file}`, 'utf8'),
+  async fileSystem(mountPoint) {
+    const { bsize, blocks, bfree, bavail } = await statfs(mountPoint)
+    return { mountPoint, blockBytes: bsize, blocks, freeBlocks: bfree, availableBlocks: bavail }
+  },
+}
+
+/**
+ * Reads everything at once and lets the probes measure. A probe that fails (a file that a container hides, a text nobody
+ * expects) is named once and left out; the others go on.
+ */
+export class Sampler {
+  readonly #machine: Machine
+  readonly #probes: readonly Probe[]
+  readonly #onProblem: (text: string) => void
+  readonly #named = new Set<string>()
+  readonly #before = new Map<Probe, readonly string[]>()
+  #beforeMs = 0
+
+  constructor(machine: Machine, onProblem: (text: string) => void, probes: readonly Probe[] = allProbes) {
+    this.#machine = machine
+    this.#onProblem = onProblem
+    this.#probes = probes
+  }
+
+  /** One sample. Shares and rates are those since the sample before, and absent in the first. */
+  async sample(nowMs: number): Promise<Measurement[]> {
+    const texts = await this.#readAll()
+    const seconds = (nowMs - this.#beforeMs) / 1000
+    this.#beforeMs = nowMs
+    const measured = this.#probes.flatMap((probe) =>
+      this.#attempt(probe.name, () => {
+        const now = probe.files.map((file) => {
+          const text = texts.get(file)!
+          if (text instanceof Error) throw text
+          return text
+        })
+        const before = this.#before.get(probe)
+        this.#before.set(probe, now)
+        return probe.measure(now, before, seconds)
+      }),
+    )
+    return [...measured, ...(await this.#space(texts.get('mounts')!))]
+  }
+
+  async #readAll(): Promise<Map<string, string | Error>> {
+    const files = [...new Set([...this.#probes.flatMap((probe) => probe.files), 'mounts'])]
+    const texts = await Promise.all(files.map((file) => this.#machine.read(file).catch((error: Error) => error)))
+    return new Map(files.map((file, i) => [file, texts[i]]))
+  }
+
+  async #space(mounts: string | Error): Promise<Measurement[]> {
+    const points = this.#attempt('disk space', () => {
+      if (mounts instanceof Error) throw mounts
+      return mountPoints(mounts)
+    })
+    const systems = await Promise.all(
+      points.map((point) =>
+        this.#machine.fileSystem(point).catch((error: Error) => {
+          this.#say(`disk ${point}`, error)
+          return undefined
+        }),
+      ),
+    )
+    return diskSpace(systems.filter((system) => system !== undefined))
+  }
+
+  #attempt<T>(name: string, work: () => T[]): T[] {
+    try {
+      return work()
+    } catch (error) {
+      this.#say(name, error as Error)
+      return []
+    }
+  }
+
+  #say(name: string, error: Error): void {
+    if (this.#named.has(name)) return
+    this.#named.add(name)
+    this.#onProblem(`the probe ${name} is left out: ${error.message}`)
+  }
+}
