@@ -54,7 +54,7 @@ async function run(tier, sources) {
       '--test',
       '--test-force-exit',
       `--test-concurrency=${tier.atOnce}`,
-      `--test-timeout=${tier.testMs}`,
+      `--test-timeout=${tier.fileMs}`,
       `--test-reporter=${new URL('reporter.mjs', import.meta.url)}`,
       ...sources.map((file) => join(outdir, file.replace(/\.ts$/, '.mjs'))),
     ],
