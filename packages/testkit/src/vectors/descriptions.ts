@@ -87,6 +87,7 @@ class Translation {
       case 'pipe':
         return this.pipe(rest as Description[])
       default:
+        wordNamed(word)
         return call(word, ...this.mixed(rest))
     }
   }
@@ -168,7 +169,7 @@ class Translation {
     if (isObject(s.set)) {
       const fields = eventOf(s.set as RawEvent)
       const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
-      return (event) => ({ ...snapshotOf(event), ...given })
+      return (event) => ({ ...eventOfView(event), ...given })
     }
     throw new NotThereYet(`smap of ${JSON.stringify(s)}`)
   }
@@ -178,9 +179,13 @@ const defaultTtlSeconds = 60
 
 /** Calls a word of the engine's vocabulary. */
 function call(word: string, ...args: unknown[]): Stream {
+  return wordNamed(word)(...args)
+}
+
+function wordNamed(word: string): (...args: unknown[]) => Stream {
   const found = (engine as Readonly<Record<string, unknown>>)[word]
   if (typeof found !== 'function' || !operatorWords().has(word)) throw new NotThereYet(word)
-  return (found as (...args: unknown[]) => Stream)(...args)
+  return found as (...args: unknown[]) => Stream
 }
 
 /** Words of rules: exported functions that give a stream. Some operators go by another name than their word. */
@@ -248,13 +253,13 @@ function queryTest(query: string): (event: EventView) => boolean {
   const matches = compilePredicate(query, table)
   const cursor = new EventCursor()
   return (event) => {
-    eventToCursor(snapshotOf(event), table, cursor)
+    eventToCursor(eventOfView(event), table, cursor)
     return matches(cursor)
   }
 }
 
 /** A copy of what a view shows. */
-function snapshotOf(event: EventView): Event {
+export function eventOfView(event: EventView): Event {
   const { host, service, state, description, metric, metricBig, tags, time, ttl, attributes } = event
   const number = (value: number): number | undefined => (Number.isNaN(value) ? undefined : value)
   const exact = metricBig ?? number(metric)

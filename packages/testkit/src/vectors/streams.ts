@@ -14,11 +14,13 @@ import {
   EngineError,
   printText,
   rules,
+  smap,
   type Engine,
+  type EventView,
   type RulesDescription,
 } from '@ricci/engine'
 import { difference, failed, NotThereYet, passed, type Case, type Outcome } from './case.ts'
-import { streamOf } from './descriptions.ts'
+import { eventOfView, streamOf } from './descriptions.ts'
 import { eventOf, plain, same, show, type RawEvent } from './values.ts'
 
 export interface StreamCase extends Case {
@@ -122,7 +124,8 @@ class Bench {
     this.tick(0)
     const around = { nowSeconds: () => this.nowSeconds() }
     try {
-      this.description = rules(streamOf(this.c.stream, around))
+      const stream = streamOf(this.c.stream, around)
+      this.description = rules(this.c.steps.some(({ event }) => isUntimed(event)) ? smap(withoutTime, stream) : stream)
     } catch (error) {
       if (error instanceof EngineError && error.code === 'RULES_INVALID') return 'refused'
       throw error
@@ -158,9 +161,8 @@ class Bench {
   }
 
   event(raw: RawEvent, at: number): void {
-    if (raw.time === undefined || raw.time === null)
-      throw new NotThereYet('events without a time, which no wire carries')
-    this.append(encodeEventsRecord(at * 1000, encodeMsg({ events: [eventOf(raw)] })))
+    const event = isUntimed(raw) ? { ...eventOf(raw), attributes: { [untimed]: 'true' } } : eventOf(raw)
+    this.append(encodeEventsRecord(at * 1000, encodeMsg({ events: [event] })))
   }
 
   query(query: string): Event[] {
@@ -175,6 +177,17 @@ class Bench {
   private append(bytes: Uint8Array): void {
     this.engine.apply(this.offset++, bytes, crc32(bytes))
   }
+}
+
+/** No wire carries events without a time: these travel with an attribute that says so, and lose both before the case's stream. */
+const untimed = 'vectors: without a time'
+
+function isUntimed(event: RawEvent | undefined): boolean {
+  return event !== undefined && (event.time === undefined || event.time === null)
+}
+
+function withoutTime(event: EventView): Event | EventView {
+  return untimed in event.attributes ? { ...eventOfView(event), time: undefined, attributes: undefined } : event
 }
 
 function normal(emitted: Emitted): Emitted {

@@ -1,4 +1,4 @@
-import { EventCursor } from '@ricci/client'
+import { EventCursor, Kind } from '@ricci/client'
 import { QueueView } from '../../state/lists.ts'
 import { ValueSlot } from '../../state/values.ts'
 import { checkField, compileField, type Field } from '../fields.ts'
@@ -55,7 +55,8 @@ defineOperator({
         if (held.count(fork) === 0) return out.event(event, fork)
         held.loadFirst(fork, first)
         if (held.count(fork) < runtime.settings.eventsPerBuffer) held.push(fork, event)
-        if (event.time - first.time >= dt) {
+        const timed = event.timeKind !== Kind.none && first.timeKind !== Kind.none
+        if (timed && event.time - first.time >= dt) {
           flush.clear(fork)
           letGo(fork)
         }
