@@ -7,7 +7,7 @@ export {
   maxDatagramBytes,
   maxEventsPerMsg,
   maxFrameBytes,
-  maxProducerBytes,
+  maxMarkBytes,
   maxReplyBytes,
   maxSymbolBytes,
   maxTagsPerEvent,

@@ -32,8 +32,8 @@ export const maxSymbolBytes = 8 * 1024
 /** Descriptions carry stack traces (up to about 20 kB) and are kept per index entry; queries and errors are of this kind too. */
 export const maxTextBytes = 64 * 1024
 
-/** The longest name of a producer in a mark: a host name (255 bytes) with something before it. */
-export const maxProducerBytes = 512
+/** A producer's mark: its name, which is a host name (at most 255 bytes) with something before it, and three numbers. */
+export const maxMarkBytes = 600
 
 /** An index of 1,000,000 events in one answer to a query is about 130 MB. */
 export const maxReplyBytes = 256 * 1024 * 1024

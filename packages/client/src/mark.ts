@@ -1,5 +1,3 @@
-import { CodecError } from './errors.ts'
-import { maxProducerBytes } from './limits.ts'
 import { MsgTag } from './scan.ts'
 import { WireReader } from './wire.ts'
 import { MsgWriter } from './writer.ts'
@@ -27,13 +25,6 @@ export function readMarkAt(reader: WireReader, end: number): ProducerMark {
     switch (tag) {
       case MarkTag.producer: {
         const length = reader.length(end)
-        if (length > maxProducerBytes) {
-          throw new CodecError(
-            'TEXT_TOO_LONG',
-            `a producer's name has ${length} bytes, at most ${maxProducerBytes} are taken`,
-            reader.at,
-          )
-        }
         producer = producerText(reader, length)
         break
       }

@@ -1,7 +1,7 @@
 import { AttributeRun, TagRun } from './attributes.ts'
 import { sameBytes } from './byte-table.ts'
 import { CodecError, type CodecErrorCode } from './errors.ts'
-import { defaultLimits, type Limits } from './limits.ts'
+import { defaultLimits, maxMarkBytes, type Limits } from './limits.ts'
 import { readMarkAt } from './mark.ts'
 import { EventScan, MsgTag } from './scan.ts'
 
@@ -70,6 +70,7 @@ export function inspectMsg(bytes: Uint8Array, facts: MsgFacts, limits: Limits = 
       }
     } else if (tag === MsgTag.mark) {
       const length = scan.length(end)
+      if (length > maxMarkBytes) over('TEXT_TOO_LONG', "bytes of a producer's mark", length, maxMarkBytes)
       readMarkAt(scan, scan.at + length)
       facts.marked = true
     } else if (tag === MsgTag.query) {
