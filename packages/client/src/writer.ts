@@ -100,7 +100,7 @@ export class MsgWriter {
     this.length += bytes.length
   }
 
-  /** @throws CodecError `UNENCODABLE` */
+  /** @throws CodecError `UNENCODABLE`: half of the event is written then, so reset the writer */
   event(event: Event): void {
     this.ensure(fixedBytes)
     const guess = this.eventLengthBytes

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { frame, FrameReader } from './index.ts'
+
+function framesOf(reader: FrameReader, chunk: Uint8Array): Uint8Array[] {
+  reader.push(chunk)
+  const frames: Uint8Array[] = []
+  for (let next = reader.next(); next !== undefined; next = reader.next()) frames.push(next)
+  return frames
+}
+
+test('frames come out as they went in, however the stream was cut', () => {
+  const msgs = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 8 })
+  fc.assert(
+    fc.property(msgs, fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1 }), (msgs, cuts) => {
+      const stream = Buffer.concat(msgs.map(frame))
+      const reader = new FrameReader()
+      const read: Uint8Array[] = []
+      for (let at = 0, i = 0; at < stream.length; at += cuts[i++ % cuts.length]) {
+        read.push(...framesOf(reader, stream.subarray(at, at + cuts[i % cuts.length])))
+      }
+      assert.deepEqual(
+        read.map((bytes) => [...bytes]),
+        msgs.map((bytes) => [...bytes]),
+      )
+      assert.equal(reader.pendingBytes, 0)
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('a frame within a chunk is a view, not a copy', () => {
+  const chunk = Buffer.concat([frame(Uint8Array.of(1, 2)), frame(Uint8Array.of()), frame(Uint8Array.of(3))])
+  const frames = framesOf(new FrameReader(), chunk)
+  assert.deepEqual(
+    frames.map((bytes) => [...bytes]),
+    [[1, 2], [], [3]],
+  )
+  assert.equal(frames[0].buffer, chunk.buffer)
+})
+
+test('a large frame in many chunks', () => {
+  const msg = new Uint8Array(1_000_000).map((_, i) => i * 7)
+  const stream = frame(msg)
+  const reader = new FrameReader()
+  const read: Uint8Array[] = []
+  for (let at = 0; at < stream.length; at += 65_536) read.push(...framesOf(reader, stream.subarray(at, at + 65_536)))
+  assert.equal(read.length, 1)
+  assert.deepEqual(read[0], msg)
+})
+
+test('a length beyond the limit is refused before anything is kept for it', () => {
+  for (const header of [
+    [0, 0, 1, 1],
+    [0xff, 0xff, 0xff, 0xff],
+  ]) {
+    const reader = new FrameReader(256)
+    assert.throws(() => framesOf(reader, Uint8Array.from(header)), { name: 'CodecError', code: 'FRAME_TOO_LARGE' })
+    const split = new FrameReader(256)
+    assert.deepEqual(framesOf(split, Uint8Array.from(header.slice(0, 2))), [])
+    assert.throws(() => framesOf(split, Uint8Array.from(header.slice(2))), { code: 'FRAME_TOO_LARGE' })
+  }
+  assert.equal(framesOf(new FrameReader(256), frame(new Uint8Array(256))).length, 1)
+})
+
+test('what is announced takes memory only as it comes', () => {
+  const reader = new FrameReader()
+  assert.deepEqual(framesOf(reader, Uint8Array.of(0, 0xff, 0xff, 0xff, 1)), [])
+  assert.equal(reader.pendingBytes, 1)
+})
+
+test('a push before all frames were taken is a mistake of the caller', () => {
+  const reader = new FrameReader()
+  reader.push(Buffer.concat([frame(Uint8Array.of(1)), frame(Uint8Array.of(2))]))
+  reader.next()
+  assert.throws(() => reader.push(Uint8Array.of()), /take all frames out/)
+})
