@@ -1,4 +1,5 @@
 import { CodecError } from './errors.ts'
+import { copySlack } from './memo.ts'
 
 /**
  * A set of byte strings with dense ids: the one structure behind symbols, sets of symbols and the cache of raw runs.
@@ -65,6 +66,15 @@ export class ByteTable {
     // Below this length a loop beats the call of `set` with its subarray (40 ns).
     if (length > 64) target.set(arena.subarray(start, start + length), at)
     else for (let i = 0; i < length; i++) target[at + i] = arena[start + i]
+    return length
+  }
+
+  /** As {@link copyTo}, by words: up to {@link copySlack} bytes behind the end are overwritten. */
+  copyWords(id: number, target: DataView, at: number): number {
+    const { view } = this
+    const length = this.lengths[id]
+    const start = this.offsets[id]
+    for (let i = 0; i < length; i += 4) target.setInt32(at + i, view.getInt32(start + i, true), true)
     return length
   }
 
@@ -222,8 +232,8 @@ export class ByteTable {
   }
 
   private reserve(length: number): void {
-    if (this.arenaEnd + length > this.arena.length) {
-      this.replaceArena(Math.max(2 * this.arena.length, this.arenaEnd + length))
+    if (this.arenaEnd + length + copySlack > this.arena.length) {
+      this.replaceArena(Math.max(2 * this.arena.length, this.arenaEnd + length + copySlack))
     }
   }
 
@@ -235,7 +245,7 @@ export class ByteTable {
   }
 
   private compact(): void {
-    const arena = new Uint8Array(Math.max(firstArena, 2 * this.bytes))
+    const arena = new Uint8Array(Math.max(firstArena, 2 * this.bytes + copySlack))
     let end = 0
     for (let id = 1; id <= this.highestId; id++) {
       if (this.lengths[id] < 0) continue

@@ -3,6 +3,7 @@ import { Kind, type EventCursor } from './cursor.ts'
 import { readMarkAt } from './mark.ts'
 import { int64At, sint64At } from './numbers.ts'
 import { EventScan, MsgTag } from './scan.ts'
+import { TextCache, textOf } from './text.ts'
 import { MsgWriter } from './writer.ts'
 import type { Event, Msg, ProducerMark } from './event.ts'
 import type { SymbolTable } from './symbols.ts'
@@ -14,7 +15,7 @@ const tagRun = new TagRun()
 const attributeRun = new AttributeRun()
 const writer = new MsgWriter(64 * 1024)
 const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+const texts = new TextCache()
 
 /**
  * The bytes of a Msg, without the length that goes before it on TCP.
@@ -102,7 +103,7 @@ function decodeQuery(length: number, text: string): string {
 function takeText(length: number): string {
   const start = scan.at
   scan.at += length
-  return decoder.decode(scan.bytes.subarray(start, start + length))
+  return textOf(scan.bytes, start, length)
 }
 
 function decodeEventAt(start: number, end: number): Event {
@@ -111,7 +112,7 @@ function decodeEventAt(start: number, end: number): Event {
   if (scan.hostLength >= 0) event.host = textAt(scan.hostAt, scan.hostLength)
   if (scan.serviceLength >= 0) event.service = textAt(scan.serviceAt, scan.serviceLength)
   if (scan.stateLength >= 0) event.state = textAt(scan.stateAt, scan.stateLength)
-  if (scan.descriptionLength >= 0) event.description = textAt(scan.descriptionAt, scan.descriptionLength)
+  if (scan.descriptionLength >= 0) event.description = textOf(scan.source, scan.descriptionAt, scan.descriptionLength)
   if (scan.tagCount > 0) event.tags = decodeTags()
   if (scan.sintAt >= 0) event.metric = sint64At(scan, scan.sintAt)
   else if (scan.doubleAt >= 0) setDouble(event, scan.sourceView.getFloat64(scan.doubleAt, true))
@@ -164,7 +165,7 @@ function setAttribute(attributes: Record<string, string>, name: string, value: s
 }
 
 function textAt(at: number, length: number): string {
-  return decoder.decode(scan.source.subarray(at, at + length))
+  return texts.text(scan.source, scan.sourceView, at, length)
 }
 
 /** The event of a cursor for people: what {@link decodeMsg} gives for the same bytes. */
@@ -195,7 +196,7 @@ export function cursorToEvent(cursor: EventCursor, table: SymbolTable): Event {
 export function descriptionOf(cursor: EventCursor): string | undefined {
   const { descriptionBytes, descriptionStart, descriptionLength } = cursor
   if (descriptionLength < 0) return undefined
-  return decoder.decode(descriptionBytes.subarray(descriptionStart, descriptionStart + descriptionLength))
+  return textOf(descriptionBytes, descriptionStart, descriptionLength)
 }
 
 /**

@@ -1,6 +1,8 @@
 import { AttributeRun, TagRun } from './attributes.ts'
 import { ByteTable } from './byte-table.ts'
 import { CodecError } from './errors.ts'
+import { ByteMemo } from './memo.ts'
+import { MsgWriter } from './writer.ts'
 import type { InternTable } from './cursor.ts'
 
 /** Bounds of a symbol table. */
@@ -54,6 +56,8 @@ export class SymbolTable implements InternTable {
   private texts: (string | undefined)[] = []
   private tagArrays: (Int32Array | undefined)[] = []
   private attributeArrays: (Int32Array | undefined)[] = []
+  private tagFields: (ByteMemo | undefined)[] = []
+  private attributeFields: (ByteMemo | undefined)[] = []
   /** Counts the sweeps: what someone kept about an id may be about another text since. A cache's matter, no state. */
   generation = 0
   private lastBytes: Uint8Array | undefined
@@ -133,9 +137,9 @@ export class SymbolTable implements InternTable {
     return this.symbols.lengthOf(id)
   }
 
-  /** Copies a symbol's UTF-8 to `target` and gives its length. */
-  copyBytes(id: number, target: Uint8Array, at: number): number {
-    return this.symbols.copyTo(id, target, at)
+  /** Copies a symbol's UTF-8 and gives its length. Goes by words: `target` must have {@link copySlack} bytes behind it to spare. */
+  copyBytes(id: number, target: DataView, at: number): number {
+    return this.symbols.copyWords(id, target, at)
   }
 
   internTags(ids: readonly number[]): number {
@@ -160,6 +164,24 @@ export class SymbolTable implements InternTable {
 
   attributesOf(set: number): Int32Array {
     return (this.attributeArrays[set] ??= wordsOf(this.attributeSets, set))
+  }
+
+  /** A set of tags as its fields stand in an event; valid until the next {@link sweep}. */
+  encodedTags(set: number): ByteMemo {
+    const known = this.tagFields[set]
+    if (known !== undefined) return known
+    const writer = new MsgWriter(256)
+    writer.tagSymbols(this.tagsOf(set), this)
+    return (this.tagFields[set] = memoOf(writer))
+  }
+
+  /** A set of attributes as its fields stand in an event; valid until the next {@link sweep}. */
+  encodedAttributes(set: number): ByteMemo {
+    const known = this.attributeFields[set]
+    if (known !== undefined) return known
+    const writer = new MsgWriter(256)
+    writer.attributeSymbols(this.attributesOf(set), this)
+    return (this.attributeFields[set] = memoOf(writer))
   }
 
   /** The value of one attribute of a set, as a symbol; 0 when the set does not have it. */
@@ -302,6 +324,8 @@ export class SymbolTable implements InternTable {
     this.texts = []
     this.tagArrays = []
     this.attributeArrays = []
+    this.tagFields = []
+    this.attributeFields = []
   }
 }
 
@@ -339,6 +363,12 @@ const dumpMagic = 0x52535931 // RSY1
 const dumpHeaderLength = 16
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+function memoOf(writer: MsgWriter): ByteMemo {
+  const memo = new ByteMemo(writer.length)
+  memo.keep(writer.bytes, 0, writer.length)
+  return memo
+}
 
 function viewOver(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -1,6 +1,7 @@
 import { EventTag, MsgTag } from './scan.ts'
 import { CodecError } from './errors.ts'
 import { Kind } from './cursor.ts'
+import { ByteMemo, copySlack, TextsMemo } from './memo.ts'
 import type { Event, ProducerMark } from './event.ts'
 import type { EventCursor } from './cursor.ts'
 import type { SymbolTable } from './symbols.ts'
@@ -18,6 +19,13 @@ export class MsgWriter {
   length = 0
   private view: DataView
   private eventLengthBytes = 1
+  private readonly states = new TextsMemo()
+  private readonly hosts = new TextsMemo()
+  private readonly tagTexts = new TextsMemo()
+  private readonly attributeTexts = new TextsMemo()
+  private lastTime = NaN
+  private readonly secondsBytes = new ByteMemo()
+  private readonly microsBytes = new ByteMemo()
 
   constructor(capacity = 4096) {
     this.bytes = new Uint8Array(capacity)
@@ -100,25 +108,38 @@ export class MsgWriter {
     this.length += bytes.length
   }
 
+  /** Tags, or attributes, of symbol ids as their fields stand in an event: for {@link SymbolTable}, which keeps them. */
+  tagSymbols(ids: Int32Array, table: SymbolTable): void {
+    for (const id of ids) this.symbol(EventTag.tag, id, table)
+  }
+
+  attributeSymbols(pairs: Int32Array, table: SymbolTable): void {
+    for (let i = 0; i < pairs.length; i += 2) {
+      this.ensure(table.byteLength(pairs[i]) + table.byteLength(pairs[i + 1]) + 24)
+      const start = this.beginMessage(EventTag.attribute, 1)
+      this.symbol(0x0a, pairs[i], table)
+      this.symbol(0x12, pairs[i + 1], table)
+      this.endMessage(start, 1)
+    }
+  }
+
   /** @throws CodecError `UNENCODABLE`: half of the event is written then, so reset the writer */
   event(event: Event): void {
     this.ensure(fixedBytes)
     const guess = this.eventLengthBytes
     const start = this.beginMessage(MsgTag.event, guess)
-    const { time, metric, ttl, tags, attributes } = event
+    const { time, metric, ttl, tags, attributes, state, host } = event
     if (time !== undefined && time !== null) this.seconds(time)
-    if (event.state !== undefined && event.state !== null) this.text(EventTag.state, event.state)
+    if (state !== undefined && state !== null) this.remembered(EventTag.state, state, this.states)
     if (event.service !== undefined && event.service !== null) this.text(EventTag.service, event.service)
-    if (event.host !== undefined && event.host !== null) this.text(EventTag.host, event.host)
+    if (host !== undefined && host !== null) this.remembered(EventTag.host, host, this.hosts)
     if (event.description !== undefined && event.description !== null) {
       this.text(EventTag.description, event.description)
     }
-    if (tags !== undefined && tags !== null) for (const tag of tags) this.text(EventTag.tag, tag)
+    if (tags !== undefined && tags !== null) this.tags(tags)
     this.ensure(fixedBytes)
     if (ttl !== undefined && ttl !== null) this.float(EventTag.ttl, ttl)
-    if (attributes !== undefined && attributes !== null) {
-      for (const key in attributes) this.attribute(key, attributes[key])
-    }
+    if (attributes !== undefined && attributes !== null) this.attributes(attributes)
     this.ensure(fixedBytes)
     if (time !== undefined && time !== null) this.micros(time)
     if (metric !== undefined && metric !== null) this.metric(metric, event.metricType)
@@ -138,29 +159,82 @@ export class MsgWriter {
       const { descriptionBytes, descriptionStart, descriptionLength } = cursor
       this.slice(EventTag.description, descriptionBytes, descriptionStart, descriptionLength)
     }
-    if (cursor.tags !== 0) {
-      const tags = table.tagsOf(cursor.tags)
-      for (let i = 0; i < tags.length; i++) this.symbol(EventTag.tag, tags[i], table)
-    }
+    if (cursor.tags !== 0) this.run(table.encodedTags(cursor.tags))
     this.ensure(fixedBytes)
     if (cursor.ttlKind !== Kind.none) this.float(EventTag.ttl, cursor.ttl)
-    if (cursor.attributes !== 0) {
-      const pairs = table.attributesOf(cursor.attributes)
-      for (let i = 0; i < pairs.length; i += 2) {
-        const length = table.byteLength(pairs[i]) + table.byteLength(pairs[i + 1])
-        this.ensure(length + 24)
-        const start = this.beginMessage(EventTag.attribute, 1)
-        this.symbol(0x0a, pairs[i], table)
-        this.symbol(0x12, pairs[i + 1], table)
-        this.endMessage(start, 1)
-      }
-    }
+    if (cursor.attributes !== 0) this.run(table.encodedAttributes(cursor.attributes))
     this.ensure(fixedBytes)
     if (cursor.timeKind !== Kind.none) this.micros(cursor.time)
     if (cursor.metricKind === Kind.double) this.double(cursor.metric)
     else if (cursor.metricKind === Kind.int) this.integer(cursor.metric)
     else if (cursor.metricKind === Kind.big) this.big(cursor.metricBig)
     this.eventLengthBytes = this.endMessage(start, guess)
+  }
+
+  private run(run: ByteMemo): void {
+    this.ensure(run.length + copySlack)
+    this.length = run.copyTo(this.view, this.length)
+  }
+
+  private remembered(tag: number, text: string, memo: TextsMemo): void {
+    if (memo.length >= 0 && memo.texts[0] === text) {
+      this.ensure(memo.length + copySlack)
+      this.length = memo.copyTo(this.view, this.length)
+      return
+    }
+    const start = this.length
+    this.text(tag, text)
+    memo.begin()
+    memo.push(text)
+    memo.keep(this.bytes, start, this.length)
+  }
+
+  private tags(tags: readonly string[]): void {
+    const memo = this.tagTexts
+    const { length } = tags
+    if (memo.length >= 0 && memo.count === length) {
+      let i = 0
+      while (i < length && tags[i] === memo.texts[i]) i++
+      if (i === length) {
+        this.ensure(memo.length + copySlack)
+        this.length = memo.copyTo(this.view, this.length)
+        return
+      }
+    }
+    const start = this.length
+    memo.begin()
+    for (const tag of tags) {
+      this.text(EventTag.tag, tag)
+      memo.push(tag)
+    }
+    memo.keep(this.bytes, start, this.length)
+  }
+
+  private attributes(attributes: Readonly<Record<string, string>>): void {
+    const memo = this.attributeTexts
+    if (memo.length >= 0) {
+      let i = 0
+      let same = true
+      for (const key in attributes) {
+        same = i < memo.count && memo.texts[i] === key && memo.texts[i + 1] === attributes[key]
+        if (!same) break
+        i += 2
+      }
+      if (same && i === memo.count) {
+        this.ensure(memo.length + copySlack)
+        this.length = memo.copyTo(this.view, this.length)
+        return
+      }
+    }
+    const start = this.length
+    memo.begin()
+    for (const key in attributes) {
+      const value = attributes[key]
+      this.attribute(key, value)
+      memo.push(key)
+      memo.push(value)
+    }
+    memo.keep(this.bytes, start, this.length)
   }
 
   private attribute(key: string, value: string): void {
@@ -176,13 +250,30 @@ export class MsgWriter {
   }
 
   private seconds(time: number): void {
-    this.bytes[this.length++] = EventTag.time
-    this.int64(Math.trunc(time), time)
+    if (time !== this.lastTime) {
+      this.encodeTimes(time)
+      return
+    }
+    this.length = this.secondsBytes.copyTo(this.view, this.length)
   }
 
   private micros(time: number): void {
+    // `seconds` has seen to it that the memo is of this time.
+    if (time === this.lastTime) this.length = this.microsBytes.copyTo(this.view, this.length)
+  }
+
+  /** Writes the seconds, and keeps both fields of this time. */
+  private encodeTimes(time: number): void {
+    const start = this.length
+    this.lastTime = NaN
     this.bytes[this.length++] = EventTag.timeMicros
     this.int64(Math.trunc(time * 1e6), time)
+    this.microsBytes.keep(this.bytes, start, this.length)
+    this.length = start
+    this.bytes[this.length++] = EventTag.time
+    this.int64(Math.trunc(time), time)
+    this.secondsBytes.keep(this.bytes, start, this.length)
+    this.lastTime = time
   }
 
   private metric(metric: number | bigint, type: Event['metricType']): void {
@@ -263,10 +354,10 @@ export class MsgWriter {
 
   private symbol(tag: number, id: number, table: SymbolTable): void {
     const length = table.byteLength(id)
-    this.ensure(length + 6)
+    this.ensure(length + 6 + copySlack)
     this.bytes[this.length++] = tag
     this.unsigned(length)
-    this.length += table.copyBytes(id, this.bytes, this.length)
+    this.length += table.copyBytes(id, this.view, this.length)
   }
 
   private slice(tag: number, bytes: Uint8Array, start: number, length: number): void {
