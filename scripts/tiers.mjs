@@ -14,6 +14,8 @@ export const tiers = [
     budgetMs: 150_000,
     fileMs: 140_000,
   },
+  // Pure computing in one process each: two files fill two cores.
+  { name: 'simulator', path: /\/simulator\/(simulator|mutations)\./, atOnce: 2, budgetMs: 180_000, fileMs: 170_000 },
   { name: 'fast', path: /./, atOnce: 2, budgetMs: 180_000, fileMs: 120_000 },
 ]
 

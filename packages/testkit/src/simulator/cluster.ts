@@ -1,0 +1,119 @@
+import { createEngine, encodeRecord, kindOf, type RecordKind, type RulesRecord } from '@ricci/engine'
+import { InThreadHost, type HostFactory, type LogPort, type Mutation } from '@ricci/replica'
+import type { SeededRandom } from '../random.ts'
+import { SimCoordination } from './coordination.ts'
+import { Instance } from './instance.ts'
+import { SimLog } from './log.ts'
+import type { Plan } from './plan.ts'
+import type { Process } from './process.ts'
+import type { SentMsg } from './producer.ts'
+import { SimReceiver, type NetworkWeather } from './receivers.ts'
+import { loadVariant, rulesRecords } from './rules.ts'
+import { SimSnapshots } from './snapshots.ts'
+import type { Watch } from './watch.ts'
+import { Host } from './workload.ts'
+import type { World } from './world.ts'
+
+/** All of one run: the backends, the instances around the product's code, the receivers, the hosts that are watched. */
+export class Cluster {
+  readonly log: SimLog
+  readonly coordination: SimCoordination
+  readonly snapshots: SimSnapshots
+  readonly receivers: ReadonlyMap<string, SimReceiver>
+  readonly network: NetworkWeather = { requestLost: 0, slowConnect: 0 }
+  readonly instances: readonly Instance[]
+  readonly hosts: readonly Host[]
+  /** By partition, then by the checksum of its bytes: everything producers ever sent. */
+  readonly messages: readonly Map<number, SentMsg>[]
+  readonly alarms = new Map<string, number>()
+  readonly firstRules: RulesRecord
+  /** Times at which a process or the log was touched: nothing can be demanded of a moment near one. */
+  readonly disturbances: number[] = []
+  readonly #listeners: ((kind: RecordKind) => void)[][]
+
+  constructor(
+    readonly world: World,
+    readonly plan: Plan,
+    readonly mutations: ReadonlySet<Mutation>,
+    readonly watch: Watch,
+  ) {
+    const random = world.random.fork('cluster')
+    this.log = new SimLog(world, plan.partitions)
+    this.coordination = new SimCoordination(world, plan.partitions)
+    this.snapshots = new SimSnapshots(world)
+    this.receivers = new Map(
+      [
+        new SimReceiver(world, 'pager', 'A', true),
+        new SimReceiver(world, 'keyed', 'A', false),
+        new SimReceiver(world, 'chat', 'C', false),
+        new SimReceiver(world, 'self', 'A', true),
+      ].map((receiver) => [receiver.name, receiver]),
+    )
+    this.firstRules = random.pick(rulesRecords)
+    this.instances = Array.from({ length: plan.instances }, (_, i) => {
+      const drift = 1 + (random.between(-1, 1) * plan.driftPerMillion) / 1_000_000
+      return new Instance(this, `i${i + 1}`, drift, random.between(-1, 1) * plan.wallErrorMs)
+    })
+    this.messages = Array.from({ length: plan.partitions }, () => new Map())
+    this.#listeners = Array.from({ length: plan.partitions }, () => [])
+    for (let p = 0; p < plan.partitions; p++) {
+      this.log.partition(p).onWritten.push((record) => {
+        if (this.#listeners[p].length === 0) return
+        const kind = kindOf(record.bytes)
+        for (const listener of this.#listeners[p]) listener(kind)
+      })
+    }
+    this.hosts = Array.from({ length: plan.hosts }, (_, i) => {
+      const partition = i % plan.partitions
+      return new Host(world, `host-${i}`, partition, plan.calmAtMs, this.instances, (msg) =>
+        this.messages[partition].set(msg.checksum, msg),
+      )
+    })
+  }
+
+  start(): void {
+    for (const instance of this.instances) instance.start()
+    for (const host of this.hosts) host.start()
+  }
+
+  instance(name: string): Instance | undefined {
+    return this.instances.find((instance) => instance.name === name)
+  }
+
+  /** The product's own host around the product's own engine, both in this thread. */
+  hostFactory(process: Process, log: LogPort, partition: number): HostFactory {
+    return (events) =>
+      new InThreadHost(events, {
+        log,
+        partition,
+        clock: process.clock,
+        createEngine: (from) => {
+          const engine = createEngine({
+            logId: log.id,
+            partition,
+            loadRules: loadVariant,
+            mutations: this.mutations,
+            ...from,
+          })
+          return this.watch.overhear(engine, partition, process.name)
+        },
+      })
+  }
+
+  onWritten(partition: number, listener: (kind: RecordKind) => void): void {
+    this.#listeners[partition].push(listener)
+  }
+
+  disturbed(): void {
+    this.disturbances.push(this.world.nowMs)
+  }
+
+  /** Appends a rules record to every partition through some instance, as an operator's reload does. */
+  switchRules(random: SeededRandom): void {
+    const instance = this.instances.find((candidate) => candidate.running)
+    if (instance === undefined) return
+    const record = random.pick(rulesRecords)
+    this.world.fault('rules switch', instance.name, record.hash)
+    for (let p = 0; p < this.log.partitions; p++) instance.append(p, encodeRecord(record))
+  }
+}

@@ -1,0 +1,145 @@
+import { Replica, type HostFactory, type Receiver, type ReplicaOptions, type ReplicaState } from '@ricci/replica'
+import type { Cluster } from './cluster.ts'
+import { SimIntake } from './intake.ts'
+import { MachineClock, Process } from './process.ts'
+import type { Door } from './producer.ts'
+import { SimTransport } from './receivers.ts'
+
+/**
+ * One Ricci instance on a machine of its own: intake and a replica of every partition in one process, which can be killed,
+ * stopped and started again under the same name.
+ */
+export class Instance implements Door {
+  readonly machine: MachineClock
+  #process: Process | undefined
+  #intake: SimIntake | undefined
+  #replicas: Replica[] = []
+  #lives = 0
+
+  constructor(
+    readonly cluster: Cluster,
+    readonly name: string,
+    rate: number,
+    wallErrorMs: number,
+  ) {
+    this.machine = new MachineClock(cluster.world, rate, wallErrorMs)
+  }
+
+  get alive(): boolean {
+    return this.#process?.alive ?? false
+  }
+
+  get running(): boolean {
+    return this.#process?.running ?? false
+  }
+
+  get replicas(): readonly Replica[] {
+    return this.#replicas
+  }
+
+  owns(): boolean {
+    return this.running && this.#replicas.some((replica) => replica.state === 'owning')
+  }
+
+  ownsPartition(partition: number): boolean {
+    return this.alive && this.#replicas[partition]?.state === 'owning'
+  }
+
+  start(): void {
+    const { cluster } = this
+    if (this.alive) return
+    const process = new Process(cluster.world, `${this.name}#${++this.#lives}`, this.machine)
+    this.#process = process
+    const log = cluster.log.connect(process, (partition, records) => this.#intake?.delivered(partition, records))
+    this.#intake = new SimIntake(process, log)
+    const coordination = cluster.coordination.connect(process)
+    const snapshots = cluster.snapshots.connect(process)
+    const transport = new SimTransport(process, cluster.receivers, cluster.network)
+    const transports = new Map<string, Receiver>(
+      [...cluster.receivers.values()].map((receiver) => [receiver.name, { transport, class: receiver.receiverClass }]),
+    )
+    this.#replicas = Array.from({ length: cluster.log.partitions }, (_, partition) => {
+      const options: ReplicaOptions = {
+        instance: this.name,
+        partition,
+        log,
+        coordination,
+        snapshots,
+        hostFactory: this.#watched(cluster.hostFactory(process, log, partition), partition, process),
+        transports,
+        clock: process.clock,
+        random: cluster.world.random.fork(`replica/${process.name}/${partition}`),
+        rules: cluster.firstRules,
+        mutations: cluster.mutations,
+        onAlarm: (name, detail) => {
+          cluster.alarms.set(name, (cluster.alarms.get(name) ?? 0) + 1)
+          cluster.world.trace.add(process.name, `p${partition} alarm ${name}: ${detail}`)
+        },
+        onStateChange: (state, before, why) => this.#changed(process, partition, state, before, why),
+      }
+      return new Replica(options)
+    })
+    cluster.world.trace.add(process.name, 'starts')
+    for (const [partition, replica] of this.#replicas.entries()) {
+      replica.start().catch((error: Error) => cluster.watch.failed(partition, process.name, `start: ${error.stack}`))
+    }
+  }
+
+  crash(): void {
+    this.#process?.kill()
+    this.cluster.disturbed()
+  }
+
+  stop(suspended: boolean): void {
+    this.#process?.stop()
+    if (suspended) this.machine.suspend()
+    this.cluster.disturbed()
+  }
+
+  goOn(): void {
+    this.machine.wake()
+    this.#process?.goOn()
+    this.cluster.disturbed()
+    this.cluster.world.trace.add(this.#process?.name ?? this.name, 'goes on')
+  }
+
+  open(): boolean {
+    return this.alive
+  }
+
+  take(partition: number, msg: Uint8Array, ack: () => void): void {
+    this.#intake?.take(partition, msg, ack)
+  }
+
+  /** Appends a record as the daemon does on an operator's word. */
+  append(partition: number, bytes: Uint8Array): void {
+    if (!this.running) return
+    this.cluster.log
+      .connect(this.#process!)
+      .append(partition, [bytes])
+      .catch(() => {})
+  }
+
+  #changed(process: Process, partition: number, state: ReplicaState, before: ReplicaState, why: string): void {
+    const { cluster } = this
+    cluster.world.trace.add(process.name, `p${partition} ${before} → ${state}: ${why}`)
+    if (state !== 'owning') return
+    // Asked a step later: the replica sets its epoch and tells its state in one go.
+    process.deliverAfter(0, () => {
+      const replica = this.#process === process ? this.#replicas[partition] : undefined
+      if (replica?.state === 'owning') cluster.watch.owning(partition, replica.stats().epoch, process.name)
+    })
+  }
+
+  /** The replica's own host; should it give up, the oracle hears of it. */
+  #watched(create: HostFactory, partition: number, process: Process): HostFactory {
+    return (events) =>
+      create({
+        onProgress: (progress) => events.onProgress(progress),
+        onFailure: (failure) => {
+          this.cluster.watch.failed(partition, process.name, `${failure.code}: ${failure.message}`)
+          events.onFailure(failure)
+        },
+      })
+  }
+}

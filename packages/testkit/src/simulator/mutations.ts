@@ -1,0 +1,20 @@
+import type { Mutation } from '@ricci/replica'
+
+/** Each rule that can be taken away, with the seed from which on a search finds out, within a few dozen, that it is missing. */
+export const knownSeeds: Readonly<Record<Mutation, number>> = {
+  'epoch-check': 1,
+  'attempt-record': 1,
+  'read-back': 1,
+  'send-window': 1,
+  'outcome-record': 1,
+  'owned-time': 1,
+  grace: 1,
+  'producer-mark': 1,
+  'dedup-key': 1,
+}
+
+export const mutationNames = Object.keys(knownSeeds) as Mutation[]
+
+export function isMutation(name: string): name is Mutation {
+  return name in knownSeeds
+}

@@ -1,0 +1,263 @@
+import type { SeededRandom } from '../random.ts'
+import type { Cluster } from './cluster.ts'
+import type { Plan, SpellName } from './plan.ts'
+import type { PartitionLog } from './log.ts'
+import type { ReceiverMood } from './receivers.ts'
+import type { World } from './world.ts'
+
+/**
+ * Brings trouble, by chance and by ambush. A spell begins, lasts and is undone; at the end of the trouble all are undone at once.
+ *
+ * An ambush strikes when it hurts most: the process that has just appended an attempt is stopped or killed, its reader silenced,
+ * its receiver struck dumb; the owner under which a page was just decided is given a rival.
+ */
+export class Nemesis {
+  readonly #random: SeededRandom
+  readonly #active = new Set<() => void>()
+  #storeAway = false
+
+  constructor(
+    private readonly world: World,
+    private readonly cluster: Cluster,
+    private readonly plan: Plan,
+  ) {
+    this.#random = world.random.fork('nemesis')
+  }
+
+  start(): void {
+    const { plan, world } = this
+    world.after(plan.faultsFromMs, () => this.#next())
+    world.after(plan.calmAtMs, () => this.#heal())
+    if (plan.noOwnerMs > 0) world.after(plan.noOwnerAtMs, () => this.#noOwner(plan.noOwnerMs))
+    for (let p = 0; p < plan.partitions; p++) this.#lieInWait(this.cluster.log.partition(p))
+  }
+
+  #next(): void {
+    if (!this.world.faulty) return
+    this.#cast(this.#random.pick(this.plan.spells))
+    this.world.after(this.#random.exponential(this.plan.spellEveryMs), () => this.#next())
+  }
+
+  /** Undoes everything and lets nothing begin any more. */
+  #heal(): void {
+    this.world.faulty = false
+    this.world.trace.add('nemesis', 'calm from here on')
+    for (const undo of this.#active) undo()
+    this.#active.clear()
+    for (const instance of this.cluster.instances) {
+      instance.machine.setWall(0)
+      if (!instance.alive) instance.start()
+    }
+  }
+
+  /** Something that lasts: undone after its time, or when all trouble ends. */
+  #last(ms: number, undo: () => void): void {
+    const once = (): void => {
+      if (this.#active.delete(once)) undo()
+    }
+    this.#active.add(once)
+    this.world.after(ms, once)
+  }
+
+  #cast(spell: SpellName): void {
+    const { world, cluster } = this
+    const random = this.#random
+    const instance = random.pick(cluster.instances)
+    const partition = cluster.log.partition(random.below(cluster.log.partitions))
+    switch (spell) {
+      case 'crash':
+        return this.#crash(random.pick([instance.name, this.#ownerOf(partition) ?? instance.name]))
+      case 'pause':
+        return this.#stop(random.pick([instance.name, this.#ownerOf(partition) ?? instance.name]), false)
+      case 'suspend':
+        return this.#stop(instance.name, true)
+      case 'clock jump': {
+        const ms = Math.round(random.chance(0.7) ? random.between(-4_000, 4_000) : random.between(-90_000, 90_000))
+        world.fault('clock jump', instance.name, `${ms} ms`)
+        instance.machine.jumpWall(ms)
+        return this.#last(random.between(2_000, 40_000), () => instance.machine.setWall(0))
+      }
+      case 'log away':
+        if (partition.away) return
+        world.fault('log away', `p${partition.index}`, '')
+        partition.away = true
+        cluster.disturbed()
+        return this.#last(random.chance(0.8) ? random.between(500, 12_000) : random.between(12_000, 60_000), () => {
+          partition.comeBack()
+          cluster.disturbed()
+        })
+      case 'log frozen':
+        if (partition.frozen) return
+        world.fault('log frozen', `p${partition.index}`, '')
+        partition.frozen = true
+        cluster.disturbed()
+        return this.#last(random.between(2_500, 15_000), () => {
+          partition.thaw()
+          cluster.disturbed()
+          // Measured: readers at a woken broker may stay silent for good.
+          for (const reader of partition.readers) if (random.chance(0.3) && world.faulty) this.#silence(reader)
+        })
+      case 'append storm': {
+        const { weather } = partition
+        for (const kind of ['error', 'lostConfirm', 'straggler', 'duplicated', 'delayed'] as const) {
+          if (random.chance(0.5)) weather[kind] = random.between(0.01, 0.15)
+        }
+        return this.#last(random.between(5_000, 60_000), () => {
+          Object.assign(weather, { error: 0, lostConfirm: 0, straggler: 0, duplicated: 0, delayed: 0 })
+        })
+      }
+      case 'silent reader':
+        return this.#silenceSome(partition, 0.5)
+      case 'reader error': {
+        for (const reader of partition.readers) {
+          if (!random.chance(0.5)) continue
+          world.fault('reader error', reader.process.name, `p${partition.index}`)
+          reader.breakOff()
+        }
+        return
+      }
+      case 'lease lost': {
+        const holder = cluster.coordination.takeAway(partition.index)
+        if (holder !== undefined) world.fault('lease lost', holder, `p${partition.index}`)
+        return
+      }
+      case 'two holders':
+        return this.#rival(partition)
+      case 'store away':
+        return this.#sendStoreAway(random.between(2_000, 60_000))
+      case 'snapshots away':
+        if (cluster.snapshots.away) return
+        world.fault('snapshots away', 'snapshots', '')
+        cluster.snapshots.away = true
+        return this.#last(random.between(2_000, 60_000), () => {
+          cluster.snapshots.away = false
+        })
+      case 'snapshot rot':
+        cluster.snapshots.weather.lost = random.between(0, 0.5)
+        cluster.snapshots.weather.torn = random.between(0, 0.5)
+        return this.#last(random.between(10_000, 60_000), () => {
+          cluster.snapshots.weather.lost = 0
+          cluster.snapshots.weather.torn = 0
+        })
+      case 'sick receiver': {
+        const receiver = random.pick([...cluster.receivers.values()])
+        const moods: ReceiverMood[] = [
+          'error',
+          'error',
+          'limited',
+          'hanging',
+          'hanging',
+          'dropping',
+          'dropping',
+          'refusing',
+        ]
+        receiver.mood = random.pick(moods)
+        world.trace.add(receiver.name, `is ${receiver.mood}`)
+        return this.#last(random.between(1_000, 25_000), () => {
+          receiver.mood = 'well'
+          world.trace.add(receiver.name, 'is well')
+        })
+      }
+      case 'bad network':
+        cluster.network.requestLost = random.between(0, 0.4)
+        cluster.network.slowConnect = random.between(0, 0.4)
+        return this.#last(random.between(2_000, 30_000), () => {
+          cluster.network.requestLost = 0
+          cluster.network.slowConnect = 0
+        })
+      case 'producer restart':
+        return random.pick(cluster.hosts).producer.restart()
+      case 'rules switch':
+        return cluster.switchRules(random)
+    }
+  }
+
+  #crash(name: string): void {
+    const instance = this.cluster.instance(name)
+    if (instance === undefined || !instance.alive) return
+    this.world.fault('crash', name, '')
+    instance.crash()
+    this.#last(this.#random.between(300, 25_000), () => instance.start())
+  }
+
+  #stop(name: string, suspended: boolean): void {
+    const instance = this.cluster.instance(name)
+    if (instance === undefined || !instance.running) return
+    const ms = this.#random.chance(0.6) ? this.#random.between(200, 5_000) : this.#random.between(5_000, 30_000)
+    this.world.fault(suspended ? 'suspend' : 'pause', name, `${Math.round(ms)} ms`)
+    instance.stop(suspended)
+    this.#last(ms, () => instance.goOn())
+  }
+
+  #silenceSome(partition: PartitionLog, share: number): void {
+    for (const reader of partition.readers) if (this.#random.chance(share)) this.#silence(reader)
+  }
+
+  #silence(reader: { silent: boolean; readonly process: { readonly name: string } }): void {
+    if (reader.silent) return
+    this.world.fault('reader silent', reader.process.name, '')
+    reader.silent = true
+  }
+
+  #rival(partition: PartitionLog): void {
+    const ms = this.#random.between(500, 15_000)
+    const holder = this.cluster.coordination.giveToAnother(partition.index, ms)
+    if (holder !== undefined) this.world.fault('two holders', holder, `p${partition.index} for ${Math.round(ms)} ms`)
+  }
+
+  #sendStoreAway(ms: number): void {
+    if (this.#storeAway) return
+    this.#storeAway = true
+    this.world.fault('store away', 'store', `${Math.round(ms)} ms`)
+    this.cluster.coordination.setAway(true)
+    this.#last(ms, () => {
+      this.#storeAway = false
+      this.cluster.coordination.setAway(false)
+    })
+  }
+
+  /** The store goes away, then every owner crashes: nobody may claim, publishers go on through whoever runs. */
+  #noOwner(ms: number): void {
+    this.world.fault('no owner', 'nemesis', `${Math.round(ms)} ms`)
+    this.#sendStoreAway(ms)
+    for (const instance of this.cluster.instances) {
+      if (!instance.owns()) continue
+      instance.crash()
+      this.world.after(this.#random.between(500, 5_000), () => instance.start())
+    }
+  }
+
+  #ownerOf(partition: PartitionLog): string | undefined {
+    return this.cluster.instances.find((instance) => instance.ownsPartition(partition.index))?.name
+  }
+
+  #lieInWait(partition: PartitionLog): void {
+    const { world, cluster, plan } = this
+    const random = this.#random
+    if (plan.ambush === 0) return
+    const may = (spell: SpellName): boolean => plan.spells.includes(spell)
+    const strike = (): boolean => world.faulty && world.nowMs > plan.faultsFromMs && random.chance(plan.ambush)
+    cluster.onWritten(partition.index, (kind) => {
+      if (!strike()) return
+      const owner = this.#ownerOf(partition)
+      if (owner === undefined) return
+      // What the owner does next depends on where in the next few milliseconds it is struck.
+      const delayMs = random.pick([0, random.between(0, 8), random.between(0, 300)])
+      world.after(delayMs, () => {
+        if (!world.faulty) return
+        if (kind === 'attempt' || kind === 'outcome') {
+          if (may('crash') && random.chance(0.4)) this.#crash(owner)
+          else if (may('pause') && random.chance(0.6)) this.#stop(owner, may('suspend') && random.chance(0.3))
+          else if (may('silent reader')) this.#silenceSome(partition, 0.7)
+        } else if (kind === 'events' && may('two holders') && random.chance(0.1)) {
+          this.#rival(partition)
+          if (may('silent reader')) {
+            for (const reader of partition.readers) if (reader.process.name.startsWith(owner)) this.#silence(reader)
+          }
+        } else if (kind === 'claim' && may('silent reader')) {
+          this.#silenceSome(partition, 0.5)
+        }
+      })
+    })
+  }
+}

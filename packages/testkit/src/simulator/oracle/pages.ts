@@ -1,0 +1,102 @@
+import type { Arrival, SimReceiver } from '../receivers.ts'
+import type { Decision } from './truth.ts'
+import type { Verdict } from './verdict.ts'
+
+/** A sender that has had an answer and peace for this long must have made it known to whoever comes after it. */
+const settleMs = 20_000
+
+/** Receivers' rules of the product itself: not decided from events, so no spell stands behind them. */
+const ownRules = new Set(['delivery-failed'])
+
+export interface PageEvidence {
+  readonly decisions: readonly Decision[]
+  /** Result by page id, as the fresh engine settled it. */
+  readonly settled: ReadonlyMap<string, string>
+  readonly receivers: ReadonlyMap<string, SimReceiver>
+  /** Times at which processes or the log were touched. */
+  readonly disturbances: readonly number[]
+}
+
+/** Every decided page was delivered, none took effect more often than its receiver's class allows, nothing else was sent. */
+export function judgePages(evidence: PageEvidence): Verdict[] {
+  const verdicts: Verdict[] = []
+  const say = (kind: Verdict['kind'], text: string): void => void verdicts.push({ kind, text })
+  const arrivals = new Map<string, Arrival[]>()
+  for (const receiver of evidence.receivers.values()) {
+    if (receiver.name === 'self') continue
+    for (const arrival of receiver.arrivals) {
+      for (const id of new Set([arrival.request.idempotencyKey, ...(arrival.request.members ?? [])])) {
+        arrivals.set(id, [...(arrivals.get(id) ?? []), arrival])
+      }
+    }
+  }
+  const decided = new Set<string>()
+  for (const { page } of evidence.decisions) {
+    decided.add(page.id)
+    const result = evidence.settled.get(page.id)
+    const effects = (arrivals.get(page.id) ?? []).filter((arrival) => arrival.effect !== 'none')
+    const what = `${page.action} of ${page.rule} ${page.key} (${page.id}) at ${page.receiver}`
+    if (result === undefined) say('page lost', `${what} was never settled`)
+    else if (result === 'delivered' && effects.length === 0)
+      say('page lost', `${what} counts as delivered and never took effect`)
+    else if (result === 'gave-up') say('page lost', `${what} was given up`)
+    else if (result === 'refused' && !(arrivals.get(page.id) ?? []).some((arrival) => arrival.effect === 'none')) {
+      say('page lost', `${what} counts as refused, its receiver never refused it`)
+    } else if (result === 'overtaken' && page.action !== 'trigger') say('page lost', `${what} counts as overtaken`)
+    const opened = effects.filter((arrival) => arrival.effect === 'opened')
+    if (page.action !== 'resolve' && opened.length > 1) {
+      say(
+        'page doubled',
+        `${what} opened ${opened.length} incidents, at ${opened.map((a) => Math.round(a.atMs)).join(' and ')} ms`,
+      )
+    }
+    judgeBlind(what, effects, evidence.disturbances, say)
+  }
+  for (const [id, [first]] of arrivals) {
+    if (decided.has(id)) continue
+    say(
+      'page never decided',
+      `${first.request.action} ${id} came to ${first.receiver} from ${first.from}, the log does not decide it`,
+    )
+  }
+  for (const receiver of evidence.receivers.values()) judgeOpen(receiver, evidence, say)
+  return verdicts
+}
+
+type Say = (kind: Verdict['kind'], text: string) => void
+
+/** A blind receiver may be told again only where nobody could know of the first time, and must be told that it may be again. */
+function judgeBlind(what: string, effects: readonly Arrival[], disturbances: readonly number[], say: Say): void {
+  const told = effects.filter((arrival) => arrival.effect === 'told')
+  for (let i = 1; i < told.length; i++) {
+    const [before, again] = [told[i - 1], told[i]]
+    const times = `at ${Math.round(before.atMs)} ms by ${before.from} and at ${Math.round(again.atMs)} ms by ${again.from}`
+    if (!again.request.possibleRepeat)
+      say('page doubled', `${what} was told ${times}, the second not marked as a possible repeat`)
+    const answeredMs = before.answeredAtMs
+    if (answeredMs === undefined || again.atMs - answeredMs < settleMs) continue
+    const peace = !disturbances.some((at) => at > answeredMs - 1_000 && at < answeredMs + settleMs)
+    if (peace)
+      say(
+        'page doubled',
+        `${what} was told ${times}, although the first was answered at ${Math.round(answeredMs)} ms in peace`,
+      )
+  }
+}
+
+/** At the end everything is well: what is still open at a keyed receiver nobody will ever close. */
+function judgeOpen(receiver: SimReceiver, evidence: PageEvidence, say: Say): void {
+  if (receiver.name === 'self' || receiver.receiverClass !== 'A') return
+  for (const [key, arrival] of receiver.open) {
+    if (ownRules.has(arrival.request.rule)) continue
+    const refused = evidence.decisions.some(
+      ({ page }) => page.dedupKey === key && page.action === 'resolve' && evidence.settled.get(page.id) === 'refused',
+    )
+    // Pages without a life of their own stay open at a keyed receiver by their nature.
+    if (refused || arrival.request.action === 'notify') continue
+    say(
+      'incident left open',
+      `${receiver.name} still shows ${arrival.request.rule} of ${arrival.request.host} (${key}), all is well`,
+    )
+  }
+}

@@ -1,0 +1,197 @@
+import { decodeRecord, type PendingPage } from '@ricci/engine'
+import type { StoredRecord } from '@ricci/replica'
+import { crc32 } from 'node:zlib'
+import type { SentMsg } from '../producer.ts'
+import { longestTickMs, OwnedTime } from './owned-time.ts'
+import type { Verdict } from './verdict.ts'
+
+/** A decision, as the fresh engine told it. */
+export interface Decision {
+  readonly page: Readonly<PendingPage>
+  readonly offset: number
+}
+
+const graceMs = 15_000
+const longestGraceMs = 60_000
+/** DESIGN section 13: silent for longer than TTL + grace + this, a host must have paged. */
+const patienceMs = 5_000
+
+interface HostTruth {
+  /** Owned time of the last presence; undefined before the first. */
+  seenMs?: number
+  seenOffset: number
+  ttlMs: number
+  /** Its last presence was older than its TTL when it came: nothing is demanded until the next. */
+  doubtful: boolean
+  check: 'ok' | 'bad'
+}
+
+/**
+ * What should have been decided, worked out from the log's order, the marks and what the producers say they sent: no engine, no
+ * decoder of events, no rule. Compared with what a fresh engine decided; the other half of the oracle then compares that with
+ * what receivers were told.
+ */
+export function judgeTruth(
+  partition: number,
+  records: readonly StoredRecord[],
+  messages: ReadonlyMap<number, SentMsg>,
+  decisions: readonly Decision[],
+): Verdict[] {
+  const verdicts: Verdict[] = []
+  const decidedAt = new Map<string, Decision[]>()
+  for (const decision of decisions) {
+    const key = `${decision.page.rule}/${decision.page.host}/${decision.offset}`
+    decidedAt.set(key, [...(decidedAt.get(key) ?? []), decision])
+  }
+  const taken = new Set<Decision>()
+  const take = (rule: string, host: string, offset: number, action: string): boolean => {
+    const found = (decidedAt.get(`${rule}/${host}/${offset}`) ?? []).find(
+      (decision) => decision.page.action === action && !taken.has(decision),
+    )
+    if (found !== undefined) taken.add(found)
+    return found !== undefined
+  }
+  const downDecisions = decisions.filter(({ page }) => page.rule === 'host-down' && page.action === 'trigger')
+  const time = new OwnedTime()
+  const seen = new Map<string, { incarnation: number; sequences: Set<number> }>()
+  const hosts = new Map<string, HostTruth>()
+  let ruled = false
+
+  for (const { offset, bytes } of records) {
+    const record = decodeRecord(bytes)
+    time.apply(record)
+    if (record.kind === 'rules') ruled = true
+    if (record.kind === 'tick') {
+      for (const [name, host] of hosts) {
+        if (host.doubtful || host.seenMs === undefined) continue
+        if (time.ownedMs <= latestMs(host, time) + patienceMs) continue
+        host.doubtful = true
+        if (!downDecisions.some(({ page, offset: at }) => page.host === name && at > host.seenOffset && at <= offset)) {
+          verdicts.push({
+            kind: 'silence missed',
+            text: `p${partition}: ${name}, last heard at offset ${host.seenOffset}, was not reported down by offset ${offset}`,
+          })
+        }
+      }
+    }
+    if (record.kind !== 'events') continue
+    const msg = messages.get(crc32(record.msg))
+    if (msg === undefined || !isNew(seen, msg) || !ruled) continue
+    for (const event of msg.events) {
+      const name = event.host!
+      let host = hosts.get(name)
+      if (host === undefined) hosts.set(name, (host = { seenOffset: -1, ttlMs: 0, doubtful: true, check: 'ok' }))
+      const ageMs = Math.max(0, msg.sentAtMs - event.time! * 1_000)
+      const ttlMs = event.ttl! * 1_000
+      if (event.service === 'alive') {
+        Object.assign(host, { seenMs: time.ownedMs - ageMs, seenOffset: offset, ttlMs, doubtful: ageMs >= ttlMs - 10 })
+      } else if (event.service === 'check' && ageMs < ttlMs - 10) {
+        const state = event.state === 'ok' ? 'ok' : 'bad'
+        if (state === 'bad' && host.check === 'ok' && !take('check', name, offset, 'trigger')) {
+          verdicts.push({
+            kind: 'spell missed',
+            text: `p${partition}: the check of ${name} turned bad at offset ${offset}, nobody is paged`,
+          })
+        }
+        host.check = state
+      } else if (event.service === 'deploy' && ageMs < ttlMs - 10) {
+        if (!take('deploy', name, offset, 'notify')) {
+          verdicts.push({
+            kind: 'spell missed',
+            text: `p${partition}: ${name} deployed at offset ${offset}, nobody is told`,
+          })
+        }
+      }
+    }
+  }
+  for (const decision of decisions) {
+    const { rule, action, host } = decision.page
+    const invented = (rule === 'check' && action === 'trigger') || action === 'notify'
+    if (invented && !taken.has(decision)) {
+      verdicts.push({
+        kind: 'spell invented',
+        text: `p${partition}: offset ${decision.offset} pages ${rule} of ${host}, which had no such event`,
+      })
+    }
+  }
+  return [...verdicts, ...judgeAlarms(partition, records, messages, downDecisions)]
+}
+
+/** The latest owned time at which a silent host's deadline may lie. */
+function latestMs(host: HostTruth, time: OwnedTime): number {
+  const since = time.graces.filter((at) => at >= host.seenMs!).length
+  return host.seenMs! + host.ttlMs + longestTickMs + Math.min(longestGraceMs, since * graceMs)
+}
+
+/** Hosts reported down that had been there, acknowledged, within their TTL less one tick, or within the grace of a claim. */
+function judgeAlarms(
+  partition: number,
+  records: readonly StoredRecord[],
+  messages: ReadonlyMap<number, SentMsg>,
+  downDecisions: readonly Decision[],
+): Verdict[] {
+  const verdicts: Verdict[] = []
+  const pending = new Map<number, Decision[]>()
+  for (const decision of downDecisions)
+    pending.set(decision.offset, [...(pending.get(decision.offset) ?? []), decision])
+  const time = new OwnedTime()
+  const claims: number[] = []
+  const seen = new Map<string, { incarnation: number; sequences: Set<number> }>()
+  const presence = new Map<string, { atMs: number; ttlMs: number; offset: number }>()
+  for (const { offset, bytes } of records) {
+    const record = decodeRecord(bytes)
+    const epoch = time.epoch
+    time.apply(record)
+    if (time.epoch > epoch) claims.push(time.ownedMs)
+    const expiredOnArrival = new Set<string>()
+    const msg = record.kind === 'events' ? messages.get(crc32(record.msg)) : undefined
+    const fresh = msg !== undefined && isNew(seen, msg)
+    if (fresh) {
+      for (const event of msg.events) {
+        if (event.service !== 'alive') continue
+        if (msg.sentAtMs - event.time! * 1_000 >= event.ttl! * 1_000 - 10) expiredOnArrival.add(event.host!)
+      }
+    }
+    for (const { page } of pending.get(offset) ?? []) {
+      const last = presence.get(page.host)
+      if (last === undefined || expiredOnArrival.has(page.host)) continue
+      const earliestMs = earliest(last, claims)
+      if (time.ownedMs >= earliestMs - longestTickMs) continue
+      verdicts.push({
+        kind: 'false alarm',
+        text:
+          `p${partition}: ${page.host} is reported down at offset ${offset}, owned time ${Math.round(time.ownedMs)} ms; ` +
+          `it was heard at offset ${last.offset} (${Math.round(last.atMs)} ms) and may not be before ${Math.round(earliestMs)} ms`,
+      })
+    }
+    if (!fresh) continue
+    for (const event of msg.events) {
+      if (event.service !== 'alive') continue
+      const ageMs = Math.max(0, msg.sentAtMs - event.time! * 1_000)
+      presence.set(event.host!, { atMs: time.ownedMs - ageMs, ttlMs: event.ttl! * 1_000, offset })
+    }
+  }
+  return verdicts
+}
+
+/** The earliest owned time at which a deadline may be reached: a claim keeps it 15 s away, 60 s in all. */
+function earliest(last: { readonly atMs: number; readonly ttlMs: number }, claims: readonly number[]): number {
+  const originalMs = last.atMs + last.ttlMs
+  let deadlineMs = originalMs
+  for (const claimMs of claims) {
+    if (claimMs < last.atMs || claimMs > deadlineMs) continue
+    deadlineMs = Math.min(Math.max(deadlineMs, claimMs + graceMs), originalMs + longestGraceMs)
+  }
+  return deadlineMs
+}
+
+/** Whether a Msg is there for the first time; what belongs to an earlier life of its producer is not. */
+function isNew(seen: Map<string, { incarnation: number; sequences: Set<number> }>, msg: SentMsg): boolean {
+  let known = seen.get(msg.producer)
+  if (known === undefined || known.incarnation < msg.incarnation) {
+    seen.set(msg.producer, (known = { incarnation: msg.incarnation, sequences: new Set() }))
+  }
+  if (known.incarnation > msg.incarnation || known.sequences.has(msg.sequence)) return false
+  known.sequences.add(msg.sequence)
+  return true
+}

@@ -1,0 +1,21 @@
+/** What the oracle can find, each a promise of DESIGN section 13 that was broken. */
+export type VerdictKind =
+  | 'page lost'
+  | 'page doubled'
+  | 'page never decided'
+  | 'incident left open'
+  | 'ack lost'
+  | 'silence missed'
+  | 'false alarm'
+  | 'spell missed'
+  | 'spell invented'
+  | 'two owners'
+  | 'hashes differ'
+  | 'replica failed'
+  | 'not live'
+  | 'nothing exercised'
+
+export interface Verdict {
+  readonly kind: VerdictKind
+  readonly text: string
+}

@@ -1,0 +1,77 @@
+import type { SeededRandom } from '../random.ts'
+import type { World } from './world.ts'
+
+/** Spells of trouble the nemesis can cast; a seed draws a subset, so that faults meet in small company as well as all at once. */
+export const spellNames = [
+  'crash',
+  'pause',
+  'suspend',
+  'clock jump',
+  'log away',
+  'log frozen',
+  'append storm',
+  'silent reader',
+  'reader error',
+  'lease lost',
+  'two holders',
+  'store away',
+  'snapshots away',
+  'snapshot rot',
+  'sick receiver',
+  'bad network',
+  'producer restart',
+  'rules switch',
+] as const
+export type SpellName = (typeof spellNames)[number]
+
+/** Everything that is drawn before a run begins. */
+export interface Plan {
+  readonly instances: number
+  readonly partitions: number
+  readonly hosts: number
+  /** Faults begin after this and end at `calmAtMs`. */
+  readonly faultsFromMs: number
+  readonly calmAtMs: number
+  readonly spells: readonly SpellName[]
+  /** Mean time between two spells. */
+  readonly spellEveryMs: number
+  /** How likely a process is struck at the very moment at which it hurts most. */
+  readonly ambush: number
+  /** For this long publishers go on and nobody may own; 0: never. */
+  readonly noOwnerMs: number
+  readonly noOwnerAtMs: number
+  readonly driftPerMillion: number
+  readonly wallErrorMs: number
+}
+
+/** One seed in so many has the ten minutes without an owner. */
+const noOwnerOdds = 1 / 8
+const noOwnerMs = 600_000
+
+export function drawPlan(world: World): Plan {
+  const random = world.random.fork('plan')
+  const faultsFromMs = random.between(10_000, 25_000)
+  const troubleMs = random.between(60_000, 140_000)
+  const hasNoOwner = random.chance(noOwnerOdds)
+  const noOwnerAtMs = faultsFromMs + random.between(10_000, 40_000)
+  return {
+    instances: random.chance(0.5) ? 2 : 3,
+    partitions: 1 + random.below(3),
+    hosts: 4 + random.below(5),
+    faultsFromMs,
+    calmAtMs: faultsFromMs + troubleMs + (hasNoOwner ? noOwnerMs : 0),
+    spells: drawSpells(random),
+    spellEveryMs: random.between(4_000, 20_000),
+    ambush: random.chance(0.6) ? random.between(0.02, 0.3) : 0,
+    noOwnerMs: hasNoOwner ? noOwnerMs : 0,
+    noOwnerAtMs,
+    driftPerMillion: random.chance(0.5) ? 0 : random.between(10, 2_000),
+    wallErrorMs: random.chance(0.5) ? 0 : random.between(10, 2_000),
+  }
+}
+
+function drawSpells(random: SeededRandom): SpellName[] {
+  const share = random.between(0.15, 0.9)
+  const drawn = spellNames.filter(() => random.chance(share))
+  return drawn.length > 0 ? drawn : [random.pick(spellNames)]
+}

@@ -1,0 +1,186 @@
+import { createEngine, decodeRecord } from '@ricci/engine'
+import type { Mutation } from '@ricci/replica'
+import { crc32 } from 'node:zlib'
+import { Cluster } from './cluster.ts'
+import { Nemesis } from './nemesis.ts'
+import { judgePages } from './oracle/pages.ts'
+import { Referee } from './oracle/referee.ts'
+import { judgeTruth } from './oracle/truth.ts'
+import type { Verdict } from './oracle/verdict.ts'
+import { drawPlan, type Plan } from './plan.ts'
+import { loadVariant } from './rules.ts'
+import { Watch } from './watch.ts'
+import { World, type FaultKind } from './world.ts'
+
+export interface RunOptions {
+  readonly mutation?: Mutation
+  readonly keepTrace?: boolean
+}
+
+/** What one seed came to. */
+export interface RunResult {
+  readonly seed: number
+  readonly plan: Plan
+  readonly verdicts: readonly Verdict[]
+  readonly traceHash: string
+  /** Empty unless it was to be kept. */
+  readonly trace: readonly string[]
+  readonly faults: ReadonlyMap<FaultKind, number>
+  readonly takeovers: number
+  readonly pages: number
+  /** Pages that a timer decided: hosts reported down. */
+  readonly timers: number
+  readonly inDoubt: number
+  readonly comparisons: number
+  readonly virtualMs: number
+}
+
+/** After the trouble ends all pages must be settled and all hosts heard within this: retries back off for a minute or so. */
+const settleWithinMs = 400_000
+/** Peace lasts at least this long: TTL, grace and `stable` run out, late pages arrive. */
+const leastPeaceMs = 45_000
+/** A fresh event's page must arrive within this once there is peace. */
+const liveWithinMs = 30_000
+
+/** Runs one seed from its first event to its verdicts. */
+export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
+  const world = new World(seed, { keepTrace: options.keepTrace ?? false })
+  const plan = drawPlan(world)
+  const watch = new Watch(world)
+  const mutations = new Set<Mutation>(options.mutation === undefined ? [] : [options.mutation])
+  world.trace.add('plan', JSON.stringify(plan))
+  const cluster = new Cluster(world, plan, mutations, watch)
+  const referees = refereesOf(cluster, watch, mutations)
+  const unhandled = (reason: unknown): void => {
+    watch.say('replica failed', `unhandled rejection: ${reason instanceof Error ? reason.stack : String(reason)}`)
+  }
+  process.on('unhandledRejection', unhandled)
+  try {
+    new Nemesis(world, cluster, plan).start()
+    cluster.start()
+    await world.clock.advance(plan.calmAtMs)
+    await findPeace(cluster, referees, watch)
+    await probe(cluster, watch)
+    await stopAll(cluster)
+  } finally {
+    process.off('unhandledRejection', unhandled)
+  }
+  const timers = referees.flatMap((referee) => referee.decisions).filter(({ page }) => page.rule === 'host-down').length
+  const pages = [...cluster.receivers.values()].reduce((sum, receiver) => sum + receiver.arrivals.length, 0)
+  judge(cluster, referees, watch)
+  if (world.faults.size === 0) watch.say('nothing exercised', 'no fault was injected')
+  if (pages === 0) watch.say('nothing exercised', 'no page was sent')
+  if (timers === 0) watch.say('nothing exercised', 'no timer decided anything')
+  return {
+    seed,
+    plan,
+    verdicts: watch.verdicts,
+    traceHash: world.trace.hash,
+    trace: world.trace.lines,
+    faults: world.faults,
+    takeovers: Math.max(0, watch.owners - plan.partitions),
+    pages,
+    timers,
+    inDoubt: countInDoubt(cluster),
+    comparisons: watch.comparisons,
+    virtualMs: world.nowMs,
+  }
+}
+
+/** One fresh engine per partition, fed with the truth. It has what the product has, mutations included: a bug is in both. */
+function refereesOf(cluster: Cluster, watch: Watch, mutations: ReadonlySet<Mutation>): Referee[] {
+  return Array.from({ length: cluster.log.partitions }, (_, partition) => {
+    const referee = new Referee((observer) =>
+      watch.overhear(
+        createEngine({ logId: cluster.log.id, partition, loadRules: loadVariant, observer, mutations }),
+        partition,
+        'a fresh engine',
+      ),
+    )
+    cluster.log.partition(partition).onWritten.push((record) => referee.apply(record))
+    return referee
+  })
+}
+
+/** Waits until everything has had its chance. What has not settled by then the oracle finds. */
+async function findPeace(cluster: Cluster, referees: readonly Referee[], watch: Watch): Promise<void> {
+  const { world } = cluster
+  const fromMs = world.nowMs
+  for (;;) {
+    await world.clock.advance(1_000)
+    const elapsedMs = world.nowMs - fromMs
+    const settled =
+      referees.every((referee) => referee.pending === 0) && cluster.hosts.every((host) => host.producer.settled)
+    const owned = referees.every((_, partition) => cluster.instances.some((i) => i.ownsPartition(partition)))
+    if (settled && owned && elapsedMs >= leastPeaceMs) return
+    if (elapsedMs < settleWithinMs) continue
+    if (!owned) watch.say('not live', 'a partition has no owner although all is well again')
+    return
+  }
+}
+
+/** A fresh event on every partition: its page must arrive. */
+async function probe(cluster: Cluster, watch: Watch): Promise<void> {
+  const { world } = cluster
+  for (let partition = 0; partition < cluster.log.partitions; partition++) {
+    const host = cluster.hosts.find((candidate) => candidate.partition === partition)!
+    const text = `probe ${partition}`
+    host.deploy(text)
+    const arrived = await world.clock.advanceUntil(
+      () => cluster.receivers.get('chat')!.arrivals.some(({ request }) => JSON.stringify(request).includes(text)),
+      liveWithinMs,
+    )
+    if (!arrived)
+      watch.say('not live', `p${partition}: a fresh event's page did not arrive in ${liveWithinMs} ms of peace`)
+  }
+}
+
+/** A clean stop of everything; one that never ends is a failure of its own. */
+async function stopAll(cluster: Cluster): Promise<void> {
+  for (const host of cluster.hosts) host.end()
+  const stopping = cluster.instances.flatMap((instance) => instance.replicas.map((replica) => replica.stop()))
+  let stopped = false
+  void Promise.all(stopping).then(() => {
+    stopped = true
+  })
+  if (!(await cluster.world.clock.advanceUntil(() => stopped, 60_000))) {
+    cluster.watch.say('replica failed', 'a replica did not stop within a minute')
+  }
+}
+
+function judge(cluster: Cluster, referees: readonly Referee[], watch: Watch): void {
+  const { receivers, disturbances } = cluster
+  for (const [partition, referee] of referees.entries()) {
+    const records = cluster.log.records(partition)
+    const messages = cluster.messages[partition]
+    const found = judgeTruth(partition, records, messages, referee.decisions)
+    for (const { kind, text } of found) watch.say(kind, text)
+    const held = new Set<number>()
+    for (const { bytes } of records) {
+      const record = decodeRecord(bytes)
+      if (record.kind === 'events') held.add(crc32(record.msg))
+    }
+    for (const msg of messages.values()) {
+      if (msg.ackedAtMs === undefined || held.has(msg.checksum)) continue
+      watch.say(
+        'ack lost',
+        `p${partition}: ${msg.producer} has an ack for ${msg.incarnation}/${msg.sequence}, the log does not hold it`,
+      )
+    }
+  }
+  const decisions = referees.flatMap((referee) => referee.decisions)
+  const settled = new Map(referees.flatMap((referee) => [...referee.settled]))
+  for (const { kind, text } of judgePages({ decisions, settled, receivers, disturbances })) watch.say(kind, text)
+}
+
+/** Attempts that a later epoch had to repeat, not knowing what became of them. */
+function countInDoubt(cluster: Cluster): number {
+  let count = 0
+  for (let partition = 0; partition < cluster.log.partitions; partition++) {
+    for (const { bytes } of cluster.log.records(partition)) {
+      const record = decodeRecord(bytes)
+      if (record.kind === 'attempt' && record.repeats !== undefined) count++
+    }
+  }
+  return count
+}

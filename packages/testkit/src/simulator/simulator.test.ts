@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { runSeed } from './run.ts'
+import { Summary } from './summary.ts'
+
+/** Bounded by time: sixty seeds take about fifteen CPU-seconds. */
+const ciSeeds = 60
+
+describe('the simulator', () => {
+  it(`runs ${ciSeeds} seeds on which the oracle finds nothing`, async () => {
+    const summary = new Summary()
+    const failures: string[] = []
+    for (let seed = 1; seed <= ciSeeds; seed++) {
+      const result = await runSeed(seed)
+      summary.add(result)
+      for (const { kind, text } of result.verdicts) failures.push(`seed ${seed}: ${kind}: ${text}`)
+    }
+    console.log(summary.text())
+    assert.deepEqual(failures, [], 'replay a seed with: npm run simulate -- --seeds 1 --first SEED --trace')
+    assert.ok(summary.takeovers > 0, 'no seed had a takeover')
+    assert.ok(summary.inDoubt > 0, 'no seed had an attempt in doubt')
+    assert.ok(summary.comparisons > 0, 'no hashes were compared')
+  })
+
+  it('does the same on the same seed', async () => {
+    for (const seed of [3, 4, 5]) {
+      const [first, second] = [await runSeed(seed), await runSeed(seed)]
+      assert.equal(first.traceHash, second.traceHash)
+    }
+    assert.notEqual((await runSeed(6)).traceHash, (await runSeed(7)).traceHash)
+  })
+})

@@ -1,0 +1,61 @@
+import type { Engine } from '@ricci/engine'
+import type { Verdict } from './oracle/verdict.ts'
+import type { World } from './world.ts'
+
+/** Replicas' hashes are compared at every so many ticks. */
+export const hashTicks = 20
+
+/** What is overheard of replicas while they run, judged on the spot: one owner per epoch, one hash per offset, no failure. */
+export class Watch {
+  readonly verdicts: Verdict[] = []
+  /** Owners seen, over all partitions: each but a partition's first is a takeover. */
+  owners = 0
+  comparisons = 0
+  readonly #owners = new Map<string, string>()
+  readonly #hashes = new Map<string, { readonly who: string; readonly text: string }>()
+
+  constructor(private readonly world: World) {}
+
+  owning(partition: number, epoch: number, who: string): void {
+    const key = `p${partition} epoch ${epoch}`
+    const before = this.#owners.get(key)
+    if (before === undefined) {
+      this.owners++
+      this.#owners.set(key, who)
+    } else if (before !== who) {
+      this.say('two owners', `${key} is owned by ${before} and by ${who}`)
+    }
+  }
+
+  failed(partition: number, who: string, message: string): void {
+    this.say('replica failed', `p${partition} of ${who}: ${message}`)
+  }
+
+  say(kind: Verdict['kind'], text: string): void {
+    this.world.trace.add('oracle', `${kind}: ${text}`)
+    if (!this.verdicts.some((verdict) => verdict.text === text)) this.verdicts.push({ kind, text })
+  }
+
+  /** Makes an engine tell its hashes at every {@link hashTicks}th tick, as it stands after applying it. */
+  overhear(engine: Engine, partition: number, who: string): Engine {
+    const apply = engine.apply.bind(engine)
+    engine.apply = (offset, bytes, checksum) => {
+      const tick = engine.lastTick
+      apply(offset, bytes, checksum)
+      if (engine.lastTick === tick || engine.lastTick % hashTicks !== 0) return
+      const { input, decisions } = engine.hashes()
+      this.#compare(`p${partition} offset ${offset}`, who, `${input} ${decisions} ${engine.stateHash()}`)
+    }
+    return engine
+  }
+
+  #compare(at: string, who: string, text: string): void {
+    const first = this.#hashes.get(at)
+    if (first === undefined) {
+      this.#hashes.set(at, { who, text })
+      return
+    }
+    this.comparisons++
+    if (first.text !== text) this.say('hashes differ', `at ${at} ${first.who} has ${first.text}, ${who} has ${text}`)
+  }
+}

@@ -1,0 +1,109 @@
+import type { Event } from '@ricci/client'
+import type { SeededRandom } from '../random.ts'
+import { Producer, type Door, type SentMsg } from './producer.ts'
+import type { World } from './world.ts'
+
+/** TTL of every event, seconds. Presence is judged by service `alive`. */
+export const ttls = { alive: 12, check: 60, load: 30, deploy: 60 } as const
+
+/**
+ * One host's life by script, drawn before it begins: heartbeats with a TTL, a check whose state changes, a load that rises and
+ * falls, deploys that people are told of one by one, and spells of silence.
+ */
+export class Host {
+  /** From and to, milliseconds: the host sends nothing. */
+  readonly silences: { readonly fromMs: number; readonly toMs: number }[] = []
+  readonly producer: Producer
+  readonly #random: SeededRandom
+  readonly #intervalMs: number
+  #check = 'ok'
+  #load = 0.2
+  #nextDeployMs: number
+  #nextCheckMs: number
+  #nextLoadMs: number
+  #over = false
+
+  constructor(
+    readonly world: World,
+    readonly name: string,
+    readonly partition: number,
+    readonly endMs: number,
+    doors: readonly Door[],
+    onSent: (msg: SentMsg) => void,
+  ) {
+    this.#random = world.random.fork(`host/${name}`)
+    const random = this.#random
+    this.producer = new Producer(world, name, partition, doors, onSent)
+    this.#intervalMs = random.between(2_000, 4_000)
+    let atMs = random.exponential(120_000)
+    while (atMs < endMs) {
+      const toMs = Math.min(endMs, atMs + random.between(10_000, 90_000))
+      this.silences.push({ fromMs: atMs, toMs })
+      atMs = toMs + random.between(20_000, 200_000)
+    }
+    this.#nextDeployMs = random.exponential(20_000)
+    this.#nextCheckMs = random.exponential(15_000)
+    this.#nextLoadMs = random.exponential(30_000)
+  }
+
+  start(): void {
+    this.world.after(this.#random.between(0, this.#intervalMs), () => this.#beat())
+  }
+
+  #silent(): boolean {
+    const now = this.world.nowMs
+    return this.silences.some(({ fromMs, toMs }) => now >= fromMs && now < toMs)
+  }
+
+  #beat(): void {
+    const now = this.world.nowMs
+    if (now >= this.endMs) return this.calm()
+    this.world.after(this.#intervalMs * this.#random.between(0.9, 1.1), () => this.#beat())
+    if (this.#silent()) return
+    if (now >= this.#nextCheckMs) {
+      this.#check = this.#check === 'ok' ? 'critical' : 'ok'
+      this.#nextCheckMs = now + this.#random.exponential(this.#check === 'ok' ? 25_000 : 8_000)
+    }
+    if (now >= this.#nextLoadMs) {
+      this.#load = this.#load > 0.9 ? 0.2 : 0.95
+      this.#nextLoadMs = now + this.#random.exponential(25_000)
+    }
+    const events = [
+      this.#event('alive', { ttl: ttls.alive, state: 'ok' }),
+      this.#event('check', { ttl: ttls.check, state: this.#check }),
+      this.#event('load', { ttl: ttls.load, metric: this.#load }),
+    ]
+    if (now >= this.#nextDeployMs) {
+      this.#nextDeployMs = now + this.#random.exponential(20_000)
+      events.push(
+        this.#event('deploy', { ttl: ttls.deploy, state: 'done', description: `deploy at ${Math.round(now)}` }),
+      )
+    }
+    this.producer.send(events)
+  }
+
+  /** An event that people must be told of, out of turn. */
+  deploy(description: string): void {
+    this.producer.send([this.#event('deploy', { ttl: ttls.deploy, state: 'done', description })])
+  }
+
+  /** The script is over: the host is there and well, once every interval, until the run ends. */
+  calm(): void {
+    if (this.#over) return
+    this.producer.send([
+      this.#event('alive', { ttl: ttls.alive, state: 'ok' }),
+      this.#event('check', { ttl: ttls.check, state: 'ok' }),
+      this.#event('load', { ttl: ttls.load, metric: 0.2 }),
+    ])
+    this.world.after(this.#intervalMs, () => this.calm())
+  }
+
+  /** Nothing comes from it any more. */
+  end(): void {
+    this.#over = true
+  }
+
+  #event(service: string, rest: Omit<Event, 'host' | 'service' | 'time'>): Event {
+    return { host: this.name, service, time: Math.floor(this.world.clock.wallMs()) / 1_000, ...rest }
+  }
+}
