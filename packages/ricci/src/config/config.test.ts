@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { defaultSettings, settingsFrom } from '@ricci/engine'
 import { RicciError } from '../errors.ts'
 import { defaultConfig, loadConfig, parseConfig } from './config.ts'
 
@@ -41,7 +42,11 @@ describe('configuration', () => {
     assert.deepEqual([...config.receivers.keys()], ['console'])
     assert.equal(config.fallback, 'console')
     assert.equal(config.self, undefined)
-    assert.deepEqual(config.engine, { defaultTtlSeconds: 60, graceMs: 15_000, stalenessMs: 60_000 })
+    // the engine's own defaults, and it takes them
+    const settings = settingsFrom({ ...config.engine, fallbackReceiver: config.fallback })
+    for (const [name, value] of Object.entries(defaultSettings))
+      assert.deepEqual(settings[name as 'graceMs'], value, name)
+    assert.deepEqual(config.engine.bothWhenOvertaken, [])
     assert.deepEqual(config.retention, { ageMs: 86_400_000, bytes: 10e9 })
   })
 
@@ -65,6 +70,7 @@ retention: { age: 7d, size: 1 TiB }
       http: { host: '0.0.0.0', port: 80 },
     })
     assert.equal(config.engine.defaultTtlSeconds, 120)
+    assert.deepEqual(parse('engine: { keepKeys: [host] }').engine.keepKeys, ['host'])
     assert.deepEqual(config.retention, { ageMs: 7 * 86_400_000, bytes: 2 ** 40 })
   })
 
@@ -72,7 +78,7 @@ retention: { age: 7d, size: 1 TiB }
     const config = parse(`
 receivers:
   pd: { type: pagerduty, routingKey: { env: KEY } }
-  hook: { type: webhook, url: "https://h.example/x", headers: { a: { file: secret }, b: plain } }
+  hook: { type: webhook, sendOvertaken: true, url: "https://h.example/x", headers: { a: { file: secret }, b: plain } }
 self: pd
 `)
     const pd = config.receivers.get('pd')!
@@ -84,6 +90,7 @@ self: pd
     assert.equal(hook.headers.a.reveal(), 'from-file')
     assert.equal(hook.headers.b.reveal(), 'plain')
     assert.equal(hook.class, 'A')
+    assert.deepEqual(config.engine.bothWhenOvertaken, ['hook'])
     const shown = JSON.stringify([...config.receivers]) + String(pd.routingKey)
     assert.doesNotMatch(shown, /from-env|from-file|plain/)
   })

@@ -40,6 +40,14 @@ export interface EngineSettings {
   readonly defaultTtlSeconds: number
   readonly graceMs: number
   readonly stalenessMs: number
+  readonly keepKeys: 'all' | readonly string[]
+  readonly forksPerBy: number
+  readonly indexRows: number
+  readonly eventsPerBuffer: number
+  readonly pagesPerMinute: number
+  readonly pendingPerReceiver: number
+  /** Names of receivers. */
+  readonly bothWhenOvertaken: readonly string[]
 }
 
 /** More mistakes than this are not listed: the first ones tell the story. */
@@ -98,7 +106,7 @@ export function parseConfig(text: string, file: string, surroundings: Partial<Co
 /** Checks what no single field can tell, and gives things their unit's name. */
 function finish(parsed: ParsedConfig, source: Source): Config {
   const receivers = new Map<string, ReceiverConfig>([
-    ['console', { type: 'console', class: 'C', inDoubt: 'repeat' }],
+    ['console', { type: 'console', class: 'C', inDoubt: 'repeat', sendOvertaken: false }],
     ...Object.entries(parsed.receivers),
   ])
   const problems: string[] = []
@@ -127,7 +135,8 @@ function finish(parsed: ParsedConfig, source: Source): Config {
     }
   }
   if (problems.length > 0) throw invalid(problems)
-  const { listen, engine, intake, retention } = parsed
+  const { listen, intake, retention } = parsed
+  const { defaultTtl, grace, staleness, ...limits } = parsed.engine
   return {
     instance: parsed.instance,
     dataFolder: parsed.data,
@@ -137,9 +146,11 @@ function finish(parsed: ParsedConfig, source: Source): Config {
     fallback: parsed.fallback,
     self: parsed.self,
     engine: {
-      defaultTtlSeconds: engine.defaultTtl / 1000,
-      graceMs: engine.grace,
-      stalenessMs: engine.staleness,
+      ...limits,
+      defaultTtlSeconds: defaultTtl / 1000,
+      graceMs: grace,
+      stalenessMs: staleness,
+      bothWhenOvertaken: [...receivers].filter(([, { sendOvertaken }]) => sendOvertaken).map(([name]) => name),
     },
     intake: {
       maxConnections: intake.connections,

@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os'
 import { isAbsolute, join } from 'node:path'
+import { defaultSettings } from '@ricci/engine'
 import { z } from 'zod'
 import { Secret } from './secret.ts'
 import { parseAddress, parseDuration, parseSize } from './units.ts'
@@ -109,13 +110,19 @@ export function configSchema(surroundings: ConfigSurroundings) {
         error: 'an address beginning with http:// or https:// is needed here',
       })
 
+  const sendOvertaken = z
+    .boolean()
+    .default(false)
+    .describe('also send trigger and resolve of an incident that was over before its trigger could be sent')
   const inDoubt = z
     .enum(['repeat', 'miss'])
     .default('repeat')
     .describe('class C only: what to do with an attempt whose effect nobody can know')
 
   const receiver = z.discriminatedUnion('type', [
-    z.strictObject({ type: z.literal('console'), inDoubt }).transform((fields) => ({ ...fields, class: 'C' as const })),
+    z
+      .strictObject({ type: z.literal('console'), inDoubt, sendOvertaken })
+      .transform((fields) => ({ ...fields, class: 'C' as const })),
     z.strictObject({
       type: z.literal('webhook'),
       url: url('where pages are posted to'),
@@ -128,6 +135,7 @@ export function configSchema(surroundings: ConfigSurroundings) {
         .default('A')
         .describe('`A` when the receiver honours Idempotency-Key or dedupKey, `C` when it is blind'),
       inDoubt,
+      sendOvertaken,
     }),
     z
       .strictObject({
@@ -138,6 +146,7 @@ export function configSchema(surroundings: ConfigSurroundings) {
         url: url('where events are posted to; the service region EU has another').default(
           'https://events.pagerduty.com/v2/enqueue',
         ),
+        sendOvertaken,
       })
       .transform((fields) => ({ ...fields, class: 'A' as const, inDoubt: 'repeat' as const })),
   ])
@@ -184,6 +193,21 @@ export function configSchema(surroundings: ConfigSurroundings) {
         defaultTtl: duration('how long an event without ttl holds', '1s', '365d').prefault('60s'),
         grace: duration('least time to any expiry after a takeover or a gap', '0s', '10m').prefault('15s'),
         staleness: duration('age from which an event counts as late', '1s', '24h').prefault('60s'),
+        keepKeys: z
+          .union([z.literal('all'), z.array(z.string().min(1))], { error: 'all, or a list of fields, is needed here' })
+          .default('all')
+          .describe('fields that an expired event keeps: `all`, or a list like `[host, service]`'),
+        forksPerBy: count('forks of one `by`; a new key beyond it is refused and counted', 1, 10_000_000).default(
+          defaultSettings.forksPerBy,
+        ),
+        indexRows: count('keys (host and service) in the index', 1, 10_000_000).default(defaultSettings.indexRows),
+        eventsPerBuffer: count('events that one window of one fork holds', 1, 1_000_000).default(
+          defaultSettings.eventsPerBuffer,
+        ),
+        pagesPerMinute: count('pages a rule may decide a minute; the rest goes as one digest', 1, 10_000).default(100),
+        pendingPerReceiver: count('pages that may wait for one receiver; more go as digests', 1, 100_000).default(
+          10_000,
+        ),
       })
       .prefault({})
       .describe('settings of the engine; they travel in the rules record, so that every replica decides alike'),

@@ -2,11 +2,13 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { RicciError } from '../errors.ts'
 import { evaluateBundle } from './evaluate.ts'
+import { receiversUsed } from './receivers-used.ts'
 import type { TryAnswer } from './try-rules.ts'
 
 function tryBundle(bundle: Uint8Array): TryAnswer {
   try {
-    return { ok: true, streams: evaluateBundle(bundle).streams.length }
+    const description = evaluateBundle(bundle)
+    return { ok: true, rules: { streams: description.streams.length, receivers: receiversUsed(description) } }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     return { ok: false, code: error instanceof RicciError ? error.code : 'RULES_INVALID', message }

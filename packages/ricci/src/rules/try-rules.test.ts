@@ -6,7 +6,8 @@ import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import { nodeClock } from '../server/node-clock.ts'
 import { bundleRules } from './bundle.ts'
-import { tryRules } from './try-rules.ts'
+import { checkReceivers } from './receivers-used.ts'
+import { tryRules, type TriedRules } from './try-rules.ts'
 
 // inside the repository, so that the worker finds its packages
 const scratch = mkdtempSync('.build/try-rules-')
@@ -25,14 +26,49 @@ before(() =>
 )
 after(() => rmSync(scratch, { recursive: true, force: true }))
 
-async function tried(source: string, limitMs = 20_000): Promise<number> {
+async function tried(source: string, limitMs = 20_000): Promise<TriedRules> {
   writeFileSync(join(scratch, 'index.ts'), `import { index, rules } from 'ricci'\n${source}\n`)
   const { bundle } = await bundleRules(scratch)
   return tryRules(bundle, { workerFile, clock: nodeClock, limitMs })
 }
 
-test('rules that load say how many streams they have', async () => {
-  assert.equal(await tried('export default rules(index(), index())'), 2)
+test('rules that load say how many streams they have and whom they page', async () => {
+  const source = `import { incident, notify, where } from 'ricci'
+    export default rules(
+      index(),
+      where('true', incident('cpu', { to: ['oncall', 'chat'] }), notify('oncall')),
+    )`
+  const { streams, receivers } = await tried(source)
+  assert.equal(streams, 2)
+  assert.deepEqual(
+    receivers,
+    new Map([
+      ['oncall', new Set(['cpu', 'notify oncall'])],
+      ['chat', new Set(['cpu'])],
+    ]),
+  )
+  checkReceivers(
+    receivers,
+    new Map([
+      ['oncall', 1],
+      ['chat', 1],
+    ]),
+  )
+  assert.throws(
+    () =>
+      checkReceivers(
+        receivers,
+        new Map([
+          ['on-call', 1],
+          ['chat', 1],
+        ]),
+      ),
+    {
+      code: 'RULES_INVALID',
+      message:
+        'cpu, notify oncall: there is no receiver "oncall"; add it to the configuration; did you mean "on-call"?',
+    },
+  )
 })
 
 test('an endless loop is ended by the time limit', async () => {

@@ -8,22 +8,29 @@ export const loadLimitMs = 5_000
 /** Heap of the thread that tries rules; 59 rules need 3 MB. */
 const heapMegabytes = 256
 
+/** What is known of rules that load. */
+export interface TriedRules {
+  /** Top-level streams. */
+  readonly streams: number
+  /** Names of the receivers they page, each with the incidents that do. */
+  readonly receivers: ReadonlyMap<string, ReadonlySet<string>>
+}
+
 /** What the thread answers. */
 export type TryAnswer =
-  | { readonly ok: true; readonly streams: number }
+  | { readonly ok: true; readonly rules: TriedRules }
   | { readonly ok: false; readonly code: RicciErrorCode; readonly message: string }
 
 /**
  * Loads a bundle in a thread of its own that is thrown away: rules that throw, never return or eat memory while they load harm
  * nothing. Done before rules are switched; what loads here loads in the engine's thread.
  * @param workerFile the built `rules-worker`
- * @returns the number of top-level streams
  * @throws RicciError `RULES_INVALID` with file and line, or `RULES_TIMEOUT`
  */
 export async function tryRules(
   bundle: Uint8Array,
   options: { readonly workerFile: URL; readonly clock: Clock; readonly limitMs?: number },
-): Promise<number> {
+): Promise<TriedRules> {
   const limitMs = options.limitMs ?? loadLimitMs
   const worker = new Worker(options.workerFile, {
     workerData: bundle,
@@ -52,7 +59,7 @@ export async function tryRules(
       )
     })
     if (!answer.ok) throw new RicciError(answer.code, answer.message)
-    return answer.streams
+    return answer.rules
   } finally {
     await worker.terminate()
   }

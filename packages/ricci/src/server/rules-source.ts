@@ -2,20 +2,22 @@ import { engineSemantics, type RulesRecord } from '@ricci/engine'
 import type { Clock } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
 import { bundleRules } from '../rules/bundle.ts'
+import { checkReceivers } from '../rules/receivers-used.ts'
 import { tryRules } from '../rules/try-rules.ts'
 import { workerFile } from './worker-file.ts'
 
 /** What a rules record is made from. */
-export type RulesConfig = Pick<Config, 'rulesFolder' | 'engine' | 'fallback'>
+export type RulesConfig = Pick<Config, 'rulesFolder' | 'engine' | 'fallback' | 'receivers'>
 
 /**
  * Bundles the rules of the configured folder, tries them in a thread that is thrown away, and makes their record, with the settings
  * that decide.
- * @throws RicciError `RULES_…` with file, line and caret
+ * @throws RicciError `RULES_…` with file, line and caret, or with the name of a receiver that nobody has
  */
 export async function loadRulesRecord(config: RulesConfig, clock: Clock): Promise<RulesRecord> {
   const { bundle, hash } = await bundleRules(config.rulesFolder)
-  await tryRules(bundle, { workerFile: workerFile('rules-worker'), clock })
+  const { receivers } = await tryRules(bundle, { workerFile: workerFile('rules-worker'), clock })
+  checkReceivers(receivers, config.receivers)
   return {
     kind: 'rules',
     hash,
