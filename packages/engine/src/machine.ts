@@ -384,7 +384,7 @@ class Machine implements Engine, Runtime {
     const idleBefore = owned.now - this.settings.idleForkMs
     const dimensions = [this.index.rows, ...(this.#tree?.dimensions ?? [])]
     // from the innermost out: a fork is only free once nothing below it is used
-    for (const dimension of dimensions.toReversed()) collectIdle(dimension, dimensions, idleBefore)
+    for (const dimension of dimensions.toReversed()) collectIdle(dimension, dimensions, owned.now, idleBefore)
     if (this.table.size < symbolsToCollect) return
     const marks = new Marks(this.table.highestId + 1, this.table.highestTagSet + 1, this.table.highestAttributeSet + 1)
     marks.symbol(this.index.expiredSymbol)
@@ -564,15 +564,20 @@ interface SnapshotHeader {
 /** Half of the table's own limit (a million). */
 const symbolsToCollect = collectionShare * (1 << 20)
 
-function collectIdle(dimension: Dimension, all: readonly Dimension[], idleBefore: number): void {
+function collectIdle(dimension: Dimension, all: readonly Dimension[], now: number, idleBefore: number): void {
   if (dimension.keyCount === 0) return
   const used = new Set<number>()
   for (const other of all) {
     if (other.parent !== dimension) continue
-    for (let id = 0; id < other.high; id++) if (other.alive.get(id) === 1) used.add(other.parents.get(id))
+    for (let id = 0; id < other.high; id++) if (other.alive.get(id) !== 0) used.add(other.parents.get(id))
   }
   for (let id = 0; id < dimension.high; id++) {
-    if (dimension.alive.get(id) !== 1 || dimension.lastUsed.get(id) >= idleBefore || used.has(id)) continue
+    if (dimension.alive.get(id) === 0) continue
+    if (dimension.alive.get(id) === 2) {
+      dimension.alive.set(id, 1)
+      dimension.lastUsed.set(id, now)
+    }
+    if (dimension.lastUsed.get(id) >= idleBefore || used.has(id)) continue
     if (dimension.columns.some((column) => column.holds?.(id) === true)) continue
     dimension.free(id)
   }

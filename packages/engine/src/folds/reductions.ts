@@ -1,5 +1,5 @@
 /** Folds that reduce the metrics with one operation: sum, product, difference, quotient. Definitions: `riemann.folds`. */
-import type { EventCursor } from '@ricci/client'
+import { type EventCursor, Kind } from '@ricci/client'
 import { EngineError } from '../errors.ts'
 import {
   add,
@@ -47,6 +47,25 @@ export const quotientStrict = strict('quotientStrict', divide)
 
 /** Sum and number of the metrics that are there. */
 export function total(list: EventList): { readonly sum: Num; readonly count: number } {
+  // plain numbers first: windows are folded at each event, and an object per number was a tenth of the production rules' time
+  let count = 0
+  let sum = 0
+  let double = false
+  for (let i = 0; i < list.length; i++) {
+    const kind = list.metricKind(i)
+    if (kind === Kind.none) continue
+    if (kind === Kind.big) return exactTotal(list)
+    const metric = list.metric(i)
+    if (kind === Kind.double) double = true
+    // integers that have outgrown what a double holds exactly, before or without a double among them
+    else if (!Number.isSafeInteger(sum + metric) && !double) return exactTotal(list)
+    sum = count === 0 ? metric : sum + metric
+    count++
+  }
+  return { sum: { value: sum, double }, count }
+}
+
+function exactTotal(list: EventList): { readonly sum: Num; readonly count: number } {
   let count = 0
   let sumSoFar: Num = { value: 0, double: false }
   for (let i = 0; i < list.length; i++) {

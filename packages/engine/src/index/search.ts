@@ -33,8 +33,8 @@ export function searchIndex(
   let row = options.cursor ?? 0
   const end = Math.min(index.rows.high, row + budget)
   for (; row < end && events.length < limit; row++) {
-    if (hostSymbol >= 0 && index.events.host.get(row) !== hostSymbol) continue
-    if (serviceSymbol >= 0 && index.events.service.get(row) !== serviceSymbol) continue
+    if (hostSymbol >= 0 && index.events.host(row) !== hostSymbol) continue
+    if (serviceSymbol >= 0 && index.events.service(row) !== serviceSymbol) continue
     if (take(index, row) && matches(cursor)) events.push(cursorToEvent(cursor, table))
   }
   return row < index.rows.high ? { events, nextCursor: row } : { events }

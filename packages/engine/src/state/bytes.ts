@@ -44,6 +44,15 @@ export class ByteWriter {
     }
   }
 
+  /** Some bytes out of a larger array, without a view for each. */
+  copy(values: Uint8Array, start: number, length: number): void {
+    if (this.#used + length > sliceBytes) return this.raw(values.subarray(start, start + length))
+    const current = this.#current
+    const at = this.#used
+    for (let i = 0; i < length; i++) current[at + i] = values[start + i]
+    this.#used = at + length
+  }
+
   finish(): Uint8Array[] {
     this.#flush()
     return this.#slices
@@ -106,6 +115,14 @@ export class ByteReader {
   raw(into: Uint8Array): void {
     const at = this.#take(into.length)
     into.set(this.#bytes.subarray(at, at + into.length))
+  }
+
+  /** The bytes themselves, and where the next `length` of them stand: for reading many short pieces without a view for each. */
+  get source(): Uint8Array {
+    return this.#bytes
+  }
+  skip(length: number): number {
+    return this.#take(length)
   }
 
   get finished(): boolean {

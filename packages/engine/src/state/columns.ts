@@ -86,7 +86,8 @@ abstract class TypedColumn<T extends Cells> implements Column {
   }
 }
 
-function bytesOf(chunk: Cells, used: number): Uint8Array {
+/** The first cells of a chunk as bytes. */
+export function bytesOf(chunk: Cells, used: number): Uint8Array {
   return new Uint8Array(chunk.buffer, chunk.byteOffset, used * chunk.BYTES_PER_ELEMENT)
 }
 
@@ -132,7 +133,7 @@ export class U8Column extends TypedColumn<Uint8Array> {
     return new Uint8Array(chunkSize)
   }
   protected hashChunk(hasher: Hasher, chunk: Uint8Array, count: number): void {
-    hasher.bytes(chunk, count)
+    hasher.bytes(chunk, 0, count)
   }
 }
 

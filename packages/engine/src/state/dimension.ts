@@ -25,19 +25,21 @@ export class Dimension {
   readonly columns: Column[] = []
   readonly keys: I32Column[] = []
   readonly parents = new I32Column()
-  /** Owned time at which an id was last used. */
+  /** Owned time of the collection before which an id was last used. */
   readonly lastUsed = new F64Column()
+  /** 0 on the free list, 1 alive, 2 alive and used since the last collection. */
   readonly alive = new U8Column()
   /** Next free id + 1, for ids on the free list. */
   readonly #next = new I32Column()
   #freeHead = 0
   #slots = new Int32Array(1024)
   #mask = 1023
-  /** The key asked for last, a cache: an event is often looked up twice. */
-  #lastParent = -1
-  #lastFirst = -1
-  #lastSecond = -1
-  #lastId = -1
+  /**
+   * The id that was asked for after another, the last time: agents send their keys in the same order, so the next one is
+   * mostly known without hashing, and lies next in memory. A cache (hashing alone: 16 % of the production rules' time).
+   */
+  readonly #followers = new I32Column(-1)
+  #previous = -1
 
   /** @param limit ids at most; a key beyond it is refused (id -1), no live one is evicted */
   constructor(parent: Dimension | undefined, keyCount: number, limit: number) {
@@ -60,20 +62,35 @@ export class Dimension {
 
   /** Id of a key with one or two parts (a missing second is 0), made if new; -1 when the dimension is full. */
   id2(parent: number, first: number, second: number, now: number): number {
-    if (first === this.#lastFirst && second === this.#lastSecond && parent === this.#lastParent) {
-      this.lastUsed.set(this.#lastId, now)
-      return this.#lastId
+    const previous = this.#previous
+    if (previous >= 0) {
+      const guess = this.#followers.get(previous)
+      if (guess >= 0 && this.#is(guess, parent, first, second)) {
+        this.#previous = guess
+        this.alive.set(guess, 2)
+        return guess
+      }
+      if (this.#is(previous, parent, first, second)) {
+        this.alive.set(previous, 2)
+        return previous
+      }
     }
     scratchKey[0] = first
     scratchKey[1] = second
     const id = this.id(parent, scratchKey, now)
-    if (id >= 0) {
-      this.#lastParent = parent
-      this.#lastFirst = first
-      this.#lastSecond = second
-      this.#lastId = id
-    }
+    if (id < 0) return id
+    if (previous >= 0) this.#followers.set(previous, id)
+    this.#previous = id
     return id
+  }
+
+  #is(id: number, parent: number, first: number, second: number): boolean {
+    return (
+      this.keys[0].get(id) === first &&
+      (this.keyCount === 1 || this.keys[1].get(id) === second) &&
+      this.parents.get(id) === parent &&
+      this.alive.get(id) !== 0
+    )
   }
 
   /** Id of a key, made if new; -1 when the dimension is full. */
@@ -83,7 +100,7 @@ export class Dimension {
       const id = this.#slots[slot] - 1
       if (id < 0) break
       if (this.#matches(id, parent, key)) {
-        this.lastUsed.set(id, now)
+        this.alive.set(id, 2)
         return id
       }
       slot = (slot + 1) & this.#mask
@@ -116,7 +133,7 @@ export class Dimension {
     this.#next.set(id, this.#freeHead)
     this.#freeHead = id + 1
     this.live--
-    this.#lastParent = -1
+    this.#previous = -1
     this.#stale = true
   }
   #stale = false
@@ -146,7 +163,7 @@ export class Dimension {
     for (let i = 0; i < this.keyCount; i++) this.keys[i].set(id, key[i])
     this.parents.set(id, parent)
     this.lastUsed.set(id, now)
-    this.alive.set(id, 1)
+    this.alive.set(id, 2)
     if (this.live * 2 > this.#slots.length) this.#rehash(this.#slots.length * 2)
     else this.#insert(id)
     this.onAdd?.(id)
@@ -154,6 +171,7 @@ export class Dimension {
   }
 
   #ensure(): void {
+    this.#followers.ensure(this.high)
     for (const column of this.#own()) column.ensure(this.high)
     for (const column of this.columns) column.ensure(this.high)
   }
@@ -172,7 +190,7 @@ export class Dimension {
   #rehash(size: number): void {
     this.#slots = new Int32Array(size)
     this.#mask = size - 1
-    for (let id = 0; id < this.high; id++) if (this.alive.get(id) === 1) this.#insert(id)
+    for (let id = 0; id < this.high; id++) if (this.alive.get(id) !== 0) this.#insert(id)
   }
 
   hash(hasher: Hasher): void {
@@ -196,6 +214,8 @@ export class Dimension {
     this.#freeHead = from.int()
     for (const column of this.#own()) column.read(from, this.high)
     for (const column of this.columns) column.read(from, this.high)
+    this.#followers.ensure(this.high)
+    this.#previous = -1
     let size = 1024
     while (size < this.live * 2) size *= 2
     this.#rehash(size)

@@ -171,7 +171,7 @@ export class QueueView implements EventList {
     return this.pool.metricKind(this.slots[i])
   }
   metric(i: number): number {
-    return this.pool.metric.get(this.slots[i])
+    return this.pool.metric(this.slots[i])
   }
   metricBig(i: number): bigint {
     return this.pool.metricBig(this.slots[i])

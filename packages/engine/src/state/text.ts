@@ -74,8 +74,7 @@ export class TextColumn implements Column {
       const length = this.length(id)
       if (length < 0) continue
       hasher.int(id)
-      const start = length === 0 ? 0 : this.start(id)
-      hasher.bytes(this.page(id).subarray(start, start + length), length)
+      hasher.bytes(this.page(id), this.start(id), length)
     }
   }
 
@@ -84,21 +83,18 @@ export class TextColumn implements Column {
     for (let id = 0; id < count; id++) {
       const length = this.length(id)
       if (length <= 0) continue
-      const start = this.start(id)
-      out.raw(this.page(id).subarray(start, start + length))
+      out.copy(this.page(id), this.start(id), length)
     }
   }
 
   read(from: ByteReader, count: number): void {
     this.#slots.ensure(count)
     this.#lengths.read(from, count)
-    let buffer = new Uint8Array(1024)
+    const { source } = from
     for (let id = 0; id < count; id++) {
       const length = this.length(id)
       if (length < 0) continue
-      if (length > buffer.length) buffer = new Uint8Array(length)
-      from.raw(buffer.subarray(0, length))
-      this.set(id, buffer, 0, length)
+      this.set(id, source, from.skip(length), length)
     }
   }
 

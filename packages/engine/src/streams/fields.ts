@@ -72,13 +72,49 @@ export function compileField(field: Field, runtime: Runtime): (event: EventCurso
         into.set(event.tags === 0 ? undefined : view.tags, table)
       }
     }
-    default:
-      return (event, into) => {
-        const key = event.attributes === 0 ? 0 : table.find(field)
-        into.setSymbol(key === 0 ? 0 : table.attribute(event.attributes, key))
-      }
+    default: {
+      const read = attributeReader(field, runtime)
+      return (event, into) => into.setSymbol(read(event))
+    }
   }
 }
+
+/** Reads an attribute's value as a symbol. The key's id is looked up once it is there, and again after symbols were collected. */
+function attributeReader(name: string, runtime: Runtime): (event: EventCursor) => number {
+  const { table } = runtime
+  let key = 0
+  let generation = -1
+  return (event) => {
+    if (event.attributes === 0) return 0
+    if (key === 0 || generation !== runtime.generation) {
+      key = table.find(name)
+      generation = runtime.generation
+      if (key === 0) return 0
+    }
+    return table.attribute(event.attributes, key)
+  }
+}
+
+/** Reads one id that stands for a field's value, for keys: the symbol itself where the field is a text. */
+export function compileKey(field: Field, runtime: Runtime): (event: EventCursor) => number {
+  switch (field) {
+    case 'host':
+      return (event) => event.host
+    case 'service':
+      return (event) => event.service
+    case 'state':
+      return (event) => event.state
+  }
+  if (typeof field === 'string' && !fieldNames.has(field)) return attributeReader(field, runtime)
+  const read = compileField(field, runtime)
+  const slot = new ValueSlot()
+  return (event) => {
+    read(event, slot)
+    return slot.keyId(runtime.table)
+  }
+}
+
+const fieldNames = new Set(['description', 'metric', 'time', 'ttl', 'tags'])
 
 /** A test of an event; the verdict on text is cached per symbol until symbols are collected. */
 export function compilePredicate(predicate: Predicate, runtime: Runtime): (event: EventCursor) => boolean {

@@ -20,6 +20,8 @@ export class TimerColumn implements Column {
   readonly #deadlines = new F64Column(Infinity)
   /** How much the present deadline has been put off by grace, in all. */
   readonly #putOff: F64Column | undefined
+  /** Whether any deadline has been put off: a renewal need not look until then. A cache of the column above. */
+  #anyPutOff = false
   /** Bucket number + 1 the id sits in, 0 for none. */
   readonly #buckets = new F64Column()
   readonly #nexts = new I32Column()
@@ -59,7 +61,7 @@ export class TimerColumn implements Column {
 
   /** Sets or moves the timer of an id. A deadline that has passed fires at the next move of the clock, or in the one under way. */
   set(id: number, deadline: number): void {
-    this.#putOff?.set(id, 0)
+    if (this.#anyPutOff) this.#putOff!.set(id, 0)
     this.#place(id, deadline)
   }
 
@@ -82,7 +84,7 @@ export class TimerColumn implements Column {
   /** Takes the timer away; the id leaves its bucket when that comes up. */
   clear(id: number): void {
     this.#deadlines.set(id, Infinity)
-    this.#putOff?.set(id, 0)
+    if (this.#anyPutOff) this.#putOff!.set(id, 0)
   }
 
   /** Hands what is due until `to` to the clocks. */
@@ -115,6 +117,7 @@ export class TimerColumn implements Column {
       const before = this.#putOff.get(id)
       const until = Math.min(this.clocks.graceUntil, deadline + longestPutOffMs - before)
       if (until > deadline) {
+        this.#anyPutOff = true
         this.#putOff.set(id, before + until - deadline)
         this.#place(id, until)
         return
@@ -178,6 +181,7 @@ export class TimerColumn implements Column {
     this.ensure(count)
     this.#deadlines.read(from, count)
     this.#putOff?.read(from, count)
+    this.#anyPutOff = this.#putOff !== undefined
     this.#rebuild(count)
   }
   holds(id: number): boolean {

@@ -1,6 +1,5 @@
 import { EngineError } from '../../errors.ts'
-import { ValueSlot } from '../../state/values.ts'
-import { checkField, compileField, type Field } from '../fields.ts'
+import { checkField, compileKey, type Field } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
 
@@ -25,21 +24,13 @@ defineOperator({
   columns: {},
   opens: ([fields]) => (fields as Field[]).length,
   build({ args: [fields], inner, out, runtime }) {
-    const readers = (fields as Field[]).map((field) => compileField(field, runtime))
-    const slot = new ValueSlot()
-    const { table, clocks } = runtime
+    const readers = (fields as Field[]).map((field) => compileKey(field, runtime))
+    const { owned } = runtime.clocks
     if (readers.length <= 2) {
       const [first, second] = readers
       return {
         event(event, fork) {
-          first(event, slot)
-          const a = slot.keyId(table)
-          let b = 0
-          if (second !== undefined) {
-            second(event, slot)
-            b = slot.keyId(table)
-          }
-          const own = inner.id2(fork, a, b, clocks.owned.now)
+          const own = inner.id2(fork, first(event), second === undefined ? 0 : second(event), owned.now)
           if (own >= 0) out.event(event, own)
         },
       }
@@ -47,11 +38,8 @@ defineOperator({
     const key = new Int32Array(readers.length)
     return {
       event(event, fork) {
-        for (let i = 0; i < readers.length; i++) {
-          readers[i](event, slot)
-          key[i] = slot.keyId(table)
-        }
-        const own = inner.id(fork, key, clocks.owned.now)
+        for (let i = 0; i < readers.length; i++) key[i] = readers[i](event)
+        const own = inner.id(fork, key, owned.now)
         if (own >= 0) out.event(event, own)
       },
     }

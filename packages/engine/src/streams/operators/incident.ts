@@ -94,14 +94,19 @@ defineOperator({
       runtime.index.load(row, newer)
       return newer.time > event.time && !isBad(newer)
     }
+    function judge(event: EventCursor): void {
+      const bad = isBad(event)
+      if (!bad && !runtime.decisions.hasOpen(rule)) return
+      if (bad && runtime.late && overtaken(event)) return
+      runtime.decisions.incident(rule, keyOf(event), bad, options.to, () =>
+        describe(event, rule, options, path, runtime),
+      )
+    }
+    const member = new Cursor()
     return {
-      event(event) {
-        const bad = isBad(event)
-        if (!bad && !runtime.decisions.hasOpen(rule)) return
-        if (bad && runtime.late && overtaken(event)) return
-        runtime.decisions.incident(rule, keyOf(event), bad, options.to, () =>
-          describe(event, rule, options, path, runtime),
-        )
+      event: judge,
+      list(list) {
+        for (let i = 0; i < list.length; i++) if (list.load(i, member)) judge(member)
       },
     }
   },

@@ -1,4 +1,4 @@
-import { EventCursor, Kind } from '@ricci/client'
+import { Kind } from '@ricci/client'
 import { QueueView } from '../../state/lists.ts'
 import { defineOperator } from '../operator.ts'
 import { positive, Stream, wholeNumber } from '../stream.ts'
@@ -99,7 +99,7 @@ defineOperator({
         if (timed && event.time <= boundary) return
         if (boundary > cutoff.get(fork)) {
           cutoff.set(fork, boundary)
-          held.remove(fork, (pool, slot) => (pool.kinds.get(slot) & 3) !== Kind.none && pool.time.get(slot) <= boundary)
+          held.remove(fork, (pool, slot) => pool.timeKind(slot) !== Kind.none && pool.time(slot) <= boundary)
         }
         if (held.count(fork) >= runtime.settings.eventsPerBuffer) {
           refused.set(fork, refused.get(fork) + 1)
@@ -121,7 +121,6 @@ defineOperator({
     const width = seconds as number
     const view = new QueueView()
     const empty = new QueueView()
-    const kept = new EventCursor()
     return {
       event(event, fork) {
         if (started.get(fork) === 0) {
@@ -138,8 +137,7 @@ defineOperator({
           held.giveBack(list)
           for (let i = 1; i < Math.min(passed, mostEmptyWindows); i++) out.list(empty, fork)
         }
-        kept.copyFrom(event)
-        if (held.count(fork) < runtime.settings.eventsPerBuffer) held.push(fork, kept)
+        if (held.count(fork) < runtime.settings.eventsPerBuffer) held.push(fork, event)
         else refused.set(fork, refused.get(fork) + 1)
       },
     }
