@@ -1,5 +1,5 @@
 // The engine's thread: what the daemon starts as a worker.
-import { evaluateBundle } from '../rules/evaluate.ts'
+import { evaluateRules } from '../rules/evaluate.ts'
 import { runEngineWorker } from './worker-main.ts'
 
-runEngineWorker(evaluateBundle)
+runEngineWorker(evaluateRules)

@@ -1,8 +1,9 @@
 /** What runs in an engine's worker: the log's follower, the engine, and the host that carries both to the main thread. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { createEngine, type Engine, type RulesDescription } from '@ricci/engine'
+import { createEngine, type Engine } from '@ricci/engine'
 import { InThreadHost } from '@ricci/replica'
 import { LogProgress } from '../log/index.ts'
+import type { EvaluatedRules } from '../rules/evaluate.ts'
 import { RateLimit } from '../telemetry/rate-limit.ts'
 import { FollowingLog } from './following-log.ts'
 import { HostServer } from './host-server.ts'
@@ -13,8 +14,8 @@ import type { FromWorker, Inspection, WorkerSetup } from './worker-protocol.ts'
 /** Errors of one operator that are told a minute; the engine counts them all. */
 const ruleErrorsPerMinute = 5
 
-/** Makes the description that a bundle stands for; `nowMs` is the engine's calendar. */
-export type BundleLoader = (bundle: Uint8Array, nowMs: () => number) => RulesDescription
+/** Evaluates a bundle; `nowMs` is the engine's calendar. */
+export type BundleLoader = (bundle: Uint8Array, nowMs: () => number) => EvaluatedRules
 
 /** Runs an engine in this worker thread until the thread is ended. */
 export function runEngineWorker(loadBundle: BundleLoader): void {
@@ -30,6 +31,8 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
     port,
     (events) => {
       let rulesHash: string | undefined
+      // of the newest rules: an error is told at the line of their own file
+      let explain: (error: unknown) => string = textOf
       const host = new InThreadHost(
         {
           onProgress: (progress) => {
@@ -47,14 +50,18 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
           clock: nodeClock,
           observer: {
             onRuleError: (path, error) => {
-              if (limit.pass(path) >= 0) say({ type: 'rule-error', path, text: textOf(error) })
+              if (limit.pass(path) >= 0) say({ type: 'rule-error', path, text: shortened(explain(error)) })
             },
           },
           createEngine: ({ snapshot, observer, skips }) => {
             engine = createEngine({
               logId,
               partition,
-              loadRules: ({ bundle }) => loadBundle(bundle, () => engine?.calendarMs ?? 0),
+              loadRules: ({ bundle }) => {
+                const rules = loadBundle(bundle, () => engine?.calendarMs ?? 0)
+                explain = rules.explain
+                return rules.description
+              },
               observer,
               snapshot,
               skips,
@@ -95,8 +102,12 @@ function inspect(engine: Engine, what: Inspection): string {
   return JSON.stringify(what === 'stats' ? engine.stats() : engine.incidents())
 }
 
-/** What a user's function threw, on one line of bearable length. */
+/** What a user's function threw while no rules could explain it. */
 function textOf(error: unknown): string {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+}
+
+/** Text of bearable length. */
+function shortened(text: string): string {
   return text.length > 500 ? `${text.slice(0, 499)}…` : text
 }
