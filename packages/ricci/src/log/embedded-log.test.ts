@@ -76,6 +76,21 @@ test('what was appended is read, here and by a follower, and after a reopen', as
   await again.close()
 })
 
+test('a read that waits ends when the log is closed', async (context) => {
+  const log = await openLog(folder(context))
+  await log.append(0, [bytes('a')])
+  const read: string[] = []
+  const reading = (async () => {
+    for await (const records of log.read(0, 0, new AbortController().signal)) {
+      read.push(...records.map((record) => text(record.bytes)))
+      if (read.length === 1) void log.close()
+    }
+  })()
+  await reading
+  await log.close()
+  assert.deepEqual(read, ['a'])
+})
+
 test('one process per data directory, by whatever path, and free again after a kill -9', async (context) => {
   const path = folder(context)
   const log = await openLog(path)

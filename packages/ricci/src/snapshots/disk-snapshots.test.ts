@@ -47,6 +47,16 @@ test('exactly the newest are kept, and a damaged one does not count as one of th
   )
 })
 
+test('of two snapshots at one offset the later one stays', async () => {
+  const snapshots = await DiskSnapshots.open({ dataDirectory: '/data', disk: new FaultyDisk() })
+  const older = await snapshots.store(0, 8, [Buffer.from('older')])
+  const later = await snapshots.store(0, 8, [Buffer.from('later one')])
+  assert.deepEqual(await snapshots.list(0), [later])
+  assert.equal(older.name, later.name)
+  await snapshots.remove(later)
+  await assert.rejects(snapshots.fetch(later), { code: 'SNAPSHOT_UNREADABLE', retriable: false })
+})
+
 for (const how of ['power', 'kill'] as const) {
   test(`${how}: a death at every step leaves what was stored, and nothing torn`, async () => {
     for (let deadly = 1, steps = Infinity; deadly <= steps; deadly++) {

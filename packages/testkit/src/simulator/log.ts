@@ -143,8 +143,10 @@ class Connection implements LogPort {
     if (!this.process.alive) return new Promise(() => {})
     if (this.#closed)
       return Promise.reject(new ReplicaError('LOG_CLOSED', 'this connection to the log is closed', false))
+    if (partition >= this.partitions)
+      return Promise.reject(new ReplicaError('STATE', `the log has no partition ${partition}`, false))
     return new Promise((resolve, reject) => {
-      const copies = records.map((bytes) => bytes.slice())
+      const copies = records.map((bytes) => new Uint8Array(bytes))
       this.#send(partition, copies, resolve, reject)
     })
   }
