@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { encodeMsg } from '@ricci/client'
-import { createEngine, incident, index, rules, type Engine, type RulesRecord } from '@ricci/engine'
+import { createEngine, incident, index, rules, type RulesRecord } from '@ricci/engine'
 import {
   ScriptedCoordination,
   ScriptedLog,
@@ -11,7 +11,8 @@ import {
   VirtualClock,
 } from '@ricci/testkit'
 import { InThreadHost } from './in-thread-host.ts'
-import type { ReceiverClass } from './ports.ts'
+import type { ReplicaState } from './options.ts'
+import type { Clock, LogPort, ReceiverClass, SendResult, Timer } from './ports.ts'
 import { Replica } from './replica.ts'
 
 const description = rules(index(), incident('down', { bad: 'state = "down"', key: 'host', to: 'oncall' }))
@@ -21,6 +22,35 @@ const rulesRecord: RulesRecord = {
   settings: { graceMs: 0, fallbackReceiver: 'fallback' },
   semantics: 1,
   bundle: new Uint8Array(0),
+}
+
+/** A process: its clock and its way to the log end when it is killed. */
+class Process {
+  alive = true
+  readonly clock: Clock
+  readonly log: LogPort
+  readonly timers: Timer[] = []
+
+  constructor(house: House) {
+    this.clock = {
+      monotonicMs: () => house.clock.monotonicMs(),
+      wallMs: () => house.clock.wallMs(),
+      setTimer: (delayMs, callback) => {
+        const timer = house.clock.setTimer(delayMs, () => (this.alive ? callback() : undefined))
+        this.timers.push(timer)
+        return timer
+      },
+    }
+    const log = house.log
+    this.log = {
+      id: log.id,
+      partitions: 1,
+      append: (partition, records) => (this.alive ? log.append(partition, records) : new Promise(() => undefined)),
+      read: (partition, from, signal) => log.read(partition, from, signal),
+      range: () => log.range(),
+      close: () => Promise.resolve(),
+    }
+  }
 }
 
 /** One log, one store, and as many replicas as a test wants. */
@@ -34,39 +64,63 @@ class House {
   readonly self = new ScriptedTransport()
   readonly alarms: string[] = []
   readonly replicas: Replica[] = []
-  readonly engines = new Map<string, Engine>()
+  readonly #processes = new Map<Replica, Process>()
+  receiverClass: ReceiverClass = 'A'
+  blindPolicy: 'repeat' | 'miss' = 'repeat'
+  /** Whose engine gives hashes unlike all others. */
+  wrong = ''
 
-  replica(instance: string, receiverClass: ReceiverClass = 'A', blindPolicy: 'repeat' | 'miss' = 'repeat'): Replica {
-    const { clock, log } = this
+  replica(instance: string): Replica {
+    const process = new Process(this)
     const replica = new Replica({
       instance,
       partition: 0,
-      log,
+      log: process.log,
       coordination: this.coordination,
       snapshots: this.snapshots,
       hostFactory: (events) =>
-        new InThreadHost(events, {
-          log,
-          partition: 0,
-          clock,
-          createEngine: (from) => {
-            const engine = createEngine({ logId: log.id, partition: 0, loadRules: () => description, ...from })
-            this.engines.set(instance, engine)
-            return engine
+        new InThreadHost(
+          {
+            onProgress: (progress) => (process.alive ? events.onProgress(progress) : undefined),
+            onFailure: (failure) => (process.alive ? events.onFailure(failure) : undefined),
           },
-        }),
+          {
+            log: process.log,
+            partition: 0,
+            clock: process.clock,
+            createEngine: (from) => {
+              const engine = createEngine({ logId: this.log.id, partition: 0, loadRules: () => description, ...from })
+              const { hashes } = engine
+              engine.hashes = () => ({
+                ...hashes.call(engine),
+                ...(this.wrong === instance ? { decisions: 'wrong' } : {}),
+              })
+              return engine
+            },
+          },
+        ),
       transports: new Map([
-        ['oncall', { transport: this.oncall, class: receiverClass, blindPolicy }],
+        ['oncall', { transport: this.oncall, class: this.receiverClass, blindPolicy: this.blindPolicy }],
         ['fallback', { transport: this.fallback, class: 'A' }],
         ['self', { transport: this.self, class: 'A' }],
       ]),
-      clock,
+      clock: process.clock,
       random: new SeededRandom(instance),
       rules: rulesRecord,
       onAlarm: (name, detail) => this.alarms.push(`${instance} ${name}: ${detail}`),
     })
     this.replicas.push(replica)
+    this.#processes.set(replica, process)
     return replica
+  }
+
+  /** Its process ends without a word; its lease lapses at once. */
+  kill(replica: Replica): void {
+    const process = this.#processes.get(replica)!
+    process.alive = false
+    for (const timer of process.timers) timer.cancel()
+    this.replicas.splice(this.replicas.indexOf(replica), 1)
+    this.coordination.takeAway(false)
   }
 
   event(host: string, state: string): void {
@@ -75,39 +129,46 @@ class House {
   }
 
   /** Starts a replica and waits until it is in a state. */
-  async started(replica: Replica, state = replica.state): Promise<Replica> {
+  async started(replica: Replica, state: ReplicaState): Promise<Replica> {
     void replica.start()
-    if (!(await this.clock.advanceUntil(() => replica.state === state, 10_000))) {
-      assert.fail(`it is ${replica.state} (${replica.stats().why}), not ${state}\n${this.alarms.join('\n')}`)
-    }
+    await this.until(`${state}`, () => replica.state === state)
+    return replica
+  }
+
+  /** An owner with its rules in force. */
+  async owner(instance = 'a'): Promise<Replica> {
+    const replica = await this.started(this.replica(instance), 'owning')
+    await this.until('the rules are in force', () => replica.stats().rulesHash === 'rules')
     return replica
   }
 
   async until(what: string, condition: () => boolean, limitMs = 20_000): Promise<void> {
-    if (!(await this.clock.advanceUntil(condition, limitMs))) {
-      assert.fail(
-        `it never happened: ${what}\n${this.alarms.join('\n')}\n${JSON.stringify(this.replicas.map((r) => r.stats()))}`,
-      )
-    }
+    if (await this.clock.advanceUntil(condition, limitMs)) return
+    const stats = this.replicas.map((replica) => JSON.stringify(replica.stats()))
+    assert.fail([`it never happened: ${what}`, ...this.alarms, ...stats, ...this.oncall.lines].join('\n'))
+  }
+
+  async stopped(replica: Replica): Promise<void> {
+    let stopped = false
+    void replica.stop().then(() => (stopped = true))
+    await this.until('it stops', () => stopped, 60_000)
+    this.replicas.splice(this.replicas.indexOf(replica), 1)
   }
 
   async close(): Promise<void> {
-    const stops = Promise.all(this.replicas.map((replica) => replica.stop()))
-    let stopped = false
-    void stops.then(() => (stopped = true))
-    await this.clock.advanceUntil(() => stopped, 60_000)
-    assert.ok(stopped, 'every replica stops')
+    for (const replica of [...this.replicas]) await this.stopped(replica)
     await this.clock.advance(5_000)
     assert.equal(this.clock.pendingTimers, 0, 'no timer is left behind')
   }
 }
 
+const never = new Promise<SendResult>(() => undefined)
+
 describe('a replica alone', () => {
   it('claims, brings its rules, ticks, sends a page and its resolve, and stops without a trace', async () => {
     const house = new House()
-    const replica = await house.started(house.replica('a'), 'owning')
+    const replica = await house.owner()
     assert.equal(house.log.all('claim').length, 1)
-    await house.until('the rules are in force', () => replica.stats().rulesHash === 'rules')
     house.event('h', 'down')
     await house.until('a page', () => house.oncall.sent.length === 1)
     house.event('h', 'ok')
@@ -136,15 +197,292 @@ describe('a replica alone', () => {
 
   it('goes on where it was after a restart, and never brings its rules again', async () => {
     const house = new House()
-    await house.started(house.replica('a'), 'owning')
+    await house.owner()
     house.event('h', 'down')
     await house.until('a page', () => house.oncall.sent.length === 1)
-    await house.replicas[0].stop().catch(() => undefined)
-    const again = await house.started(house.replica('a'), 'owning')
+    await house.stopped(house.replicas[0])
+    const again = await house.owner()
     house.event('h', 'ok')
     await house.until('the resolve', () => house.oncall.sent.length === 2)
     assert.equal(house.log.all('rules').length, 1)
     assert.equal(again.stats().epoch, 2)
+    await house.close()
+  })
+
+  it('sends nothing before its attempt was read, whatever the log confirms', async () => {
+    const house = new House()
+    await house.owner()
+    let attempts = 0
+    house.log.fate = ([record]) => (record.kind === 'attempt' && ++attempts <= 2 ? 'lost' : 'written')
+    house.event('h', 'down')
+    await house.until('a second attempt', () => attempts === 2)
+    assert.equal(house.oncall.sent.length, 0)
+    await house.until('a page', () => house.oncall.sent.length === 1)
+    await house.close()
+    assert.deepEqual(house.oncall.lines.length, 1)
+  })
+
+  it('writes an outcome until it has read it', async () => {
+    const house = new House()
+    await house.owner()
+    let outcomes = 0
+    house.log.fate = ([record]) => (record.kind === 'outcome' && ++outcomes <= 2 ? 'lost' : 'written')
+    house.event('h', 'down')
+    await house.until('a third outcome', () => outcomes === 3)
+    await house.clock.advance(20_000)
+    assert.equal(house.oncall.sent.length, 1)
+    await house.close()
+  })
+
+  it('does not send an attempt that was read too late, says so, and tries again', async () => {
+    const house = new House()
+    await house.owner()
+    let held = false
+    house.log.fate = ([record]) => {
+      if (record.kind !== 'attempt' || held) return 'written'
+      held = true
+      return 'held'
+    }
+    house.event('h', 'down')
+    await house.until('the attempt is held', () => held)
+    await house.clock.advance(1_990)
+    assert.equal(house.oncall.sent.length, 0)
+    await house.clock.advance(1_000)
+    house.log.release()
+    await house.clock.advance(10_000)
+    assert.equal(house.oncall.sent.length, 1)
+    assert.deepEqual(
+      house.log
+        .all('outcome')
+        .map(({ result }) => result)
+        .sort(),
+      ['delivered', 'failed'].slice(0, house.log.all('outcome').length),
+    )
+    await house.close()
+  })
+
+  it('reads anew when its reader falls silent', async () => {
+    const house = new House()
+    const replica = await house.owner()
+    const reads = house.log.reads
+    house.log.silence()
+    house.event('h', 'down')
+    await house.until('a page', () => house.oncall.sent.length === 1)
+    assert.ok(house.log.reads > reads)
+    assert.equal(replica.state, 'owning')
+    await house.close()
+  })
+
+  it('tells the fallback receiver of a page that was refused, and takes it back when the receiver works again', async () => {
+    const house = new House()
+    await house.owner()
+    house.oncall.answer = () => ({ kind: 'refused', detail: '400 no such key' })
+    house.event('h', 'down')
+    await house.until('the fallback hears of it', () => house.fallback.sent.length === 1)
+    assert.match(house.fallback.sent[0].summary, /oncall could not be told .*400 no such key/)
+    house.oncall.answer = () => ({ kind: 'delivered' })
+    house.event('g', 'down')
+    await house.until('it is taken back', () => house.fallback.sent.length === 2)
+    assert.equal(house.fallback.sent[1].action, 'resolve')
+    await house.close()
+  })
+
+  it('tries again what failed, as late as it was asked to', async () => {
+    const house = new House()
+    await house.owner()
+    const times: number[] = []
+    house.oncall.answer = () => {
+      times.push(house.clock.monotonicMs())
+      if (times.length === 1) return { kind: 'failed', detail: '429', retryAfterMs: 7_000 }
+      return times.length === 2 ? { kind: 'failed', detail: '500' } : { kind: 'delivered' }
+    }
+    house.event('h', 'down')
+    await house.until('three sends', () => times.length === 3, 60_000)
+    assert.ok(times[1] - times[0] >= 7_000)
+    assert.ok(times[2] - times[1] < 10_000)
+    assert.equal(new Set(house.oncall.sent.map((r) => r.idempotencyKey)).size, 1)
+    await house.close()
+  })
+
+  it('what is over before its first attempt is overtaken: neither trigger nor resolve', async () => {
+    const house = new House()
+    await house.owner()
+    house.log.fate = ([record]) => (record.kind === 'attempt' ? 'lost' : 'written')
+    house.event('h', 'down')
+    await house.clock.advance(1_000)
+    house.event('h', 'ok')
+    await house.clock.advance(1_000)
+    house.log.fate = () => 'written'
+    await house.clock.advance(20_000)
+    assert.deepEqual(house.oncall.lines, [])
+    await house.close()
+  })
+
+  it('sends the alarm about the log by another way, with the pages that wait, and takes it back', async () => {
+    const house = new House()
+    await house.owner()
+    house.oncall.answer = () => ({ kind: 'failed', detail: '500' })
+    house.event('h', 'down')
+    await house.until('a first try', () => house.oncall.sent.length === 1)
+    house.log.fate = () => 'refused'
+    await house.until('self hears of it', () => house.self.sent.length === 1)
+    const [alarm] = house.self.sent
+    assert.equal(alarm.dedupKey, 'log.log-unavailable')
+    assert.match(alarm.summary, /the disk is full.*1 decided pages wait/)
+    house.log.fate = () => 'written'
+    await house.until('it is taken back', () => house.self.sent.length === 2)
+    assert.equal(house.self.sent[1].action, 'resolve')
+    house.oncall.answer = () => ({ kind: 'delivered' })
+    await house.close()
+  })
+})
+
+describe('a pair', () => {
+  it('the standby takes over at once, and a trigger in doubt at a keyed receiver is repeated under its keys', async () => {
+    const house = new House()
+    const owner = await house.owner()
+    await house.started(house.replica('b'), 'following')
+    house.oncall.answer = () => never
+    house.event('h', 'down')
+    await house.until('a request is out', () => house.oncall.sent.length === 1)
+    house.kill(owner)
+    house.oncall.answer = () => ({ kind: 'delivered' })
+    const atMs = house.clock.monotonicMs()
+    await house.until('it is repeated', () => house.oncall.sent.length === 2)
+    assert.ok(house.clock.monotonicMs() - atMs < 1_000)
+    const [first, second] = house.oncall.sent
+    assert.deepEqual([first.dedupKey, first.idempotencyKey], [second.dedupKey, second.idempotencyKey])
+    house.event('h', 'ok')
+    await house.until('the resolve', () => house.oncall.sent.length === 3)
+    assert.ok(house.clock.monotonicMs() - atMs >= 11_000, 'not before the doubtful request must have ended')
+    await house.close()
+  })
+
+  it('a blind receiver is asked again after 11 s, and told that it may be a repeat', async () => {
+    const house = new House()
+    house.receiverClass = 'C'
+    const owner = await house.owner()
+    await house.started(house.replica('b'), 'following')
+    house.oncall.answer = () => never
+    house.event('h', 'down')
+    await house.until('a request is out', () => house.oncall.sent.length === 1)
+    house.kill(owner)
+    house.oncall.answer = () => ({ kind: 'delivered' })
+    const atMs = house.clock.monotonicMs()
+    house.event('g', 'down')
+    await house.until('what is not in doubt goes at once', () => house.oncall.sent.length === 2)
+    await house.until('it is repeated', () => house.oncall.sent.length === 3)
+    assert.ok(house.clock.monotonicMs() - atMs >= 11_000)
+    assert.deepEqual(
+      house.oncall.sent.map((r) => [r.host, r.possibleRepeat]),
+      [
+        ['h', false],
+        ['g', false],
+        ['h', true],
+      ],
+    )
+    await house.close()
+  })
+
+  it('a blind receiver that rather misses is not asked again', async () => {
+    const house = new House()
+    house.receiverClass = 'C'
+    house.blindPolicy = 'miss'
+    const owner = await house.owner()
+    const standby = await house.started(house.replica('b'), 'following')
+    house.oncall.answer = () => never
+    house.event('h', 'down')
+    await house.until('a request is out', () => house.oncall.sent.length === 1)
+    house.kill(owner)
+    await house.until('it is given up', () => standby.stats().gaveUp === 1)
+    assert.equal(house.oncall.sent.length, 1)
+    await house.close()
+  })
+
+  it('an outcome that comes after the takeover settles its page: no repeat', async () => {
+    const house = new House()
+    house.receiverClass = 'C'
+    const owner = await house.owner()
+    const standby = await house.started(house.replica('b'), 'following')
+    let answer = (_: SendResult): void => undefined
+    house.oncall.answer = () => new Promise((resolve) => (answer = resolve))
+    house.event('h', 'down')
+    await house.until('a request is out', () => house.oncall.sent.length === 1)
+    house.coordination.takeAway(false)
+    await house.until('the other owns', () => standby.state === 'owning')
+    assert.equal(owner.state, 'stepping-down')
+    await house.clock.advance(3_000)
+    answer({ kind: 'delivered' })
+    await house.until('it follows', () => owner.state === 'following')
+    await house.clock.advance(20_000)
+    assert.equal(house.oncall.sent.length, 1)
+    await house.close()
+  })
+
+  it('an outcome that comes after the resolve makes the owner resolve once more', async () => {
+    const house = new House()
+    const owner = await house.owner()
+    const standby = await house.started(house.replica('b'), 'following')
+    house.oncall.answer = () => never
+    house.event('h', 'down')
+    await house.until('a request is out', () => house.oncall.sent.length === 1)
+    house.kill(owner)
+    house.oncall.answer = () => ({ kind: 'delivered' })
+    await house.until('it is repeated', () => house.oncall.sent.length === 2)
+    house.event('h', 'ok')
+    await house.until('the resolve', () => house.oncall.sent.length === 3)
+    await house.until('nothing waits', () => standby.stats().pendingPages === 0)
+    const [doubtful] = house.log.all('attempt')
+    house.log.add({ ...doubtful, kind: 'outcome', result: 'delivered' })
+    await house.until('one more resolve', () => house.oncall.sent.length === 4)
+    assert.deepEqual(
+      house.oncall.lines.map((line) => line.split(' ')[0]),
+      ['trigger', 'trigger', 'resolve', 'resolve'],
+    )
+    assert.equal(standby.stats().pagesRepaired, 1)
+    await house.close()
+  })
+
+  it('a hand-over doubles nothing and loses nothing', async () => {
+    const house = new House()
+    house.receiverClass = 'C'
+    const owner = await house.owner()
+    const standby = await house.started(house.replica('b'), 'following')
+    for (let i = 0; i < 5; i++) house.event(`h${i}`, 'down')
+    void owner.handOver('a test')
+    await house.until('the other owns', () => standby.state === 'owning')
+    await house.clock.advance(30_000)
+    assert.deepEqual(house.oncall.sent.map((r) => r.host).sort(), ['h0', 'h1', 'h2', 'h3', 'h4'])
+    assert.equal(owner.state, 'following')
+    await house.close()
+  })
+
+  it('the standby stores a snapshot that the owner’s checkpoint confirms; a third begins from it', async () => {
+    const house = new House()
+    await house.owner()
+    await house.started(house.replica('b'), 'following')
+    house.event('h', 'down')
+    await house.until('a snapshot', () => house.snapshots.kept.size > 0, 700_000)
+    const [{ info }] = house.snapshots.kept.values()
+    const [checkpoint] = house.log.all('checkpoint').filter((record) => record.state !== undefined)
+    assert.equal(info.offset, checkpoint.offset)
+    const third = await house.started(house.replica('c'), 'following')
+    assert.match(third.stats().why, new RegExp(info.name))
+    await house.close()
+  })
+
+  it('a standby whose state differs diverges, restores, and is trusted again after a whole state has matched', async () => {
+    const house = new House()
+    const owner = await house.owner()
+    const standby = await house.started(house.replica('b'), 'following')
+    await house.clock.advance(5_000)
+    house.wrong = 'b'
+    await house.until('it diverges', () => standby.state === 'diverged', 60_000)
+    house.wrong = ''
+    await house.until('it follows again', () => standby.state === 'following')
+    await house.until('its state has matched', () => house.snapshots.kept.size > 0, 700_000)
+    house.kill(owner)
+    await house.until('it may claim', () => standby.state === 'owning')
     await house.close()
   })
 })

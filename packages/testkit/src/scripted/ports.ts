@@ -25,12 +25,11 @@ export class ScriptedLog implements LogPort {
   first = 0
   /** Asked for each append; the default writes. */
   fate: (records: readonly LogRecord[]) => AppendFate = () => 'written'
-  /** Readers are given nothing while this is true, and hear no error. */
-  silent = false
   /** How often somebody began to read. */
   reads = 0
   #held: (() => void)[] = []
   #wake: (() => void)[] = []
+  #silenced = 0
 
   append(_partition: number, records: readonly Uint8Array[]): Promise<number[]> {
     const fate = this.fate(records.map(decodeRecord))
@@ -49,6 +48,11 @@ export class ScriptedLog implements LogPort {
     for (const write of this.#held.splice(0)) write()
   }
 
+  /** Whoever reads now is given nothing more, and hears no error. */
+  silence(): void {
+    this.#silenced = this.reads
+  }
+
   /** As another process would. Gives the offset. */
   add(record: LogRecord): number {
     return this.#write(encodeRecord(record))
@@ -64,11 +68,10 @@ export class ScriptedLog implements LogPort {
   async *read(_partition: number, from: number, signal: AbortSignal): AsyncGenerator<readonly StoredRecord[]> {
     this.reads++
     if (from < this.first) throw new ReplicaError('OFFSET_TRIMMED', `the log begins at ${this.first}`, false)
-    const silent = this.silent
+    const reader = this.reads
     let next = from
     while (!signal.aborted) {
-      // Who was silent once stays so, until it is opened anew.
-      if (!silent && next < this.records.length) {
+      if (reader > this.#silenced && next < this.records.length) {
         const batch = this.records.slice(next)
         next = this.records.length
         yield batch
