@@ -1,10 +1,15 @@
+import { hostname } from 'node:os'
 import { relative, resolve } from 'node:path'
 import { Command } from 'commander'
+import type { Agent } from '../agent/agent.ts'
 import { defaultConfig, type Config } from '../config/config.ts'
+import { parseAddress } from '../config/units.ts'
+import type { RicciError } from '../errors.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { Server, type Addresses } from '../server/server.ts'
-import { createLogger } from '../telemetry/logger.ts'
+import { createLogger, type Logger } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
+import { localAgent } from './agent.ts'
 import { portOf } from './ports.ts'
 import { untilStopped } from './signals.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -18,6 +23,9 @@ interface Options {
   readonly httpPort: string
 }
 
+/** Whoever looks on wants to see something move. */
+const agentIntervalMs = 1_000
+
 /** `ricci dev` is what `npm start` runs: server and agent in one process, on this machine, with the example rules. */
 export function devCommand(surroundings: Surroundings): Command {
   return new Command('dev')
@@ -29,7 +37,7 @@ export function devCommand(surroundings: Surroundings): Command {
     .option('--http-port <port>', 'HTTP; 0: any free one', '5556')
     .action(async (options: Options) => {
       const config = devConfig(options)
-      const log = createLogger({ format: 'people', write: surroundings.complain })
+      const log = createLogger({ format: 'people', level: 'warn', write: surroundings.complain })
       const server = new Server({
         config,
         version,
@@ -38,16 +46,30 @@ export function devCommand(surroundings: Surroundings): Command {
         reloadAtStart: true,
       })
       const stopped = untilStopped(surroundings)
+      let agent: Agent | undefined
       try {
         const addresses = await server.start()
-        await server.ready()
+        agent = agentBeside(addresses, log, surroundings)
+        await Promise.race([server.ready(), stopped.promise])
         if (!stopped.signal.aborted) surroundings.write(greeting(config, addresses))
         await stopped.promise
       } finally {
+        await agent?.stop()
         await server.stop()
         stopped.dispose()
       }
     })
+}
+
+/** The agent of this machine; none where there is no /proc: the server is of use all the same. */
+function agentBeside({ tcp }: Addresses, log: Logger, surroundings: Surroundings): Agent | undefined {
+  try {
+    return localAgent(parseAddress(tcp!)!, hostname(), agentIntervalMs, log)
+  } catch (error) {
+    if ((error as RicciError).code !== 'AGENT_UNSUPPORTED') throw error
+    surroundings.complain(`${(error as Error).message}\n`)
+    return undefined
+  }
 }
 
 function devConfig(options: Options): Config {
@@ -62,7 +84,10 @@ function devConfig(options: Options): Config {
 }
 
 function greeting(config: Config, addresses: Addresses): string {
-  const here = (path: string): string => relative(process.cwd(), path) || '.'
+  const here = (path: string): string => {
+    const short = relative(process.cwd(), path)
+    return short === '' || short.startsWith('..') ? path : short
+  }
   return [
     `Ricci ${version} watches this machine.`,
     `  events   Riemann TCP and UDP on ${addresses.tcp}`,

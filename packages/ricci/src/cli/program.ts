@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { agentCommand } from './agent.ts'
 import { checkCommand } from './check.ts'
 import { devCommand } from './dev.ts'
 import { incidentsCommand } from './incidents.ts'
@@ -31,6 +32,7 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
   const commands = [
     devCommand(surroundings),
     serveCommand(surroundings),
+    agentCommand(surroundings),
     checkCommand(surroundings),
     sendCommand(surroundings),
     queryCommand(surroundings),

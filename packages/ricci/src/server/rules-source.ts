@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts'
 import { bundleRules } from '../rules/bundle.ts'
 import { checkReceivers } from '../rules/receivers-used.ts'
 import { tryRules } from '../rules/try-rules.ts'
-import { workerFile } from './worker-file.ts'
+import { builtFile } from './built-file.ts'
 
 /** What a rules record is made from. */
 export type RulesConfig = Pick<Config, 'rulesFolder' | 'engine' | 'fallback' | 'receivers'>
@@ -16,7 +16,7 @@ export type RulesConfig = Pick<Config, 'rulesFolder' | 'engine' | 'fallback' | '
  */
 export async function loadRulesRecord(config: RulesConfig, clock: Clock): Promise<RulesRecord> {
   const { bundle, hash } = await bundleRules(config.rulesFolder)
-  const { receivers } = await tryRules(bundle, { workerFile: workerFile('rules-worker'), clock })
+  const { receivers } = await tryRules(bundle, { workerFile: builtFile('rules-worker'), clock })
   checkReceivers(receivers, config.receivers)
   return {
     kind: 'rules',

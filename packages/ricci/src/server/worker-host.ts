@@ -16,7 +16,7 @@ import {
 import { Inbox } from './inbox.ts'
 import { ProgressWords } from './progress-words.ts'
 import { StallMonitor } from './stall-monitor.ts'
-import { workerFile } from './worker-file.ts'
+import { builtFile } from './built-file.ts'
 import {
   revivedError,
   type AnswerForm,
@@ -95,7 +95,7 @@ export class WorkerHost implements EngineHost {
     if (this.worker !== undefined || this.gone !== undefined) {
       return Promise.reject(new ReplicaError('STATE', 'a host is started once; make a new one', false))
     }
-    const worker = new Worker(this.options.file ?? workerFile('engine-worker'), {
+    const worker = new Worker(this.options.file ?? builtFile('engine-worker'), {
       workerData: { ...this.options.setup, words: this.words.buffer } satisfies WorkerSetup,
     })
     this.worker = worker

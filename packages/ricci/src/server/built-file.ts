@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-/** How many folders up from this code a worker's file is looked for: bundles of tests lie five below theirs. */
+/** How many folders up from this code a built file is looked for: bundles of tests lie five below theirs. */
 const maxLevels = 8
 
-/** A built worker: it lies beside the program, or above it. */
-export function workerFile(name: 'engine-worker' | 'rules-worker'): URL {
+/** A file that is built beside this code, or above it: the threads that the program starts, and the program itself. */
+export function builtFile(name: 'engine-worker' | 'rules-worker' | 'ricci'): URL {
   let folder = dirname(fileURLToPath(import.meta.url))
   for (let level = 0; level < maxLevels; level++, folder = dirname(folder)) {
     for (const file of [`${name}.mjs`, `${name}.js`]) {

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { afterEach, describe, it } from 'node:test'
+import { Bench } from './testing.ts'
+
+let bench: Bench | undefined
+afterEach(() => bench?.close())
+
+describe('An engine that an event stalls', () => {
+  it(
+    'is abandoned; the event is skipped in that branch, and everything else goes on',
+    { timeout: 60_000 },
+    async () => {
+      bench = new Bench(`import { index, rules, where, tap } from 'ricci'
+export default rules(
+  index(),
+  where((event) => {
+    while (event.service === 'hang');
+    return true
+  }, tap('seen')),
+)
+`)
+      const server = bench.server()
+      const { tcp, http } = await server.start()
+      await server.ready()
+      const client = bench.client(tcp)
+      await client.send([{ host: 'a', service: 'before', ttl: 3600 }])
+      await client.send([
+        { host: 'a', service: 'hang', ttl: 3600 },
+        { host: 'a', service: 'beside', ttl: 3600 },
+      ])
+      await bench.said(/for two seconds, in where/)
+      await client.send([{ host: 'a', service: 'after', ttl: 3600 }])
+      const services = async (): Promise<(string | undefined)[]> => {
+        const answer = await fetch(`http://${http}/api/v1/query?query=${encodeURIComponent('host = "a"')}`)
+        if (answer.status !== 200) return []
+        return ((await answer.json()) as { events: { service?: string }[] }).events.map((event) => event.service)
+      }
+      let found = await services()
+      while (!found.includes('after')) found = await services()
+      assert.deepEqual(found.sort(), ['after', 'before', 'beside', 'hang'])
+      const status = await server.status()
+      assert.equal(status.engine.generation, 2)
+      assert.match(
+        await (await fetch(`http://${http}/metrics`)).text(),
+        /^ricci_engine_restarts_total\{reason="ENGINE_STUCK"\} 1$/m,
+      )
+    },
+  )
+
+  it('says which rule threw, and goes on', async () => {
+    bench = new Bench(`import { index, rules, smap } from 'ricci'
+export default rules(index(), smap((event) => { throw new Error('from the rule: ' + event.service) }, index()))
+`)
+    const server = bench.server()
+    const { tcp } = await server.start()
+    await server.ready()
+    const client = bench.client(tcp)
+    await client.send([{ host: 'a', service: 'x' }])
+    assert.match(await bench.said(/a rule threw/), /from the rule: x/)
+    assert.equal((await client.query('true')).length, 1)
+  })
+})
