@@ -1,0 +1,387 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import type { AttemptRecord, OutcomeResult } from '../records.ts'
+import { Decisions, type DecisionsState } from './decisions.ts'
+import { boundedProvenance, provenanceLimit } from './incident.ts'
+
+const description = {
+  severity: 'critical',
+  summary: 'it is bad',
+  host: 'h',
+  service: 's',
+  provenance: { why: 'a test' },
+}
+
+/** Drives decisions as an engine does, one record per call. */
+class Desk {
+  decisions: Decisions
+  readonly decided: string[] = []
+  readonly settled: string[] = []
+  offset = -1
+  calendarMs = 1_000_000
+  #n = 0
+
+  constructor(settings: Record<string, unknown> = {}, rules: readonly string[] = ['cpu', 'disk']) {
+    this.decisions = this.#open()
+    this.#begin().rulesSwitched(new Set(rules), settings)
+    this.#begin().claim({ kind: 'claim', epoch: 1, instance: 'a', semantics: 1 })
+  }
+
+  #open(): Decisions {
+    return new Decisions({
+      logId: 'log',
+      partition: 0,
+      observer: {
+        onDecision: (page) => this.decided.push(`${page.action} ${page.receiver} ${page.rule} ${page.key}`.trim()),
+        onSettled: (page, result) => this.settled.push(`${page.action} ${page.receiver} ${result}`),
+      },
+    })
+  }
+
+  #begin(): Decisions {
+    this.decisions.begin(++this.offset, 7, this.calendarMs, 0)
+    return this.decisions
+  }
+
+  event(rule: string, key: string, bad: boolean, to = ['oncall']): void {
+    this.#begin().incident(rule, key, bad, to, () => description)
+  }
+
+  notify(to = 'oncall'): void {
+    this.#begin().notify('note', [to], () => description)
+  }
+
+  claim(epoch: number): boolean {
+    return this.#begin().claim({ kind: 'claim', epoch, instance: `of ${epoch}`, semantics: 1 })
+  }
+
+  /** Gives the attempt's record, or undefined where it is not in force. */
+  attempt(pages: readonly string[], epoch = 1, digest?: 'waited'): AttemptRecord | undefined {
+    const receiver = this.decisions.pendingPages().find((page) => page.id === pages[0])?.receiver ?? 'oncall'
+    const record: AttemptRecord = { kind: 'attempt', epoch, n: ++this.#n, receiver, pages, digest }
+    return this.#begin().attempt(record) ? record : undefined
+  }
+
+  outcome({ epoch, n, receiver, pages }: AttemptRecord, result: OutcomeResult): void {
+    this.#begin().outcome({ kind: 'outcome', epoch, n, receiver, pages, result })
+  }
+
+  command(id: string, name: 'resolve' | 'redrive' | 'drill' | 'acknowledge', given: Record<string, string>): boolean {
+    return this.#begin().command({ kind: 'command', id, name, who: 'me', from: 'here', why: 'so', arguments: given })
+  }
+
+  rules(...names: string[]): void {
+    this.#begin().rulesSwitched(new Set(names))
+  }
+
+  send(page: string, result: OutcomeResult, epoch = 1): void {
+    this.outcome(this.attempt([page], epoch)!, result)
+  }
+
+  get pending(): string[] {
+    return this.decisions.pendingPages().map((page) => page.id)
+  }
+
+  /** Through JSON, as a snapshot takes it. */
+  restore(): void {
+    const state = JSON.parse(JSON.stringify(this.decisions.snapshot())) as DecisionsState
+    this.decisions = this.#open()
+    this.decisions.restore(state)
+  }
+}
+
+describe('decisions', () => {
+  it('an incident opens at the first bad event of its key and resolves at the first that is not', () => {
+    const desk = new Desk()
+    desk.event('cpu', 'h', false)
+    desk.event('cpu', 'h', true, ['oncall', 'chat'])
+    desk.event('cpu', 'h', true, ['oncall', 'chat'])
+    desk.event('cpu', 'g', true)
+    const [first] = desk.decisions.pendingPages()
+    for (const page of desk.pending) desk.send(page, 'delivered')
+    desk.event('cpu', 'h', false)
+    desk.event('cpu', 'h', false)
+    assert.deepEqual(desk.decided, [
+      'trigger oncall cpu h',
+      'trigger chat cpu h',
+      'trigger oncall cpu g',
+      'resolve oncall cpu h',
+      'resolve chat cpu h',
+    ])
+    const resolves = desk.decisions.pendingPages()
+    assert.ok(resolves.every((page) => page.dedupKey === first.dedupKey))
+    assert.match(first.id, /^log\.0\.3\.1\.00000007$/)
+    assert.deepEqual(
+      desk.decisions.incidents().closed.map((incident) => incident.key),
+      ['h'],
+    )
+  })
+
+  it('a trigger that was never attempted is overtaken, one that was attempted is resolved whatever became of it', () => {
+    const fates: readonly (readonly [OutcomeResult | 'none' | 'open', string[]])[] = [
+      ['none', ['trigger oncall cpu h']],
+      ['open', ['trigger oncall cpu h', 'resolve oncall cpu h']],
+      ['failed', ['trigger oncall cpu h', 'resolve oncall cpu h']],
+      ['refused', ['trigger oncall cpu h', 'resolve oncall cpu h']],
+      ['delivered', ['trigger oncall cpu h', 'resolve oncall cpu h']],
+    ]
+    for (const [fate, decided] of fates) {
+      const desk = new Desk()
+      desk.event('cpu', 'h', true)
+      const attempt = fate === 'none' ? undefined : desk.attempt(desk.pending)
+      if (attempt !== undefined && fate !== 'open' && fate !== 'none') desk.outcome(attempt, fate)
+      desk.event('cpu', 'h', false)
+      assert.deepEqual(desk.decided, decided, fate)
+    }
+  })
+
+  it('a receiver may ask for both', () => {
+    const desk = new Desk({ bothWhenOvertaken: ['oncall'] })
+    desk.event('cpu', 'h', true)
+    desk.event('cpu', 'h', false)
+    assert.deepEqual(desk.decided, ['trigger oncall cpu h', 'resolve oncall cpu h'])
+    assert.equal(desk.pending.length, 2)
+  })
+
+  it('attempts count for the highest epoch only, outcomes for any; both count once', () => {
+    const desk = new Desk()
+    desk.event('cpu', 'h', true)
+    const [page] = desk.pending
+    const old = desk.attempt([page])!
+    assert.equal(desk.claim(3), true)
+    assert.equal(desk.claim(3), false)
+    assert.equal(desk.claim(2), false)
+    assert.equal(desk.attempt([page], 1), undefined)
+    assert.equal(desk.decisions.attempt({ ...old }), false)
+    assert.equal(desk.decisions.pendingPages()[0].attempts.length, 1)
+    desk.outcome(old, 'failed')
+    assert.equal(desk.decisions.pendingPages()[0].attempts[0].result, 'failed')
+    desk.outcome(old, 'delivered')
+    assert.deepEqual(desk.settled, ['trigger oncall delivered'])
+    desk.outcome(old, 'delivered')
+    assert.equal(desk.settled.length, 1)
+  })
+
+  it('the outcome of an older epoch after the resolve makes one more resolve, once', () => {
+    const desk = new Desk()
+    desk.event('cpu', 'h', true)
+    const [page] = desk.pending
+    const doubtful = desk.attempt([page])!
+    desk.claim(2)
+    desk.send(page, 'delivered', 2)
+    desk.event('cpu', 'h', false)
+    desk.send(desk.pending[0], 'delivered', 2)
+    desk.restore()
+    desk.outcome(doubtful, 'delivered')
+    desk.outcome(doubtful, 'delivered')
+    assert.equal(desk.decisions.pendingPages().filter((p) => p.repair === true && p.action === 'resolve').length, 1)
+  })
+
+  it('before the resolve was attempted the same outcome repairs nothing', () => {
+    const desk = new Desk()
+    desk.event('cpu', 'h', true)
+    const [page] = desk.pending
+    const doubtful = desk.attempt([page])!
+    desk.claim(2)
+    desk.send(page, 'delivered', 2)
+    desk.outcome(doubtful, 'delivered')
+    desk.event('cpu', 'h', false)
+    assert.deepEqual(desk.decided, ['trigger oncall cpu h', 'resolve oncall cpu h'])
+  })
+
+  it('what a receiver refuses opens an incident at the fallback, which ends when the receiver works', () => {
+    const desk = new Desk({ fallbackReceiver: 'boss' })
+    desk.event('cpu', 'h', true)
+    desk.event('cpu', 'g', true)
+    desk.send(desk.pending[0], 'refused')
+    assert.equal(desk.decided.at(-1), 'trigger boss delivery-failed oncall')
+    const boss = desk.decisions.pendingPages().find((page) => page.receiver === 'boss')!
+    desk.send(boss.id, 'delivered')
+    desk.send(desk.pending[0], 'delivered')
+    assert.equal(desk.decided.at(-1), 'resolve boss delivery-failed oncall')
+  })
+
+  it('beyond its limit a minute a rule’s pages go as one digest, resolved when all it stands for have', () => {
+    const desk = new Desk({ pagesPerMinute: 2 })
+    for (const key of ['a', 'b', 'c', 'd']) desk.event('cpu', key, true)
+    desk.event('disk', 'a', true)
+    assert.deepEqual(desk.decided, [
+      'trigger oncall cpu a',
+      'trigger oncall cpu b',
+      'trigger oncall cpu',
+      'trigger oncall disk a',
+    ])
+    const digest = desk.decisions.pendingPages().find((page) => page.members !== undefined)!
+    assert.equal(digest.memberCount, 2)
+    assert.equal(digest.retryAtMs, 1_020_000, 'not before its minute has ended')
+    desk.send(digest.id, 'delivered')
+    desk.event('cpu', 'c', false)
+    assert.equal(desk.decided.length, 4)
+    desk.restore()
+    desk.event('cpu', 'd', false)
+    assert.deepEqual(desk.decided.at(-1), 'resolve oncall cpu')
+    desk.calendarMs += 60_000
+    desk.event('cpu', 'e', true)
+    assert.equal(desk.decided.at(-1), 'trigger oncall cpu e')
+  })
+
+  it('what does not fit a receiver’s queue goes as a digest', () => {
+    const desk = new Desk({ pendingPerReceiver: 3 })
+    for (let i = 0; i < 6; i++) desk.notify()
+    const pages = desk.decisions.pendingPages()
+    assert.deepEqual(
+      pages.map((page) => page.memberCount),
+      [undefined, undefined, undefined, 3],
+    )
+  })
+
+  it('what waited becomes one page by one attempt, and is resolved when all its members have', () => {
+    const desk = new Desk()
+    for (const key of ['a', 'b', 'c']) desk.event('cpu', key, true)
+    const attempt = desk.attempt(desk.pending, 1, 'waited')!
+    const [digest, ...rest] = desk.decisions.pendingPages()
+    assert.deepEqual([digest.memberCount, rest.length, digest.attempts.length], [3, 0, 1])
+    assert.equal(desk.decisions.attempt(attempt), false)
+    desk.outcome({ ...attempt, pages: [digest.id] }, 'delivered')
+    for (const key of ['a', 'b', 'c']) {
+      assert.equal(desk.decided.length, 4)
+      desk.event('cpu', key, false)
+    }
+    assert.equal(desk.decided.at(-1), 'resolve oncall digest')
+    assert.equal(desk.decisions.pendingPages()[0].dedupKey, digest.dedupKey)
+  })
+
+  it('incidents of a rule that is declared nowhere any more resolve', () => {
+    const desk = new Desk()
+    desk.event('cpu', 'h', true)
+    desk.event('disk', 'h', true)
+    for (const page of desk.pending) desk.send(page, 'delivered')
+    desk.rules('disk')
+    assert.equal(desk.decided.at(-1), 'resolve oncall cpu h')
+    assert.match(desk.decisions.incidents().closed[0].closed!.reason, /deleted/)
+    assert.deepEqual(
+      desk.decisions.incidents().open.map((incident) => incident.rule),
+      ['disk'],
+    )
+  })
+
+  it('a command that comes twice acts once', () => {
+    const desk = new Desk()
+    assert.equal(desk.command('1', 'drill', { receiver: 'oncall' }), true)
+    desk.restore()
+    assert.equal(desk.command('1', 'drill', { receiver: 'oncall' }), false)
+    desk.event('cpu', 'h', true)
+    assert.equal(desk.command('2', 'acknowledge', { rule: 'cpu', key: 'h' }), true)
+    assert.equal(desk.decisions.incidents().open[0].acknowledged?.who, 'me')
+    desk.send(desk.pending[1], 'refused')
+    assert.equal(desk.command('3', 'redrive', { rule: 'cpu', key: 'h' }), true)
+    assert.equal(desk.command('4', 'resolve', { rule: 'cpu', key: 'h' }), true)
+    assert.deepEqual(desk.decided, ['notify oncall drill', 'trigger oncall cpu h', 'trigger oncall cpu h'])
+    assert.equal(desk.settled.at(-1), 'trigger oncall overtaken')
+  })
+
+  it('provenance is plain data of at most 8 KiB, whatever it was', () => {
+    assert.deepEqual(boundedProvenance({ a: 1n, b: NaN, c: undefined }), { a: '1', b: 'NaN' })
+    fc.assert(
+      fc.property(fc.anything({ withBigInt: true }), fc.string({ maxLength: 9_000, unit: 'binary' }), (any, text) => {
+        const kept = JSON.stringify(boundedProvenance({ any, text }))
+        assert.ok(new TextEncoder().encode(kept).length <= provenanceLimit)
+      }),
+      { numRuns: 100 },
+    )
+  })
+})
+
+type Step =
+  | { readonly do: 'event'; readonly key: number; readonly bad: boolean }
+  | { readonly do: 'attempt'; readonly pick: number; readonly stale: boolean }
+  | { readonly do: 'outcome'; readonly pick: number; readonly result: OutcomeResult }
+  | { readonly do: 'claim' | 'restore' | 'digest' | 'minute' }
+
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    { weight: 5, arbitrary: fc.record({ do: fc.constant('event' as const), key: fc.nat(4), bad: fc.boolean() }) },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant('attempt' as const), pick: fc.nat(20), stale: fc.boolean() }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        do: fc.constant('outcome' as const),
+        pick: fc.nat(20),
+        result: fc.constantFrom<OutcomeResult>('delivered', 'failed', 'unknown', 'refused', 'gave-up'),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('claim', 'restore', 'digest', 'minute') }) },
+  ),
+  { maxLength: 120 },
+) as fc.Arbitrary<Step[]>
+
+describe('decisions, over generated histories', () => {
+  it('every page is settled or pending, every key resolves iff its trigger was attempted, a restore changes nothing', () => {
+    fc.assert(
+      fc.property(steps, (history) => {
+        const plain = run(history, false)
+        const restored = run(history, true)
+        assert.equal(restored.decisions.hash, plain.decisions.hash)
+        assert.deepEqual(textOf(restored.decisions), textOf(plain.decisions))
+        assert.deepEqual(restored.decided, plain.decided)
+        assert.equal(plain.decided.length, plain.settled.length + plain.pending.length)
+        assert.equal(new Set(plain.pending).size, plain.pending.length)
+        for (const page of plain.decisions.pendingPages()) {
+          if (page.action === 'resolve' && page.members === undefined)
+            assert.ok(plain.tried.has(page.trigger!), page.id)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
+
+class TriedDesk extends Desk {
+  readonly tried = new Set<string>()
+}
+
+function run(history: readonly Step[], restoring: boolean): TriedDesk {
+  const desk = new TriedDesk({ pagesPerMinute: 6 })
+  let epoch = 1
+  const attempts: AttemptRecord[] = []
+  const tried = (record: AttemptRecord | undefined): void => {
+    if (record === undefined) return
+    attempts.push(record)
+    for (const id of record.pages) desk.tried.add(id)
+    for (const page of desk.decisions.pendingPages()) if (page.attempts.length > 0) desk.tried.add(page.id)
+  }
+  for (const step of history) {
+    if (step.do === 'event') desk.event('cpu', `k${step.key}`, step.bad, ['oncall', 'chat'])
+    else if (step.do === 'claim') desk.claim(++epoch)
+    else if (step.do === 'minute') desk.calendarMs += 60_000
+    else if (step.do === 'restore' && restoring) desk.restore()
+    else if (step.do === 'digest') {
+      const waiting = desk.decisions.pendingPages().filter((p) => p.receiver === 'oncall' && p.attempts.length === 0)
+      if (waiting.length > 1)
+        tried(
+          desk.attempt(
+            waiting.map((p) => p.id),
+            epoch,
+            'waited',
+          ),
+        )
+    } else if (step.do === 'attempt') {
+      const { pending } = desk
+      const stale = step.stale && epoch > 1
+      const record =
+        pending.length === 0 ? undefined : desk.attempt([pending[step.pick % pending.length]], epoch - (stale ? 1 : 0))
+      if (stale) assert.equal(record, undefined)
+      tried(record)
+    } else if (step.do === 'outcome' && attempts.length > 0) {
+      desk.outcome(attempts[step.pick % attempts.length], step.result)
+    }
+  }
+  return desk
+}
+
+function textOf(decisions: Decisions): string[] {
+  const lines: string[] = []
+  decisions.mixState((text) => lines.push(text))
+  return lines
+}
