@@ -49,6 +49,7 @@ export class Index {
 
   set settings(settings: EngineSettings) {
     this.#settings = settings
+    this.rows.limit = settings.indexRows
     this.#keep.fields = settings.keepKeys === 'all' ? undefined : new Set(settings.keepKeys)
   }
 

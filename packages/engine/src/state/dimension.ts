@@ -13,7 +13,8 @@ import type { Marks } from './marks.ts'
 export class Dimension {
   readonly parent: Dimension | undefined
   readonly keyCount: number
-  readonly limit: number
+  /** Ids alive at most; settings may change it. */
+  limit: number
   /** Ids below this have been given out. */
   high = 0
   live = 0

@@ -79,6 +79,8 @@ export interface Build<S extends ColumnSpec> {
 /** What an operator declares about itself: its columns, what it takes and gives, and its functions. */
 export interface Operator<S extends ColumnSpec = ColumnSpec> {
   readonly name: string
+  /** The operator at work, over taps: the laws of the engine are tried on it over generated records. */
+  readonly sample?: () => Stream
   readonly takes: readonly Flow[]
   readonly gives: Flow | 'same' | 'nothing'
   readonly columns: S | ((args: readonly unknown[]) => S)

@@ -2,6 +2,7 @@ import { EngineError } from '../../errors.ts'
 import { checkField, compileKey, type Field } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
+import { tap } from './tap.ts'
 
 /**
  * Gives each distinct value of a field, or of several, its own copy of the children's state.
@@ -19,6 +20,7 @@ export function by(fields: Field | readonly Field[], ...children: Stream[]): Str
 
 defineOperator({
   name: 'by',
+  sample: () => by('host', tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: {},

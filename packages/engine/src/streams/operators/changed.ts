@@ -5,6 +5,7 @@ import { OneOrTwo } from '../lists.ts'
 import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
 import { by } from './by.ts'
+import { tap } from './tap.ts'
 
 /** Options of `changed`. */
 export interface ChangedOptions {
@@ -40,6 +41,7 @@ export function changedState(...rest: readonly (ChangedOptions | Stream)[]): Str
 
 defineOperator({
   name: 'changed',
+  sample: () => changed('state', tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: { known: 'flag', value: 'value' },
@@ -66,6 +68,7 @@ defineOperator({
 
 defineOperator({
   name: 'changedPairs',
+  sample: () => changed('state', { pairs: true }, tap('out')),
   takes: ['event'],
   gives: 'list',
   columns: { known: 'flag', value: 'value', seen: 'flag', previous: 'event' },

@@ -4,6 +4,7 @@ import { ValueSlot } from '../../state/values.ts'
 import { metricOf, numberOf } from '../metric.ts'
 import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
+import { tap } from './tap.ts'
 
 /**
  * The running sum of metrics, in place of each event's own. An event tagged `reset` sets the sum to its metric; one without a
@@ -19,6 +20,7 @@ export function counter(...rest: readonly (number | Stream)[]): Stream {
 
 defineOperator({
   name: 'counter',
+  sample: () => counter(tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: { started: 'flag', sum: 'value', double: 'flag' },

@@ -2,6 +2,7 @@ import { type EventCursor, Kind } from '@ricci/client'
 import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
 import { Stream } from '../stream.ts'
+import { tap } from './tap.ts'
 
 /**
  * Passes expired events: those with the state `expired`, and those older than their TTL (60 s without one) when they arrived.
@@ -29,6 +30,7 @@ export function isExpired(event: EventCursor, runtime: Runtime): boolean {
 
 defineOperator({
   name: 'expired',
+  sample: () => expired(tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: {},
@@ -41,6 +43,7 @@ defineOperator({
 
 defineOperator({
   name: 'notExpired',
+  sample: () => notExpired(tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: {},

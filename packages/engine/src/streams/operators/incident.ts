@@ -68,6 +68,7 @@ function receiversOf(operator: string, to: string | readonly string[]): readonly
 
 defineOperator({
   name: 'incident',
+  sample: () => incident('sample', { to: 'someone' }),
   takes: ['event', 'list'],
   gives: 'nothing',
   columns: {},
@@ -114,6 +115,7 @@ defineOperator({
 
 defineOperator({
   name: 'notify',
+  sample: () => notify('someone'),
   takes: ['event', 'list'],
   gives: 'nothing',
   columns: {},

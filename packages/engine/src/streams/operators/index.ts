@@ -13,6 +13,7 @@ export function index(): Stream {
 
 defineOperator({
   name: 'index',
+  sample: () => index(),
   takes: ['event'],
   gives: 'nothing',
   columns: {},

@@ -7,6 +7,7 @@ import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
 import { describeValue, positive, Stream } from '../stream.ts'
 import { isExpired } from './expired.ts'
+import { tap } from './tap.ts'
 
 /**
  * Every `seconds`, the sum of the metrics since the last time divided by `seconds`, on the newest event that had a metric, with
@@ -50,6 +51,7 @@ function expiresAt(event: EventCursor, runtime: Runtime): number {
 
 defineOperator({
   name: 'rate',
+  sample: () => rate(2, tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: {
@@ -99,6 +101,7 @@ defineOperator({
 
 defineOperator({
   name: 'percentiles',
+  sample: () => percentiles(2, [0, 0.5, 1], tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: { held: 'list', refused: 'count', expires: 'number', tick: 'calendarTimer' },

@@ -1,5 +1,6 @@
 import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
+import { tap } from './tap.ts'
 
 /**
  * Passes everything to each of its children: several streams where one is asked for.
@@ -12,6 +13,7 @@ export function sdo(...children: Stream[]): Stream {
 
 defineOperator({
   name: 'sdo',
+  sample: () => sdo(tap('out')),
   takes: ['event', 'list', 'value'],
   gives: 'same',
   columns: {},

@@ -1,5 +1,8 @@
 import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
+import { by } from './by.ts'
+import { counter } from './counter.ts'
+import { tap } from './tap.ts'
 
 /**
  * Leaves every `by` above it: its children have one state for all forks.
@@ -12,6 +15,7 @@ export function shared(...children: Stream[]): Stream {
 
 defineOperator({
   name: 'shared',
+  sample: () => by('host', shared(counter(tap('out')))),
   takes: ['event', 'list', 'value'],
   gives: 'same',
   columns: {},

@@ -5,6 +5,7 @@ import { type Fold, type FoldContext, isFold } from '../../folds/fold.ts'
 import { OneOrTwo } from '../lists.ts'
 import { defineOperator } from '../operator.ts'
 import { describeValue, Stream } from '../stream.ts'
+import { tap } from './tap.ts'
 
 /** What a function may make of an event: another event, the same view again, or nothing. */
 export type Mapper = (event: EventView) => Event | EventView | null | undefined
@@ -27,6 +28,7 @@ export function smap(map: Fold | Mapper | ListMapper, ...children: Stream[]): St
 
 defineOperator({
   name: 'smap',
+  sample: () => smap((event: EventView) => ({ ...event.copy(), state: 'mapped' }), tap('out')),
   takes: ['event', 'list'],
   gives: 'event',
   columns: {},

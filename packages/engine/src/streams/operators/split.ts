@@ -2,6 +2,7 @@ import { EngineError } from '../../errors.ts'
 import { checkPredicate, compilePredicate, type Predicate } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
+import { tap } from './tap.ts'
 
 /**
  * Sends each event to the stream behind the first predicate that holds; a stream without a predicate, last, gets the rest.
@@ -28,6 +29,7 @@ export function split(...clauses: readonly (Predicate | Stream)[]): Stream {
 
 defineOperator({
   name: 'split',
+  sample: () => split('metric > 5', tap('out'), tap('rest')),
   takes: ['event'],
   gives: 'same',
   columns: {},

@@ -4,6 +4,7 @@ import { ValueSlot } from '../../state/values.ts'
 import { checkField, compileField, type Field } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import { notNegative, Stream } from '../stream.ts'
+import { tap } from './tap.ts'
 
 /**
  * Passes events once a field or function of theirs has held its value for a time; what came meanwhile is held back and follows
@@ -22,6 +23,7 @@ export function stable(seconds: number, field: Field, ...children: Stream[]): St
 
 defineOperator({
   name: 'stable',
+  sample: () => stable(2, 'state', tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: { known: 'flag', value: 'value', held: 'list', flush: 'ownedTimer' },

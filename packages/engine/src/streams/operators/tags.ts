@@ -2,6 +2,7 @@ import { EventCursor } from '@ricci/client'
 import { EngineError } from '../../errors.ts'
 import { defineOperator } from '../operator.ts'
 import { describeValue, Stream } from '../stream.ts'
+import { tap } from './tap.ts'
 
 function tagList(operator: string, tags: string | readonly string[]): readonly string[] {
   const list = [tags].flat()
@@ -32,6 +33,7 @@ export function tag(tags: string | readonly string[], ...children: Stream[]): St
 
 defineOperator({
   name: 'tagged',
+  sample: () => tagged('a', tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: {},
@@ -66,6 +68,7 @@ defineOperator({
 
 defineOperator({
   name: 'tag',
+  sample: () => tag('b', tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: {},

@@ -13,6 +13,7 @@ export function tap(name: string, ...children: Stream[]): Stream {
 
 defineOperator({
   name: 'tap',
+  sample: () => tap('out'),
   takes: ['event', 'list', 'value'],
   gives: 'same',
   columns: {},

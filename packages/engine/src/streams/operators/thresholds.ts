@@ -2,6 +2,7 @@ import { EngineError } from '../../errors.ts'
 import { metricNumber } from '../metric.ts'
 import { defineOperator } from '../operator.ts'
 import { describeValue, Stream } from '../stream.ts'
+import { tap } from './tap.ts'
 
 function bound(operator: string, value: number): number {
   if (typeof value === 'number' && value === value) return value
@@ -37,6 +38,7 @@ export function within([least, most]: readonly [number, number], ...children: St
 
 defineOperator({
   name: 'over',
+  sample: () => over(5, tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: {},
@@ -49,6 +51,7 @@ defineOperator({
 
 defineOperator({
   name: 'under',
+  sample: () => under(5, tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: {},
@@ -61,6 +64,7 @@ defineOperator({
 
 defineOperator({
   name: 'within',
+  sample: () => within([2, 8], tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: {},

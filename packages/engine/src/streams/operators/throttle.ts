@@ -2,6 +2,7 @@ import { QueueView } from '../../state/lists.ts'
 import { OneOrTwo } from '../lists.ts'
 import { defineOperator } from '../operator.ts'
 import { positive, Stream, wholeNumber } from '../stream.ts'
+import { tap } from './tap.ts'
 
 /** More in one window is no throttling. */
 const mostPerWindow = 1_000_000
@@ -36,6 +37,7 @@ export function windowEnd(anchor: number, lengthMs: number, now: number): number
 
 defineOperator({
   name: 'throttle',
+  sample: () => throttle(2, 3, tap('out')),
   takes: ['event', 'list'],
   gives: 'same',
   columns: { end: 'number', count: 'count' },
@@ -66,6 +68,7 @@ defineOperator({
 
 defineOperator({
   name: 'rollup',
+  sample: () => rollup(1, 3, tap('out')),
   takes: ['event'],
   gives: 'list',
   // `carried`: the last window with an event sent a list at its end

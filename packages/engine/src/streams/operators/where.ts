@@ -1,6 +1,7 @@
 import { checkPredicate, compilePredicate, type Predicate } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
+import { tap } from './tap.ts'
 
 /**
  * Passes events for which a query or a function holds; a child `otherwise(…)` gets the rest.
@@ -19,6 +20,7 @@ export function otherwise(...children: Stream[]): Stream {
 
 defineOperator({
   name: 'where',
+  sample: () => where('metric > 5 and host != "b"', tap('out')),
   takes: ['event'],
   gives: 'same',
   columns: {},
@@ -37,6 +39,7 @@ defineOperator({
 
 defineOperator({
   name: 'otherwise',
+  sample: () => where('metric > 5', otherwise(tap('out'))),
   takes: ['event', 'list', 'value'],
   gives: 'same',
   columns: {},

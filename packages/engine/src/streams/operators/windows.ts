@@ -2,6 +2,7 @@ import { Kind } from '@ricci/client'
 import { QueueView } from '../../state/lists.ts'
 import { defineOperator } from '../operator.ts'
 import { positive, Stream, wholeNumber } from '../stream.ts'
+import { tap } from './tap.ts'
 
 /** Larger windows of events belong into a time window or a store. */
 const longestEventWindow = 100_000
@@ -49,6 +50,7 @@ export function fixedTimeWindow(seconds: number, ...children: Stream[]): Stream 
 
 defineOperator({
   name: 'movingEventWindow',
+  sample: () => movingEventWindow(3, tap('out')),
   takes: ['event'],
   gives: 'list',
   columns: { held: 'list' },
@@ -66,6 +68,7 @@ defineOperator({
 
 defineOperator({
   name: 'fixedEventWindow',
+  sample: () => fixedEventWindow(3, tap('out')),
   takes: ['event'],
   gives: 'list',
   columns: { held: 'list' },
@@ -85,6 +88,7 @@ defineOperator({
 
 defineOperator({
   name: 'movingTimeWindow',
+  sample: () => movingTimeWindow(3, tap('out')),
   takes: ['event'],
   gives: 'list',
   // `cutoff` begins at 0: times up to 0 are older than any window
@@ -114,6 +118,7 @@ defineOperator({
 
 defineOperator({
   name: 'fixedTimeWindow',
+  sample: () => fixedTimeWindow(3, tap('out')),
   takes: ['event'],
   gives: 'list',
   columns: { started: 'flag', begins: 'number', held: 'list', refused: 'count' },

@@ -7,6 +7,7 @@ import { metricOf, numberOf } from '../metric.ts'
 import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
 import { describeValue, Stream } from '../stream.ts'
+import { tap } from './tap.ts'
 
 /** Fields to set; null takes one away. */
 export type Fields = { readonly [K in keyof Event]?: Event[K] | null }
@@ -185,6 +186,7 @@ function has(name: string, event: EventCursor): boolean {
 
 defineOperator({
   name: 'with',
+  sample: () => withFields({ state: 'set', metric: null, attributes: { set: 'yes' } }, tap('out')),
   takes: ['event', 'list'],
   gives: 'same',
   columns: {},
@@ -205,6 +207,7 @@ defineOperator({
 
 defineOperator({
   name: 'default',
+  sample: () => defaultFields({ ttl: 30, metric: 1 }, tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: {},
@@ -223,6 +226,7 @@ defineOperator({
 
 defineOperator({
   name: 'adjust',
+  sample: () => adjust((event) => ({ metric: event.metric * 2 }), tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: {},
@@ -244,6 +248,7 @@ defineOperator({
 
 defineOperator({
   name: 'scale',
+  sample: () => scale(2.5, tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: {},

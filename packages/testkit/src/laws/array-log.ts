@@ -1,0 +1,69 @@
+import { crc32 } from 'node:zlib'
+import {
+  createEngine,
+  type Engine,
+  type EngineObserver,
+  encodeRecord,
+  type LogRecord,
+  type RulesDescription,
+} from '@ricci/engine'
+
+/** What an engine showed while it applied records. */
+export interface Seen {
+  /** What reached taps, with the offset of the record that made it. */
+  readonly taps: [offset: number, name: string, value: unknown][]
+  readonly decisions: [offset: number, id: string][]
+  readonly alarms: [offset: number, name: string][]
+}
+
+/** Records in an array; rules are known by the hash of their record. */
+export class ArrayLog {
+  readonly records: Uint8Array[] = []
+  readonly rules = new Map<string, RulesDescription>()
+
+  append(...records: LogRecord[]): this {
+    for (const record of records) this.records.push(encodeRecord(record))
+    return this
+  }
+
+  /** Puts rules in force. */
+  switchTo(description: RulesDescription, settings: Readonly<Record<string, unknown>> = {}): this {
+    const hash = `rules-${this.rules.size}`
+    this.rules.set(hash, description)
+    return this.append({ kind: 'rules', hash, settings, semantics: 1, bundle: new Uint8Array(0) })
+  }
+
+  open(observer: EngineObserver, snapshot?: Uint8Array): Engine {
+    return createEngine({
+      logId: 'array',
+      partition: 0,
+      loadRules: ({ hash }) => this.rules.get(hash)!,
+      observer,
+      ...(snapshot === undefined ? {} : { snapshot }),
+    })
+  }
+
+  /**
+   * Applies all records, going over a snapshot and a fresh engine before those named.
+   * @param cuts offsets before which the engine is replaced by one restored from its snapshot
+   */
+  run(cuts: readonly number[] = []): { engine: Engine; seen: Seen; cutBytes: number } {
+    const seen: Seen = { taps: [], decisions: [], alarms: [] }
+    const observer: EngineObserver = {
+      onTap: (name, value, offset) => seen.taps.push([offset, name, value]),
+      onDecision: (page, offset) => seen.decisions.push([offset, page.id]),
+      onAlarm: (name, _detail, offset) => seen.alarms.push([offset, name]),
+    }
+    let engine = this.open(observer)
+    let cutBytes = 0
+    this.records.forEach((bytes, offset) => {
+      if (cuts.includes(offset)) {
+        const snapshot = Buffer.concat([...engine.snapshot()])
+        cutBytes += snapshot.length
+        engine = this.open(observer, snapshot)
+      }
+      engine.apply(offset, bytes, crc32(bytes))
+    })
+    return { engine, seen, cutBytes }
+  }
+}
