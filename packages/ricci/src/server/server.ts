@@ -21,6 +21,7 @@ import { DiskSnapshots } from '../snapshots/index.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { EngineService } from './engine-service.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
+import { ProtectingSnapshots } from './protected-log.ts'
 import { loadRulesRecord } from './rules-source.ts'
 import type { ServerStatus } from './status.ts'
 
@@ -183,7 +184,9 @@ export class Server {
       report: (event) => telemetry.logEvent(event),
     })
     this.open.push(() => log.close())
-    const snapshots = await DiskSnapshots.open({ dataDirectory: config.dataFolder, disk: nodeDisk })
+    const onDisk = await DiskSnapshots.open({ dataDirectory: config.dataFolder, disk: nodeDisk })
+    const snapshots = new ProtectingSnapshots(onDisk, partition, log)
+    await snapshots.protect()
     const { end } = await log.range(partition)
     await this.loadRules(end === 0)
 

@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, it } from 'node:test'
+import { Bench } from '../server/testing.ts'
+import { runProgram } from './program.ts'
+
+const benches: Bench[] = []
+afterEach(async () => {
+  for (const each of benches.splice(0)) await each.close()
+})
+
+/** A command being run in this process. */
+class Run {
+  out = ''
+  err = ''
+  readonly signals = new EventEmitter()
+  readonly exit: Promise<number>
+  private readonly told = new Set<() => void>()
+
+  constructor(...words: string[]) {
+    this.exit = runProgram(words, {
+      write: (text) => this.note(() => (this.out += text)),
+      complain: (text) => this.note(() => (this.err += text)),
+      env: {},
+      interactive: false,
+      signals: this.signals,
+    })
+  }
+
+  /** Resolves with the first match in standard output, now or later. */
+  async said(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const found = pattern.exec(this.out)
+      if (found !== null) return found
+      await new Promise<void>((resolve) => this.told.add(resolve))
+    }
+  }
+
+  private note(add: () => void): void {
+    add()
+    for (const tell of this.told) tell()
+    this.told.clear()
+  }
+}
+
+async function run(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  const running = new Run(...words)
+  const code = await running.exit
+  return { code, out: running.out, err: running.err }
+}
+
+async function serving(): Promise<{ server: string; url: string; bench: Bench }> {
+  const bench = new Bench()
+  benches.push(bench)
+  const server = bench.server()
+  const { tcp, http } = await server.start()
+  await server.ready()
+  return { server: tcp!, url: `http://${http}`, bench }
+}
+
+describe('Commands without a server', () => {
+  const cases: [words: string[], code: number, err: RegExp][] = [
+    [[], 2, /Usage: ricci/],
+    [['serv'], 2, /unknown command 'serv'/],
+    [['query'], 2, /missing required argument 'query'/],
+    [['query', 'true', '--limit', '0'], 2, /"0" is no count/],
+    [['query', 'true', '--url', 'nonsense'], 2, /"nonsense" is not a URL/],
+    [
+      ['query', 'true', '--url', 'http://127.0.0.1:1'],
+      1,
+      /no answer from http:\/\/127\.0\.0\.1:1: is a server running there\?/,
+    ],
+    [['send', '--server', 'x'], 2, /"x" is no address/],
+    [['send', '--metric', 'many'], 2, /"many" is no number; --metric takes one/],
+    [['send', '--attribute', '=x'], 2, /"=x" is no attribute; write name=value/],
+    [['agent', '--interval', '5'], 2, /"5" is no interval/],
+    [['dev', '--port', '70000'], 2, /"70000" is no port/],
+    [['check', '/nowhere/ricci.yaml'], 78, /cannot be read/],
+    [['serve', '--config', '/nowhere/ricci.yaml'], 78, /cannot be read/],
+  ]
+  for (const [words, code, err] of cases) {
+    it(`ricci ${words.join(' ')} exits with ${code}`, async () => {
+      const result = await run(...words)
+      assert.match(result.err, err)
+      assert.equal(result.code, code)
+      assert.doesNotMatch(result.err, / {4}at /, 'no stack trace')
+    })
+  }
+
+  it('ricci version says which it is', async () => {
+    const { ricci } = JSON.parse((await run('version', '-o', 'json')).out) as { ricci: string }
+    assert.match(ricci, /^\d+\.\d+\.\d+$/)
+    assert.match((await run('version')).out, /^ricci \d+\.\d+\.\d+ \(Node /)
+    assert.equal((await run('--help')).code, 0)
+  })
+
+  it('ricci check shows a mistake at its line, and changes nothing', async () => {
+    const bench = new Bench()
+    benches.push(bench)
+    const file = join(bench.folder, 'ricci.yaml')
+    writeFileSync(file, 'rules: rules\nrecievers: {}\n')
+    const wrong = await run('check', file)
+    assert.equal(wrong.code, 78)
+    assert.match(wrong.err, /ricci\.yaml:2:1: .*did you mean "receivers"/)
+    writeFileSync(file, 'rules: rules\n')
+    const right = await run('check', file)
+    assert.equal(right.code, 0, right.err)
+    assert.match(right.out, /rules: ok/)
+  })
+})
+
+describe('Commands at a server', () => {
+  it('sends, finds again, tells how the server is', async () => {
+    const { server, url } = await serving()
+    const words = [
+      '-H',
+      'a',
+      '-S',
+      'disk',
+      '-s',
+      'ok',
+      '-m',
+      '9007199254740993',
+      '-d',
+      'x\u001b[31m',
+      '-T',
+      '60',
+      '-t',
+      'one',
+      '-t',
+      'two',
+    ]
+    const sent = await run('send', '--server', server, ...words, '-a', 'rack=7')
+    assert.deepEqual([sent.code, sent.err], [0, ''])
+    const { time, ...found } = (
+      JSON.parse((await run('query', 'service = "disk"', '--url', url, '-o', 'json')).out) as object[]
+    )[0] as {
+      time: number
+    }
+    assert.ok(time > 1e9)
+    assert.deepEqual(found, {
+      host: 'a',
+      service: 'disk',
+      state: 'ok',
+      description: 'x\u001b[31m',
+      metric: '9007199254740993',
+      ttl: 60,
+      tags: ['one', 'two'],
+      attributes: { rack: '7' },
+    })
+    const shown = await run('query', 'true', '--url', url)
+    assert.match(shown.out, /^HOST +SERVICE +STATE/)
+    assert.doesNotMatch(shown.out, /\u001b/, 'no control character of an event reaches the terminal')
+    assert.match((await run('query', 'false', '--url', url)).err, /No event/)
+    assert.match((await run('status', '--url', url)).out, /^replica +owning, epoch 1$/m)
+    assert.match((await run('incidents', '--url', url)).err, /Nothing is wrong/)
+  })
+
+  it('shows where a query is wrong', async () => {
+    const { url } = await serving()
+    const wrong = await run('query', 'service = ', '--url', url)
+    assert.equal(wrong.code, 2)
+    assert.match(wrong.err, /\n +\| +\^\n/)
+  })
+
+  it('watches until it is stopped', async () => {
+    const { server, url } = await serving()
+    const watch = new Run('watch', 'metric > 1', '--url', url, '-o', 'json')
+    // the watch is in place once something arrives: send until it does
+    let arrived = false
+    void watch.said(/\n/).then(() => (arrived = true))
+    for (let i = 0; !arrived; i++) await run('send', '--server', server, '-H', 'a', '-S', `s${i}`, '-m', '2')
+    assert.match(JSON.parse(watch.out.split('\n')[0]).service, /^s\d+$/)
+    watch.signals.emit('SIGINT')
+    assert.equal(await watch.exit, 0)
+  })
+})
+
+describe('ricci dev', () => {
+  it('watches this machine until Ctrl-C, which may arrive twice', async () => {
+    const bench = new Bench()
+    benches.push(bench)
+    const data = join(bench.folder, 'data')
+    const dev = new Run(
+      'dev',
+      '--rules',
+      join(bench.folder, 'rules'),
+      '--data',
+      data,
+      '--port',
+      '0',
+      '--http-port',
+      '0',
+    )
+    const [, url] = await dev.said(/(http:\/\/\S+)/)
+    await dev.said(/Ctrl-C/)
+    while ((await run('query', 'service = "uptime"', '--url', url, '-o', 'json')).out === '[]\n');
+    const second = await run(
+      'dev',
+      '--rules',
+      join(bench.folder, 'rules'),
+      '--data',
+      data,
+      '--port',
+      '0',
+      '--http-port',
+      '0',
+    )
+    assert.equal(second.code, 1)
+    assert.match(second.err, /is in use by another ricci/)
+    dev.signals.emit('SIGINT')
+    dev.signals.emit('SIGINT')
+    assert.equal(await dev.exit, 0)
+    assert.equal(dev.err, '')
+    assert.equal(dev.signals.listenerCount('SIGINT'), 0)
+  })
+})
