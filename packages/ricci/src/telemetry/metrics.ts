@@ -10,9 +10,7 @@ const liveGauges = {
   ricci_intake_connections: 'Riemann TCP connections open now',
   ricci_intake_queued_bytes: 'Bytes taken in and not yet durable',
   ricci_intake_held_acks: 'Messages durable whose acknowledgement is held back because the engine lags',
-  ricci_log_first_offset: 'First offset the log still holds',
   ricci_log_end_offset: 'Offset the next record of the log will get',
-  ricci_log_bytes: 'Bytes of log on disk',
   ricci_engine_applied_offset: 'Offset of the last record the engine applied',
   ricci_engine_lag_bytes: 'Bytes in the log that the engine has not applied',
   ricci_engine_lag_seconds: 'Age of the oldest record that the engine has not applied',
@@ -57,17 +55,14 @@ export class Metrics {
     this.tallied('ricci_intake_messages_total', 'Messages taken in', {
       tcp: () => tally.tcpMessages,
       udp: () => tally.udpMessages,
-      http: () => tally.httpMessages,
     })
     this.tallied('ricci_intake_events_total', 'Events taken in', {
       tcp: () => tally.tcpEvents,
       udp: () => tally.udpEvents,
-      http: () => tally.httpEvents,
     })
     this.tallied('ricci_intake_bytes_total', 'Bytes of messages taken in', {
       tcp: () => tally.tcpBytes,
       udp: () => tally.udpBytes,
-      http: () => tally.httpBytes,
     })
     this.tallied('ricci_intake_queries_total', 'Queries of Riemann clients', { '': () => tally.queries })
     this.tallied('ricci_log_records_total', 'Records of events appended to the log', {

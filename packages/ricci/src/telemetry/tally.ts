@@ -9,9 +9,6 @@ export class Tally {
   udpMessages = 0
   udpEvents = 0
   udpBytes = 0
-  httpMessages = 0
-  httpEvents = 0
-  httpBytes = 0
   queries = 0
   appendedRecords = 0
   appendedBytes = 0
