@@ -38,9 +38,17 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
       )
       continue
     }
+    let snapshot: Uint8Array
+    try {
+      snapshot = await snapshots.fetch(info)
+    } catch (error) {
+      // An older one, or the log itself, gives the same state: it only takes longer.
+      onAlarm('snapshot-unusable', `snapshot ${info.name} cannot be fetched: ${String(error)}`)
+      continue
+    }
     const host = options.hostFactory(options.events)
     try {
-      await host.start({ snapshot: await snapshots.fetch(info), snapshotOffset: info.offset })
+      await host.start({ snapshot, snapshotOffset: info.offset })
       return { host, from: info.name }
     } catch (error) {
       await host.stop()
