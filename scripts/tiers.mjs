@@ -9,7 +9,7 @@ export const tiers = [
   { name: 'faults', path: /[./-]faults?[./]|kill/, atOnce: 1, budgetMs: 180_000, fileMs: 170_000 },
   {
     name: 'servers',
-    path: /packages\/ricci\/src\/(server|intake|http|cli|agent|receivers)\/|\/house\/packages\./,
+    path: /packages\/ricci\/src\/(server|intake|http|cli|agent|receivers)\/|\/house\/(packages|riemann-client)\./,
     atOnce: 2,
     budgetMs: 150_000,
     fileMs: 140_000,
