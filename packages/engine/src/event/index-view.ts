@@ -15,6 +15,9 @@ export class IndexLookups implements IndexView {
   readonly #index: Index
   readonly #table: SymbolTable
   readonly #cursor = new EventCursor()
+  /** Ids of names asked for, so that they are not encoded and hashed as bytes each time (a cache). */
+  readonly #known = new Map<string, number>()
+  #generation = 0
 
   constructor(index: Index, table: SymbolTable) {
     this.#index = index
@@ -32,12 +35,29 @@ export class IndexLookups implements IndexView {
   }
 
   #load(host: string | undefined, service: string | undefined): boolean {
-    const hostId = host === undefined ? 0 : this.#table.find(host)
-    const serviceId = service === undefined ? 0 : this.#table.find(service)
+    const hostId = host === undefined ? 0 : this.#find(host)
+    const serviceId = service === undefined ? 0 : this.#find(service)
     if ((hostId === 0 && host !== undefined) || (serviceId === 0 && service !== undefined)) return false
     const row = this.#index.lookup(hostId, serviceId)
     if (row < 0) return false
     this.#index.load(row, this.#cursor)
     return true
   }
+
+  #find(name: string): number {
+    if (this.#generation !== this.#table.generation || this.#known.size > knownNames) {
+      this.#known.clear()
+      this.#generation = this.#table.generation
+    }
+    let id = this.#known.get(name)
+    if (id === undefined) {
+      id = this.#table.find(name)
+      // one that is not there yet may come
+      if (id !== 0) this.#known.set(name, id)
+    }
+    return id
+  }
 }
+
+/** Names kept: some hundred bytes each. */
+const knownNames = 10_000

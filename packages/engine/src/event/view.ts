@@ -27,6 +27,10 @@ const utf8 = new TextDecoder()
 export class CursorView implements EventView {
   event: EventCursor
   readonly #table: SymbolTable
+  /** The attributes made last, for the set they stand for: neighbours mostly have the same. */
+  #attributes: Readonly<Record<string, string>> = noAttributes
+  #attributesSet = 0
+  #generation = 0
 
   constructor(event: EventCursor, table: SymbolTable) {
     this.event = event
@@ -63,7 +67,13 @@ export class CursorView implements EventView {
     return this.event.ttlKind === Kind.none ? NaN : this.event.ttl
   }
   get attributes(): Readonly<Record<string, string>> {
-    return attributesOf(this.event, this.#table)
+    const { attributes } = this.event
+    if (attributes !== this.#attributesSet || this.#generation !== this.#table.generation) {
+      this.#attributes = Object.freeze(attributesOf(this.event, this.#table))
+      this.#attributesSet = attributes
+      this.#generation = this.#table.generation
+    }
+    return this.#attributes
   }
   copy(): Event {
     return cursorToEvent(this.event, this.#table)

@@ -62,17 +62,29 @@ abstract class TypedColumn<T extends Cells> implements Column {
     this.set(id, this.initial)
   }
 
+  // Many columns are mostly zero (free lists, graces, parents at the top): a chunk of nothing but zeros is a word
   hash(hasher: Hasher, count: number): void {
-    this.#eachChunk(count, (chunk, used) => this.hashChunk(hasher, chunk, used))
+    this.#eachChunk(count, (chunk, used) => {
+      const empty = isZero(chunk, used)
+      hasher.int(empty ? 0 : 1)
+      if (!empty) this.hashChunk(hasher, chunk, used)
+    })
   }
 
   write(out: ByteWriter, count: number): void {
-    this.#eachChunk(count, (chunk, used) => out.raw(bytesOf(chunk, used)))
+    this.#eachChunk(count, (chunk, used) => {
+      const empty = isZero(chunk, used)
+      out.int(empty ? 0 : 1)
+      if (!empty) out.raw(bytesOf(chunk, used))
+    })
   }
 
   read(from: ByteReader, count: number): void {
     this.ensure(count)
-    this.#eachChunk(count, (chunk, used) => from.raw(bytesOf(chunk, used)))
+    this.#eachChunk(count, (chunk, used) => {
+      if (from.int() === 0) chunk.fill(0, 0, used)
+      else from.raw(bytesOf(chunk, used))
+    })
   }
 
   get bytes(): number {
@@ -84,6 +96,15 @@ abstract class TypedColumn<T extends Cells> implements Column {
       visit(this.chunks[from >>> chunkBits], Math.min(chunkSize, count - from))
     }
   }
+}
+
+/** Whether all bits are zero, looked at in words: -0 is something. */
+function isZero(chunk: Cells, used: number): boolean {
+  const bytes = used * chunk.BYTES_PER_ELEMENT
+  const words = new Int32Array(chunk.buffer, chunk.byteOffset, bytes >> 2)
+  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false
+  for (let i = words.length * (4 / chunk.BYTES_PER_ELEMENT); i < used; i++) if (chunk[i] !== 0) return false
+  return true
 }
 
 /** The first cells of a chunk as bytes. */

@@ -23,51 +23,35 @@ export class Hasher {
     for (let i = 0; i < value.length; i++) this.int(value.charCodeAt(i))
   }
 
-  // The loops below keep the lanes in locals: through the fields they take three times as long.
+  // Bulk goes through one lane, kept in a local, and its result into both: half the time, and 32 bits are plenty to find an
+  // accident in a comparison made every ten minutes.
   ints(values: Int32Array, count: number): void {
-    let a = this.#a
-    let b = this.#b
-    for (let i = 0; i < count; i++) {
-      a = mixA(a, values[i])
-      b = mixB(b, values[i])
-    }
-    this.#a = a
-    this.#b = b
+    let lane = this.#a
+    for (let i = 0; i < count; i++) lane = mixA(lane, values[i])
+    this.int(lane)
   }
 
   bytes(values: Uint8Array, start: number, count: number): void {
-    let a = this.#a
-    let b = this.#b
+    let lane = this.#a
     const end = start + count
     let i = start
     for (; i + 4 <= end; i += 4) {
-      const word = (values[i] << 24) | (values[i + 1] << 16) | (values[i + 2] << 8) | values[i + 3]
-      a = mixA(a, word)
-      b = mixB(b, word)
+      lane = mixA(lane, (values[i] << 24) | (values[i + 1] << 16) | (values[i + 2] << 8) | values[i + 3])
     }
     let word = count
     for (; i < end; i++) word = (word << 8) | values[i]
-    this.#a = mixA(a, word)
-    this.#b = mixB(b, word)
+    this.int(mixA(lane, word))
   }
 
   /** Doubles of a column chunk, taken as pairs of words; NaN is made canonical here rather than at each write. */
   doubles(values: Float64Array, count: number): void {
     const words = new Int32Array(values.buffer, values.byteOffset, count * 2)
-    let a = this.#a
-    let b = this.#b
+    let lane = this.#a
     for (let i = 0; i < count; i++) {
-      let low = words[2 * i]
-      let high = words[2 * i + 1]
-      if (values[i] !== values[i]) {
-        low = 0
-        high = 0x7ff80000
-      }
-      a = mixA(mixA(a, low), high)
-      b = mixB(mixB(b, low), high)
+      if (values[i] !== values[i]) lane = mixA(mixA(lane, 0), 0x7ff80000)
+      else lane = mixA(mixA(lane, words[2 * i]), words[2 * i + 1])
     }
-    this.#a = a
-    this.#b = b
+    this.int(lane)
   }
 
   /** 16 hexadecimal digits. */
