@@ -65,8 +65,14 @@ export class Cluster {
     }
     this.hosts = Array.from({ length: plan.hosts }, (_, i) => {
       const partition = i % plan.partitions
-      return new Host(world, `host-${i}`, partition, plan.calmAtMs, this.instances, (msg) =>
-        this.messages[partition].set(msg.checksum, msg),
+      return new Host(
+        world,
+        `host-${i}`,
+        partition,
+        plan.calmAtMs,
+        this.instances,
+        (msg) => this.messages[partition].set(msg.checksum, msg),
+        i === 0,
       )
     })
   }

@@ -15,6 +15,8 @@ export class Instance implements Door {
   #intake: SimIntake | undefined
   #replicas: Replica[] = []
   #lives = 0
+  /** A clean stop is under way. */
+  #leaving = false
 
   constructor(
     readonly cluster: Cluster,
@@ -45,9 +47,12 @@ export class Instance implements Door {
     return this.alive && this.#replicas[partition]?.state === 'owning'
   }
 
+  /** Starts the instance; one that is still on its way out is killed first. */
   start(): void {
     const { cluster } = this
-    if (this.alive) return
+    if (this.alive && !this.#leaving) return
+    this.#process?.kill()
+    this.#leaving = false
     const process = new Process(cluster.world, `${this.name}#${++this.#lives}`, this.machine)
     this.#process = process
     const log = cluster.log.connect(process, (partition, records) => this.#intake?.delivered(partition, records))
@@ -87,6 +92,15 @@ export class Instance implements Door {
 
   crash(): void {
     this.#process?.kill()
+    this.cluster.disturbed()
+  }
+
+  /** What an operator's restart does: replicas end by themselves, then the process. */
+  async stopCleanly(): Promise<void> {
+    const process = this.#process
+    this.#leaving = true
+    await Promise.all(this.#replicas.map((replica) => replica.stop()))
+    process?.kill()
     this.cluster.disturbed()
   }
 

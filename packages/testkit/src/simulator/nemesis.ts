@@ -67,6 +67,8 @@ export class Nemesis {
     switch (spell) {
       case 'crash':
         return this.#crash(random.pick([instance.name, this.#ownerOf(partition) ?? instance.name]))
+      case 'restart':
+        return this.#restart(instance.name)
       case 'pause':
         return this.#stop(random.pick([instance.name, this.#ownerOf(partition) ?? instance.name]), false)
       case 'suspend':
@@ -140,7 +142,7 @@ export class Nemesis {
           cluster.snapshots.weather.torn = 0
         })
       case 'sick receiver': {
-        const receiver = random.pick([...cluster.receivers.values()])
+        const receiver = cluster.receivers.get(random.pick(['pager', 'keyed', 'chat', 'chat', 'self']))!
         const moods: ReceiverMood[] = [
           'error',
           'error',
@@ -151,16 +153,18 @@ export class Nemesis {
           'dropping',
           'refusing',
         ]
-        receiver.mood = random.pick(moods)
-        world.trace.add(receiver.name, `is ${receiver.mood}`)
-        return this.#last(random.between(1_000, 25_000), () => {
+        const mood = random.pick(moods)
+        receiver.mood = mood
+        world.trace.add(receiver.name, `is ${mood}`)
+        return this.#last(random.between(2_000, 40_000), () => {
+          if (receiver.mood !== mood) return
           receiver.mood = 'well'
           world.trace.add(receiver.name, 'is well')
         })
       }
       case 'bad network':
         cluster.network.requestLost = random.between(0, 0.4)
-        cluster.network.slowConnect = random.between(0, 0.4)
+        cluster.network.slowConnect = random.between(0, 0.8)
         return this.#last(random.between(2_000, 30_000), () => {
           cluster.network.requestLost = 0
           cluster.network.slowConnect = 0
@@ -180,10 +184,20 @@ export class Nemesis {
     this.#last(this.#random.between(300, 25_000), () => instance.start())
   }
 
-  #stop(name: string, suspended: boolean): void {
+  #restart(name: string): void {
     const instance = this.cluster.instance(name)
     if (instance === undefined || !instance.running) return
-    const ms = this.#random.chance(0.6) ? this.#random.between(200, 5_000) : this.#random.between(5_000, 30_000)
+    this.world.fault('restart', name, 'a clean one')
+    void instance.stopCleanly()
+    this.#last(this.#random.between(15_000, 30_000), () => instance.start())
+  }
+
+  #stop(name: string, suspended: boolean, ambushed = false): void {
+    const instance = this.cluster.instance(name)
+    if (instance === undefined || !instance.running) return
+    // An ambush lasts until the successor has claimed, waited and repeated: what the woken one still sends comes last.
+    const long = ambushed ? 0.8 : 0.4
+    const ms = this.#random.chance(long) ? this.#random.between(5_000, 35_000) : this.#random.between(200, 5_000)
     this.world.fault(suspended ? 'suspend' : 'pause', name, `${Math.round(ms)} ms`)
     instance.stop(suspended)
     this.#last(ms, () => instance.goOn())
@@ -236,19 +250,26 @@ export class Nemesis {
     const random = this.#random
     if (plan.ambush === 0) return
     const may = (spell: SpellName): boolean => plan.spells.includes(spell)
-    const strike = (): boolean => world.faulty && world.nowMs > plan.faultsFromMs && random.chance(plan.ambush)
+    let restUntilMs = plan.faultsFromMs
+    const strike = (): boolean => {
+      if (!world.faulty || world.nowMs < restUntilMs || !random.chance(plan.ambush)) return false
+      // Whoever comes after the one that was struck is given time to act.
+      restUntilMs = world.nowMs + random.exponential(25_000)
+      return true
+    }
     cluster.onWritten(partition.index, (kind) => {
       if (!strike()) return
       const owner = this.#ownerOf(partition)
       if (owner === undefined) return
       // What the owner does next depends on where in the next few milliseconds it is struck.
-      const delayMs = random.pick([0, random.between(0, 8), random.between(0, 300)])
+      const delayMs = random.pick([0, random.between(0, 15), random.between(0, 40), random.between(0, 1_500)])
       world.after(delayMs, () => {
         if (!world.faulty) return
         if (kind === 'attempt' || kind === 'outcome') {
-          if (may('crash') && random.chance(0.4)) this.#crash(owner)
-          else if (may('pause') && random.chance(0.6)) this.#stop(owner, may('suspend') && random.chance(0.3))
+          if (may('pause') && random.chance(0.5)) this.#stop(owner, may('suspend') && random.chance(0.3), true)
+          else if (may('crash') && random.chance(0.7)) this.#crash(owner)
           else if (may('silent reader')) this.#silenceSome(partition, 0.7)
+          else if (may('sick receiver')) this.#cast('sick receiver')
         } else if (kind === 'events' && may('two holders') && random.chance(0.1)) {
           this.#rival(partition)
           if (may('silent reader')) {

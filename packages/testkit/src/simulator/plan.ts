@@ -4,6 +4,7 @@ import type { World } from './world.ts'
 /** Spells of trouble the nemesis can cast; a seed draws a subset, so that faults meet in small company as well as all at once. */
 export const spellNames = [
   'crash',
+  'restart',
   'pause',
   'suspend',
   'clock jump',
@@ -73,5 +74,7 @@ export function drawPlan(world: World): Plan {
 function drawSpells(random: SeededRandom): SpellName[] {
   const share = random.between(0.15, 0.9)
   const drawn = spellNames.filter(() => random.chance(share))
+  // Receivers are sick on most days, and it is then that takeovers are hard.
+  if (random.chance(0.6)) drawn.push('sick receiver', 'sick receiver', 'bad network')
   return drawn.length > 0 ? drawn : [random.pick(spellNames)]
 }

@@ -107,6 +107,12 @@ export class MachineClock {
   }
 }
 
+/**
+ * No timer is shorter (Node's are a millisecond at least): whoever waits for the last 10^-13 ms of a deadline, lost in rounding
+ * between two clocks, would else ask again for ever at the same moment.
+ */
+const shortestTimerMs = 0.01
+
 /** The clock port of what runs in a process. */
 class ProcessClock implements Clock {
   constructor(
@@ -124,18 +130,19 @@ class ProcessClock implements Clock {
 
   setTimer(delayMs: number, callback: () => void): Timer {
     const { process, machine } = this
-    const dueMs = machine.monotonicMs() + Math.max(0, delayMs)
+    const dueMs = machine.monotonicMs() + Math.max(shortestTimerMs, delayMs)
     let pending: Timer | undefined
     let live = true
     const arm = (): void => {
-      pending = process.world.clock.setTimer(machine.worldMs(Math.max(0, dueMs - machine.monotonicMs())), () =>
-        process.deliver(fire),
+      pending = process.world.clock.setTimer(
+        machine.worldMs(Math.max(shortestTimerMs, dueMs - machine.monotonicMs())),
+        () => process.deliver(fire),
       )
     }
     const fire = (): void => {
       if (!live) return
-      // After a suspension the machine's clock is behind the world's: the rest is still to wait. (Tolerance: rounding.)
-      if (machine.monotonicMs() < dueMs - 0.001) return arm()
+      // After a suspension the machine's clock is behind the world's: the rest is still to wait.
+      if (machine.monotonicMs() < dueMs) return arm()
       live = false
       callback()
     }

@@ -141,7 +141,7 @@ export class SimTransport implements Transport {
         ),
       )
       process.deliverAfter(connectMs, () => {
-        if (clock.monotonicMs() >= deadline || !mayStart()) {
+        if (!mayStart()) {
           timeout.cancel()
           world.trace.add(process.name, `did not start ${request.action} ${request.idempotencyKey}`)
           return resolve({ kind: 'failed', detail: 'not started: the send window has passed' })

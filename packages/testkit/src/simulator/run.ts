@@ -38,7 +38,7 @@ export interface RunResult {
 /** After the trouble ends all pages must be settled and all hosts heard within this: retries back off for a minute or so. */
 const settleWithinMs = 400_000
 /** Peace lasts at least this long: TTL, grace and `stable` run out, late pages arrive. */
-const leastPeaceMs = 45_000
+const leastPeaceMs = 60_000
 /** A fresh event's page must arrive within this once there is peace. */
 const liveWithinMs = 30_000
 

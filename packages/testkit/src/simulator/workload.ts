@@ -6,6 +6,9 @@ import type { World } from './world.ts'
 /** TTL of every event, seconds. Presence is judged by service `alive`. */
 export const ttls = { alive: 12, check: 60, load: 30, deploy: 60 } as const
 
+/** TTL, grace and then some. */
+const peaceSilenceMs = 40_000
+
 /**
  * One host's life by script, drawn before it begins: heartbeats with a TTL, a check whose state changes, a load that rises and
  * falls, deploys that people are told of one by one, and spells of silence.
@@ -30,6 +33,8 @@ export class Host {
     readonly endMs: number,
     doors: readonly Door[],
     onSent: (msg: SentMsg) => void,
+    /** Falls silent once more when all trouble is over: somebody must notice. */
+    silentInPeace: boolean,
   ) {
     this.#random = world.random.fork(`host/${name}`)
     const random = this.#random
@@ -41,6 +46,7 @@ export class Host {
       this.silences.push({ fromMs: atMs, toMs })
       atMs = toMs + random.between(20_000, 200_000)
     }
+    if (silentInPeace) this.silences.push({ fromMs: endMs + 3_000, toMs: endMs + 3_000 + peaceSilenceMs })
     this.#nextDeployMs = random.exponential(20_000)
     this.#nextCheckMs = random.exponential(15_000)
     this.#nextLoadMs = random.exponential(30_000)
@@ -90,11 +96,13 @@ export class Host {
   /** The script is over: the host is there and well, once every interval, until the run ends. */
   calm(): void {
     if (this.#over) return
-    this.producer.send([
-      this.#event('alive', { ttl: ttls.alive, state: 'ok' }),
-      this.#event('check', { ttl: ttls.check, state: 'ok' }),
-      this.#event('load', { ttl: ttls.load, metric: 0.2 }),
-    ])
+    if (!this.#silent()) {
+      this.producer.send([
+        this.#event('alive', { ttl: ttls.alive, state: 'ok' }),
+        this.#event('check', { ttl: ttls.check, state: 'ok' }),
+        this.#event('load', { ttl: ttls.load, metric: 0.2 }),
+      ])
+    }
     this.world.after(this.#intervalMs, () => this.calm())
   }
 

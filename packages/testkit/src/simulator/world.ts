@@ -5,6 +5,7 @@ import { Trace } from './trace.ts'
 /** Every kind of fault the simulator injects; the summary of a batch counts each. */
 export const faultKinds = [
   'crash',
+  'restart',
   'pause',
   'suspend',
   'clock jump',
