@@ -9,7 +9,7 @@ import type { World } from './world.ts'
  * Brings trouble, by chance and by ambush. A spell begins, lasts and is undone; at the end of the trouble all are undone at once.
  *
  * An ambush strikes when it hurts most: the process that has just appended an attempt is stopped or killed, its reader silenced,
- * its receiver struck dumb; the owner under which a page was just decided is given a rival.
+ * its receiver struck dumb; one about to send is stopped just before; the owner under which a page was just decided is given a rival.
  */
 export class Nemesis {
   readonly #random: SeededRandom
@@ -29,7 +29,14 @@ export class Nemesis {
     world.after(plan.faultsFromMs, () => this.#next())
     world.after(plan.calmAtMs, () => this.#heal())
     if (plan.noOwnerMs > 0) world.after(plan.noOwnerAtMs, () => this.#noOwner(plan.noOwnerMs))
+    if (plan.ambush === 0) return
     for (let p = 0; p < plan.partitions; p++) this.#lieInWait(this.cluster.log.partition(p))
+    const strike = this.#striker()
+    this.cluster.network.onConnecting = ({ name }) => {
+      // Stopped between the decision to send and the request's first byte: what it does when it wakes must be nothing.
+      if (!plan.spells.includes('pause') || !strike()) return
+      this.#stop(name.slice(0, name.indexOf('#')), this.#random.chance(0.3), true)
+    }
   }
 
   #next(): void {
@@ -245,18 +252,22 @@ export class Nemesis {
     return this.cluster.instances.find((instance) => instance.ownsPartition(partition.index))?.name
   }
 
+  /** Says whether to strike now. Whoever comes after the one that was struck is given time to act. */
+  #striker(): () => boolean {
+    const { world, plan } = this
+    let restUntilMs = plan.faultsFromMs
+    return () => {
+      if (!world.faulty || world.nowMs < restUntilMs || !this.#random.chance(plan.ambush)) return false
+      restUntilMs = world.nowMs + this.#random.exponential(25_000)
+      return true
+    }
+  }
+
   #lieInWait(partition: PartitionLog): void {
     const { world, cluster, plan } = this
     const random = this.#random
-    if (plan.ambush === 0) return
     const may = (spell: SpellName): boolean => plan.spells.includes(spell)
-    let restUntilMs = plan.faultsFromMs
-    const strike = (): boolean => {
-      if (!world.faulty || world.nowMs < restUntilMs || !random.chance(plan.ambush)) return false
-      // Whoever comes after the one that was struck is given time to act.
-      restUntilMs = world.nowMs + random.exponential(25_000)
-      return true
-    }
+    const strike = this.#striker()
     cluster.onWritten(partition.index, (kind) => {
       if (!strike()) return
       const owner = this.#ownerOf(partition)

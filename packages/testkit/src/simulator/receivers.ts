@@ -111,6 +111,8 @@ export interface NetworkWeather {
   requestLost: number
   /** Connecting takes seconds. */
   slowConnect: number
+  /** Told when a process is about to connect: between its decision to send and the request's first byte. */
+  onConnecting?: (process: Process) => void
 }
 
 /** The way from one process to all receivers. */
@@ -134,6 +136,7 @@ export class SimTransport implements Transport {
       const receiver = this.receivers.get(request.receiver)
       if (receiver === undefined) throw new Error(`no receiver is named ${request.receiver}`)
       const connectMs = random.chance(weather.slowConnect) ? random.between(500, 4_000) : random.between(0.5, 30)
+      weather.onConnecting?.(process)
       let started = false
       const timeout = clock.setTimer(deadline - clock.monotonicMs(), () =>
         resolve(

@@ -61,6 +61,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     await world.clock.advance(plan.calmAtMs)
     await findPeace(cluster, referees, watch)
     await probe(cluster, watch)
+    await waitFor(world, () => referees.every((referee) => referee.pending === 0))
     await stopAll(cluster)
   } finally {
     process.off('unhandledRejection', unhandled)
@@ -133,6 +134,10 @@ async function probe(cluster: Cluster, watch: Watch): Promise<void> {
     if (!arrived)
       watch.say('not live', `p${partition}: a fresh event's page did not arrive in ${liveWithinMs} ms of peace`)
   }
+}
+
+async function waitFor(world: World, condition: () => boolean): Promise<void> {
+  for (let waitedMs = 0; waitedMs < liveWithinMs && !condition(); waitedMs += 100) await world.clock.advance(100)
 }
 
 /** A clean stop of everything; one that never ends is a failure of its own. */

@@ -1,17 +1,19 @@
-import type { SnapshotInfo, SnapshotPort } from '@ricci/replica'
+import { ReplicaError, type SnapshotInfo, type SnapshotPort } from '@ricci/replica'
 import type { Process } from './process.ts'
 import type { World } from './world.ts'
 
 interface Stored {
   readonly info: SnapshotInfo
-  bytes: Uint8Array
+  readonly bytes: Uint8Array
+  /** What its checksum says when it is fetched. */
+  readonly torn: boolean
 }
 
 /** What goes wrong with the store of snapshots; all 0 in calm weather. */
 export interface SnapshotWeather {
   /** A stored snapshot is gone before anybody fetches it. */
   lost: number
-  /** It is listed, but its bytes are cut short or flipped. */
+  /** It is listed, but found damaged when it is fetched. */
   torn: number
 }
 
@@ -60,7 +62,7 @@ export class SimSnapshots {
             world.fault('snapshot lost', process.name, info.name)
             return info
           }
-          this.#snapshots.set(info.name, { info, bytes: this.#torn(bytes, info.name) })
+          this.#snapshots.set(info.name, { info, bytes, torn: this.#tears(info.name) })
           return info
         })
       },
@@ -68,6 +70,9 @@ export class SimSnapshots {
         answer(() => {
           const stored = this.#snapshots.get(info.name)
           if (stored === undefined) throw new Error(`snapshot ${info.name} is gone`)
+          if (stored.torn) {
+            throw new ReplicaError('SNAPSHOT_UNREADABLE', `snapshot ${info.name} is torn; take an older one`, false)
+          }
           this.fetched++
           return new Uint8Array(stored.bytes)
         }),
@@ -78,13 +83,9 @@ export class SimSnapshots {
     }
   }
 
-  #torn(bytes: Uint8Array, name: string): Uint8Array {
-    const { random } = this.world
-    if (!random.chance(this.weather.torn) || bytes.length < 2) return bytes
+  #tears(name: string): boolean {
+    if (!this.world.random.chance(this.weather.torn)) return false
     this.world.fault('snapshot torn', 'snapshots', name)
-    if (random.chance(0.5)) return bytes.subarray(0, random.below(bytes.length))
-    const copy = new Uint8Array(bytes)
-    copy[random.below(copy.length)] ^= 1 << random.below(8)
-    return copy
+    return true
   }
 }
