@@ -1,42 +1,49 @@
-// `npm run simulate -- --seeds N [--first SEED] [--mutation NAME] [--trace]`
+// `npm run simulate -- --seeds N [--first SEED] [--mutation NAME] [--trace]` or `npm run simulate -- --mutations`
+import type { Mutation } from '@ricci/replica'
 import { parseArgs } from 'node:util'
-import { isMutation, mutationNames } from './mutations.ts'
+import { describeFinding, searchedSeeds, searchMutation } from './mutation-search.ts'
+import { isMutation, knownSeeds, mutationNames } from './mutations.ts'
 import { runSeed } from './run.ts'
 import { Summary } from './summary.ts'
 
-const usage = 'usage: npm run simulate -- --seeds N [--first SEED] [--mutation NAME] [--trace]'
+const usage = `usage: npm run simulate -- --seeds N [--first SEED] [--mutation NAME] [--trace]
+       npm run simulate -- --mutations`
 
-function options(): { seeds: number; first: number; mutation?: string; trace: boolean } {
+interface Options {
+  readonly seeds: number
+  readonly first: number
+  readonly mutation?: Mutation
+  readonly mutations: boolean
+  readonly trace: boolean
+}
+
+function options(): Options {
   const { values } = parseArgs({
     options: {
       seeds: { type: 'string', default: '100' },
       first: { type: 'string', default: '1' },
       mutation: { type: 'string' },
+      mutations: { type: 'boolean', default: false },
       trace: { type: 'boolean', default: false },
     },
   })
+  const { mutation, mutations, trace } = values
   const seeds = Number(values.seeds)
   const first = Number(values.first)
-  if (!Number.isInteger(seeds) || seeds < 1)
+  if (!Number.isInteger(seeds) || seeds < 1) {
     throw new Error(`--seeds takes a whole number from 1 on, not ${values.seeds}`)
-  if (!Number.isInteger(first) || first < 0)
-    throw new Error(`--first takes a whole number from 0 on, not ${values.first}`)
-  if (values.mutation !== undefined && !isMutation(values.mutation)) {
-    throw new Error(`there is no mutation ${values.mutation}; known: ${mutationNames.join(', ')}`)
   }
-  return { seeds, first, mutation: values.mutation, trace: values.trace }
+  if (!Number.isInteger(first) || first < 0) {
+    throw new Error(`--first takes a whole number from 0 on, not ${values.first}`)
+  }
+  if (mutation !== undefined && !isMutation(mutation)) {
+    throw new Error(`there is no mutation ${mutation}; known: ${mutationNames.join(', ')}`)
+  }
+  return { seeds, first, mutation, mutations, trace }
 }
 
-async function main(): Promise<number> {
-  let given
-  try {
-    given = options()
-  } catch (error) {
-    console.error(`${(error as Error).message}\n${usage}`)
-    return 2
-  }
-  const { seeds, first, trace } = given
-  const mutation = given.mutation !== undefined && isMutation(given.mutation) ? given.mutation : undefined
+/** Runs seeds one after another; prints what the oracle found and how to see it again. */
+async function runSeeds({ seeds, first, mutation, trace }: Options): Promise<boolean> {
   const summary = new Summary()
   for (let seed = first; seed < first + seeds; seed++) {
     const result = await runSeed(seed, { mutation, keepTrace: trace })
@@ -49,8 +56,39 @@ async function main(): Promise<number> {
     const also = mutation === undefined ? '' : ` --mutation ${mutation}`
     if (!trace) console.log(`  replay: npm run simulate -- --seeds 1 --first ${seed}${also} --trace`)
   }
+  // A batch in which nobody ever took over has proven nothing about takeovers.
+  const idle = seeds >= 20 && summary.takeovers === 0
+  if (idle) console.log('nothing exercised: no takeover in the whole batch')
   console.log(summary.text())
-  return summary.failed === 0 ? 0 : 1
+  return summary.failed === 0 && !idle
+}
+
+/** Takes away one rule after another; each must be missed by the oracle's verdict on some seed. */
+async function runMutations(): Promise<boolean> {
+  let passed = 0
+  for (const mutation of mutationNames) {
+    const finding = await searchMutation(mutation)
+    if (finding !== undefined) passed++
+    const first = knownSeeds[mutation]
+    console.log(
+      finding === undefined
+        ? `${mutation.padEnd(14)} NOT FOUND in seeds ${first} to ${first + searchedSeeds - 1}`
+        : describeFinding(finding),
+    )
+  }
+  console.log(`${passed} passed, ${mutationNames.length - passed} failed`)
+  return passed === mutationNames.length
+}
+
+async function main(): Promise<number> {
+  let given: Options
+  try {
+    given = options()
+  } catch (error) {
+    console.error(`${(error as Error).message}\n${usage}`)
+    return 2
+  }
+  return (await (given.mutations ? runMutations() : runSeeds(given))) ? 0 : 1
 }
 
 process.exitCode = await main()
