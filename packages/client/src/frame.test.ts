@@ -47,7 +47,7 @@ test('a large frame in many chunks', () => {
   const read: Uint8Array[] = []
   for (let at = 0; at < stream.length; at += 65_536) read.push(...framesOf(reader, stream.subarray(at, at + 65_536)))
   assert.equal(read.length, 1)
-  assert.deepEqual(read[0], msg)
+  assert.equal(Buffer.compare(read[0], msg), 0)
 })
 
 test('a length beyond the limit is refused before anything is kept for it', () => {
@@ -75,4 +75,31 @@ test('a push before all frames were taken is a mistake of the caller', () => {
   reader.push(Buffer.concat([frame(Uint8Array.of(1)), frame(Uint8Array.of(2))]))
   reader.next()
   assert.throws(() => reader.push(Uint8Array.of()), /take all frames out/)
+})
+
+test('frames come out whole however the bytes are cut, small pieces and large ones mixed', () => {
+  const sent = [0, 1, 5, 4_095, 4_096, 70_000, 200_000].map((length) => {
+    const msg = new Uint8Array(length)
+    for (let i = 0; i < length; i++) msg[i] = (i * 31 + length) & 255
+    return msg
+  })
+  const stream = Buffer.concat([...sent, ...sent].map((msg) => frame(msg)))
+  const cuts = [1, 3, 1_000, 4_095, 4_096, 9_000, 65_536]
+  for (const first of cuts) {
+    for (const second of cuts) {
+      const reader = new FrameReader()
+      const got: Uint8Array[] = []
+      for (let at = 0, turn = 0; at < stream.length; turn++) {
+        const length = turn % 2 === 0 ? first : second
+        const chunk = Buffer.from(stream.subarray(at, at + length))
+        at += length
+        reader.push(chunk)
+        for (let next = reader.next(); next !== undefined; next = reader.next()) got.push(next.slice())
+      }
+      assert.equal(got.length, 2 * sent.length)
+      for (const [i, msg] of got.entries())
+        assert.ok(Buffer.compare(msg, sent[i % sent.length]) === 0, `${first}, ${second}: ${i}`)
+      assert.equal(reader.pendingBytes, 0)
+    }
+  }
 })

@@ -1,8 +1,9 @@
 import { CodecError } from './errors.ts'
 import { maxFrameBytes } from './limits.ts'
 
-/** A frame's first allocation: a length is only believed as far as bytes have come for it. */
-const firstAllocation = 64 * 1024
+/** Pieces of a frame below this are copied together; from here on they are kept as they came. */
+const smallPiece = 4096
+const gatherBytes = 64 * 1024
 
 /**
  * Cuts a stream of bytes into frames: four bytes of length, big-endian, and then so many bytes. A frame that lies within one
@@ -17,9 +18,13 @@ export class FrameReader {
   /** A frame that began in an earlier chunk: its header as far as it came, then its bytes. */
   private header = 0
   private headerBytes = 0
-  private partial: Uint8Array | undefined
+  private partial: Uint8Array[] | undefined
   private partialLength = 0
   private frameLength = 0
+  /** Where small pieces go; from `gatherFrom` on they are the last of `partial`. */
+  private gather: Uint8Array = noBytes
+  private gatherFrom = 0
+  private gatherTo = 0
 
   constructor(private readonly maxBytes = maxFrameBytes) {}
 
@@ -70,27 +75,51 @@ export class FrameReader {
 
   private beginPartial(length: number): Uint8Array | undefined {
     this.frameLength = length
-    this.partial = new Uint8Array(Math.min(length, Math.max(firstAllocation, 2 * (this.chunk.length - this.at))))
+    this.partial = []
     this.partialLength = 0
     return this.continuePartial()
   }
 
+  /**
+   * The pieces are kept as they came and put together once all are there: a length that was announced takes no memory by itself,
+   * and nothing is copied twice. Growing one buffer cost as much garbage collection as all the rest of taking a message in.
+   */
   private continuePartial(): Uint8Array | undefined {
+    const partial = this.partial!
     const take = Math.min(this.frameLength - this.partialLength, this.chunk.length - this.at)
-    const needed = this.partialLength + take
-    let partial = this.partial!
-    if (needed > partial.length) {
-      const larger = new Uint8Array(Math.min(this.frameLength, Math.max(needed, 2 * partial.length)))
-      larger.set(partial.subarray(0, this.partialLength))
-      this.partial = partial = larger
-    }
-    partial.set(this.chunk.subarray(this.at, this.at + take), this.partialLength)
+    if (take > 0) this.keep(partial, this.chunk.subarray(this.at, this.at + take))
     this.at += take
-    this.partialLength = needed
-    if (needed < this.frameLength) return undefined
+    this.partialLength += take
+    if (this.partialLength < this.frameLength) return undefined
     this.partial = undefined
     this.partialLength = 0
-    return partial
+    // not `new Uint8Array`: it would be filled with zeros first, and of another shape than the views into chunks
+    const frame = Buffer.allocUnsafeSlow(this.frameLength)
+    let at = 0
+    for (const piece of partial) {
+      frame.set(piece, at)
+      at += piece.length
+    }
+    return frame
+  }
+
+  /** Small pieces are gathered: a peer that sends byte by byte must not make an object, and keep a chunk, of each. */
+  private keep(partial: Uint8Array[], piece: Uint8Array): void {
+    if (piece.length >= smallPiece) {
+      partial.push(piece)
+      this.gatherFrom = this.gatherTo
+      return
+    }
+    // nothing of an earlier frame lies in it any more when a frame begins
+    if (partial.length === 0) this.gatherFrom = this.gatherTo = 0
+    if (this.gatherTo + piece.length > this.gather.length) {
+      this.gather = Buffer.allocUnsafeSlow(gatherBytes)
+      this.gatherFrom = this.gatherTo = 0
+    }
+    this.gather.set(piece, this.gatherTo)
+    if (this.gatherTo > this.gatherFrom) partial.pop()
+    this.gatherTo += piece.length
+    partial.push(this.gather.subarray(this.gatherFrom, this.gatherTo))
   }
 
   private check(length: number): void {

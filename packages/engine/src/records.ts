@@ -181,7 +181,17 @@ export const eventsHeaderLength = eventsStart
 export function writeEventsHeader(bytes: Uint8Array, receivedAtMs: number): void {
   bytes[0] = kindBytes.events
   bytes[1] = recordVersion
-  new DataView(bytes.buffer, bytes.byteOffset).setFloat64(2, receivedAtMs)
+  scratch.setFloat64(0, receivedAtMs)
+  bytes.set(scratchBytes, 2)
+}
+
+/** A DataView of its own for each record would cost more than the rest of its head. */
+const scratchBytes = new Uint8Array(8)
+const scratch = new DataView(scratchBytes.buffer)
+
+function receivedAt(bytes: Uint8Array): number {
+  for (let i = 0; i < 8; i++) scratchBytes[i] = bytes[2 + i]
+  return scratch.getFloat64(0)
 }
 
 /**
@@ -212,12 +222,12 @@ export function kindOf(bytes: Uint8Array): RecordKind {
  */
 export function decodeRecord(bytes: Uint8Array): LogRecord {
   const kind = kindOf(bytes)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (kind === 'events') {
     if (bytes.length < eventsStart)
       throw new EngineError('RECORD_MALFORMED', 'an events record is shorter than its header')
-    return { kind, receivedAtMs: view.getFloat64(2), msg: bytes.subarray(eventsStart) }
+    return { kind, receivedAtMs: receivedAt(bytes), msg: bytes.subarray(eventsStart) }
   }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const length = bytes.length < headerStart ? Infinity : view.getUint32(2)
   if (headerStart + length > bytes.length) {
     throw new EngineError('RECORD_MALFORMED', `a ${kind} record is shorter than its header`)

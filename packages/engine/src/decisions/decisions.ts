@@ -71,7 +71,7 @@ export class Decisions {
 
   // Of the record in flight.
   #offset = -1
-  #checksum = ''
+  #checksum = 0
   #ordinal = 0
   #calendarMs = 0
   #ownedMs = 0
@@ -91,7 +91,7 @@ export class Decisions {
    */
   begin(offset: number, checksum: number, calendarMs: number, ownedMs: number): void {
     this.#offset = offset
-    this.#checksum = hex(checksum)
+    this.#checksum = checksum
     this.#ordinal = 0
     this.time(calendarMs, ownedMs)
   }
@@ -548,7 +548,7 @@ export class Decisions {
 
   #nextId(): string {
     const { logId, partition } = this.#options
-    return `${logId}.${partition}.${this.#offset}.${this.#ordinal++}.${this.#checksum}`
+    return `${logId}.${partition}.${this.#offset}.${this.#ordinal++}.${hex(this.#checksum)}`
   }
 }
 

@@ -42,9 +42,9 @@ export class Recorder {
   /**
    * What goes before a Msg to make it a record: the record's head and, for one without a mark, a mark of ours. Fields of a
    * protobuf message may stand in any order: the Msg itself is written from the socket's buffer, not copied.
+   * @param nowMs wall clock when it came
    */
-  head(marked: boolean): Uint8Array {
-    const nowMs = this.clock.wallMs()
+  head(marked: boolean, nowMs = this.clock.wallMs()): Uint8Array {
     const mark = marked ? noMark : this.mark(nowMs)
     const head = Buffer.allocUnsafe(eventsHeaderLength + mark.length)
     writeEventsHeader(head, nowMs)
