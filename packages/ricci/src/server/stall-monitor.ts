@@ -50,7 +50,7 @@ export class StallMonitor {
     if (!same || this.polls === 0) {
       this.seen = standing
       this.polls = standing.busy ? 1 : 0
-      this.cpuAtFirstMs = this.cpuMs()
+      if (standing.busy) this.cpuAtFirstMs = this.cpuMs()
     } else if (punctual) this.polls++
     if (this.polls > pollsToBlame && this.cpuMs() - this.cpuAtFirstMs >= leastCpuMs) {
       this.timer = undefined
