@@ -110,7 +110,11 @@ export interface Engine {
    * @throws QueryError
    */
   watch(query: string, listener: (event: Event) => void): () => void
-  /** In slices; the header names log, partition, offset, rules hash, semantics and format. */
+  /**
+   * The state as it stands now, in slices of 256 KiB; the header names log, partition, offset, rules hash, semantics and format.
+   * Records may be applied while the slices are taken (chunks that change meanwhile are copied aside, so take them soon); a newer
+   * snapshot ends an older one with EngineError `SNAPSHOT_UNREADABLE`.
+   */
   snapshot(): Iterable<Uint8Array>
   hashes(): Hashes
   /** Of all columns, about 5 ms at 150,000 keys. */

@@ -98,6 +98,8 @@ class Machine implements Engine, Runtime {
   #tree: Tree | undefined
   #top = new Out([], this)
   #first = true
+  /** Counts snapshots: a newer cut ends the carrying away of an older. */
+  #cut = 0
   /** How old the event in flight was when it arrived, milliseconds. */
   #ageMs = 0
   #receivedAtMs = 0
@@ -500,7 +502,8 @@ class Machine implements Engine, Runtime {
     out.json(this.decisions.snapshot())
     this.index.rows.write(out)
     for (const dimension of this.#tree?.dimensions ?? []) dimension.write(out)
-    return out.finish()
+    const cut = ++this.#cut
+    return out.slices(() => cut === this.#cut)
   }
 
   /** Everything of a snapshot that must be there before anything is built. */

@@ -60,7 +60,7 @@ export class InThreadHost implements EngineHost {
   #readOffset = -1
   #stopped = false
   #cutAtNext = false
-  #kept: { readonly slices: Uint8Array[]; readonly cut: NonNullable<Progress['cut']> } | undefined
+  #kept: Kept | undefined
   #cutTold = true
   #sightings: Sighting[] = []
   #alarms: HostAlarm[] = []
@@ -119,7 +119,7 @@ export class InThreadHost implements EngineHost {
   takeSnapshot(): AsyncIterable<Uint8Array> | undefined {
     const kept = this.#kept
     this.#kept = undefined
-    return kept === undefined ? undefined : inTurn(kept.slices)
+    return kept === undefined ? undefined : inTurn(kept)
   }
 
   /** How often the reader had to begin again. */
@@ -151,6 +151,7 @@ export class InThreadHost implements EngineHost {
     for (const record of records) {
       if (this.#stopped) return
       this.#applyOne(engine, record)
+      this.#carry()
       if (clock.monotonicMs() >= sliceEndMs) {
         this.#report()
         await new Promise<void>((resolve) => clock.setTimer(0, resolve))
@@ -158,6 +159,15 @@ export class InThreadHost implements EngineHost {
       }
     }
     this.#report()
+  }
+
+  /** Takes a slice of the snapshot that was cut, between records: what is not taken yet costs a copy where it changes. */
+  #carry(): void {
+    const kept = this.#kept
+    if (kept?.rest === undefined) return
+    const next = kept.rest.next()
+    if (next.done === true) kept.rest = undefined
+    else kept.slices.push(next.value)
   }
 
   #applyOne(engine: Engine, { offset, bytes, checksum }: StoredRecord): void {
@@ -185,7 +195,7 @@ export class InThreadHost implements EngineHost {
     this.#cutAtNext = false
     this.#cutTold = false
     const cut = { offset: engine.appliedOffset, tick: engine.lastTick, hashes }
-    this.#kept = { slices: [...engine.snapshot()], cut }
+    this.#kept = { slices: [], rest: engine.snapshot()[Symbol.iterator](), cut }
   }
 
   #report(): void {
@@ -279,8 +289,16 @@ function failureOf(error: unknown): HostFailure {
   return { code: 'HOST_FAILED', message }
 }
 
-async function* inTurn(slices: Uint8Array[]): AsyncGenerator<Uint8Array> {
-  for (const slice of slices) yield slice
+/** A snapshot: the slices taken so far, where the others come from, and what it is a snapshot of. */
+interface Kept {
+  readonly slices: Uint8Array[]
+  rest: Iterator<Uint8Array> | undefined
+  readonly cut: NonNullable<Progress['cut']>
+}
+
+async function* inTurn({ slices, rest }: Kept): AsyncGenerator<Uint8Array> {
+  yield* slices
+  if (rest !== undefined) for (let next = rest.next(); next.done !== true; next = rest.next()) yield next.value
 }
 
 const noBytes = new Uint8Array(0)

@@ -4,7 +4,8 @@
  * Cells lie in chunks of 2,048, so that growing never copies (doubling 26 columns to a million rows stalled 100 ms; chunks
  * cost 5 to 10 % of speed and no stall).
  */
-import type { ByteReader, ByteWriter } from './bytes.ts'
+import { Asides } from './asides.ts'
+import type { ByteReader, ByteWriter, SliceWriter } from './bytes.ts'
 import type { Hasher } from './hash.ts'
 import type { Marks } from './marks.ts'
 
@@ -34,6 +35,7 @@ type Cells = Float64Array | Int32Array | Uint8Array
 abstract class TypedColumn<T extends Cells> implements Column {
   chunks: T[] = []
   readonly initial: number
+  readonly #asides = new Asides<T>((chunk) => chunk.slice() as T)
 
   protected constructor(initial: number) {
     this.initial = initial
@@ -55,7 +57,9 @@ abstract class TypedColumn<T extends Cells> implements Column {
   }
 
   set(id: number, value: number): void {
-    this.chunks[id >>> chunkBits][id & chunkMask] = value
+    const chunk = this.chunks[id >>> chunkBits]
+    if (this.#asides.active) this.#asides.keep(id >>> chunkBits, chunk)
+    chunk[id & chunkMask] = value
   }
 
   clear(id: number): void {
@@ -72,19 +76,40 @@ abstract class TypedColumn<T extends Cells> implements Column {
   }
 
   write(out: ByteWriter, count: number): void {
-    this.#eachChunk(count, (chunk, used) => {
-      const empty = isZero(chunk, used)
-      out.int(empty ? 0 : 1)
-      if (!empty) out.raw(bytesOf(chunk, used))
-    })
+    this.keepForSnapshot(count)
+    for (let from = 0; from < count; from += chunkSize) {
+      out.later((slices) => this.writeChunk(slices, from >>> chunkBits, Math.min(chunkSize, count - from)))
+    }
+  }
+
+  /** A cut: cells below `count` stay readable by {@link chunkAtCut} as they are, until {@link writeChunk} has written them. */
+  keepForSnapshot(count: number): void {
+    this.#asides.begin(Math.ceil(count / chunkSize))
+  }
+  chunkAtCut(index: number): T {
+    return this.#asides.at(index, this.chunks[index])
+  }
+  writeChunk(out: SliceWriter, index: number, used: number): void {
+    const chunk = this.chunkAtCut(index)
+    const empty = isZero(chunk, used)
+    out.int(empty ? 0 : 1)
+    if (!empty) out.raw(bytesOf(chunk, used))
+    this.release(index)
+  }
+  release(index: number): void {
+    this.#asides.release(index)
+  }
+  readChunk(from: ByteReader, index: number, used: number): void {
+    const chunk = this.chunks[index]
+    if (from.int() === 0) chunk.fill(0 as never, 0, used)
+    else from.raw(bytesOf(chunk, used))
   }
 
   read(from: ByteReader, count: number): void {
     this.ensure(count)
-    this.#eachChunk(count, (chunk, used) => {
-      if (from.int() === 0) chunk.fill(0, 0, used)
-      else from.raw(bytesOf(chunk, used))
-    })
+    for (let begin = 0; begin < count; begin += chunkSize) {
+      this.readChunk(from, begin >>> chunkBits, Math.min(chunkSize, count - begin))
+    }
   }
 
   get bytes(): number {

@@ -1,4 +1,5 @@
 import { EventCursor, Kind } from '@ricci/client'
+import { Asides } from './asides.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
 import { bytesOf, chunkBits, chunkMask, chunkSize, type Column } from './columns.ts'
 import type { Hasher } from './hash.ts'
@@ -51,6 +52,13 @@ class EventChunk {
   readonly metric = new Float64Array(chunkSize)
   readonly ttl = new Float64Array(chunkSize)
 
+  copy(): EventChunk {
+    const copy = new EventChunk()
+    const from = this.all
+    copy.all.forEach((cells, i) => cells.set(from[i] as never))
+    return copy
+  }
+
   get ints(): readonly Int32Array[] {
     return [this.host, this.service, this.state, this.tags, this.attributes]
   }
@@ -65,6 +73,7 @@ class EventChunk {
 /** An event per id: the cursor's numbers and ids, the description as bytes. */
 export class EventColumn implements Column {
   readonly #chunks: EventChunk[] = []
+  readonly #asides = new Asides<EventChunk>((chunk) => chunk.copy())
   readonly #big = new BigColumn()
   readonly #description = new TextColumn()
 
@@ -75,6 +84,7 @@ export class EventColumn implements Column {
 
   store(id: number, event: EventCursor): void {
     const chunk = this.#chunks[id >>> chunkBits]
+    if (this.#asides.active) this.#asides.keep(id >>> chunkBits, chunk)
     const i = id & chunkMask
     chunk.host[i] = event.host
     chunk.service[i] = event.service
@@ -140,6 +150,7 @@ export class EventColumn implements Column {
 
   clear(id: number): void {
     const chunk = this.#chunks[id >>> chunkBits]
+    if (this.#asides.active) this.#asides.keep(id >>> chunkBits, chunk)
     const i = id & chunkMask
     if (((chunk.kinds[i] >> 2) & 3) === Kind.big) this.#big.clear(id)
     chunk.host[i] = chunk.service[i] = chunk.state[i] = chunk.tags[i] = chunk.attributes[i] = 0
@@ -158,7 +169,15 @@ export class EventColumn implements Column {
     this.#description.hash(hasher, count)
   }
   write(out: ByteWriter, count: number): void {
-    this.#each(count, (chunk, used) => chunk.all.forEach((cells) => out.raw(bytesOf(cells, used))))
+    this.#asides.begin(Math.ceil(count / chunkSize))
+    for (let from = 0; from < count; from += chunkSize) {
+      const index = from >>> chunkBits
+      out.later((slices) => {
+        const chunk = this.#asides.at(index, this.#chunks[index])
+        for (const cells of chunk.all) slices.raw(bytesOf(cells, Math.min(chunkSize, count - from)))
+        this.#asides.release(index)
+      })
+    }
     this.#big.write(out)
     this.#description.write(out, count)
   }

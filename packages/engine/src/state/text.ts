@@ -1,5 +1,6 @@
-import type { ByteReader, ByteWriter } from './bytes.ts'
-import { type Column, I32Column } from './columns.ts'
+import { Asides } from './asides.ts'
+import type { ByteReader, ByteWriter, SliceWriter } from './bytes.ts'
+import { bytesOf, chunkBits, chunkSize, type Column, I32Column } from './columns.ts'
 import type { Hasher } from './hash.ts'
 
 /**
@@ -14,6 +15,7 @@ export class TextColumn implements Column {
   #slots = new I32Column()
   #lengths = new I32Column()
   #pages: Uint8Array[] = []
+  readonly #asides = new Asides<Uint8Array>((page) => page.slice())
   /** Per class: free slots, and where the page being filled goes on. */
   readonly #free: number[][] = []
   readonly #slotPages: number[] = []
@@ -42,7 +44,9 @@ export class TextColumn implements Column {
       this.#slots.set(id, slot + 1)
     }
     this.#lengths.set(id, length + 1)
-    const page = this.#pages[this.#slotPages[slot]]
+    const pageNumber = this.#slotPages[slot]
+    const page = this.#pages[pageNumber]
+    if (this.#asides.active) this.#asides.keep(pageNumber, page)
     const offset = this.#slotOffsets[slot]
     // a loop beats `set(subarray)` below some hundred bytes: no view is made
     if (length < 200) for (let i = 0; i < length; i++) page[offset + i] = bytes[start + i]
@@ -79,22 +83,44 @@ export class TextColumn implements Column {
   }
 
   write(out: ByteWriter, count: number): void {
-    this.#lengths.write(out, count)
-    for (let id = 0; id < count; id++) {
-      const length = this.length(id)
-      if (length <= 0) continue
-      out.copy(this.page(id), this.start(id), length)
+    this.#lengths.keepForSnapshot(count)
+    this.#slots.keepForSnapshot(count)
+    this.#asides.begin(this.#pages.length)
+    for (let from = 0; from < count; from += chunkSize) {
+      out.later((slices) => this.#writeChunk(slices, from >>> chunkBits, Math.min(chunkSize, count - from)))
     }
+    const pages = this.#pages.length
+    out.later(() => {
+      for (let page = 0; page < pages; page++) this.#asides.release(page)
+    })
+  }
+
+  /** Lengths of a chunk's cells, then their texts. Where a slot lies never changes, so only pages are kept from the cut. */
+  #writeChunk(out: SliceWriter, index: number, used: number): void {
+    const lengths = this.#lengths.chunkAtCut(index)
+    const slots = this.#slots.chunkAtCut(index)
+    out.raw(bytesOf(lengths, used))
+    for (let i = 0; i < used; i++) {
+      const length = lengths[i] - 1
+      if (length <= 0) continue
+      const slot = slots[i] - 1
+      const page = this.#slotPages[slot]
+      out.copy(this.#asides.at(page, this.#pages[page]), this.#slotOffsets[slot], length)
+    }
+    this.#lengths.release(index)
+    this.#slots.release(index)
   }
 
   read(from: ByteReader, count: number): void {
-    this.#slots.ensure(count)
-    this.#lengths.read(from, count)
+    this.ensure(count)
     const { source } = from
-    for (let id = 0; id < count; id++) {
-      const length = this.length(id)
-      if (length < 0) continue
-      this.set(id, source, from.skip(length), length)
+    for (let begin = 0; begin < count; begin += chunkSize) {
+      const chunk = this.#lengths.chunks[begin >>> chunkBits]
+      from.raw(bytesOf(chunk, Math.min(chunkSize, count - begin)))
+      for (let id = begin; id < Math.min(count, begin + chunkSize); id++) {
+        const length = this.length(id)
+        if (length >= 0) this.set(id, source, from.skip(length), length)
+      }
     }
   }
 

@@ -66,4 +66,24 @@ export class ArrayLog {
     })
     return { engine, seen, cutBytes }
   }
+
+  /**
+   * A snapshot cut before a record and carried away slice by slice while all later records are applied; gives the hash of the
+   * state at the cut, and that of an engine restored from the slices.
+   */
+  carriedWhileApplying(cut: number): { atCut: string; restored: string } {
+    const engine = this.open({})
+    const slices: Uint8Array[] = []
+    let carrying: Iterator<Uint8Array> | undefined
+    let atCut = ''
+    this.records.forEach((bytes, offset) => {
+      if (offset === cut) {
+        atCut = engine.stateHash()
+        carrying = engine.snapshot()[Symbol.iterator]()
+      }
+      engine.apply(offset, bytes, crc32(bytes))
+    })
+    for (let next = carrying!.next(); next.done !== true; next = carrying!.next()) slices.push(next.value)
+    return { atCut, restored: this.open({}, Buffer.concat(slices)).stateHash() }
+  }
 }
