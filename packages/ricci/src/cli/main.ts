@@ -1,5 +1,9 @@
+#!/usr/bin/env node
 // The `ricci` command: hands the process's surroundings to the program, and its exit code back.
 import { runProgram } from './program.ts'
+
+// `ricci watch … | head`: who read our output is gone, and there is nobody to tell
+process.stdout.on('error', () => process.exit(0))
 
 process.exitCode = await runProgram(process.argv.slice(2), {
   write: (text) => void process.stdout.write(text),

@@ -54,7 +54,9 @@ export class Connection {
   private ending = false
   private closed = false
   private lastByteMs: number
+  /** Since when the peer has read none of the replies that wait, and how much it had read by then. */
   private unreadSinceMs = 0
+  private readBytes = 0
 
   constructor(
     private readonly socket: Socket,
@@ -81,9 +83,11 @@ export class Connection {
   /** Looks after what no event tells: idle peers, frames that stop in the middle, replies nobody reads. */
   sweep(nowMs: number): void {
     if (this.closed) return
-    if (this.socket.writableLength === 0) this.unreadSinceMs = 0
-    else if (this.unreadSinceMs === 0) this.unreadSinceMs = nowMs
-    else if (nowMs - this.unreadSinceMs > stalledWriteMs) {
+    const read = this.socket.bytesWritten - this.socket.writableLength
+    if (this.socket.writableLength === 0 || read !== this.readBytes || this.unreadSinceMs === 0) {
+      this.unreadSinceMs = nowMs
+      this.readBytes = read
+    } else if (nowMs - this.unreadSinceMs > stalledWriteMs) {
       return this.drop('slow-reader', `its replies were not read for ${stalledWriteMs / 1000} s`)
     }
     if (this.ending || this.paused || this.waiting > 0) return

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { Socket } from 'node:net'
+import { describe, it } from 'node:test'
+import { frame, encodeMsg } from '@ricci/client'
+import { VirtualClock } from '@ricci/testkit'
+import { silentLogger } from '../telemetry/logger.ts'
+import { Telemetry } from '../telemetry/telemetry.ts'
+import { Connection, type ConnectionHost } from './connection.ts'
+import { Recorder } from './recorder.ts'
+import { defaultLimits } from '@ricci/client'
+
+/** A connection on virtual time whose socket is never connected; the test looks at what becomes of it. */
+function connection() {
+  const clock = new VirtualClock()
+  const telemetry = new Telemetry(silentLogger(), () => clock.monotonicMs())
+  const closed: string[] = []
+  telemetry.connectionClosed = (reason) => void closed.push(reason)
+  const socket = new Socket()
+  const host: ConnectionHost = {
+    appender: { add: () => undefined } as unknown as ConnectionHost['appender'],
+    recorder: new Recorder('here', 1, defaultLimits, clock),
+    queries: { ask: () => new Promise(() => undefined) },
+    telemetry,
+    clock,
+    maxFrameBytes: 1 << 20,
+    idleConnectionMs: 600_000,
+    full: () => false,
+    gone: () => undefined,
+  }
+  const it = new Connection(socket, 'peer', host)
+  /** Lets time pass, looking at the connection every five seconds. */
+  const pass = async (ms: number): Promise<void> => {
+    for (let passed = 0; passed < ms; passed += 5_000) {
+      await clock.advance(5_000)
+      it.sweep(clock.monotonicMs())
+    }
+  }
+  return { socket, closed, pass }
+}
+
+describe('A connection that is looked after', () => {
+  it('is closed when nothing comes for as long as is allowed', async () => {
+    const { socket, closed, pass } = connection()
+    await pass(600_000)
+    assert.deepEqual(closed, [])
+    await pass(5_000)
+    assert.deepEqual(closed, ['idle'])
+    assert.equal(socket.destroyed, true)
+  })
+
+  it('is closed when a message stops in the middle', async () => {
+    const { socket, closed, pass } = connection()
+    socket.emit('data', Buffer.from(frame(encodeMsg({ events: [{ host: 'a' }] }))).subarray(0, 6))
+    await pass(30_000)
+    assert.deepEqual(closed, [])
+    await pass(5_000)
+    assert.deepEqual(closed, ['stalled'])
+  })
+
+  it('is kept while its peer waits for an answer, however long', async () => {
+    const { socket, closed, pass } = connection()
+    socket.emit('data', Buffer.from(frame(encodeMsg({ query: 'true' }))))
+    await pass(3_600_000)
+    assert.deepEqual(closed, [])
+    socket.destroy()
+  })
+})
