@@ -1,7 +1,7 @@
 // `npm test [-- FILTER …]`: installs what is needed, bundles the test files (esbuild with splitting: three times faster than a
 // loader) and runs them tier by tier with Node's own runner. A filter is a part of a test file's path or the name of a tier.
-// Ends with a line `N passed, N failed, N skipped`; exit code 1 when a test failed, a file left something open or a tier
-// took longer than its budget.
+// Ends with a line `N passed, N failed, N skipped`; exit code 1 when a test failed or a file left something open. A tier that
+// took longer than its budget says so: a busy machine is no failure.
 import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -73,8 +73,7 @@ async function run(tier, sources) {
     counts.failed++
   }
   if (filters.length === 0 && tookMs > tier.budgetMs) {
-    console.log(`FAILED tier ${tier.name} took longer than its budget of ${tier.budgetMs / 1000} s`)
-    counts.failed++
+    console.log(`tier ${tier.name} took longer than its budget of ${tier.budgetMs / 1000} s`)
   }
   const seconds = (tookMs / 1000).toFixed(1)
   console.log(`tier ${tier.name}: ${sources.length} files, ${passed} passed, ${counts.failed} failed, ${seconds} s`)
