@@ -9,6 +9,11 @@ export const productEntries = {
   'rules-worker': 'packages/ricci/src/rules/rules-worker.ts',
 }
 
+/** What the benchmarks start as processes of their own. */
+export const benchEntries = {
+  ...productEntries,
+}
+
 /** Bundles the command line and the threads it starts; gives the path of the command line's file. */
 export async function buildProduct() {
   await bundle(productEntries, '.build/product')

@@ -14,5 +14,6 @@ if (!(name in tools)) {
 }
 ensureInstalled('all')
 const { bundle } = await import('./build.mjs')
-await bundle({ [name]: tools[name] }, `.build/tools/${name}`)
+const { benchEntries } = await import('./product.mjs')
+await bundle({ [name]: tools[name], ...(name === 'bench' ? benchEntries : {}) }, `.build/tools/${name}`)
 await import(pathToFileURL(`${root}.build/tools/${name}/${name}.mjs`).href)

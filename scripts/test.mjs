@@ -10,7 +10,7 @@ import { tierOf, tiers } from './tiers.mjs'
 
 ensureInstalled('all')
 const { bundle } = await import('./build.mjs')
-const { productEntries } = await import('./product.mjs')
+const { benchEntries, productEntries } = await import('./product.mjs')
 const filters = process.argv.slice(2).filter((word) => !word.startsWith('-'))
 const wanted = (file) => filters.length === 0 || filters.some((f) => file.includes(f) || tierOf(file).name === f)
 const files = testFiles(join(root, 'packages')).filter(wanted)
@@ -26,6 +26,7 @@ try {
   await bundle(files, outdir, { outbase: '.' })
   // tests of the daemon start its threads, and the program itself
   if (files.some((file) => /ricci\/src\/(server|cli)\//.test(file))) await bundle(productEntries, outdir)
+  if (files.some((file) => /testkit\/src\/bench\//.test(file))) await bundle(benchEntries, outdir)
   const sum = { passed: 0, failed: 0, skipped: 0 }
   for (const tier of tiers.toReversed()) {
     const counts = await run(

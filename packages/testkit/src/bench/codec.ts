@@ -11,12 +11,13 @@ import {
 import { validateMsg, type Msg } from '@ricci/client'
 import { bufbuildMsg, referenceEncode, referenceMsg, type WireEvent } from '../codec/reference.ts'
 import { Fleet } from './fleet.ts'
-import { compare, type Benchmark, type Contender } from './measure.ts'
+import { compare, roundsFor, type Benchmark, type Contender } from './measure.ts'
 
 export const benchmark: Benchmark = {
   about: 'decoding and encoding the fleet’s events (30,000 keys, four rounds in turn)',
-  async run({ quick }) {
-    const figures = await compare([...decoders(), ...encoders()], quick ? 3 : 15)
+  async run(options) {
+    const hosts = options.tiny === true ? 1 : 100
+    const figures = await compare([...decoders(hosts), ...encoders(hosts)], roundsFor(options, 15))
     const ratio = (name: string, of: string) => {
       const ns = (wanted: string) => figures.find((figure) => figure.name === wanted)!.medianNs
       return (ns(of) / ns(name)).toFixed(2)
@@ -41,22 +42,23 @@ function inTurn<T>(makeRound: () => T): () => T {
   return () => made[turn++ % rounds]
 }
 
-function decoders(): Contender[] {
+function decoders(hosts: number): Contender[] {
   const contenders: Contender[] = []
   for (const size of [3000, 100, 1]) {
-    const fleet = new Fleet({ hosts: 100 })
+    const fleet = new Fleet({ hosts })
     const next = inTurn(() => fleet.nextMessages(size))
     contenders.push({
       name: `decode to ids, ${size.toLocaleString('en')}-event Msgs`,
       events: fleet.keys,
       run: idDecoder(next),
+      target: size === 3000 ? 3.5 : undefined,
     })
   }
-  const shuffled = new Fleet({ hosts: 100, order: 'shuffled' })
+  const shuffled = new Fleet({ hosts, order: 'shuffled' })
   const nextShuffled = inTurn(() => shuffled.nextMessages(3000))
   contenders.push({ name: 'decode to ids, new order each round', events: shuffled.keys, run: idDecoder(nextShuffled) })
 
-  const fleet = new Fleet({ hosts: 100 })
+  const fleet = new Fleet({ hosts })
   const next = inTurn(() => fleet.nextMessages(3000))
   const peek = new MsgPeek()
   const bufbuild = bufbuildMsg()
@@ -90,8 +92,8 @@ function idDecoder(next: () => Uint8Array[]): () => void {
   }
 }
 
-function encoders(): Contender[] {
-  const fleet = new Fleet({ hosts: 100 })
+function encoders(hosts: number): Contender[] {
+  const fleet = new Fleet({ hosts })
   const messages = fleet.nextMessages(3000)
   const events = fleet.keys
   const objects: Msg[] = messages.map((bytes) => decodeMsg(bytes))

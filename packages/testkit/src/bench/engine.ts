@@ -9,34 +9,40 @@ import {
   type RulesDescription,
 } from '@ricci/engine'
 import { Fleet, roundSeconds } from './fleet.ts'
-import { compare, type Benchmark, type Contender } from './measure.ts'
+import { compare, roundsFor, type Benchmark, type Contender } from './measure.ts'
 import production from './production.rules.ts'
 
 export const benchmark: Benchmark = {
   about: 'the engine over the whole fleet: 150,000 keys, decode included, a round of 10 s at a time',
-  async run({ quick }) {
+  async run(options) {
+    const hosts = options.tiny === true ? 2 : 500
     const contenders = [
-      rounds('decode + index, 3,000-event Msgs', rules(index()), 3000),
-      rounds('decode + index, 100-event Msgs', rules(index()), 100),
-      rounds('production rules, 3,000-event Msgs', production, 3000),
-      rounds('production rules, 100-event Msgs', production, 100),
+      rounds({ name: 'decode + index, 3,000-event Msgs', description: rules(index()), size: 3000, hosts, target: 1.4 }),
+      rounds({ name: 'decode + index, 100-event Msgs', description: rules(index()), size: 100, hosts }),
+      rounds({ name: 'production rules, 3,000-event Msgs', description: production, size: 3000, hosts, target: 0.45 }),
+      rounds({ name: 'production rules, 100-event Msgs', description: production, size: 100, hosts }),
     ]
     const figures = await compare(
       contenders.map(({ contender }) => contender),
-      quick ? 3 : 10,
+      roundsFor(options, 10),
     )
     const notes = contenders.map(({ contender, describe }) => `${contender.name}: ${describe()}`)
     return { figures, notes }
   },
 }
 
+interface Load {
+  readonly name: string
+  readonly description: RulesDescription
+  /** Events of a Msg. */
+  readonly size: number
+  readonly hosts: number
+  readonly target?: number
+}
+
 /** An engine that is fed one round of the fleet per run. Messages are made before the clock runs only once: the same four rounds with later times. */
-function rounds(
-  name: string,
-  description: RulesDescription,
-  size: number,
-): { contender: Contender; describe: () => string } {
-  const fleet = new Fleet()
+function rounds({ name, description, size, hosts, target }: Load): { contender: Contender; describe: () => string } {
+  const fleet = new Fleet({ hosts })
   const engine = engineWith(description)
   let offset = 2
   let ticks = 0
@@ -51,6 +57,7 @@ function rounds(
     contender: {
       name,
       events: fleet.keys,
+      target,
       prepare: () => void made.push(fleet.nextMessages(size)),
       run() {
         const messages = made.shift()!

@@ -10,11 +10,15 @@ export interface FleetOptions {
   readonly services?: number
   /** Host by host (as agents send), in one random order for all rounds, or in an order new each round. */
   readonly order?: 'agent' | 'fixed' | 'shuffled'
+  /** Time of the first round, seconds since 1970; one and the same time unless told. */
+  readonly startSeconds?: number
+  /** Between two rounds; default {@link roundSeconds}. */
+  readonly everySeconds?: number
 }
 
 /** The rounds of the measured fleet are this far apart. */
 export const roundSeconds = 10
-const startSeconds = 1_795_262_400 // 2026-11-21 12:00 UTC
+const defaultStartSeconds = 1_795_262_400 // 2026-11-21 12:00 UTC
 const hostsPerCluster = 25
 const latencies = 60
 const cpuServices = 32
@@ -33,6 +37,8 @@ export class Fleet {
   private readonly order: Int32Array
   private readonly random: SeededRandom
   private readonly shuffles: boolean
+  private readonly startSeconds: number
+  private readonly everySeconds: number
   private round = 0
 
   constructor(options: FleetOptions = {}) {
@@ -46,6 +52,8 @@ export class Fleet {
     this.services = Array.from({ length: options.services ?? 300 }, (_, n) => serviceOf(n))
     this.bad = new Uint8Array(this.keys)
     this.order = Int32Array.from({ length: this.keys }, (_, key) => key)
+    this.startSeconds = options.startSeconds ?? defaultStartSeconds
+    this.everySeconds = options.everySeconds ?? roundSeconds
     this.shuffles = options.order === 'shuffled'
     if (options.order === 'fixed') this.shuffle()
   }
@@ -58,7 +66,7 @@ export class Fleet {
   /** The events of the next round, as they stand on the wire: whole seconds, a double, no `metric_f` and no microseconds. */
   *nextRound(): Generator<WireEvent> {
     if (this.shuffles) this.shuffle()
-    const time = startSeconds + roundSeconds * this.round++
+    const time = this.startSeconds + this.everySeconds * this.round++
     for (const key of this.order) yield this.event(key, time)
   }
 
@@ -77,15 +85,18 @@ export class Fleet {
 
   /** The next round in Msgs of so many events, encoded by protobufjs as foreign senders do. */
   nextMessages(eventsPerMsg: number): Uint8Array[] {
-    const messages: Uint8Array[] = []
+    return [...this.messages(eventsPerMsg)]
+  }
+
+  /** The same, made one by one as they are taken: a round of a large fleet need not be held. */
+  *messages(eventsPerMsg: number): Generator<Uint8Array> {
     let events: WireEvent[] = []
     for (const event of this.nextRound()) {
       if (events.push(event) < eventsPerMsg) continue
-      messages.push(referenceEncode({ events }))
+      yield referenceEncode({ events })
       events = []
     }
-    if (events.length > 0) messages.push(referenceEncode({ events }))
-    return messages
+    if (events.length > 0) yield referenceEncode({ events })
   }
 
   private event(key: number, time: number): WireEvent {

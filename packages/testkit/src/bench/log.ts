@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { eventsHeaderLength, writeEventsHeader } from '@ricci/engine'
 import { EmbeddedLog, LogFollower, nodeDisk } from 'ricci'
 import { Fleet } from './fleet.ts'
-import { compare, type Benchmark, type Contender } from './measure.ts'
+import { compare, roundsFor, type Benchmark, type Contender } from './measure.ts'
 
 /** Senders that wait for their ack before they send again: 10 connections with 4 messages in flight, 50 with 64 for single events. */
 const loads = [
@@ -14,7 +14,7 @@ const loads = [
 
 export const benchmark: Benchmark = {
   about: 'the embedded log on this disk: append until durable, and reading it back (checked) as the worker does',
-  async run({ quick }) {
+  async run(options) {
     // Beside the code rather than in /tmp, which is often no disk at all.
     mkdirSync('.build', { recursive: true })
     const folder = mkdtempSync(join('.build', 'bench-log-'))
@@ -23,7 +23,7 @@ export const benchmark: Benchmark = {
       const contenders: Contender[] = []
       const notes: string[] = []
       for (const load of loads) {
-        const fleet = new Fleet({ hosts: load.hosts })
+        const fleet = new Fleet({ hosts: options.tiny === true ? 1 : load.hosts })
         const messages = fleet.nextMessages(load.size)
         const dataDirectory = join(folder, String(load.size))
         const log = await openLog(dataDirectory)
@@ -37,7 +37,7 @@ export const benchmark: Benchmark = {
           { name: `read, ${name}`, events: fleet.keys, run: () => follower.next(messages.length) },
         )
       }
-      return { figures: await compare(contenders, quick ? 3 : 9), notes }
+      return { figures: await compare(contenders, roundsFor(options, 9)), notes }
     } finally {
       for (const one of opened) await one.close()
       rmSync(folder, { recursive: true })

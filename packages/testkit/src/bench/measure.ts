@@ -6,8 +6,12 @@ export interface Contender {
   readonly name: string
   readonly events: number
   /** Makes what the next run works on, outside of the time that is measured. */
-  prepare?(): void
+  prepare?(): void | Promise<void>
   run(): void | Promise<void>
+  /** CPU time spent so far, nanoseconds, where another process does the work; this process's unless told. */
+  cpuNs?(): number
+  /** How many times as fast as the yardstick it is asked to be. */
+  readonly target?: number
 }
 
 /** CPU time of all threads of this process for one event; figures in nanoseconds. */
@@ -20,18 +24,35 @@ export interface Figure {
   readonly millionPerSecond: number
   /** How many times as fast as the yardstick of the same run. */
   readonly ratio: number
+  /** The ratio that is asked for. */
+  readonly target?: number
+}
+
+/** Figures of another kind than time per event. */
+export interface Table {
+  readonly title: string
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly (string | number)[])[]
 }
 
 /** What a benchmark gives: figures, and lines for people about what they mean. */
 export interface Report {
   readonly figures: readonly Figure[]
+  readonly tables?: readonly Table[]
   readonly notes?: readonly string[]
 }
 
 export interface Benchmark {
   /** One line: what is measured, on what. */
   readonly about: string
-  run(options: { readonly quick: boolean }): Report | Promise<Report>
+  run(options: BenchmarkOptions): Report | Promise<Report>
+}
+
+export interface BenchmarkOptions {
+  /** Fewer rounds: a look, not a figure. */
+  readonly quick: boolean
+  /** For tests: so small that it only shows that it runs. */
+  readonly tiny?: boolean
 }
 
 /** Rounds that are not counted: code is compiled and tables are filled in these. */
@@ -41,33 +62,63 @@ const warmRounds = 3
  * Measures contenders beside the yardstick, protobufjs' decode of the fleet's 3,000-event messages: machines differ, the ratio
  * does much less. Each round runs every contender once, so that what else happens on the machine hits all of them alike.
  */
-export async function compare(contenders: readonly Contender[], rounds = 9): Promise<Figure[]> {
+export async function compare(
+  contenders: readonly Contender[],
+  { rounds, warm = warmRounds }: Rounds,
+): Promise<Figure[]> {
   const all = [yardstick(), ...contenders]
   const samples = all.map(() => [] as number[])
-  for (let round = -warmRounds; round < rounds; round++) {
+  for (let round = -warm; round < rounds; round++) {
     for (const [i, contender] of all.entries()) {
-      contender.prepare?.()
-      const before = process.cpuUsage()
+      await contender.prepare?.()
+      const cpuNs = contender.cpuNs ?? processCpuNs
+      const before = cpuNs()
       await contender.run()
-      const { user, system } = process.cpuUsage(before)
-      if (round >= 0) samples[i].push(((user + system) * 1000) / contender.events)
+      const spent = cpuNs() - before
+      if (round >= 0) samples[i].push(spent / contender.events)
     }
   }
-  const yard = median(samples[0])
-  return all.map(({ name }, i) => {
-    const medianNs = median(samples[i])
+  return figuresOf(all.map(({ name, target }, i) => ({ name, target, samples: samples[i] })))
+}
+
+/** How many rounds count, and how many before them do not. */
+export interface Rounds {
+  readonly rounds: number
+  readonly warm?: number
+}
+
+/** As many rounds as are wanted of a full run, fewer of a quick one, one of a test's. */
+export function roundsFor({ quick, tiny = false }: BenchmarkOptions, full: number): Rounds {
+  return tiny ? { rounds: 1, warm: 0 } : { rounds: quick ? 3 : full }
+}
+
+/** What `compare` makes of rounds that were measured elsewhere: nanoseconds an event; the first is the yardstick. */
+export function figuresOf(
+  measured: readonly { readonly name: string; readonly target?: number; readonly samples: readonly number[] }[],
+): Figure[] {
+  const yard = median(measured[0].samples)
+  return measured.map(({ name, target, samples }) => {
+    const medianNs = median(samples)
     return {
       name,
       medianNs,
-      minNs: Math.min(...samples[i]),
-      maxNs: Math.max(...samples[i]),
+      minNs: Math.min(...samples),
+      maxNs: Math.max(...samples),
       millionPerSecond: 1000 / medianNs,
       ratio: yard / medianNs,
+      ...(target === undefined ? {} : { target }),
     }
   })
 }
 
-function yardstick(): Contender {
+/** CPU time of all threads of this process so far, nanoseconds. */
+export function processCpuNs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) * 1000
+}
+
+/** Protobufjs' decode of 30,000 events. */
+export function yardstick(): Contender {
   const fleet = new Fleet({ hosts: 100 })
   const messages = fleet.nextMessages(3000)
   return {

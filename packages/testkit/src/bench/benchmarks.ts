@@ -1,0 +1,9 @@
+import type { Benchmark } from './measure.ts'
+
+/** Every benchmark by name. A new one is a file that exports `benchmark`, and a line here. */
+export const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benchmark }>>> = {
+  codec: () => import('./codec.ts'),
+  engine: () => import('./engine.ts'),
+  log: () => import('./log.ts'),
+  server: () => import('./server.ts'),
+}
