@@ -1,7 +1,8 @@
 import { createEngine, encodeRecord, kindOf, type RecordKind, type RulesRecord } from '@ricci/engine'
-import { InThreadHost, type HostFactory, type LogPort, type Mutation } from '@ricci/replica'
+import { InThreadHost, type HostFactory, type LogPort, type Mutation, type StoredRecord } from '@ricci/replica'
 import type { SeededRandom } from '../random.ts'
 import { SimCoordination } from './coordination.ts'
+import { DiskLog } from './disk-log.ts'
 import { Instance } from './instance.ts'
 import { SimLog } from './log.ts'
 import type { Plan } from './plan.ts'
@@ -17,6 +18,8 @@ import type { World } from './world.ts'
 /** All of one run: the backends, the instances around the product's code, the receivers, the hosts that are watched. */
 export class Cluster {
   readonly log: SimLog
+  /** The embedded log's disk, where the plan says so; `log` then mirrors what its readers were given. */
+  readonly disk: DiskLog | undefined
   readonly coordination: SimCoordination
   readonly snapshots: SimSnapshots
   readonly receivers: ReadonlyMap<string, SimReceiver>
@@ -39,6 +42,7 @@ export class Cluster {
   ) {
     const random = world.random.fork('cluster')
     this.log = new SimLog(world, plan.partitions)
+    this.disk = plan.embedded ? new DiskLog(world, this.log, (text) => watch.say('ack lost', text)) : undefined
     this.coordination = new SimCoordination(world, plan.partitions)
     this.snapshots = new SimSnapshots(world)
     this.receivers = new Map(
@@ -84,6 +88,12 @@ export class Cluster {
 
   instance(name: string): Instance | undefined {
     return this.instances.find((instance) => instance.name === name)
+  }
+
+  /** A process' connection to the log, whichever the plan has. */
+  connectLog(process: Process, onDelivered: (partition: number, records: readonly StoredRecord[]) => void): LogPort {
+    if (this.disk === undefined) return this.log.connect(process, onDelivered)
+    return this.disk.connect(process, (records) => onDelivered(0, records))
   }
 
   /** The product's own host around the product's own engine, both in this thread. */

@@ -1,4 +1,11 @@
-import { Replica, type HostFactory, type Receiver, type ReplicaOptions, type ReplicaState } from '@ricci/replica'
+import {
+  Replica,
+  type HostFactory,
+  type LogPort,
+  type Receiver,
+  type ReplicaOptions,
+  type ReplicaState,
+} from '@ricci/replica'
 import type { Cluster } from './cluster.ts'
 import { SimIntake } from './intake.ts'
 import { MachineClock, Process } from './process.ts'
@@ -13,6 +20,7 @@ export class Instance implements Door {
   readonly machine: MachineClock
   #process: Process | undefined
   #intake: SimIntake | undefined
+  #log: LogPort | undefined
   #replicas: Replica[] = []
   #lives = 0
   /** A clean stop is under way. */
@@ -55,8 +63,9 @@ export class Instance implements Door {
     this.#leaving = false
     const process = new Process(cluster.world, `${this.name}#${++this.#lives}`, this.machine)
     this.#process = process
-    const log = cluster.log.connect(process, (partition, records) => this.#intake?.delivered(partition, records))
-    this.#intake = new SimIntake(process, log)
+    const log = cluster.connectLog(process, (partition, records) => this.#intake?.delivered(partition, records))
+    this.#log = log
+    this.#intake = new SimIntake(process, log, cluster.plan.embedded)
     const coordination = cluster.coordination.connect(process)
     const snapshots = cluster.snapshots.connect(process)
     const transport = new SimTransport(process, cluster.receivers, cluster.network)
@@ -92,6 +101,7 @@ export class Instance implements Door {
 
   crash(): void {
     this.#process?.kill()
+    this.cluster.disk?.died()
     this.cluster.disturbed()
   }
 
@@ -100,6 +110,7 @@ export class Instance implements Door {
     const process = this.#process
     this.#leaving = true
     await Promise.all(this.#replicas.map((replica) => replica.stop()))
+    await this.cluster.disk?.close()
     process?.kill()
     this.cluster.disturbed()
   }
@@ -128,10 +139,7 @@ export class Instance implements Door {
   /** Appends a record as the daemon does on an operator's word. */
   append(partition: number, bytes: Uint8Array): void {
     if (!this.running) return
-    this.cluster.log
-      .connect(this.#process!)
-      .append(partition, [bytes])
-      .catch(() => {})
+    this.#log?.append(partition, [bytes]).catch(() => {})
   }
 
   #changed(process: Process, partition: number, state: ReplicaState, before: ReplicaState, why: string): void {

@@ -26,6 +26,8 @@ export class SimIntake implements Door {
   constructor(
     private readonly process: Process,
     private readonly log: LogPort,
+    /** The embedded log's confirm is an fdatasync of this machine: it is true. */
+    private readonly believesConfirms: boolean,
   ) {}
 
   get name(): string {
@@ -47,7 +49,10 @@ export class SimIntake implements Door {
     const key = `${partition}/${crc32(bytes)}/${bytes.length}`
     const open: Open = { bytes, acks: [...(this.#open.get(key)?.acks ?? []), ...acks], sinceMs, attempts }
     this.#open.set(key, open)
-    this.log.append(partition, [bytes]).catch(() => {})
+    this.log.append(partition, [bytes]).then(
+      () => this.believesConfirms && this.#settle(key),
+      () => {},
+    )
     this.process.clock.setTimer(retryMs, () => {
       if (this.#open.get(key) !== open) return
       this.#open.delete(key)
@@ -61,10 +66,14 @@ export class SimIntake implements Door {
     if (this.#open.size === 0) return
     for (const record of records) {
       const key = `${partition}/${record.checksum}/${record.bytes.length}`
-      const open = this.#open.get(key)
-      if (open === undefined) continue
-      this.#open.delete(key)
-      for (const ack of open.acks) ack()
+      this.#settle(key)
     }
+  }
+
+  #settle(key: string): void {
+    const open = this.#open.get(key)
+    if (open === undefined) return
+    this.#open.delete(key)
+    for (const ack of open.acks) ack()
   }
 }

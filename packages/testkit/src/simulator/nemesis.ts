@@ -178,6 +178,17 @@ export class Nemesis {
         })
       case 'producer restart':
         return random.pick(cluster.hosts).producer.restart()
+      case 'disk trouble': {
+        const { weather } = cluster.disk!
+        weather.error = random.chance(0.5) ? random.between(0.01, 0.3) : 0
+        weather.slow = random.chance(0.6) ? random.between(0.01, 0.3) : 0
+        cluster.disturbed()
+        return this.#last(random.between(2_000, 20_000), () => {
+          weather.error = 0
+          weather.slow = 0
+          cluster.disturbed()
+        })
+      }
       case 'rules switch':
         return cluster.switchRules(random)
     }

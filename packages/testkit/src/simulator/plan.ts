@@ -23,12 +23,14 @@ export const spellNames = [
   'producer restart',
   'rules switch',
 ] as const
-export type SpellName = (typeof spellNames)[number]
+export type SpellName = (typeof spellNames)[number] | 'disk trouble'
 
 /** Everything that is drawn before a run begins. */
 export interface Plan {
   readonly instances: number
   readonly partitions: number
+  /** One instance with the product's embedded log on a disk of its own, instead of several around brokers. */
+  readonly embedded: boolean
   readonly hosts: number
   /** Faults begin after this and end at `calmAtMs`. */
   readonly faultsFromMs: number
@@ -48,6 +50,22 @@ export interface Plan {
 /** One seed in so many has the ten minutes without an owner. */
 const noOwnerOdds = 1 / 8
 const noOwnerMs = 600_000
+/** One in so many runs the embedded log. */
+const embeddedOdds = 1 / 7
+/** What can go wrong with a single instance; the rest is about brokers and rivals. */
+const embeddedSpells: readonly SpellName[] = [
+  'crash',
+  'restart',
+  'pause',
+  'suspend',
+  'clock jump',
+  'snapshots away',
+  'snapshot rot',
+  'sick receiver',
+  'bad network',
+  'producer restart',
+  'rules switch',
+]
 
 export function drawPlan(world: World): Plan {
   const random = world.random.fork('plan')
@@ -55,9 +73,10 @@ export function drawPlan(world: World): Plan {
   const troubleMs = random.between(60_000, 140_000)
   const hasNoOwner = random.chance(noOwnerOdds)
   const noOwnerAtMs = faultsFromMs + random.between(10_000, 40_000)
-  return {
+  const plan: Plan = {
     instances: random.chance(0.5) ? 2 : 3,
     partitions: 1 + random.below(3),
+    embedded: false,
     hosts: 4 + random.below(5),
     faultsFromMs,
     calmAtMs: faultsFromMs + troubleMs + (hasNoOwner ? noOwnerMs : 0),
@@ -68,6 +87,18 @@ export function drawPlan(world: World): Plan {
     noOwnerAtMs,
     driftPerMillion: random.chance(0.5) ? 0 : random.between(10, 2_000),
     wallErrorMs: random.chance(0.5) ? 0 : random.between(10, 2_000),
+  }
+  return world.random.fork('embedded').chance(embeddedOdds) ? embedded(plan) : plan
+}
+
+function embedded(plan: Plan): Plan {
+  const spells: SpellName[] = plan.spells.filter((spell) => embeddedSpells.includes(spell))
+  return {
+    ...plan,
+    instances: 1,
+    partitions: 1,
+    embedded: true,
+    spells: [...spells, 'crash', 'disk trouble', 'disk trouble', 'disk trouble'],
   }
 }
 
