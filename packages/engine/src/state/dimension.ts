@@ -33,6 +33,10 @@ export class Dimension {
   /** Next free id + 1, for ids on the free list. */
   readonly #next = new I32Column()
   #freeHead = 0
+  readonly #first: I32Column
+  readonly #second: I32Column
+  /** Below the top there is one parent only: no need to compare it. */
+  readonly #below: boolean
   #slots = new Int32Array(1024)
   #mask = 1023
   /**
@@ -48,6 +52,9 @@ export class Dimension {
     this.keyCount = keyCount
     this.limit = limit
     for (let i = 0; i < keyCount; i++) this.keys.push(new I32Column())
+    this.#first = this.keys[0]
+    this.#second = this.keys[1]
+    this.#below = parent === undefined || parent.keyCount === 0
     if (keyCount === 0) this.#add(0, noKeys, 0)
   }
 
@@ -87,9 +94,9 @@ export class Dimension {
 
   #is(id: number, parent: number, first: number, second: number): boolean {
     return (
-      this.keys[0].get(id) === first &&
-      (this.keyCount === 1 || this.keys[1].get(id) === second) &&
-      this.parents.get(id) === parent &&
+      this.#first.get(id) === first &&
+      (this.keyCount === 1 || this.#second.get(id) === second) &&
+      (this.#below || this.parents.get(id) === parent) &&
       this.alive.get(id) !== 0
     )
   }

@@ -10,17 +10,19 @@ import type { Runtime } from './runtime.ts'
 export class Out {
   readonly nodes: readonly Node[]
   readonly #runtime: Runtime
+  readonly #progress: Int32Array
 
   constructor(nodes: readonly Node[], runtime: Runtime) {
     this.nodes = nodes
     this.#runtime = runtime
+    this.#progress = runtime.progress
   }
 
   event(event: EventCursor, fork: number): void {
     const { nodes } = this
     for (let i = 0; i < nodes.length; i++) {
       const node = nodes[i]
-      this.#runtime.progress[0] = node.number
+      this.#progress[0] = node.number
       try {
         node.event(event, fork)
       } catch (error) {
@@ -31,7 +33,7 @@ export class Out {
 
   list(list: EventList, fork: number): void {
     for (const node of this.nodes) {
-      this.#runtime.progress[0] = node.number
+      this.#progress[0] = node.number
       try {
         node.list(list, fork)
       } catch (error) {
@@ -42,7 +44,7 @@ export class Out {
 
   value(value: unknown, fork: number): void {
     for (const node of this.nodes) {
-      this.#runtime.progress[0] = node.number
+      this.#progress[0] = node.number
       try {
         node.value(value, fork)
       } catch (error) {

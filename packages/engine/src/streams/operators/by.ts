@@ -28,11 +28,19 @@ defineOperator({
   build({ args: [fields], inner, out, runtime }) {
     const readers = (fields as Field[]).map((field) => compileKey(field, runtime))
     const { owned } = runtime.clocks
-    if (readers.length <= 2) {
-      const [first, second] = readers
+    const [first, second] = readers
+    if (readers.length === 1) {
       return {
         event(event, fork) {
-          const own = inner.id2(fork, first(event), second === undefined ? 0 : second(event), owned.now)
+          const own = inner.id2(fork, first(event), 0, owned.now)
+          if (own >= 0) out.event(event, own)
+        },
+      }
+    }
+    if (readers.length === 2) {
+      return {
+        event(event, fork) {
+          const own = inner.id2(fork, first(event), second(event), owned.now)
           if (own >= 0) out.event(event, own)
         },
       }
