@@ -1,94 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { crc32 } from 'node:zlib'
-import { encodeMsg, type Event, type ProducerMark } from '@ricci/client'
-import {
-  by,
-  createEngine,
-  type Engine,
-  encodeEventsRecord,
-  encodeRecord,
-  incident,
-  index,
-  type LogRecord,
-  named,
-  rules,
-  type RulesDescription,
-  stable,
-  tap,
-  where,
-} from './index.ts'
-
-/** A log in an array, and engines over it. */
-class Bench {
-  readonly log: Uint8Array[] = []
-  readonly taps: [string, unknown][] = []
-  readonly alarms: string[] = []
-  readonly descriptions = new Map<string, RulesDescription>()
-  engine: Engine
-  #ticks = 0
-
-  constructor(description: RulesDescription, settings: Record<string, unknown> = {}) {
-    this.engine = this.open()
-    this.rules(description, settings)
-    this.append({ kind: 'claim', epoch: 1, instance: 'a', semantics: 1 })
-  }
-
-  open(snapshot?: Uint8Array): Engine {
-    return createEngine({
-      logId: 'log',
-      partition: 0,
-      loadRules: (record) => this.descriptions.get(record.hash)!,
-      observer: {
-        onTap: (name, value) => this.taps.push([name, value]),
-        onAlarm: (name) => this.alarms.push(name),
-      },
-      ...(snapshot === undefined ? {} : { snapshot }),
-    })
-  }
-
-  rules(description: RulesDescription, settings: Record<string, unknown> = {}): void {
-    const hash = `rules-${this.descriptions.size}`
-    this.descriptions.set(hash, description)
-    this.append({ kind: 'rules', hash, settings: { graceMs: 0, ...settings }, semantics: 1, bundle: new Uint8Array(0) })
-  }
-
-  append(record: LogRecord): void {
-    this.appendBytes(encodeRecord(record))
-  }
-
-  appendBytes(bytes: Uint8Array): void {
-    this.log.push(bytes)
-    this.engine.apply(this.log.length - 1, bytes, crc32(bytes))
-  }
-
-  events(atMs: number, ...events: Event[]): void {
-    this.appendBytes(encodeEventsRecord(atMs, encodeMsg({ events })))
-  }
-
-  marked(atMs: number, mark: ProducerMark, ...events: Event[]): void {
-    this.appendBytes(encodeEventsRecord(atMs, encodeMsg({ events, mark })))
-  }
-
-  tick(elapsedMs: number, wallMs: number): void {
-    this.append({ kind: 'tick', number: ++this.#ticks, epoch: 1, elapsedMs, wallMs })
-  }
-
-  restored(): Engine {
-    return this.open(join([...this.engine.snapshot()]))
-  }
-}
-
-function join(slices: Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(slices))
-}
+import { EngineBench } from '@ricci/testkit'
+import { by, incident, index, named, rules, stable, tap, where } from '@ricci/engine'
 
 const t0 = 1_700_000_000_000
 const at = (seconds: number) => t0 / 1000 + seconds
 
 describe('engine', () => {
   it('keeps the latest event of each key and answers queries', () => {
-    const bench = new Bench(rules(index()))
+    const bench = new EngineBench(rules(index()))
     bench.events(
       t0,
       { host: 'a', service: 'x', metric: 1, time: at(0) },
@@ -105,7 +25,7 @@ describe('engine', () => {
   })
 
   it('expires on owned time, tells the streams, and never returns what is stale', () => {
-    const bench = new Bench(rules(index(), where('state = "expired"', tap('gone'))))
+    const bench = new EngineBench(rules(index(), where('state = "expired"', tap('gone'))))
     bench.tick(0, t0)
     bench.events(t0, { host: 'a', service: 'x', time: at(0), ttl: 3 })
     bench.tick(1000, t0 + 1000)
@@ -122,7 +42,7 @@ describe('engine', () => {
   })
 
   it('counts no time that nobody owned', () => {
-    const bench = new Bench(rules(index()))
+    const bench = new EngineBench(rules(index()))
     bench.tick(0, t0)
     bench.events(t0, { host: 'a', service: 'x', time: at(0), ttl: 3 })
     bench.tick(600_000, t0 + 600_000)
@@ -131,7 +51,7 @@ describe('engine', () => {
   })
 
   it('opens and resolves an incident, one page each', () => {
-    const bench = new Bench(
+    const bench = new EngineBench(
       rules(where('service = "cpu"', by('host', incident('hot', { bad: 'metric > 0.9', to: 'oncall' })))),
     )
     bench.events(t0, { host: 'a', service: 'cpu', metric: 0.95, time: at(0) })
@@ -151,7 +71,7 @@ describe('engine', () => {
   })
 
   it('drops what it has seen by its mark, and says what never came', () => {
-    const bench = new Bench(rules(tap('all')))
+    const bench = new EngineBench(rules(tap('all')))
     bench.tick(0, t0)
     const mark = { producer: 'p', incarnation: 1, sequence: 1, sentAtMs: t0 }
     bench.marked(t0, mark, { host: 'a', time: at(0) })
@@ -171,10 +91,10 @@ describe('engine', () => {
       where((e) => e.metric > 5, incident('big', { bad: 'metric > 5', to: 'x' })),
     )
     const run = (cutAt: number) => {
-      const bench = new Bench(description)
+      const bench = new EngineBench(description)
       bench.tick(0, t0)
       for (let i = 0; i < 30; i++) {
-        if (i === cutAt) bench.engine = bench.restored()
+        if (i === cutAt) bench.cut()
         bench.events(
           t0 + i * 500,
           {
@@ -203,7 +123,7 @@ describe('engine', () => {
   })
 
   it('keeps state over a switch of rules where the operator goes on', () => {
-    const bench = new Bench(rules(named('keep', by('host', stable(5, 'state', tap('out'))))))
+    const bench = new EngineBench(rules(named('keep', by('host', stable(5, 'state', tap('out'))))))
     bench.tick(0, t0)
     bench.events(t0, { host: 'a', state: 'ok', time: at(0) })
     bench.rules(rules(tap('new'), named('keep', by('host', stable(5, 'state', tap('out'))))))
@@ -215,7 +135,7 @@ describe('engine', () => {
   })
 
   it('ends only the branch that throws', () => {
-    const bench = new Bench(
+    const bench = new EngineBench(
       rules(
         where(() => {
           throw new Error('boom')

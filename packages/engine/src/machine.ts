@@ -122,6 +122,7 @@ class Machine implements Engine, Runtime {
     this.table = head?.table ?? new SymbolTable()
     this.index = new Index(this.table, this.clocks, this.settings)
     this.lookups = new IndexLookups(this.index, this.table)
+    this.clocks.beforeFire = () => this.decisions.time(this.clocks.calendar.now, this.clocks.owned.now)
     this.index.onExpired = (event) => this.#stream(event, 0)
     this.#queries = new QueryCache(this.table)
     this.decisions = new Decisions({
@@ -174,7 +175,7 @@ class Machine implements Engine, Runtime {
   #applyControl(record: Exclude<LogRecord, { kind: 'events' }>, bytes: Uint8Array): void {
     switch (record.kind) {
       case 'claim':
-        if (this.decisions.claim(record)) this.#grace()
+        if (this.decisions.claim(record)) this.#grace(this.clocks.owned.now)
         return
       case 'tick':
         return this.#tick(record)
@@ -289,6 +290,7 @@ class Machine implements Engine, Runtime {
       const by = tick.wallMs - calendar.now
       for (const timers of calendar.timers) timers.shift(by)
       calendar.now += by
+      this.decisions.calendarBack(by)
       this.#alarm('calendar-back', `the calendar followed the owner's clock back by ${Math.round(-by / 1000)} s`)
     }
     const ownedTo = this.#mutations.has('owned-time') ? Math.max(owned.now, tick.wallMs) : owned.now + elapsed
@@ -301,16 +303,17 @@ class Machine implements Engine, Runtime {
     const { calendar } = this.clocks
     const { gapMs } = this.settings
     const gap = gapMs !== null && calendar.now > 0 && calendarTo - calendar.now - elapsed > gapMs
-    if (gap) this.#grace()
+    if (gap) this.#grace(ownedTo)
     this.late = false
     this.#ageMs = 0
     this.clocks.move(ownedTo, calendarTo, gap)
     this.decisions.time(calendarTo, ownedTo)
   }
 
-  #grace(): void {
+  /** Deadlines of things that did not happen are put off to at least this long after a moment of owned time. */
+  #grace(fromMs: number): void {
     if (this.#mutations.has('grace')) return
-    this.clocks.graceUntil = this.clocks.owned.now + this.settings.graceMs
+    this.clocks.graceUntil = Math.max(this.clocks.graceUntil, fromMs + this.settings.graceMs)
   }
 
   #switchRules(record: RulesRecord, bytes: Uint8Array): void {

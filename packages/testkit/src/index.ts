@@ -11,3 +11,4 @@ export {
   ScriptedTransport,
   type AppendFate,
 } from './scripted/ports.ts'
+export { EngineBench } from './laws/engine-bench.ts'

@@ -102,6 +102,18 @@ export class Decisions {
     this.#ownedMs = ownedMs
   }
 
+  /** The calendar was set back: what waits for a time that was stamped too far ahead waits that much less. */
+  calendarBack(byMs: number): void {
+    this.#book.shiftDigests(byMs)
+    for (const byKey of this.#open.values()) {
+      for (const incident of byKey.values()) {
+        if (incident.snoozed !== undefined) {
+          incident.snoozed = { ...incident.snoozed, untilMs: incident.snoozed.untilMs + byMs }
+        }
+      }
+    }
+  }
+
   // ---- What rules decide
 
   /** Whether an incident of this rule and key is open: for an event that is not bad, nothing need be called when not. */

@@ -118,6 +118,15 @@ export class PageBook {
     this.#told.settled(page, result)
   }
 
+  /** Digests that wait for the end of their calendar minute wait that much longer, or less. */
+  shiftDigests(byMs: number): void {
+    for (const page of this.#pending.values()) {
+      if (page.members === undefined || page.attempts.length > 0 || page.retryAtMs === 0) continue
+      page.retryAtMs += byMs
+      this.#changed.add(page.id)
+    }
+  }
+
   /** A digest takes in one more decision. */
   join(page: PendingPage, member: string): void {
     if (page.members !== undefined && page.members.length < memberLimit) page.members.push(member)

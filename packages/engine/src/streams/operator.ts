@@ -41,12 +41,14 @@ export interface ColumnKinds {
   gracedTimer: TimerColumn
   /** A timer on calendar time. */
   calendarTimer: TimerColumn
+  /** The same, for windows that follow each other: each gap ends the one under way, so that nothing half counted is given. */
+  periodicTimer: TimerColumn
 }
 export type ColumnKind = keyof ColumnKinds
 export type ColumnSpec = Readonly<Record<string, ColumnKind>>
 export type Columns<S extends ColumnSpec> = { readonly [K in keyof S]: ColumnKinds[S[K]] }
 type TimerNames<S extends ColumnSpec> = {
-  [K in keyof S]: S[K] extends 'ownedTimer' | 'gracedTimer' | 'calendarTimer' ? K : never
+  [K in keyof S]: S[K] extends 'ownedTimer' | 'gracedTimer' | 'calendarTimer' | 'periodicTimer' ? K : never
 }[keyof S]
 
 /** What an operator instance does. Timers see the fork, the deadline (their clock's now) and whether a gap in calendar time made them late. */
@@ -134,6 +136,8 @@ export function makeColumn(kind: ColumnKind, runtime: Runtime): Column {
       return new TimerColumn(runtime.clocks, runtime.clocks.owned, 0, true, noCallback)
     case 'calendarTimer':
       return new TimerColumn(runtime.clocks, runtime.clocks.calendar, 0, false, noCallback)
+    case 'periodicTimer':
+      return new TimerColumn(runtime.clocks, runtime.clocks.calendar, 0, false, noCallback, true)
   }
 }
 

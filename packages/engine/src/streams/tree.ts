@@ -67,9 +67,10 @@ export class Node {
     this.#behaviour = behaviour
     this.enable()
     const timers = (behaviour.timers ?? {}) as Record<string, (fork: number, deadline: number, gap: boolean) => void>
+    let ordinal = 0
     for (const [name, column] of Object.entries(this.columns)) {
       if (!(column instanceof TimerColumn)) continue
-      column.identity = this.number
+      column.identity = this.number * timersPerOperator + ordinal++
       column.onFire = (fork, deadline, gap) => {
         runtime.progress[0] = this.number
         runtime.timersFired++
@@ -94,6 +95,9 @@ export class Node {
     this.value = this.#behaviour.value ?? refuse
   }
 }
+
+/** More timers than any operator has: their order among those due at one time must not depend on a cache. */
+const timersPerOperator = 8
 
 function nothing(): void {}
 function refuse(): void {

@@ -3,8 +3,8 @@
  *
  * Owned time is the sum of the ticks' elapsed time; calendar time is the highest wall time the log has seen. Both are moved by
  * records only. A timer fires when its clock reaches its deadline, before the record that moved the clock is applied, and sees
- * its deadline as now; timers set meanwhile fire in the same move. Order: by how long before the end of the move the deadline
- * lies, then by operator identity, then by id.
+ * its deadline as now (the end of the move, where a gap made it late); timers set meanwhile fire in the same move. Order: by how
+ * long before the end of the move that is, then by operator identity, then by id.
  */
 import type { TimerColumn } from './timers.ts'
 
@@ -39,10 +39,15 @@ export class Clocks {
   graceUntil = 0
   /** A move of the calendar that nobody's owned time covers. */
   inGap = false
+  /** Told before each timer fires: the clocks stand at its deadline. Set by the engine. */
+  beforeFire: () => void = () => {}
   moving = false
   #heap: Due[] = []
 
-  /** Moves the clocks; with `gap`, calendar timers that came due fire once, at the end. */
+  /**
+   * Moves the clocks. With `gap`, calendar timers that came due fire at its end, and so does every periodic one that is set: the
+   * window it runs for touches the gap.
+   */
   move(ownedTo: number, calendarTo: number, gap: boolean): void {
     const { owned, calendar } = this
     const ownedFrom = owned.now
@@ -58,6 +63,7 @@ export class Clocks {
       if (timers.get(id) !== deadline) continue
       owned.now = Math.min(ownedTo, Math.max(ownedFrom, ownedTo - lag))
       calendar.now = gap ? calendarTo : Math.min(calendarTo, Math.max(calendarFrom, calendarTo - lag))
+      this.beforeFire()
       timers.fire(id, gap && timers.clock === calendar)
     }
     owned.now = ownedTo
@@ -68,7 +74,8 @@ export class Clocks {
 
   /** A timer that comes due within the move under way. */
   due(timers: TimerColumn, id: number, deadline: number): void {
-    const due = { lag: timers.clock.target - deadline, timers, id, deadline }
+    const atEnd = this.inGap && timers.clock === this.calendar
+    const due = { lag: atEnd ? 0 : timers.clock.target - deadline, timers, id, deadline }
     const heap = this.#heap
     let at = heap.length
     heap.push(due)

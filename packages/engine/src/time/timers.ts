@@ -16,6 +16,8 @@ export class TimerColumn implements Column {
   identity: number
   /** Whether a claim or gap puts deadlines off: TTL, presence, deadman, fill-in. */
   readonly graced: boolean
+  /** Whether it fires again and again for windows of time: a gap ends the window under way. */
+  readonly periodic: boolean
   onFire: (id: number, deadline: number, gap: boolean) => void
   readonly #deadlines = new F64Column(Infinity)
   /** How much the present deadline has been put off by grace, in all. */
@@ -36,6 +38,7 @@ export class TimerColumn implements Column {
     identity: number,
     graced: boolean,
     onFire: (id: number, deadline: number, gap: boolean) => void,
+    periodic = false,
   ) {
     this.clocks = clocks
     this.clock = clock
@@ -43,6 +46,7 @@ export class TimerColumn implements Column {
     this.graced = graced
     this.#putOff = graced ? new F64Column() : undefined
     this.onFire = onFire
+    this.periodic = periodic
     clock.attach(this)
   }
 
@@ -89,6 +93,7 @@ export class TimerColumn implements Column {
 
   /** Hands what is due until `to` to the clocks. */
   collect(to: number, clocks: Clocks): void {
+    if (this.periodic && clocks.inGap) return this.#allDue(clocks)
     const until = bucketOf(to)
     if (until < this.#earliest) return
     this.#earliest = Infinity
@@ -107,6 +112,15 @@ export class TimerColumn implements Column {
         else if (deadline !== Infinity) this.#link(id, bucketOf(deadline))
         id = next
       }
+    }
+  }
+
+  /** Every timer that is set; ids stay in their buckets, which are looked through again anyway. */
+  #allDue(clocks: Clocks): void {
+    const count = this.#deadlines.chunks.length * chunkSize
+    for (let id = 0; id < count; id++) {
+      const deadline = this.#deadlines.get(id)
+      if (deadline !== Infinity) clocks.due(this, id, deadline)
     }
   }
 

@@ -10,7 +10,7 @@ import { ArrayLog } from './array-log.ts'
 import { generatedRecords } from './records.ts'
 
 const runs = 12
-const timerKinds = new Set(['ownedTimer', 'gracedTimer', 'calendarTimer'])
+const timerKinds = new Set(['ownedTimer', 'gracedTimer', 'calendarTimer', 'periodicTimer'])
 
 function logOf(stream: Stream, records: Parameters<ArrayLog['append']>, settings = {}): ArrayLog {
   return new ArrayLog().switchTo(rules(stream), { graceMs: 2_000, ...settings }).append(...records)

@@ -60,7 +60,7 @@ defineOperator({
     template: 'event',
     ttl: 'number',
     expires: 'number',
-    tick: 'calendarTimer',
+    tick: 'periodicTimer',
   },
   build({ args: [seconds], columns: { sum, hasTemplate, template, ttl, expires, tick }, out, runtime }) {
     const dt = seconds as number
@@ -104,7 +104,7 @@ defineOperator({
   sample: () => percentiles(2, [0, 0.5, 1], tap('out')),
   takes: ['event'],
   gives: 'event',
-  columns: { held: 'list', refused: 'count', expires: 'number', tick: 'calendarTimer' },
+  columns: { held: 'list', refused: 'count', expires: 'number', tick: 'periodicTimer' },
   build({ args: [seconds, points], columns: { held, refused, expires, tick }, out, runtime }) {
     const dt = (seconds as number) * 1000
     const sample = fold.sortedSample(points as readonly number[])

@@ -30,6 +30,11 @@ export function rollup(count: number, seconds: number, ...children: Stream[]): S
   return new Stream('rollup', [count, positive('rollup', 'its time', seconds)], children)
 }
 
+/** Whether another window has begun; also when the calendar was set back, or a window would last until time caught up. */
+function windowOver(end: number, lengthMs: number, now: number): boolean {
+  return now >= end || now < end - lengthMs
+}
+
 /** The end of the window that `now` lies in, on the grid from `anchor`. */
 export function windowEnd(anchor: number, lengthMs: number, now: number): number {
   return anchor + (Math.floor((now - anchor) / lengthMs) + 1) * lengthMs
@@ -45,7 +50,7 @@ defineOperator({
     const length = (seconds as number) * 1000
     const { calendar } = runtime.clocks
     function passes(fork: number): boolean {
-      if (calendar.now >= end.get(fork)) {
+      if (windowOver(end.get(fork), length, calendar.now)) {
         end.set(fork, windowEnd(end.get(fork), length, calendar.now))
         count.set(fork, 0)
       }
@@ -81,7 +86,7 @@ defineOperator({
     return {
       start: (fork) => end.set(fork, calendar.now + length),
       event(event, fork) {
-        if (calendar.now >= end.get(fork)) {
+        if (windowOver(end.get(fork), length, calendar.now)) {
           end.set(fork, windowEnd(end.get(fork), length, calendar.now))
           count.set(fork, carried.get(fork))
           carried.set(fork, 0)
