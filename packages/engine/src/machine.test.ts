@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { EngineBench } from '@ricci/testkit'
-import { by, incident, index, named, rules, stable, tap, where } from '@ricci/engine'
+import { by, incident, index, named, rules, stable, tap, where } from './index.ts'
 
 const t0 = 1_700_000_000_000
 const at = (seconds: number) => t0 / 1000 + seconds

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Event } from '@ricci/client'
-import { index, notify, over, percentiles, rate, rollup, rules, stable, tap, throttle, where } from '@ricci/engine'
+import { index, notify, over, percentiles, rate, rollup, rules, stable, tap, throttle, where } from '../index.ts'
 import { EngineBench } from '@ricci/testkit'
 
 const t0 = 1_700_000_000_000
