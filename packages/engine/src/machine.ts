@@ -204,6 +204,10 @@ class Machine implements Engine, Runtime {
       this.#alarm('record-malformed', `the Msg in record ${offset} cannot be read: ${(error as Error).message}`)
       return
     }
+    if (!(receivedAtMs >= 0 && receivedAtMs <= latestMs)) {
+      this.#alarm('record-malformed', `record ${offset} was stamped with no time there is: ${receivedAtMs}`)
+      return
+    }
     const { mark } = reader
     const { owned, calendar } = this.clocks
     if (mark !== undefined && !this.#mutations.has('producer-mark')) {
@@ -225,11 +229,11 @@ class Machine implements Engine, Runtime {
         this.#alarm('symbols-full', `the table of texts is full; an event of record ${offset} was refused`)
         continue
       }
+      let age = 0
       if (event.timeKind === Kind.none) {
         event.timeKind = Kind.double
         event.time = receivedAtMs / 1000
-      }
-      const age = this.#age(event, mark)
+      } else age = this.#age(event, mark)
       if (skips === undefined) this.#stream(event, age)
       else this.#streamWithout(event, age, skips, i)
     }
@@ -566,6 +570,9 @@ interface SnapshotHeader {
   readonly skipCounts: Record<string, number>
   readonly skips: readonly (readonly SkipRecord[])[]
 }
+
+/** The year 9999: a stamp beyond it is a mistake, and the calendar would never come back from it by itself. */
+const latestMs = 253_402_300_799_999
 
 /** Half of the table's own limit (a million). */
 const symbolsToCollect = collectionShare * (1 << 20)

@@ -3,12 +3,13 @@ import type { ProducerMark } from '@ricci/client'
 interface Producer {
   incarnation: number
   highest: number
-  /** Open gaps as [first, last], ascending; what lies in one has not been seen. */
-  gaps: [number, number][]
-  /** Owned time at which the oldest open gap was opened; undefined without one, or once it was told. */
-  gapSinceMs?: number
+  /** Open gaps, ascending; what lies in one has not been seen. */
+  gaps: Gap[]
   lastSeenMs: number
 }
+
+/** Owned time at which it was opened; null once its loss was told. What comes later all the same is still taken. */
+type Gap = [first: number, last: number, sinceMs: number | null]
 
 /** A gap open for this long is evidence of loss. */
 const gapPatienceMs = 60_000
@@ -16,8 +17,10 @@ const gapPatienceMs = 60_000
 const maximalGaps = 64
 /** Idle for this long, a producer is forgotten; producers take a new incarnation after half of it. */
 const forgetAfterMs = 24 * 3_600_000
-/** At some 200 bytes each, 20 MB. The one idle for longest makes room. */
+/** At some 200 bytes each, 20 MB. Those idle for longest make room. */
 const maximalProducers = 100_000
+/** Room is made for this many at once, or a flood of new names would look through all the others for each of its own. */
+const madeRoomFor = 1_000
 
 export interface Loss {
   readonly producer: string
@@ -30,13 +33,16 @@ export interface Loss {
  */
 export class Producers {
   #known = new Map<string, Producer>()
+  /** Who has an open gap that was not told yet. */
   readonly #gapped = new Set<string>()
+  /** Let go to make room, though not idle for long: duplicates of theirs would not be known. Counted, not state. */
+  evicted = 0
 
   /** Takes a mark in. False for a duplicate: its Msg is dropped before a byte of its events is decoded. */
   accept(mark: ProducerMark, nowMs: number, lost: (loss: Loss) => void): boolean {
     let known = this.#known.get(mark.producer)
     if (known === undefined || known.incarnation < mark.incarnation) {
-      if (known === undefined) this.#makeRoom()
+      if (known === undefined && this.#known.size >= maximalProducers) this.#makeRoom()
       this.#known.delete(mark.producer)
       this.#gapped.delete(mark.producer)
       known = { incarnation: mark.incarnation, highest: 0, gaps: [], lastSeenMs: nowMs }
@@ -45,35 +51,39 @@ export class Producers {
     if (mark.incarnation < known.incarnation) return false
     if (mark.sequence <= known.highest) {
       if (!closeGap(known, mark.sequence)) return false
-      if (known.gaps.length === 0) {
-        delete known.gapSinceMs
-        this.#gapped.delete(mark.producer)
-      }
+      if (known.gaps.every(([, , sinceMs]) => sinceMs === null)) this.#gapped.delete(mark.producer)
     } else {
       if (mark.sequence > known.highest + 1) {
-        known.gaps.push([known.highest + 1, mark.sequence - 1])
-        known.gapSinceMs ??= nowMs
+        known.gaps.push([known.highest + 1, mark.sequence - 1, nowMs])
         this.#gapped.add(mark.producer)
-        if (known.gaps.length > maximalGaps) {
-          const [first, last] = known.gaps.shift()!
-          lost({ producer: mark.producer, missing: last - first + 1 })
-        }
       }
       known.highest = mark.sequence
+    }
+    // filling the middle of a gap makes two of it, so that the bound may be passed either way
+    if (known.gaps.length > maximalGaps) {
+      const [first, last, sinceMs] = known.gaps.shift()!
+      if (sinceMs !== null) lost({ producer: mark.producer, missing: last - first + 1 })
     }
     known.lastSeenMs = nowMs
     return true
   }
 
-  /** At each tick: gaps that have been open for too long are told, once. */
+  /** At each tick: gaps that have been open for too long are told, once. They stay open: an agent may still hold what is missing. */
   check(nowMs: number, lost: (loss: Loss) => void): void {
     for (const name of this.#gapped) {
-      const known = this.#known.get(name)!
-      if (known.gapSinceMs === undefined || nowMs - known.gapSinceMs < gapPatienceMs) continue
-      lost({ producer: name, missing: known.gaps.reduce((sum, [first, last]) => sum + last - first + 1, 0) })
-      known.gaps = []
-      delete known.gapSinceMs
-      this.#gapped.delete(name)
+      let missing = 0
+      let waiting = false
+      for (const gap of this.#known.get(name)!.gaps) {
+        const [first, last, sinceMs] = gap
+        if (sinceMs === null) continue
+        if (nowMs - sinceMs < gapPatienceMs) waiting = true
+        else {
+          missing += last - first + 1
+          gap[2] = null
+        }
+      }
+      if (!waiting) this.#gapped.delete(name)
+      if (missing > 0) lost({ producer: name, missing })
     }
   }
 
@@ -91,40 +101,27 @@ export class Producers {
   }
 
   snapshot(): unknown {
-    return [...this.#known].map(([name, p]) => [
-      name,
-      p.incarnation,
-      p.highest,
-      p.gaps,
-      p.gapSinceMs ?? null,
-      p.lastSeenMs,
-    ])
+    return [...this.#known].map(([name, p]) => [name, p.incarnation, p.highest, p.gaps, p.lastSeenMs])
   }
 
   restore(state: unknown): void {
     this.#known = new Map()
     this.#gapped.clear()
-    type Row = [string, number, number, [number, number][], number | null, number]
-    for (const [name, incarnation, highest, gaps, since, lastSeenMs] of state as Row[]) {
-      const known: Producer = { incarnation, highest, gaps, lastSeenMs }
-      if (since !== null) known.gapSinceMs = since
-      this.#known.set(name, known)
-      if (gaps.length > 0) this.#gapped.add(name)
+    type Row = [string, number, number, Gap[], number]
+    for (const [name, incarnation, highest, gaps, lastSeenMs] of state as Row[]) {
+      this.#known.set(name, { incarnation, highest, gaps, lastSeenMs })
+      if (gaps.some(([, , sinceMs]) => sinceMs !== null)) this.#gapped.add(name)
     }
   }
 
   #makeRoom(): void {
-    if (this.#known.size < maximalProducers) return
-    let oldest: string | undefined
-    let oldestMs = Infinity
-    for (const [name, known] of this.#known) {
-      if (known.lastSeenMs < oldestMs) {
-        oldest = name
-        oldestMs = known.lastSeenMs
-      }
+    // the order of the map is state, and the sort keeps it among equals: every replica lets the same ones go
+    const idlest = [...this.#known].sort(([, a], [, b]) => a.lastSeenMs - b.lastSeenMs).slice(0, madeRoomFor)
+    for (const [name] of idlest) {
+      this.#known.delete(name)
+      this.#gapped.delete(name)
     }
-    this.#known.delete(oldest!)
-    this.#gapped.delete(oldest!)
+    this.evicted += idlest.length
   }
 }
 
@@ -132,10 +129,10 @@ export class Producers {
 function closeGap(known: Producer, sequence: number): boolean {
   const at = known.gaps.findIndex(([first, last]) => sequence >= first && sequence <= last)
   if (at < 0) return false
-  const [first, last] = known.gaps[at]
-  const rest: [number, number][] = []
-  if (first < sequence) rest.push([first, sequence - 1])
-  if (sequence < last) rest.push([sequence + 1, last])
+  const [first, last, sinceMs] = known.gaps[at]
+  const rest: Gap[] = []
+  if (first < sequence) rest.push([first, sequence - 1, sinceMs])
+  if (sequence < last) rest.push([sequence + 1, last, sinceMs])
   known.gaps.splice(at, 1, ...rest)
   return true
 }

@@ -56,10 +56,12 @@ export class Index {
   /**
    * Puts an event in, over whatever was there; state `expired` takes the entry out.
    * @param ageMs how old the event was when it arrived
-   * @param late a late event does not overwrite an entry that is not late
+   * @param late a late event neither overwrites nor takes out an entry that is not late
    */
   put(event: EventCursor, ageMs: number, late: boolean): void {
     if (event.state === this.expiredSymbol) {
+      const there = late ? this.lookup(event.host, event.service) : -1
+      if (there >= 0 && !this.isLate(there)) return
       if (this.remove(event.host, event.service)) this.onChange(event)
       return
     }
@@ -71,8 +73,7 @@ export class Index {
     if (before === 0) this.size++
     this.events.store(row, event)
     this.#presence.set(row, late ? 2 : 1)
-    const ttl = event.ttlKind === Kind.none ? this.#settings.defaultTtlSeconds : event.ttl
-    const due = owned.now + ttl * 1000 - ageMs
+    const due = owned.now + lifetimeMs(event, this.#settings.defaultTtlSeconds) - ageMs
     this.#due.set(row, due)
     this.#expiry.set(row, this.#nextLook(due))
     this.onChange(event)
@@ -170,5 +171,15 @@ export class Index {
     this.onExpired(event)
   }
 }
+
+/** How long an event holds. What is no number counts as absent, and no entry stays for ever. */
+export function lifetimeMs(event: EventCursor, defaultTtlSeconds: number): number {
+  const { ttl } = event
+  const seconds = event.ttlKind === Kind.none || ttl !== ttl ? defaultTtlSeconds : Math.min(ttl, longestTtlSeconds)
+  return seconds * 1000
+}
+
+/** Ten years: an infinite deadline would be no timer at all, and its row would be taken for an idle one. */
+const longestTtlSeconds = 10 * 365 * 86_400
 
 const key = new Int32Array(2)

@@ -1,4 +1,5 @@
-import { type EventCursor, Kind } from '@ricci/client'
+import type { EventCursor } from '@ricci/client'
+import { lifetimeMs } from '../../index/store.ts'
 import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
 import { Stream } from '../stream.ts'
@@ -24,8 +25,7 @@ export function notExpired(...children: Stream[]): Stream {
 /** Whether an event is expired at this moment. */
 export function isExpired(event: EventCursor, runtime: Runtime): boolean {
   if (event.state === runtime.index.expiredSymbol) return true
-  const ttl = event.ttlKind === Kind.none ? runtime.settings.defaultTtlSeconds : event.ttl
-  return runtime.ageMs > ttl * 1000
+  return runtime.ageMs > lifetimeMs(event, runtime.settings.defaultTtlSeconds)
 }
 
 defineOperator({

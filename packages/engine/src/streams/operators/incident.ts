@@ -25,7 +25,8 @@ export interface IncidentOptions {
  * Opens an incident at the first bad event of its key and resolves it at the first that is not bad. A page per receiver goes
  * out at each. An incident is known by its name and key, never by its place in the rules.
  *
- * A list is judged event by event. A late event opens none while a newer entry of its host and service in the index is not bad.
+ * A list is judged event by event. A late event neither opens nor resolves anything that a newer entry of its host and service
+ * in the index contradicts: a page that rests on it alone must still be true now.
  * @example incident('cpu-high', { bad: 'metric > 0.9', to: 'oncall' })
  */
 export function incident(name: string, options: IncidentOptions): Stream {
@@ -47,7 +48,8 @@ export interface NotifyOptions {
 }
 
 /**
- * A page for each event (or each list of events) that comes, without a life of its own.
+ * A page for each event (or each list of events) that comes, without a life of its own. A late event makes none when the index
+ * holds a newer one of its host and service in another state.
  * @example rollup(5, 3600, notify('oncall'))
  */
 export function notify(to: string | readonly string[], options: NotifyOptions = {}): Stream {
@@ -88,17 +90,10 @@ defineOperator({
         })
         .join(' ')
     }
-    /** Whether a newer event of the same host and service says that all is well. */
-    function overtaken(event: EventCursor): boolean {
-      const row = runtime.index.lookup(event.host, event.service)
-      if (row < 0 || runtime.index.isLate(row)) return false
-      runtime.index.load(row, newer)
-      return newer.time > event.time && !isBad(newer)
-    }
     function judge(event: EventCursor): void {
       const bad = isBad(event)
       if (!bad && !runtime.decisions.hasOpen(rule)) return
-      if (bad && runtime.late && overtaken(event)) return
+      if (runtime.late && loadNewer(event, newer, runtime) && isBad(newer) !== bad) return
       runtime.decisions.incident(rule, keyOf(event), bad, options.to, () =>
         describe(event, rule, options, path, runtime),
       )
@@ -125,6 +120,7 @@ defineOperator({
     const cursor = new Cursor()
     return {
       event(event) {
+        if (runtime.late && loadNewer(event, cursor, runtime) && cursor.state !== event.state) return
         runtime.decisions.notify(rule, options.to, () => describe(event, rule, options, path, runtime))
       },
       list(list) {
@@ -148,6 +144,14 @@ defineOperator({
     }
   },
 })
+
+/** Loads what the index knows of the same host and service, where that is newer and not late itself. */
+function loadNewer(event: EventCursor, into: EventCursor, { index }: Runtime): boolean {
+  const row = index.lookup(event.host, event.service)
+  if (row < 0 || index.isLate(row)) return false
+  index.load(row, into)
+  return into.time > event.time
+}
 
 /** Events of a list that a page's provenance shows; the count tells of the rest. */
 const eventsToldOf = 20
