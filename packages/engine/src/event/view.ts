@@ -1,4 +1,4 @@
-import { cursorToEvent, type Event, type EventCursor, Kind, type SymbolTable } from '@ricci/client'
+import { cursorToEvent, descriptionOf, type Event, type EventCursor, Kind, type SymbolTable } from '@ricci/client'
 
 /**
  * An event as a user's function sees it: read-only, and valid during the call only. Who wants to keep something copies it.
@@ -20,8 +20,6 @@ export interface EventView {
   /** An event of its own, to be kept or changed: `{ ...e.copy(), state: 'critical' }`. */
   copy(): Event
 }
-
-const utf8 = new TextDecoder()
 
 /** A view over a cursor; bound anew for each call. */
 export class CursorView implements EventView {
@@ -82,13 +80,6 @@ export class CursorView implements EventView {
   #text(id: number): string | undefined {
     return id === 0 ? undefined : this.#table.text(id)
   }
-}
-
-/** The description as text; undefined when absent. */
-export function descriptionOf(event: EventCursor): string | undefined {
-  if (event.descriptionLength < 0) return undefined
-  const { descriptionStart: start, descriptionLength: length } = event
-  return utf8.decode(event.descriptionBytes.subarray(start, start + length))
 }
 
 export function tagsOf(event: EventCursor, table: SymbolTable): readonly string[] {

@@ -1,8 +1,8 @@
 /** How operators read what their arguments name: fields, functions of an event, predicates. */
-import { EventCursor, Kind } from '@ricci/client'
+import { descriptionOf, EventCursor, Kind } from '@ricci/client'
 import { EngineError } from '../errors.ts'
 import type { IndexView } from '../event/index-view.ts'
-import { CursorView, descriptionOf, type EventView } from '../event/view.ts'
+import { CursorView, type EventView } from '../event/view.ts'
 import { compileExpression } from '../query/compile.ts'
 import { parsePredicate } from '../query/parser.ts'
 import { ValueSlot } from '../state/values.ts'

@@ -31,9 +31,9 @@ function messageOf(text: string): string {
 
 describe('configuration', () => {
   test('without a file: all defaults', () => {
-    const config = defaultConfig('/work', surroundings)
+    const config = defaultConfig('/srv', surroundings)
     assert.equal(config.dataFolder, '/home/ann/.local/state/ricci')
-    assert.equal(config.rulesFolder, '/work/rules')
+    assert.equal(config.rulesFolder, '/srv/rules')
     assert.deepEqual(config.listen, {
       tcp: { host: '127.0.0.1', port: 5555 },
       udp: { host: '127.0.0.1', port: 5555 },
