@@ -12,6 +12,7 @@ export const productEntries = {
 /** What the benchmarks start as processes of their own. */
 export const benchEntries = {
   ...productEntries,
+  'engine-process': 'packages/testkit/src/bench/engine-process.ts',
 }
 
 /** Bundles the command line and the threads it starts; gives the path of the command line's file. */

@@ -5,5 +5,9 @@ export const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benc
   codec: () => import('./codec.ts'),
   engine: () => import('./engine.ts'),
   log: () => import('./log.ts'),
+  snapshot: () => import('./snapshot.ts'),
+  memory: () => import('./memory.ts'),
+  scale: () => import('./scale.ts'),
+  operators: () => import('./operators.ts'),
   server: () => import('./server.ts'),
 }

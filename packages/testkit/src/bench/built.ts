@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 const maxLevels = 8
 
 /** The path of a program that is built beside the benchmarks, or above them. */
-export function builtProgram(name: 'ricci'): string {
+export function builtProgram(name: 'ricci' | 'engine-process'): string {
   let folder = dirname(fileURLToPath(import.meta.url))
   for (let level = 0; level < maxLevels; level++, folder = dirname(folder)) {
     const path = join(folder, `${name}.mjs`)

@@ -55,6 +55,8 @@ export interface BenchmarkOptions {
   readonly tiny?: boolean
 }
 
+const yardstickName = 'protobufjs decode (yardstick)'
+
 /** Rounds that are not counted: code is compiled and tables are filled in these. */
 const warmRounds = 3
 
@@ -78,7 +80,10 @@ export async function compare(
       if (round >= 0) samples[i].push(spent / contender.events)
     }
   }
-  return figuresOf(all.map(({ name, target }, i) => ({ name, target, samples: samples[i] })))
+  return figuresOf(
+    samples[0],
+    contenders.map(({ name, target }, i) => ({ name, target, samples: samples[i + 1] })),
+  )
 }
 
 /** How many rounds count, and how many before them do not. */
@@ -92,11 +97,17 @@ export function roundsFor({ quick, tiny = false }: BenchmarkOptions, full: numbe
   return tiny ? { rounds: 1, warm: 0 } : { rounds: quick ? 3 : full }
 }
 
-/** What `compare` makes of rounds that were measured elsewhere: nanoseconds an event; the first is the yardstick. */
-export function figuresOf(
-  measured: readonly { readonly name: string; readonly target?: number; readonly samples: readonly number[] }[],
-): Figure[] {
-  const yard = median(measured[0].samples)
+/** A contender's rounds: nanoseconds an event. */
+export interface Measured {
+  readonly name: string
+  readonly target?: number
+  readonly samples: readonly number[]
+}
+
+/** What `compare` makes of rounds, for benchmarks that measure them by themselves. */
+export function figuresOf(yard: readonly number[], contenders: readonly Measured[]): Figure[] {
+  const yardNs = median(yard)
+  const measured: Measured[] = [{ name: yardstickName, samples: yard }, ...contenders]
   return measured.map(({ name, target, samples }) => {
     const medianNs = median(samples)
     return {
@@ -105,7 +116,7 @@ export function figuresOf(
       minNs: Math.min(...samples),
       maxNs: Math.max(...samples),
       millionPerSecond: 1000 / medianNs,
-      ratio: yard / medianNs,
+      ratio: yardNs / medianNs,
       ...(target === undefined ? {} : { target }),
     }
   })
@@ -117,12 +128,24 @@ export function processCpuNs(): number {
   return (user + system) * 1000
 }
 
+/** Runs of the yardstick, for benchmarks that take their own samples: nanoseconds an event. */
+export async function yardstickSamples(runs: number): Promise<number[]> {
+  const { events, run } = yardstick()
+  const samples: number[] = []
+  for (let i = -warmRounds; i < runs; i++) {
+    const before = processCpuNs()
+    await run()
+    if (i >= 0) samples.push((processCpuNs() - before) / events)
+  }
+  return samples
+}
+
 /** Protobufjs' decode of 30,000 events. */
 export function yardstick(): Contender {
   const fleet = new Fleet({ hosts: 100 })
   const messages = fleet.nextMessages(3000)
   return {
-    name: 'protobufjs decode (yardstick)',
+    name: yardstickName,
     events: fleet.keys,
     run: () => {
       for (const bytes of messages) if (!('events' in referenceMsg.decode(bytes))) throw new Error('nothing decoded')
