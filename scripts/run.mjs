@@ -1,8 +1,9 @@
-// `npm run bench|simulate|vectors -- …`: bundles that tool from source and runs it in this process.
+// `npm run bench|simulate|vectors|faults -- …`: bundles that tool from source and runs it in this process.
 import { pathToFileURL } from 'node:url'
 import { ensureInstalled, root } from './install.mjs'
 
 const tools = {
+  faults: 'packages/testkit/src/faults/main.ts',
   bench: 'packages/testkit/src/bench/main.ts',
   simulate: 'packages/testkit/src/simulator/main.ts',
   vectors: 'packages/testkit/src/vectors/main.ts',
@@ -14,6 +15,8 @@ if (!(name in tools)) {
 }
 ensureInstalled('all')
 const { bundle } = await import('./build.mjs')
-const { benchEntries } = await import('./product.mjs')
+const { benchEntries, buildProduct } = await import('./product.mjs')
+// faults are done to the product itself
+if (name === 'faults') await buildProduct()
 await bundle({ [name]: tools[name], ...(name === 'bench' ? benchEntries : {}) }, `.build/tools/${name}`)
 await import(pathToFileURL(`${root}.build/tools/${name}/${name}.mjs`).href)

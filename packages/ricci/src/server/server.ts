@@ -189,6 +189,8 @@ export class Server {
     await snapshots.protect()
     const { end } = await log.range(partition)
     await this.loadRules(end === 0)
+    // The log's very first record: an event acknowledged before any rules are in force would be judged by none.
+    if (end === 0) await log.append(partition, [encodeRecord(this.rules!)])
 
     const engine = new EngineService({
       logId: log.id,

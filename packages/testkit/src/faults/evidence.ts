@@ -1,0 +1,98 @@
+/** What a log that survived says, read by a fresh engine: no state of the killed processes is believed. */
+import { readMark, type Event } from '@ricci/client'
+import { createEngine, decodeRecord, type Hashes, type PendingPage } from '@ricci/engine'
+import type { StoredRecord } from '@ricci/replica'
+import { EmbeddedLog, evaluateBundle, nodeDisk } from 'ricci'
+
+export interface Evidence {
+  readonly records: number
+  /** Claims that won their epoch: lives that came to own. */
+  readonly claims: number
+  /** Sequences of each producer that the log holds. */
+  readonly held: ReadonlyMap<string, ReadonlySet<number>>
+  /** How many events of each sequence (their metric) reached the rules; those that expired are no events of a producer. */
+  readonly applied: ReadonlyMap<number, number>
+  readonly decided: ReadonlyMap<string, Readonly<PendingPage>>
+  /** How pages ended, by id. */
+  readonly settled: ReadonlyMap<string, string>
+  readonly pending: ReadonlySet<string>
+  /** Ids that attempt records name, with their number. */
+  readonly attempts: ReadonlyMap<string, number>
+  /** Checkpoints of the killed processes that the fresh engine's hashes were compared with, and those that differed. */
+  readonly checkpoints: number
+  readonly differing: readonly string[]
+}
+
+/** Reads the whole log of a data directory that nobody uses any more. */
+export async function readEvidence(dataDirectory: string): Promise<Evidence> {
+  const log = await EmbeddedLog.open({ dataDirectory, disk: nodeDisk, clock: { wallMs: () => Date.now() } })
+  try {
+    return await judge(log)
+  } finally {
+    await log.close()
+  }
+}
+
+async function judge(log: EmbeddedLog): Promise<Evidence> {
+  const held = new Map<string, Set<number>>()
+  const applied = new Map<number, number>()
+  const decided = new Map<string, Readonly<PendingPage>>()
+  const settled = new Map<string, string>()
+  const attempts = new Map<string, number>()
+  const hashes = new Map<number, Hashes>()
+  const differing: string[] = []
+  let claims = 0
+  let checkpoints = 0
+  const engine = createEngine({
+    logId: log.id,
+    partition: 0,
+    loadRules: ({ bundle }) => evaluateBundle(bundle),
+    observer: {
+      onDecision: (page) => void decided.set(page.id, structuredClone(page)),
+      onSettled: (page, result) => void settled.set(page.id, result),
+      onTap: (_name, value) => {
+        const { metric, state } = value as Event
+        if (state !== 'expired') applied.set(Number(metric), (applied.get(Number(metric)) ?? 0) + 1)
+      },
+    },
+  })
+  const stored = await readAll(log)
+  const records = stored.map(({ bytes }) => decodeRecord(bytes))
+  const hashed = new Set(records.map((record) => (record.kind === 'checkpoint' ? record.offset : -1)))
+  for (const [at, record] of records.entries()) {
+    const { offset, bytes, checksum } = stored[at]
+    const owned = engine.ownership?.epoch
+    engine.apply(offset, bytes, checksum)
+    if (hashed.has(offset)) hashes.set(offset, engine.hashes())
+    if (record.kind === 'events') {
+      const mark = readMark(record.msg)
+      if (mark === undefined) throw new Error(`record ${offset} has no producer mark`)
+      const sequences = held.get(mark.producer) ?? new Set()
+      held.set(mark.producer, sequences.add(mark.sequence))
+    } else if (record.kind === 'claim' && engine.ownership?.epoch !== owned) claims++
+    else if (record.kind === 'attempt') {
+      for (const id of record.pages) attempts.set(id, (attempts.get(id) ?? 0) + 1)
+    } else if (record.kind === 'checkpoint') {
+      const ours = hashes.get(record.offset)
+      checkpoints++
+      if (ours?.input !== record.input || ours.decisions !== record.decisions) {
+        differing.push(`the checkpoint of tick ${record.tick} has other hashes than a fresh engine`)
+      }
+    }
+  }
+  const pending = new Set(engine.pendingPages().map(({ id }) => id))
+  return { records: records.length, claims, held, applied, decided, settled, pending, attempts, checkpoints, differing }
+}
+
+async function readAll(log: EmbeddedLog): Promise<StoredRecord[]> {
+  const { first, end } = await log.range(0)
+  if (first !== 0) throw new Error(`the log begins at ${first}: its beginning was taken away under the test`)
+  const records: StoredRecord[] = []
+  const done = new AbortController()
+  if (end === 0) return records
+  for await (const batch of log.read(0, 0, done.signal)) {
+    records.push(...batch)
+    if (records.length >= end) break
+  }
+  return records
+}

@@ -1,0 +1,25 @@
+// `npm run faults -- [--kills N] [--seed SEED]`: kills the real daemon and judges what is left. `npm test -- faults` runs all faults.
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { killsText, runKills } from './kills.ts'
+
+const usage = 'usage: npm run faults -- [--kills N] [--seed SEED]'
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { kills: { type: 'string', default: '30' }, seed: { type: 'string', default: '1' } },
+  })
+  const kills = Number(values.kills)
+  const seed = Number(values.seed)
+  if (!Number.isInteger(kills) || kills < 1 || !Number.isInteger(seed)) {
+    console.error(`--kills takes a whole number from 1 on, --seed a whole number\n${usage}`)
+    return 2
+  }
+  // the runner lays the product beside its tools
+  const program = fileURLToPath(new URL('../../product/ricci.mjs', import.meta.url))
+  const result = await runKills({ program, kills, seed, report: (line) => console.log(line) })
+  console.log(killsText(result))
+  return result.wrong.length === 0 ? 0 : 1
+}
+
+process.exitCode = await main()
