@@ -84,7 +84,11 @@ export class Delivery implements QueueOwner {
     this.#options = options
     this.epoch = options.epoch
     this.claimedAtMs = options.claimedAtMs
-    for (const page of options.mirror.values()) this.#queueOf(page.receiver).add(page.id)
+    for (const page of options.mirror.values()) {
+      this.#queueOf(page.receiver).add(page.id)
+      // Decided and not attempted when we claimed: an attempt of our predecessor that follows our claim counts for nobody.
+      if (page.action === 'trigger') this.#noteTrigger(page)
+    }
     for (const queue of this.#queues.values()) queue.pump()
   }
 

@@ -173,20 +173,20 @@ class KillRun {
         producer.send([fleet.fail('stays').event])
         return producer.untilMore(10 + this.random.below(100))
       case 'decided':
+        // a first page that is answered shows that this life owns
+        await this.told()
         return producer.untilAcked(this.fail().sequence)
       case 'opening': {
         const { host } = this.fail()
         await pager.hold((request) => request.host === host)
         return
       }
-      case 'answered': {
-        const { host } = this.fail()
-        return pager.answered((request) => request.host === host)
-      }
+      case 'answered':
+        return this.told()
       case 'closing': {
         const { host } = this.fail('recovers')
-        await pager.answered((request) => request.host === host)
         const held = pager.hold((request) => request.host === host && request.action === 'resolve')
+        await pager.answered((request) => request.host === host)
         if (!fleet.isOver(host)) producer.send([fleet.recover(host)])
         await held
         return
@@ -196,6 +196,12 @@ class KillRun {
       default:
         throw new Error(`${moment} is no moment of a life under load`)
     }
+  }
+
+  /** A job fails; resolves when the receiver has answered its trigger. */
+  private told(): Promise<void> {
+    const { host } = this.fail()
+    return this.pager.answered((request) => request.host === host)
   }
 
   /** Resolves when the trigger of a silent host is held open; whenever all of them have had their effect, one more falls silent. */
@@ -265,11 +271,11 @@ class KillRun {
     this.talk(tcp)
     const rest = async (): Promise<void> => {
       for (;;) {
-        // before it is ready it knows of no page, because it has not read its log yet
-        const { ok } = await fetch(`http://127.0.0.1:${http}/readyz`)
+        // a query is answered from all that was in the log when it arrived: before that, not every page may be known
+        const { status } = await fetch(`http://127.0.0.1:${http}/api/v1/query?query=false`)
         const answer = await fetch(`http://127.0.0.1:${http}/api/v1/incidents`)
         const { pages } = (await answer.json()) as { pages: unknown[] }
-        if (ok && pages.length === 0 && fleet.atRest && fleet.missing(pager.effects).length === 0) return
+        if (status === 200 && pages.length === 0 && fleet.atRest && fleet.missing(pager.effects).length === 0) return
         await new Promise((resolve) => setTimeout(resolve, pollMs))
       }
     }
