@@ -36,9 +36,15 @@ export class Daemon {
   /**
    * @param program path of the built `ricci.mjs`
    * @param words its command line
+   * @param options `through`: a command that becomes the daemon with `exec`, by the words that follow its own
    */
-  constructor(program: string, words: readonly string[], options: { readonly cwd?: string } = {}) {
-    this.child = spawn(process.execPath, [program, ...words], { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+  constructor(
+    program: string,
+    words: readonly string[],
+    { cwd, through = [] }: { readonly cwd?: string; readonly through?: readonly string[] } = {},
+  ) {
+    const [command, ...rest] = [...through, process.execPath, program, ...words]
+    this.child = spawn(command, rest, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.output += text))
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => this.read(text))
     this.exited = new Promise((resolve) =>
