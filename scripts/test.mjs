@@ -25,7 +25,8 @@ mkdirSync(outdir, { recursive: true })
 try {
   await bundle(files, outdir, { outbase: '.' })
   // tests of the daemon start its threads, and the program itself
-  if (files.some((file) => /ricci\/src\/(server|cli)\/|testkit\/src\/faults\//.test(file))) await bundle(productEntries, outdir)
+  if (files.some((file) => /ricci\/src\/(server|cli)\/|testkit\/src\/faults\//.test(file)))
+    await bundle(productEntries, outdir)
   if (files.some((file) => /testkit\/src\/bench\//.test(file))) await bundle(benchEntries, outdir)
   const sum = { passed: 0, failed: 0, skipped: 0 }
   for (const tier of tiers.toReversed()) {
