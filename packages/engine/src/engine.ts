@@ -1,6 +1,7 @@
 import type { Incident } from './decisions/incident.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type { LogRecord } from './records.ts'
+import type { RulesReport } from './streams/tree.ts'
 import type { Event } from '@ricci/client'
 
 /** Told while records are applied; never asked. What it does has no influence on the engine. */
@@ -15,6 +16,8 @@ export interface EngineObserver {
   onTap?(name: string, value: unknown, offset: number): void
   /** A user's function threw; the text is for people only. */
   onRuleError?(path: string, error: unknown, offset: number): void
+  /** New rules are in force: which operators go on with their state. Not told after a restore. */
+  onRules?(report: RulesReport, offset: number): void
   /** Every control record that was applied, after it was: claims, ticks, attempts, outcomes, checkpoints, rules. */
   onControl?(record: LogRecord, offset: number): void
 }
@@ -80,6 +83,9 @@ export interface Engine {
   /**
    * Applies the record at an offset; offsets must follow each other. Synchronous; never throws for what a record holds.
    * @param checksum CRC-32 of `bytes` as the log holds it
+   *
+   * Rules that cannot be loaded or built are refused with an alarm, on every replica alike, and the old ones run on: a log that
+   * holds them must not become one that nobody can own.
    * @throws EngineError `RECORD_UNKNOWN`: the replica must stop.
    */
   apply(offset: number, bytes: Uint8Array, checksum: number): void

@@ -49,7 +49,7 @@ const skipsToQuarantine = 3
 export interface EngineOptions {
   readonly logId: string
   readonly partition: number
-  /** Gives the description that a rules record's bundle stands for. What it throws stops the replica. */
+  /** Gives the description that a rules record's bundle stands for. What it throws refuses the record (see Engine.apply). */
   readonly loadRules: (record: RulesRecord) => RulesDescription
   readonly observer?: EngineObserver
   /** Whole, as {@link Engine.snapshot} gave it. */
@@ -108,8 +108,12 @@ class Machine implements Engine, Runtime {
     matches: EventTest
     readonly listener: (event: Event) => void
   }>()
-  #skips = new Map<number, SkipRecord[]>()
-  #skipCounts: Record<string, number> = {}
+  /** Skips of records to come, by offset; what a replica found by reading ahead, so no part of the state. */
+  readonly #skips = new Map<number, SkipRecord[]>()
+  /** Per branch, which events it was skipped at since the rules were switched: three at most. */
+  #skipped: Record<string, string[]> = {}
+  /** Where the rules in force stand in the log. */
+  #rulesOffset = -1
 
   constructor(options: EngineOptions) {
     this.#logId = options.logId
@@ -150,6 +154,10 @@ class Machine implements Engine, Runtime {
       throw new Error(`records are applied in order: offset ${offset} after ${this.appliedOffset}`)
     }
     const kind = kindOf(bytes)
+    const skips = this.#skips.get(offset)
+    this.#skips.delete(offset)
+    this.progress[0] = 0
+    this.progress[1] = wholeRecord
     this.#first = false
     this.appliedOffset = offset
     this.#input.int(offset)
@@ -165,11 +173,28 @@ class Machine implements Engine, Runtime {
       )
       return
     }
-    if (record.kind === 'events') this.#applyEvents(record.receivedAtMs, record.msg, offset)
-    else {
-      this.#applyControl(record, bytes)
-      this.#observer.onControl?.(record, offset)
-    }
+    const isEvents = record.kind === 'events'
+    const whole = skips?.filter((skip) => skip.event === wholeRecord || !isEvents) ?? []
+    const left = this.#leaveOut(whole)
+    if (whole.some((skip) => skip.branch === '')) {
+      this.#alarm('record-skipped', `record ${offset} (${kind}) once stalled the engine and was left out`)
+    } else if (record.kind === 'events') this.#applyEvents(record.receivedAtMs, record.msg, offset, skips)
+    else this.#applyControl(record, bytes)
+    this.#takeBack(left)
+    if (!isEvents) this.#observer.onControl?.(record, offset)
+    this.progress[0] = 0
+  }
+
+  /** Takes the branches out that skips name, until {@link #takeBack}. */
+  #leaveOut(skips: readonly SkipRecord[]): readonly Node[] {
+    if (skips.length === 0) return noNodes
+    const left = this.#tree?.nodes.filter((node) => skips.some((skip) => skip.branch === node.path)) ?? []
+    for (const node of left) node.disable()
+    return left
+  }
+
+  #takeBack(left: readonly Node[]): void {
+    for (const node of left) if (!this.#quarantined(node)) node.enable()
   }
 
   #applyControl(record: Exclude<LogRecord, { kind: 'events' }>, bytes: Uint8Array): void {
@@ -196,7 +221,7 @@ class Machine implements Engine, Runtime {
     }
   }
 
-  #applyEvents(receivedAtMs: number, msg: Uint8Array, offset: number): void {
+  #applyEvents(receivedAtMs: number, msg: Uint8Array, offset: number, skips: readonly SkipRecord[] | undefined): void {
     const reader = this.#reader
     try {
       reader.open(msg)
@@ -215,7 +240,6 @@ class Machine implements Engine, Runtime {
     }
     if (receivedAtMs > calendar.now) this.#move(owned.now, receivedAtMs, 0)
     this.#receivedAtMs = receivedAtMs
-    const skips = this.#skips.get(offset)
     const event = this.#event
     for (let i = 0; ; i++) {
       this.progress[1] = i
@@ -237,7 +261,6 @@ class Machine implements Engine, Runtime {
       if (skips === undefined) this.#stream(event, age)
       else this.#streamWithout(event, age, skips, i)
     }
-    this.progress[0] = 0
   }
 
   /** Age of an event when it arrived: by the producer's own clock where its mark carries one. */
@@ -256,12 +279,11 @@ class Machine implements Engine, Runtime {
 
   /** Applies an event that once stalled or killed an engine, leaving out what the skip names. */
   #streamWithout(event: EventCursor, age: number, skips: readonly SkipRecord[], i: number): void {
-    const hit = skips.filter((skip) => skip.event === i || skip.event === -1)
+    const hit = skips.filter((skip) => skip.event === i)
     if (hit.some((skip) => skip.branch === '')) return
-    const left = this.#tree?.nodes.filter((node) => hit.some((skip) => skip.branch === node.path)) ?? []
-    for (const node of left) node.disable()
+    const left = this.#leaveOut(hit)
     this.#stream(event, age)
-    for (const node of left) if (!this.#quarantined(node)) node.enable()
+    this.#takeBack(left)
   }
 
   reinject(event: EventCursor): void {
@@ -282,7 +304,11 @@ class Machine implements Engine, Runtime {
 
   rescue(node: Node, error: unknown): void {
     node.errors++
-    this.#observer.onRuleError?.(node.path, error, this.appliedOffset)
+    try {
+      this.#observer.onRuleError?.(node.path, error, this.appliedOffset)
+    } catch {
+      // a thrown thing may throw again when it is looked at; that is the observer's loss
+    }
   }
 
   #tick(tick: TickRecord): void {
@@ -321,7 +347,17 @@ class Machine implements Engine, Runtime {
   }
 
   #switchRules(record: RulesRecord, bytes: Uint8Array): void {
-    this.#load(record, bytes)
+    if (sameBytes(bytes, this.#rulesRecord)) return
+    try {
+      this.#load(record, bytes)
+    } catch (error) {
+      if (error instanceof EngineError && error.code === 'RECORD_UNKNOWN') throw error
+      this.#alarm('rules-refused', `the rules ${record.hash} are refused, the old ones run on: ${messageOf(error)}`)
+      return
+    }
+    this.#rulesOffset = this.appliedOffset
+    this.#skipped = {}
+    this.#observer.onRules?.(this.#tree!.report, this.appliedOffset)
     this.decisions.rulesSwitched(this.#ruleNames(), record.settings)
   }
 
@@ -333,13 +369,18 @@ class Machine implements Engine, Runtime {
       )
     }
     const description = this.#loadRules(record)
+    const before = this.settings
     this.settings = settingsFrom(record.settings)
+    try {
+      this.#tree = buildTree(description, this, this.#tree)
+    } catch (error) {
+      this.settings = before
+      throw error
+    }
     this.index.settings = this.settings
-    this.#tree = buildTree(description, this, this.#tree)
     this.#top = new Out(this.#tree.root.children, this)
     this.#rulesRecord = bytes.slice()
     this.rulesHash = record.hash
-    this.#skipCounts = {}
   }
 
   /** Names of the incidents and notifications that the rules declare. */
@@ -352,30 +393,38 @@ class Machine implements Engine, Runtime {
     return names
   }
 
+  /** An event was skipped: counted against its branch. The event itself lies behind; who had not left it out begins again before it. */
   #skip(skip: SkipRecord): void {
-    this.#addSkip(skip)
-    if (skip.branch === '') return
-    const count = (this.#skipCounts[skip.branch] ?? 0) + 1
-    this.#skipCounts[skip.branch] = count
-    if (count < skipsToQuarantine) return
-    for (const node of this.#tree?.nodes ?? []) if (this.#quarantined(node)) node.disable()
-    if (count === skipsToQuarantine) {
-      this.#alarm(
-        'rule-quarantined',
-        `${skip.branch} stalled the engine ${count} times and is out until the rules are switched`,
+    const { branch } = skip
+    if (branch === '' || skip.offset < this.#rulesOffset) return
+    const skipped = (this.#skipped[branch] ??= [])
+    const name = `${skip.offset}/${skip.event}`
+    if (skipped.length >= skipsToQuarantine || skipped.includes(name)) return
+    skipped.push(name)
+    if (skipped.length < skipsToQuarantine) return
+    const nodes = this.#tree?.nodes.filter((node) => node.path === branch) ?? []
+    for (const node of nodes) node.disable()
+    const what = `${branch} stalled the engine ${skipsToQuarantine} times and is out until the rules are switched`
+    this.#alarm('rule-quarantined', what)
+    const receivers = new Set(nodes.flatMap(receiversBelow))
+    if (receivers.size === 0) {
+      // nobody is told by what it does itself; by the rule it is a part of, perhaps
+      const rule = this.#tree?.root.children.find(
+        (child) => branch === child.path || branch.startsWith(`${child.path} > `),
       )
+      for (const receiver of rule === undefined ? [] : receiversBelow(rule)) receivers.add(receiver)
     }
+    this.decisions.quarantine(branch, [...receivers], what, skipped)
   }
 
   #addSkip(skip: SkipRecord): void {
-    if (skip.offset <= this.appliedOffset) return
     const there = this.#skips.get(skip.offset) ?? []
     if (!there.some((other) => other.event === skip.event && other.branch === skip.branch)) there.push(skip)
     this.#skips.set(skip.offset, there)
   }
 
   #quarantined(node: Node): boolean {
-    return (this.#skipCounts[node.path] ?? 0) >= skipsToQuarantine
+    return (this.#skipped[node.path]?.length ?? 0) >= skipsToQuarantine
   }
 
   readonly #lost = ({ producer, missing }: { producer: string; missing: number }): void => {
@@ -489,8 +538,8 @@ class Machine implements Engine, Runtime {
       lastTick: this.lastTick,
       indexSize: this.index.size,
       inputLanes: this.#input.lanes,
-      skipCounts: this.#skipCounts,
-      skips: [...this.#skips.values()],
+      skipped: this.#skipped,
+      rulesOffset: this.#rulesOffset,
     }
   }
 
@@ -541,8 +590,9 @@ class Machine implements Engine, Runtime {
     this.lastTick = header.lastTick
     this.index.size = header.indexSize
     this.#input.lanes = header.inputLanes
-    this.#skipCounts = header.skipCounts
-    for (const skips of header.skips) for (const skip of skips) this.#addSkip(skip)
+    this.#skipped = header.skipped
+    this.#rulesOffset = header.rulesOffset
+    for (const offset of this.#skips.keys()) if (offset <= header.offset) this.#skips.delete(offset)
     this.clocks.owned.now = this.clocks.owned.target = from.double()
     this.clocks.calendar.now = this.clocks.calendar.target = from.double()
     this.clocks.graceUntil = from.double()
@@ -567,8 +617,8 @@ interface SnapshotHeader {
   readonly lastTick: number
   readonly indexSize: number
   readonly inputLanes: readonly [number, number]
-  readonly skipCounts: Record<string, number>
-  readonly skips: readonly (readonly SkipRecord[])[]
+  readonly skipped: Record<string, string[]>
+  readonly rulesOffset: number
 }
 
 /** The year 9999: a stamp beyond it is a mistake, and the calendar would never come back from it by itself. */
@@ -598,3 +648,22 @@ function collectIdle(dimension: Dimension, all: readonly Dimension[], now: numbe
 }
 
 function unwatched(): void {}
+
+/** A skip's event, where it is about the record as a whole: its timers, or a record of another kind. */
+const wholeRecord = -1
+const noNodes: readonly Node[] = []
+
+/** Receivers that an operator or one below it tells. */
+function receiversBelow(node: Node): string[] {
+  const own = (node.stream.args[1] as { readonly to?: readonly string[] } | undefined)?.to
+  const pages = node.stream.operator === 'incident' || node.stream.operator === 'notify'
+  return [...(pages ? (own ?? []) : []), ...node.children.flatMap(receiversBelow)]
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'something was thrown that is no error'
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}

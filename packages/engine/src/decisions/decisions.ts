@@ -23,6 +23,9 @@ const openLimit = 100_000
 /** Name of the incident that opens at the fallback receiver; rules may not use it. */
 export const deliveryFailedRule = 'delivery-failed'
 
+/** Name of the incident that opens where a rule was taken out because it stalls the engine. */
+export const ruleQuarantinedRule = 'rule-quarantined'
+
 /** Told of decisions as they are made and settled; see EngineObserver. */
 export interface DecisionsObserver {
   onDecision?(page: Readonly<PendingPage>, offset: number): void
@@ -143,6 +146,24 @@ export class Decisions {
     for (const receiver of to) this.#decideNew('notify', rule, '', receiver, description, undefined)
   }
 
+  /**
+   * A rule was taken out. Open until the rules are switched.
+   * @param to the rule's own receivers; without any, the fallback receiver is told
+   * @param events which it stalled at
+   */
+  quarantine(branch: string, to: readonly string[], summary: string, events: readonly string[]): void {
+    const { fallbackReceiver } = this.#settings
+    const receivers = to.length > 0 || fallbackReceiver === undefined ? to : [fallbackReceiver]
+    if (receivers.length === 0) return
+    this.incident(ruleQuarantinedRule, branch, true, receivers, () => ({
+      severity: 'critical',
+      summary,
+      host: '',
+      service: '',
+      provenance: { branch, events: [...events] },
+    }))
+  }
+
   // ---- What records do
 
   /** Gives whether the claim is in force: its epoch is higher than any before it. The first of an epoch wins it. */
@@ -221,9 +242,8 @@ export class Decisions {
     this.#settings = decisionSettings(settings)
     for (const [rule, incidents] of [...this.#open]) {
       if (names.has(rule) || rule === deliveryFailedRule) continue
-      for (const incident of [...incidents.values()]) {
-        this.#closeIncident(incident, 'its rule was deleted', { rule, deleted: true })
-      }
+      const reason = rule === ruleQuarantinedRule ? 'the rules were switched' : 'its rule was deleted'
+      for (const incident of [...incidents.values()]) this.#closeIncident(incident, reason, { rule, reason })
     }
   }
 

@@ -48,7 +48,17 @@ export function rules(...streams: Stream[]): RulesDescription {
 
 /** A stream as text, functions by their own text: equal descriptions, equal text. */
 export function describeStream(stream: Stream): string {
-  return JSON.stringify([stream.operator, stream.args.map(describeArgument), stream.children.map(describeStream)])
+  let text = descriptions.get(stream)
+  if (text === undefined) descriptions.set(stream, (text = JSON.stringify(asData(stream))))
+  return text
+}
+
+/** Streams never change, and are compared over and over. */
+const descriptions = new WeakMap<Stream, string>()
+
+// data down to the leaves and one text of it: texts within texts would double their escapes at each level
+function asData(stream: Stream): unknown {
+  return [stream.operator, stream.args.map(describeArgument), stream.children.map(asData)]
 }
 
 /** An argument as plain data. */

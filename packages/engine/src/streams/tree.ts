@@ -4,6 +4,9 @@
  * Old and new trees are matched level by level: siblings by label, then by equal description (functions by text), then by kind in
  * order. A matched operator keeps its columns where they are the same and lie in the same dimension; a matched `by` keeps the
  * dimension it opened when its key is equal.
+ *
+ * Building goes in two steps: everything that can be refused is made beside the old tree, then the new one takes over. Rules that
+ * are refused leave the old tree as it was.
  */
 import type { EventCursor } from '@ricci/client'
 import { EngineError } from '../errors.ts'
@@ -13,6 +16,7 @@ import { Dimension, maximalKeys } from '../state/dimension.ts'
 import { TimerColumn } from '../time/timers.ts'
 import {
   type Behaviour,
+  type Build,
   type ColumnKind,
   type Columns,
   type ColumnSpec,
@@ -40,6 +44,7 @@ export class Node {
   /** Throws and skips, not state: counted for people. */
   errors = 0
   #behaviour: Behaviour<ColumnSpec> = {}
+  #disabled = false
   event: (event: EventCursor, fork: number) => void = refuse
   list: (list: EventList, fork: number) => void = refuse
   value: (value: unknown, fork: number) => void = refuse
@@ -72,6 +77,7 @@ export class Node {
       if (!(column instanceof TimerColumn)) continue
       column.identity = this.number * timersPerOperator + ordinal++
       column.onFire = (fork, deadline, gap) => {
+        if (this.#disabled) return
         runtime.progress[0] = this.number
         runtime.timersFired++
         try {
@@ -83,13 +89,15 @@ export class Node {
     }
   }
 
-  /** Takes the branch out, as a skip or a quarantine asks. */
+  /** Takes the branch out, its timers too, as a skip or a quarantine asks. */
   disable(): void {
+    this.#disabled = true
     this.event = nothing
     this.list = nothing
     this.value = nothing
   }
   enable(): void {
+    this.#disabled = false
     this.event = this.#behaviour.event ?? refuse
     this.list = this.#behaviour.list ?? refuse
     this.value = this.#behaviour.value ?? refuse
@@ -109,17 +117,31 @@ export interface Tree {
   readonly nodes: readonly Node[]
   /** Dimensions in the order of the tree, the top one first. */
   readonly dimensions: readonly Dimension[]
-  /** One line per operator whose state was kept, changed or dropped. */
-  readonly report: readonly string[]
+  readonly report: RulesReport
 }
 
-/** Builds the tree of a set of rules, carrying over what it can from an old one. Throws EngineError `RULES_INVALID`. */
+/** What a switch of rules did to the state of operators, by their paths: only those that have any. */
+export interface RulesReport {
+  /** Goes on with what it had. */
+  readonly kept: readonly string[]
+  /** Begins anew. */
+  readonly fresh: readonly string[]
+  /** Of the old rules: its state is gone. */
+  readonly dropped: readonly string[]
+}
+
+/**
+ * Builds the tree of a set of rules, carrying over what it can from an old one.
+ * @throws whatever an operator refuses its arguments with, EngineError `RULES_INVALID` among it; the old tree is untouched then
+ */
 export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree | undefined): Tree {
   const top = old?.root.inner ?? new Dimension(undefined, 0, 1)
   const nodes: Node[] = []
   const dimensions: Dimension[] = [top]
-  const report: string[] = []
+  const report = { kept: [] as string[], fresh: [] as string[], dropped: [] as string[] }
   const kept = new Set<Column>()
+  const fresh: Column[] = []
+  const goesOn = new Set<Node>()
   // check everything that can be refused before anything of the old tree is touched
   checkFlows(new Stream('rules', [], rules.streams), ['event'], '')
 
@@ -130,9 +152,10 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
     const carried = before !== undefined && before.dimension === dimension && sameSpec(spec, before.spec)
     const columns: Record<string, Column> = {}
     for (const [name, kind] of Object.entries(spec)) {
-      columns[name] = carried ? before.columns[name] : makeColumn(kind as ColumnKind, runtime)
-      kept.add(columns[name])
+      if (carried) kept.add((columns[name] = before.columns[name]))
+      else fresh.push((columns[name] = makeColumn(kind as ColumnKind, runtime)))
     }
+    let whole = carried
     let inner = dimension
     if (operator.opens === 'top') inner = top
     else if (operator.opens !== undefined) {
@@ -141,8 +164,10 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
         ? before.inner
         : new Dimension(dimension, operator.opens(stream.args), runtime.settings.forksPerBy)
       dimensions.push(inner)
+      whole = sameKey
     }
-    if (old !== undefined && Object.keys(spec).length > 0) report.push(`${carried ? 'kept' : 'new'} ${path}`)
+    if (holdsState(spec, operator)) (whole ? report.kept : report.fresh).push(path)
+    if (whole) goesOn.add(before!)
     const node = new Node(stream, nodes.length, path, dimension, inner, spec, columns)
     nodes.push(node)
     const partners = matchSiblings(stream.children, before === undefined ? [] : before.children)
@@ -153,53 +178,72 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
     made.push([node, operator, carried])
     return node
   }
-  const root = make(new Stream('rules', [], rules.streams), old?.root, top, '')
+  const behaviours: Behaviour<ColumnSpec>[] = []
+  let root: Node
+  try {
+    root = make(new Stream('rules', [], rules.streams), old?.root, top, '')
+    for (const [node, operator] of made) behaviours.push(operator.build(partsOf(node, runtime)))
+  } catch (error) {
+    // timers made for the new tree know their clock already
+    for (const column of fresh) if (column instanceof TimerColumn) column.clock.detach(column)
+    throw error
+  }
 
-  if (old !== undefined) {
-    for (const node of old.nodes) {
-      for (const column of Object.values(node.columns)) {
-        if (kept.has(column)) continue
-        node.dimension.detach(column)
-        if (column instanceof TimerColumn) column.clock.detach(column)
-      }
+  // nothing below is refused: the new tree takes over
+  for (const node of old?.nodes ?? []) {
+    for (const column of Object.values(node.columns)) {
+      if (kept.has(column)) continue
+      node.dimension.detach(column)
+      if (column instanceof TimerColumn) column.clock.detach(column)
     }
-    for (const node of old.nodes)
-      if (!nodes.some((now) => now.inner === node.inner)) report.push(`dropped ${node.path}`)
+    if (!goesOn.has(node) && holdsState(node.spec, operatorNamed(node.stream.operator))) report.dropped.push(node.path)
   }
   // columns stand in their dimension in the order of the tree: snapshots read them back in that order
-  for (const dimension of dimensions) dimension.columns.length = 0
+  for (const dimension of dimensions) {
+    dimension.columns.length = 0
+    if (dimension !== top) dimension.limit = runtime.settings.forksPerBy
+  }
   for (const node of nodes) for (const column of Object.values(node.columns)) node.dimension.attach(column)
   const starting = new Map<Dimension, ((fork: number) => void)[]>()
-  for (const [node, operator, carried] of made) {
-    const { stream } = node
-    const behaviour = operator.build({
-      args: stream.args,
-      columns: node.columns as unknown as Columns<ColumnSpec>,
-      out: new Out(node.children, runtime),
-      outTo: (some) =>
-        new Out(
-          node.children.filter((child) => some.includes(child.stream)),
-          runtime,
-        ),
-      children: stream.children,
-      dimension: node.dimension,
-      inner: node.inner,
-      runtime,
-      path: node.path,
-    })
-    node.connect(behaviour, runtime)
-    const { start } = behaviour
-    if (start === undefined) continue
+  made.forEach(([node, , carried], i) => {
+    node.connect(behaviours[i], runtime)
+    const { start } = behaviours[i]
+    if (start === undefined) return
     const { dimension } = node
     starting.set(dimension, [...(starting.get(dimension) ?? []), start])
-    if (carried) continue
+    if (carried) return
     for (let fork = 0; fork < dimension.high; fork++) if (dimension.alive.get(fork) !== 0) start(fork)
-  }
+  })
   for (const dimension of dimensions) {
     const starts = starting.get(dimension)
     dimension.onAdd = starts === undefined ? undefined : (fork) => starts.forEach((start) => start(fork))
   }
   return { root, nodes, dimensions, report }
+}
+
+/** What an operator is built with, for a node that has its children already. */
+function partsOf(node: Node, runtime: Runtime): Build<ColumnSpec> {
+  const { stream, children } = node
+  return {
+    args: stream.args,
+    columns: node.columns as unknown as Columns<ColumnSpec>,
+    out: new Out(children, runtime),
+    outTo: (some) =>
+      new Out(
+        children.filter((child) => some.includes(child.stream)),
+        runtime,
+      ),
+    children: stream.children,
+    dimension: node.dimension,
+    inner: node.inner,
+    runtime,
+    path: node.path,
+  }
+}
+
+/** Whether an operator keeps anything from one event to the next: columns, or the forks of a dimension that it opens. */
+function holdsState(spec: ColumnSpec, operator: Operator): boolean {
+  return typeof operator.opens === 'function' || Object.keys(spec).length > 0
 }
 
 /** Finds for each new sibling the old one it goes on from. */
@@ -209,7 +253,8 @@ function matchSiblings(streams: readonly Stream[], old: readonly Node[]): (Node 
   const rounds: ((stream: Stream, node: Node) => boolean)[] = [
     (stream, node) => stream.label !== undefined && stream.label === node.stream.label && sameKind(stream, node.stream),
     (stream, node) => describeStream(stream) === describeStream(node.stream),
-    (stream, node) => stream.label === undefined && node.stream.label === undefined && sameKind(stream, node.stream),
+    // two labels that differ say that these are different things
+    (stream, node) => (stream.label === undefined || node.stream.label === undefined) && sameKind(stream, node.stream),
   ]
   for (const matches of rounds) {
     streams.forEach((stream, i) => {
