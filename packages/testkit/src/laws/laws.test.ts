@@ -4,16 +4,18 @@
  */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { operators, rules, type Stream, tap, where } from '@ricci/engine'
+import { index, operators, rules, type Stream, tap, where } from '@ricci/engine'
 import fc from 'fast-check'
-import { ArrayLog } from './array-log.ts'
+import { ArrayLog, type Seen } from './array-log.ts'
 import { generatedRecords } from './records.ts'
 
 const runs = 12
 const timerKinds = new Set(['ownedTimer', 'gracedTimer', 'calendarTimer', 'periodicTimer'])
 
-function logOf(stream: Stream, records: Parameters<ArrayLog['append']>, settings = {}): ArrayLog {
-  return new ArrayLog().switchTo(rules(stream), { graceMs: 2_000, ...settings }).append(...records)
+const settings = { graceMs: 2_000 }
+
+function logOf(stream: Stream, records: Parameters<ArrayLog['append']>, more = {}): ArrayLog {
+  return new ArrayLog().switchTo(rules(stream), { ...settings, ...more }).append(...records)
 }
 
 describe('laws', () => {
@@ -26,37 +28,67 @@ describe('laws', () => {
       let timersFired = 0
       let heldAtCuts = 0
       fc.assert(
-        fc.property(generatedRecords, fc.array(fc.nat(), { minLength: 1, maxLength: 3 }), (records, places) => {
-          const log = logOf(sample(), records)
-          const whole = log.run()
-          shown += whole.seen.taps.length + whole.seen.decisions.length + whole.engine.stats().indexSize
-          timersFired += whole.engine.stats().timersFired
+        fc.property(
+          generatedRecords,
+          fc.array(fc.nat({ max: 200 }), { minLength: 1, maxLength: 3 }),
+          (records, places) => {
+            const log = logOf(sample(), records)
+            const whole = log.run()
+            shown += whole.seen.taps.length + whole.seen.decisions.length + whole.engine.stats().indexSize
+            timersFired += whole.engine.stats().timersFired
 
-          const again = log.run()
-          assert.deepEqual(again.seen, whole.seen, 'the same records show the same')
-          assert.equal(again.engine.stateHash(), whole.engine.stateHash(), 'and lead to the same state')
+            const again = log.run()
+            assert.deepEqual(again.seen, whole.seen, 'the same records show the same')
+            assert.equal(again.engine.stateHash(), whole.engine.stateHash(), 'and lead to the same state')
 
-          const cuts = places.map((place) => 1 + (place % (log.records.length - 1)))
-          const cut = log.run(cuts)
-          assert.deepEqual(cut.seen, whole.seen, `a snapshot before ${cuts} changes nothing that is shown`)
-          assert.deepEqual(cut.engine.hashes(), whole.engine.hashes())
-          assert.equal(cut.engine.stateHash(), whole.engine.stateHash(), `a snapshot before ${cuts} changes no state`)
-          const { atCut, restored } = log.carriedWhileApplying(cuts[0])
-          assert.equal(restored, atCut, 'a snapshot is that of its cut, whatever is applied while it is carried away')
-          const bare = logOf(tap('bare'), records).run(cuts)
-          heldAtCuts += cut.cutBytes - bare.cutBytes
+            const cuts = places.map((place) => 1 + (place % (log.records.length - 1)))
+            const cut = log.run(cuts)
+            assert.deepEqual(cut.seen, whole.seen, `a snapshot before ${cuts} changes nothing that is shown`)
+            assert.deepEqual(cut.engine.hashes(), whole.engine.hashes())
+            assert.equal(cut.engine.stateHash(), whole.engine.stateHash(), `a snapshot before ${cuts} changes no state`)
+            const { atCut, restored } = log.carriedWhileApplying(cuts[0])
+            assert.equal(restored, atCut, 'a snapshot is that of its cut, whatever is applied while it is carried away')
+            const bare = logOf(tap('bare'), records).run(cuts)
+            heldAtCuts += cut.cutBytes - bare.cutBytes
 
-          const beside = new ArrayLog()
-            .switchTo(rules(where(throwing, tap('never')), sample()), { graceMs: 2_000 })
-            .append(...records)
-          assert.deepEqual(beside.run().seen.taps, whole.seen.taps, 'a neighbour that throws changes nothing')
+            const beside = new ArrayLog()
+              .switchTo(rules(where(throwing, tap('never')), sample()), { graceMs: 2_000 })
+              .append(...records)
+            assert.deepEqual(beside.run().seen.taps, whole.seen.taps, 'a neighbour that throws changes nothing')
 
-          const limits = { forksPerBy: 2, eventsPerBuffer: 3, indexRows: 2 }
-          const small = logOf(sample(), records, limits).run()
-          assert.ok(small.engine.stats().forks <= 1 + 2 * 2, `forks stay within their limit`)
-          assert.ok(small.engine.stats().indexSize <= 2)
-          assert.equal(small.engine.stats().ruleErrors, whole.engine.stats().ruleErrors, 'a limit is no error')
-        }),
+            const at = 1 + (places[0] % records.length)
+            const around = (again: Stream) =>
+              new ArrayLog()
+                .switchTo(rules(sample()), settings)
+                .append(...records.slice(0, at))
+                .switchTo(rules(again), settings)
+                .append(...records.slice(at))
+            const same = around(sample()).run()
+            assert.deepEqual(shownBy(same.seen), shownBy(whole.seen), 'a switch to the same rules changes nothing')
+            assert.equal(same.engine.stats().indexSize, whole.engine.stats().indexSize)
+
+            const other = around(where('host != "c"', index(), sample()))
+            const uncut = other.run()
+            const cutToo = other.run([...cuts, at + 1, at + 2])
+            assert.deepEqual(cutToo.seen, uncut.seen, 'a snapshot beside a switch of rules changes nothing')
+            assert.equal(cutToo.engine.stateHash(), uncut.engine.stateHash())
+            const goesOn = new ArrayLog()
+              .switchTo(rules(tap('beside'), sample()), settings)
+              .append(...records.slice(0, at))
+              .switchTo(rules(sample(), index()), settings)
+              .append(...records.slice(at))
+            const moved = goesOn.run()
+            const movedCut = goesOn.run([at + 1, at + 2, records.length])
+            assert.deepEqual(movedCut.seen, moved.seen, 'nor where state moves to another place of the tree')
+            assert.equal(movedCut.engine.stateHash(), moved.engine.stateHash())
+
+            const limits = { forksPerBy: 2, eventsPerBuffer: 3, indexRows: 2 }
+            const small = logOf(sample(), records, limits).run()
+            assert.ok(small.engine.stats().forks <= 1 + 2 * 2, `forks stay within their limit`)
+            assert.ok(small.engine.stats().indexSize <= 2)
+            assert.equal(small.engine.stats().ruleErrors, whole.engine.stats().ruleErrors, 'a limit is no error')
+          },
+        ),
         { numRuns: runs, seed: 20261121 },
       )
       assert.ok(shown > 0, 'no run showed anything')
@@ -67,6 +99,11 @@ describe('laws', () => {
     })
   }
 })
+
+/** What was shown, without the offsets, which a record more shifts. */
+function shownBy({ taps, decisions, alarms }: Seen): unknown {
+  return [taps.map(([, name, value]) => [name, value]), decisions.length, alarms.map(([, name]) => name)]
+}
 
 function throwing(): never {
   throw new Error('a rule with a mistake')
