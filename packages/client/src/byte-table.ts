@@ -14,6 +14,8 @@ export class ByteTable {
   size = 0
   /** Bytes of the contents in use. */
   bytes = 0
+  /** New contents that found no room. Counted, not state. */
+  refused = 0
   /** The highest id ever given; columns indexed by ids need this many rows plus one. */
   highestId = 0
 
@@ -28,9 +30,20 @@ export class ByteTable {
   private free: number[] = []
 
   constructor(
-    private readonly maxEntries: number,
-    private readonly maxBytes: number,
+    private maxEntries: number,
+    private maxBytes: number,
   ) {}
+
+  /** How much of what it may hold it holds, from 0 to 1; more than 1 where the limits were lowered. */
+  get fullness(): number {
+    return Math.max(this.size / this.maxEntries, this.bytes / this.maxBytes)
+  }
+
+  /** Other limits from here on; what is there stays. */
+  limit(maxEntries: number, maxBytes: number): void {
+    this.maxEntries = maxEntries
+    this.maxBytes = maxBytes
+  }
 
   /** Whether id stands for exactly these bytes; false for free ids and for 0. */
   matches(id: number, view: DataView, start: number, length: number): boolean {
@@ -191,7 +204,10 @@ export class ByteTable {
   }
 
   private insert(hash: number, bytes: Uint8Array, start: number, length: number): number {
-    if (this.size >= this.maxEntries || this.bytes + length > this.maxBytes) return 0
+    if (this.size >= this.maxEntries || this.bytes + length > this.maxBytes) {
+      this.refused++
+      return 0
+    }
     const id = this.free.pop() ?? ++this.highestId
     if (id >= this.lengths.length) this.growEntries(2 * id)
     this.reserve(length)

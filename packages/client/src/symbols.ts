@@ -73,6 +73,23 @@ export class SymbolTable implements InternTable {
     this.attributeSets = new ByteTable(limits.maxSets ?? maxSets, maxSetBytes)
   }
 
+  /** How full it is, from 0 to 1: by the fullest of texts, their bytes, sets of tags, sets of attributes. */
+  get fullness(): number {
+    return Math.max(this.symbols.fullness, this.tagSets.fullness, this.attributeSets.fullness)
+  }
+
+  /** Texts and sets that found no room so far. */
+  get refused(): number {
+    return this.symbols.refused + this.tagSets.refused + this.attributeSets.refused
+  }
+
+  /** Room for this many symbols from here on, and for bytes and sets in the same proportion as {@link maxSymbols}. */
+  limitSymbols(count: number): void {
+    const share = count / maxSymbols
+    this.symbols.limit(count, share * maxSymbolTableBytes)
+    for (const sets of [this.tagSets, this.attributeSets]) sets.limit(share * maxSets, share * maxSetBytes)
+  }
+
   /** Symbols in use. */
   get size(): number {
     return this.symbols.size

@@ -40,7 +40,7 @@ const snapshotFormat = 1
 const snapshotMagic = 0x52494343 // "RICC"
 /** Collections (symbols, idle forks) happen at these ticks: five to ten minutes apart, the same place of the log everywhere. */
 const collectionTicks = 600
-/** Symbols are collected when the table is this full: a sweep marks every cell (2 ms at 720,000). */
+/** Symbols are collected when the table is this full in any way: a sweep marks every cell (2 ms at 720,000). */
 const collectionShare = 0.5
 /** This many skips of one branch, and it is taken out until the rules are switched. */
 const skipsToQuarantine = 3
@@ -70,7 +70,21 @@ export function createEngine(options: EngineOptions): Engine {
   return new Machine(options)
 }
 
+/**
+ * Builds rules as a rules record would, in an engine that is thrown away.
+ * @throws EngineError `RULES_INVALID`, `SETTING_INVALID`: what the record would be refused with
+ */
+export function checkRules(description: RulesDescription, settings: Readonly<Record<string, unknown>> = {}): void {
+  Machine.check(description, settings)
+}
+
 class Machine implements Engine, Runtime {
+  static check(description: RulesDescription, settings: Readonly<Record<string, unknown>>): void {
+    const bundle = new Uint8Array(0)
+    const machine = new Machine({ logId: 'check', partition: 0, loadRules: () => description })
+    machine.#load({ kind: 'rules', hash: '', settings, semantics: engineSemantics, bundle }, bundle)
+  }
+
   readonly table: SymbolTable
   readonly clocks = new Clocks()
   readonly index: Index
@@ -112,6 +126,10 @@ class Machine implements Engine, Runtime {
   readonly #skips = new Map<number, SkipRecord[]>()
   /** Per branch, which events it was skipped at since the rules were switched: three at most. */
   #skipped: Record<string, string[]> = {}
+  /** Events refused because the table of texts was full. Counted, not state, as is what was told of limits. */
+  #overflowed = 0
+  #told: number[] = []
+  #toldOfLimits = -Infinity
   /** Where the rules in force stand in the log. */
   #rulesOffset = -1
 
@@ -250,7 +268,7 @@ class Machine implements Engine, Runtime {
         break
       }
       if (reader.overflowed) {
-        this.#alarm('symbols-full', `the table of texts is full; an event of record ${offset} was refused`)
+        this.#overflowed++
         continue
       }
       let age = 0
@@ -326,6 +344,7 @@ class Machine implements Engine, Runtime {
     const ownedTo = this.#mutations.has('owned-time') ? Math.max(owned.now, tick.wallMs) : owned.now + elapsed
     this.#move(ownedTo, Math.max(calendar.now, tick.wallMs), elapsed)
     this.#producers.check(owned.now, this.#lost)
+    this.#tellOfLimits(tick.number)
     if (tick.number % collectionTicks === 0) this.#collect()
   }
 
@@ -378,6 +397,7 @@ class Machine implements Engine, Runtime {
       throw error
     }
     this.index.settings = this.settings
+    this.table.limitSymbols(this.settings.symbols)
     this.#top = new Out(this.#tree.root.children, this)
     this.#rulesRecord = bytes.slice()
     this.rulesHash = record.hash
@@ -435,6 +455,20 @@ class Machine implements Engine, Runtime {
     this.#observer.onAlarm?.(name, detail, this.appliedOffset)
   }
 
+  /** Limits that were reached are told of once a minute, or an event for each refusal would make the storm that they prevent. */
+  #tellOfLimits(tick: number): void {
+    if (tick < this.#toldOfLimits + limitTicks) return
+    const { rows } = this.index
+    const forks = (this.#tree?.dimensions ?? []).reduce((sum, dimension) => sum + dimension.refused, 0)
+    const now = [this.#overflowed, this.table.refused, forks, rows.refused, this.#producers.evicted]
+    now.forEach((count, i) => {
+      const more = count - (this.#told[i] ?? 0)
+      if (more > 0) this.#alarm(limits[i].name, `${more} ${limits[i].what}`)
+      if (more > 0) this.#toldOfLimits = tick
+      this.#told[i] = count
+    })
+  }
+
   /** Gives back what nothing uses any more; at the same tick on every replica. */
   #collect(): void {
     const { owned } = this.clocks
@@ -443,7 +477,7 @@ class Machine implements Engine, Runtime {
     const dimensions = [this.index.rows, ...(this.#tree?.dimensions ?? [])]
     // from the innermost out: a fork is only free once nothing below it is used
     for (const dimension of dimensions.toReversed()) collectIdle(dimension, dimensions, owned.now, idleBefore)
-    if (this.table.size < symbolsToCollect) return
+    if (this.table.fullness < collectionShare) return
     const marks = new Marks(this.table.highestId + 1, this.table.highestTagSet + 1, this.table.highestAttributeSet + 1)
     marks.symbol(this.index.expiredSymbol)
     for (const dimension of dimensions) dimension.mark(marks)
@@ -624,9 +658,6 @@ interface SnapshotHeader {
 /** The year 9999: a stamp beyond it is a mistake, and the calendar would never come back from it by itself. */
 const latestMs = 253_402_300_799_999
 
-/** Half of the table's own limit (a million). */
-const symbolsToCollect = collectionShare * (1 << 20)
-
 function collectIdle(dimension: Dimension, all: readonly Dimension[], now: number, idleBefore: number): void {
   if (dimension.keyCount === 0) return
   const used = new Set<number>()
@@ -648,6 +679,19 @@ function collectIdle(dimension: Dimension, all: readonly Dimension[], now: numbe
 }
 
 function unwatched(): void {}
+
+/** Ticks between two tellings of a limit: half a minute to a minute. */
+const limitTicks = 60
+const limits = [
+  { name: 'symbols-full', what: 'events were refused: the table of texts is full (setting `symbols`)' },
+  { name: 'symbols-full', what: 'texts that rules made found no room: the table of texts is full (setting `symbols`)' },
+  { name: 'forks-full', what: 'events were refused by a `by` that is full (setting `forksPerBy`)' },
+  { name: 'index-full', what: 'events were refused by the index, which is full (setting `indexRows`)' },
+  {
+    name: 'producers-full',
+    what: 'producers were let go to make room for others: duplicates of theirs would not be known',
+  },
+] as const
 
 /** A skip's event, where it is about the record as a whole: its timers, or a record of another kind. */
 const wholeRecord = -1

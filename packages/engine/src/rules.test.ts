@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import { EngineBench } from '@ricci/testkit'
 import {
   by,
+  checkRules,
   counter,
   createEngine,
   encodeRecord,
@@ -218,6 +219,12 @@ describe('rules that are refused', () => {
       assert.deepEqual(run(true, true).taps, plain.taps)
     })
   }
+
+  it('are found out beforehand', () => {
+    checkRules(good)
+    assert.throws(() => checkRules(rules(stable(1, 'state', movingEventWindow(2, over(1))))), { code: 'RULES_INVALID' })
+    assert.throws(() => checkRules(good, { graceMs: -1 }), { code: 'SETTING_INVALID' })
+  })
 
   it('stop the engine only where another release is asked for', () => {
     const bench = new EngineBench(good)

@@ -1,3 +1,4 @@
+import { maxSymbols } from '@ricci/client'
 import { decisionSettings, defaultDecisionSettings } from './decisions/settings.ts'
 import { EngineError } from './errors.ts'
 
@@ -26,6 +27,12 @@ export interface EngineSettings {
   readonly indexRows: number
   /** Events one window or buffer of one fork holds at most. */
   readonly eventsPerBuffer: number
+  /**
+   * Different texts (hosts, services, states, tags, attributes and their values) at most, with 64 bytes for each and a quarter as
+   * many sets of tags and of attributes. Half full, those that nothing names any more are collected; an event that finds it full
+   * is refused and counted.
+   */
+  readonly symbols: number
   /** Forks and rows unused for this long, without a timer, are given back. */
   readonly idleForkMs: number
 }
@@ -43,6 +50,7 @@ export const defaultSettings: EngineSettings = {
   forksPerBy: 1_000_000,
   indexRows: 1_000_000,
   eventsPerBuffer: 100_000,
+  symbols: maxSymbols,
   idleForkMs: 24 * 3_600_000,
 }
 

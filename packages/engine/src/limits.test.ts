@@ -1,0 +1,170 @@
+/** Limits of the engine and what is given back (DESIGN section 5, "Bounded"). */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { type Event } from '@ricci/client'
+import { EngineBench } from '@ricci/testkit'
+import {
+  type EventView,
+  by,
+  changed,
+  counter,
+  index,
+  notExpired,
+  rules,
+  smap,
+  stable,
+  tag,
+  tagged,
+  tap,
+  where,
+  withFields,
+} from './index.ts'
+
+const t0 = 1_700_000_000_000
+
+/** One tick further, at which idle things and symbols are collected: the engine counts ticks by their numbers. */
+function collect(bench: EngineBench, seconds: number): void {
+  bench.ticks = Math.floor(bench.ticks / 600) * 600 + 599
+  bench.tick(1_000, t0 + seconds * 1_000)
+}
+
+/** An event whose texts are new again and again. */
+function passing(i: number): Event {
+  return {
+    host: `host-${i}`,
+    service: i % 3 === 0 ? 'cpu' : `service ${i % 7}`,
+    state: i % 5 === 0 ? 'bad' : 'ok',
+    metric: i,
+    ttl: 2,
+    tags: i % 2 === 0 ? ['even', `tag-${i % 11}`] : [`tag-${i}`],
+    attributes: { rack: `rack-${i % 4}`, request: `r-${i}` },
+  }
+}
+
+describe('symbols', () => {
+  const description = rules(
+    index(),
+    by('host', changed('state', tap('changed'))),
+    by((e: EventView) => `${e.attributes['rack']} ${e.service}`, counter(tap('counted'))),
+    by('rack', stable(3, 'service', tap('stable'))),
+    where('service =~ "serv%" and state = "ok" and tagged "even"', tap('query')),
+    where('service ~= "e 3$" and not (host = "host-1")', tap('regex')),
+    tagged('even', tap('tagged')),
+    tag('more', withFields({ state: 'set', attributes: { set: 'here' } }, tap('with'))),
+    where('state = "expired"', tap('gone')),
+    smap((e: EventView) => ({ ...e.copy(), host: `made ${e.host}`, service: 'made', ttl: 1 }), tap('made')),
+  )
+
+  function run(symbols: number, cutAt: number) {
+    const bench = new EngineBench(description, {
+      symbols,
+      idleForkMs: 3_000,
+      keepKeys: ['host', 'service', 'tags', 'attributes'],
+    })
+    bench.tick(0, t0)
+    let most = 0
+    const answers: unknown[] = []
+    for (let i = 0; i < 120; i++) {
+      if (i === cutAt) bench.cut()
+      bench.events(t0 + i * 1_000, ...[0, 1, 2, 3].map((n) => passing(i * 4 + n)), {
+        host: 'steady',
+        state: 'ok',
+        ttl: 5,
+      })
+      most = Math.max(most, bench.engine.stats().symbols)
+      answers.push(bench.engine.query('service =~ "s%" and tagged "even" and state = "ok"').events)
+      collect(bench, i + 1)
+    }
+    return { bench, most, taps: bench.taps, answers }
+  }
+
+  it('are collected and given again without anybody taking one for another', () => {
+    const plain = run(1 << 20, -1)
+    const small = run(1_000, -1)
+    assert.ok(plain.most > 1_500, 'the texts pass by the limit')
+    assert.ok(small.most < 1_000)
+    assert.deepEqual(small.bench.alarms, [])
+    assert.deepEqual(small.taps, plain.taps)
+    assert.deepEqual(small.answers, plain.answers)
+    assert.ok(small.taps.length > 1_000)
+    for (const cutAt of [30, 77]) {
+      const cut = run(1_000, cutAt)
+      assert.deepEqual(cut.taps, small.taps)
+      assert.equal(cut.bench.engine.stateHash(), small.bench.engine.stateHash())
+    }
+  })
+
+  it('are collected as well where only sets of them, or bytes, fill up', () => {
+    for (const event of [
+      (i: number): Event => ({ host: 'a', attributes: { a: `${i % 30}`, b: `${Math.floor(i / 30) % 30}` } }),
+      (i: number): Event => ({ host: `${i} ${'long '.repeat(100)}`, ttl: 1 }),
+    ]) {
+      const bench = new EngineBench(rules(index(), notExpired(tap('all'))), { symbols: 1_000, idleForkMs: 1 })
+      bench.tick(0, t0)
+      for (let i = 0; i < 800; i++) {
+        bench.events(t0 + i * 1_000, event(i))
+        if (i % 10 === 9) collect(bench, i)
+      }
+      assert.equal(bench.taps.length, 800, 'none was refused')
+      assert.deepEqual(bench.alarms, [])
+    }
+  })
+
+  it('find no room: their events are refused and counted, told of once a minute, and what is known goes on', () => {
+    const bench = new EngineBench(rules(index(), tap('all')), { symbols: 20, indexRows: 100 })
+    bench.tick(0, t0)
+    for (let i = 0; i < 100; i++) {
+      bench.events(t0, { host: `h${i}` }, { host: 'h1' })
+      if (i % 10 === 0) bench.tick(100, t0 + i * 100)
+    }
+    assert.ok(bench.tapped('all').length >= 100 && bench.tapped('all').length < 130)
+    assert.deepEqual(new Set(bench.alarms), new Set(['symbols-full']))
+    assert.ok(bench.alarms.length <= 2, `${bench.alarms.length} alarms`)
+    const before = bench.engine.stateHash()
+    bench.cut()
+    assert.equal(bench.engine.stateHash(), before)
+  })
+
+  it('make no storm where it is rules that make texts without end', () => {
+    const bench = new EngineBench(rules(by((e) => `key ${e.metric}`, counter(tap('out')))), { symbols: 50 })
+    bench.tick(0, t0)
+    for (let i = 0; i < 200; i++) {
+      bench.events(t0, { host: 'a', metric: i })
+      bench.tick(1, t0 + i)
+    }
+    assert.ok(bench.alarms.length > 0 && bench.alarms.length <= 4, `${bench.alarms.length} alarms`)
+  })
+})
+
+describe('forks and rows', () => {
+  it('are refused when there are too many, and that is told of once a minute', () => {
+    const bench = new EngineBench(rules(index(), by('host', counter(tap('out')))), { forksPerBy: 3, indexRows: 2 })
+    bench.tick(0, t0)
+    for (let i = 0; i < 10; i++) bench.events(t0, { host: `h${i}`, metric: 1 })
+    for (let i = 1; i <= 59; i++) bench.tick(100, t0 + i * 100)
+    assert.deepEqual(bench.alarms, ['forks-full', 'index-full'])
+    assert.equal(bench.engine.stats().indexSize, 2)
+    bench.events(t0, { host: 'h0', metric: 1 })
+    assert.equal(bench.taps.length, 4, 'no live one was evicted')
+    bench.events(t0, { host: 'h99', metric: 1 })
+    for (let i = 60; i <= 130; i++) bench.tick(100, t0 + i * 100)
+    assert.equal(bench.alarms.length, 4)
+  })
+
+  it('are given back after a day without use, never while a timer or an entry holds them', () => {
+    const bench = new EngineBench(rules(index(), by('host', stable(60, 'state', tap('out')))), { idleForkMs: 5_000 })
+    bench.tick(0, t0)
+    bench.events(t0, { host: 'short', state: 'ok', ttl: 1 }, { host: 'long', state: 'ok', ttl: Infinity })
+    for (let i = 1; i <= 30; i++) collect(bench, i)
+    assert.equal(bench.engine.stats().forks, 3, 'stable still holds its events')
+    assert.equal(bench.engine.stats().indexSize, 1)
+    for (let i = 31; i <= 90; i++) collect(bench, i)
+    assert.equal(bench.engine.stats().forks, 1)
+    assert.deepEqual(
+      bench.engine.query('true').events.map((event) => event.host),
+      ['long'],
+    )
+    bench.events(t0 + 90_000, { host: 'short', state: 'new', ttl: 1 })
+    assert.equal(bench.engine.stats().forks, 2)
+  })
+})
