@@ -1,13 +1,18 @@
-// `npm run faults -- [--kills N] [--seed SEED]`: kills the real daemon and judges what is left. `npm test -- faults` runs all faults.
+// `npm run faults -- [--kills N] [--seed SEED] [--program FILE]`: kills the real daemon and judges what is left. `npm test -- faults` runs all faults.
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { killsText, runKills } from './kills.ts'
 
-const usage = 'usage: npm run faults -- [--kills N] [--seed SEED]'
+const usage = 'usage: npm run faults -- [--kills N] [--seed SEED] [--program FILE]'
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { kills: { type: 'string', default: '30' }, seed: { type: 'string', default: '1' } },
+    options: {
+      kills: { type: 'string', default: '30' },
+      seed: { type: 'string', default: '1' },
+      // the runner lays the product beside its tools; another build, a broken one for instance, can be judged as well
+      program: { type: 'string', default: fileURLToPath(new URL('../../product/ricci.mjs', import.meta.url)) },
+    },
   })
   const kills = Number(values.kills)
   const seed = Number(values.seed)
@@ -15,9 +20,7 @@ async function main(): Promise<number> {
     console.error(`--kills takes a whole number from 1 on, --seed a whole number\n${usage}`)
     return 2
   }
-  // the runner lays the product beside its tools
-  const program = fileURLToPath(new URL('../../product/ricci.mjs', import.meta.url))
-  const result = await runKills({ program, kills, seed, report: (line) => console.log(line) })
+  const result = await runKills({ program: values.program, kills, seed, report: (line) => console.log(line) })
   console.log(killsText(result))
   return result.wrong.length === 0 ? 0 : 1
 }
