@@ -16,7 +16,10 @@ export function verdicts(evidence: Evidence, pager: Pager, producer: Producer, f
 }
 
 /** What was acknowledged is in the log, whole, and took effect once. */
-export function ofAcks({ held, applied }: Evidence, producer: Producer): string[] {
+export function ofAcks(
+  { held, applied }: Evidence,
+  producer: Pick<Producer, 'name' | 'acked' | 'sizes' | 'refusals'>,
+): string[] {
   const wrong = producer.refusals.map((text) => `refused: ${text}`)
   const inLog = held.get(producer.name) ?? new Set()
   for (const sequence of producer.acked) {
@@ -32,7 +35,10 @@ export function ofAcks({ held, applied }: Evidence, producer: Producer): string[
 }
 
 /** What was decided was delivered, was over before anybody was told, or is still pending; nothing was sent without its record. */
-export function ofPages({ decided, settled, pending, attempts, differing }: Evidence, pager: Pager): string[] {
+export function ofPages(
+  { decided, settled, pending, attempts, differing }: Evidence,
+  pager: Pick<Pager, 'effects' | 'requests'>,
+): string[] {
   const wrong = [...differing]
   const effects = new Set(pager.effects.map(({ id }) => id))
   for (const [id, { action, rule, host }] of decided) {
