@@ -51,6 +51,11 @@ export class LogFollower {
     this.wanted = options.from
   }
 
+  /** Whether a batch is valid until the next one only. */
+  get reuses(): boolean {
+    return this.options.reuse ?? true
+  }
+
   /** Offset of the record that `next()` gives next. */
   get offset(): number {
     return this.wanted
@@ -154,7 +159,7 @@ export async function* follow(
   try {
     while (!ended()) {
       const batch = follower.next()
-      if (batch !== undefined) yield batch.records()
+      if (batch !== undefined) yield follower.reuses ? batch.reusedRecords() : batch.records()
       await whenMore(follower.offset)
     }
   } finally {

@@ -39,24 +39,27 @@ export class Group {
   private readonly parts: Uint8Array[] = []
   private readonly chunks: Buffer[] = []
   private chunk: Buffer
+  /** Of `chunk`: Buffer's own readUInt32LE and writeUInt32LE check their arguments, at 40 ns a record. */
+  private view: DataView
   /** The part of `chunk` that is filled but not yet among `parts`. */
   private from = groupHeaderBytes
   private to = groupHeaderBytes
   /** Where each record's checksum lies, to be masked with the salt of the segment it goes to. */
-  private readonly checksums: { readonly chunk: Buffer; readonly at: number[] }[] = []
+  private readonly checksums: { readonly view: DataView; readonly at: number[] }[] = []
   private readonly waiting: Waiting[] = []
 
   constructor(private readonly pool: ChunkPool) {
     this.chunk = this.takeChunk()
+    this.view = this.checksums[0].view
   }
 
   /** Takes a record whose bytes are `head` and then `body`. Large ones must not be changed until they are durable. */
   add(head: Uint8Array, body: Uint8Array): void {
     const length = head.length + body.length
     this.room(recordHeaderBytes)
-    this.chunk.writeUInt32LE(length, this.to)
-    this.chunk.writeUInt32LE(crc32(body, 0, body.length, crc32(head)), this.to + 4)
-    this.checksums.at(-1)!.at.push(this.to + 4)
+    this.view.setUint32(this.to, length, true)
+    this.view.setUint32(this.to + 4, crc32(body, 0, body.length, crc32(head)), true)
+    this.checksums[this.checksums.length - 1].at.push(this.to + 4)
     this.to += recordHeaderBytes
     this.put(head)
     this.put(body)
@@ -74,8 +77,8 @@ export class Group {
   /** What is to be written to a segment with this salt, at this offset. May be asked for once. */
   seal(salt: Uint8Array, firstOffset: number): readonly Uint8Array[] {
     const mask = checksumMask(salt)
-    for (const { chunk, at } of this.checksums) {
-      for (const position of at) chunk.writeUInt32LE((chunk.readUInt32LE(position) ^ mask) >>> 0, position)
+    for (const { view, at } of this.checksums) {
+      for (const position of at) view.setUint32(position, view.getUint32(position, true) ^ mask, true)
     }
     this.flush()
     writeGroupHeader(this.chunks[0], salt, { firstOffset, bytes: this.bytes, records: this.records })
@@ -111,6 +114,7 @@ export class Group {
     if (this.to + bytes <= this.chunk.length) return
     this.flush()
     this.chunk = this.takeChunk()
+    this.view = this.checksums[this.checksums.length - 1].view
     this.from = this.to = 0
   }
 
@@ -124,7 +128,7 @@ export class Group {
   private takeChunk(): Buffer {
     const chunk = this.pool.take()
     this.chunks.push(chunk)
-    this.checksums.push({ chunk, at: [] })
+    this.checksums.push({ view: new DataView(chunk.buffer, chunk.byteOffset, chunk.length), at: [] })
     return chunk
   }
 }

@@ -38,6 +38,22 @@ export class RecordBatch {
   records(): StoredRecord[] {
     return Array.from({ length: this.count }, (_, index) => this.record(index))
   }
+  /** The same in objects that are filled anew each time: all of it is valid until the next read. */
+  reusedRecords(): readonly StoredRecord[] {
+    const { reusable, reused, bytes, starts, ends, checksums, count, firstOffset } = this
+    while (reusable.length < count) reusable.push({ offset: 0, bytes, checksum: 0 })
+    reused.length = 0
+    for (let index = 0; index < count; index++) {
+      const record = reusable[index]
+      record.offset = firstOffset + index
+      record.bytes = bytes.subarray(starts[index], ends[index])
+      record.checksum = checksums[index]
+      reused.push(record)
+    }
+    return reused
+  }
+  private readonly reusable: { -readonly [K in keyof StoredRecord]: StoredRecord[K] }[] = []
+  private readonly reused: StoredRecord[] = []
 }
 
 /** A segment's bytes are not what was written: cut short, or damaged. */
