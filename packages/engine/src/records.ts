@@ -195,17 +195,6 @@ function receivedAt(bytes: Uint8Array): number {
 }
 
 /**
- * `receivedAtMs` of an events record of at least {@link eventsHeaderLength} bytes. What {@link decodeRecord} gives, without an object and
- * a view of the bytes: for single-event Msgs those were a tenth of applying.
- */
-export function receivedAtMsOf(bytes: Uint8Array): number {
-  for (let i = 0; i < 8; i++) stamp[i] = bytes[2 + i]
-  return stampView.getFloat64(0)
-}
-const stamp = new Uint8Array(8)
-const stampView = new DataView(stamp.buffer)
-
-/**
  * The kind of a record, from its first two bytes.
  * @throws EngineError `RECORD_UNKNOWN` for a kind or version this release does not know: the replica must stop.
  */
