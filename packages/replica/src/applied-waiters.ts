@@ -9,6 +9,7 @@ export class AppliedWaiters {
   readonly #clock: Clock
   readonly #waiting = new Set<{ readonly offset: number; readonly end: (error?: ReplicaError) => void }>()
   #applied = -2
+  #stopped = false
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -17,6 +18,7 @@ export class AppliedWaiters {
   /** @throws ReplicaError `NOT_EVALUATED` after five seconds, or when the replica stops */
   until(offset: number): Promise<void> {
     if (this.#applied >= offset) return Promise.resolve()
+    if (this.#stopped) return Promise.reject(notEvaluated())
     return new Promise((resolve, reject) => {
       const waiter = {
         offset,
@@ -43,6 +45,7 @@ export class AppliedWaiters {
   }
 
   stop(): void {
+    this.#stopped = true
     for (const waiter of this.#waiting) waiter.end(notEvaluated())
   }
 }

@@ -24,6 +24,8 @@ export class LogWriter {
     try {
       await this.#log.append(this.#partition, records.map(encodeRecord))
       this.#failingSinceMs = undefined
+      // The confirm of an older one may be lost for good: that says nothing about the log any more.
+      for (const older of this.#open) if (older.sinceMs <= attempt.sinceMs) this.#open.delete(older)
     } catch (error) {
       this.#failingSinceMs ??= attempt.sinceMs
       this.#lastError = error instanceof Error ? error.message : String(error)

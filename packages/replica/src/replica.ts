@@ -15,19 +15,16 @@ import { Ownership } from './ownership.ts'
 import { restore } from './restore.ts'
 import { SnapshotKeeper } from './snapshot-keeper.ts'
 
-interface Claim {
-  readonly epoch: number
-  readonly life: string
-}
-
 /** Own hashes kept until the owner's checkpoint for their tick comes; 64 checkpoints are more than ten minutes. */
 const hashesKept = 64
 /** How often trouble is looked for. */
 const watchMs = 1_000
 /** Stepping down: sends have ended within 10 s, their outcomes are read soon after; then it is over, read or not. */
 const stepDownMs = 13_000
-/** A clean stop waits no longer for its last snapshot. */
+/** A clean stop waits no longer for its last snapshot to be cut and confirmed … */
 const lastSnapshotMs = 3_000
+/** … and to be stored: 100 MB on a slow disk. A store that hangs does not keep it from stopping. */
+const storeMs = 10_000
 
 /**
  * One partition's replica on one instance: follows the log behind a host, claims when it holds the lease, acts while the log
@@ -87,7 +84,9 @@ export class Replica {
   readonly #hashes = new Map<number, TickHashes>()
   readonly #waiters: AppliedWaiters
 
-  #claim: Claim | undefined
+  /** The same for every claim: one that is read late is ours all the same, though another was written meanwhile. */
+  readonly #life: string
+  #claimedEpoch: number | undefined
   #claimTimer: Timer | undefined
   #ownerSeenMs = 0
   #stuckAt: SkipRecord | undefined
@@ -96,12 +95,13 @@ export class Replica {
   /** The last epoch that was ours. */
   #epoch = 0
   readonly #draining = new Set<Delivery>()
-  #lastCut: { readonly ownership: Ownership; readonly stored: () => void } | undefined
+  #lastCut: { readonly ownership: Ownership; offset: number | undefined; readonly confirmed: () => void } | undefined
   #ownerships = 0
 
   constructor(options: ReplicaOptions) {
     const { log, partition, clock, random, snapshots, instance, transports } = options
     this.#options = options
+    this.#life = Math.floor(random.next() * 2 ** 48).toString(36)
     this.#writer = new LogWriter(log, partition, clock)
     this.#waiters = new AppliedWaiters(clock)
     this.#keeper = new SnapshotKeeper({ snapshots, partition, clock, onAlarm: (n, d) => this.#alarm(n, d) })
@@ -205,7 +205,7 @@ export class Replica {
     await Promise.all([...this.#draining].map((delivery) => this.#drained(delivery)))
     if (ownership !== undefined) await this.#cutLast(ownership)
     this.#candidate.end()
-    await this.#keeper.idle()
+    await this.#atMost(storeMs, this.#keeper.idle())
     this.#generation++
     this.#keeper.stop()
     this.#selfAlarms.stop()
@@ -236,15 +236,12 @@ export class Replica {
   async #restore(): Promise<void> {
     const generation = ++this.#generation
     const { log, snapshots, partition, hostFactory } = this.#options
-    const old = this.#host
-    this.#host = undefined
-    // Not awaited: an engine that is stuck ends when it can.
-    old?.stop().catch(() => undefined)
+    this.#letGo()
     this.#mirror.clear()
     this.#hashes.clear()
     this.#progress = undefined
     this.#waiters.reset()
-    this.#claim = undefined
+    this.#claimedEpoch = undefined
     this.#candidate.reset()
     try {
       const { host, from } = await restore({
@@ -277,6 +274,12 @@ export class Replica {
     }
   }
 
+  /** Nothing is asked of a host any more. Not awaited: an engine that is stuck ends when it can. */
+  #letGo(): void {
+    this.#host?.stop().catch(() => undefined)
+    this.#host = undefined
+  }
+
   #restoreLater(): void {
     const delayMs = Math.min(
       limits.restoreRetryLongestMs,
@@ -298,6 +301,7 @@ export class Replica {
 
   #onFailure(failure: HostFailure): void {
     this.#alarm('host-failed', `${failure.code}: ${failure.message}`)
+    this.#letGo()
     // What is under way ends beside the restoring; the next host's reports tell of its outcomes.
     if (this.#state === 'owning') void this.#drained(this.#leaveOwning(`its host failed: ${failure.message}`))
     if (failure.code === 'ENGINE_STUCK') this.#skip(failure)
@@ -376,7 +380,7 @@ export class Replica {
     if (record.epoch <= this.#highestEpoch) return
     this.#highestEpoch = record.epoch
     this.#ownerSeenMs = this.#options.clock.monotonicMs()
-    const ours = this.#claim !== undefined && record.life === this.#claim.life && record.epoch === this.#claim.epoch
+    const ours = record.life === this.#life && record.epoch === this.#claimedEpoch
     if (this.#state === 'owning') {
       if (this.#without('epoch-check')) return
       this.#candidate.use()
@@ -415,13 +419,15 @@ export class Replica {
       this.#trusted = true
       if (this.#state === 'following') this.#candidate.begin()
     }
-    this.#lastCut?.stored()
+    if (this.#lastCut?.offset === record.offset) this.#lastCut.confirmed()
   }
 
   #onCut(cut: NonNullable<Progress['cut']>): void {
     this.#keeper.cut(cut)
     // At a clean stop no tick comes any more: the checkpoint says where the state was hashed.
-    this.#lastCut?.ownership.writeCheckpoint(cut.offset, cut.tick, cut.hashes)
+    if (this.#lastCut === undefined) return
+    this.#lastCut.offset = cut.offset
+    this.#lastCut.ownership.writeCheckpoint(cut.offset, cut.tick, cut.hashes)
   }
 
   // ---- Claiming
@@ -439,12 +445,10 @@ export class Replica {
 
   #appendClaim(lease: Lease): void {
     const { clock, random, instance, semantics = 1 } = this.#options
-    const life = Math.floor(random.next() * 2 ** 48).toString(36)
-    this.#claim = { epoch: this.#highestEpoch + 1, life }
-    this.#become('claiming', `holds the lease; claims epoch ${this.#claim.epoch}`)
-    this.#writer.write([
-      { kind: 'claim', epoch: this.#claim.epoch, instance, semantics, leaseToken: lease.token, life },
-    ])
+    const epoch = this.#highestEpoch + 1
+    this.#claimedEpoch = epoch
+    this.#become('claiming', `holds the lease; claims epoch ${epoch}`)
+    this.#writer.write([{ kind: 'claim', epoch, instance, semantics, leaseToken: lease.token, life: this.#life }])
     this.#claimTimer = clock.setTimer(limits.claimMs, () => {
       if (this.#state !== 'claiming') return
       this.#backToFollowing('its claim was not read back in time')
@@ -492,12 +496,7 @@ export class Replica {
 
   /** Requests under way end, their outcomes are written and read: at most 13 s. */
   async #drained(delivery: Delivery): Promise<void> {
-    let timer: Timer | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = this.#options.clock.setTimer(stepDownMs, resolve)
-    })
-    await Promise.race([delivery.drained(), late])
-    timer?.cancel()
+    await this.#atMost(stepDownMs, delivery.drained())
     delivery.abandon()
     this.#draining.delete(delivery)
   }
@@ -515,13 +514,11 @@ export class Replica {
   async #cutLast(ownership: Ownership): Promise<void> {
     const host = this.#host
     if (host === undefined) return
-    let timer: Timer | undefined
-    await new Promise<void>((resolve) => {
-      timer = this.#options.clock.setTimer(lastSnapshotMs, resolve)
-      this.#lastCut = { ownership, stored: resolve }
-      host.cutNow()
+    const confirmed = new Promise<void>((resolve) => {
+      this.#lastCut = { ownership, offset: undefined, confirmed: resolve }
     })
-    timer?.cancel()
+    host.cutNow()
+    await this.#atMost(lastSnapshotMs, confirmed)
     this.#lastCut = undefined
   }
 
@@ -558,14 +555,24 @@ export class Replica {
 
   // ---- Helpers
 
-  /** A timer that ends with the replica. */
-  #later(delayMs: number, callback: () => void): Timer {
+  /** A timer that ends with the replica; none is set once it has stopped. */
+  #later(delayMs: number, callback: () => void): void {
+    if (this.#state === 'stopped') return
     const timer = this.#options.clock.setTimer(delayMs, () => {
       this.#timers.delete(timer)
       callback()
     })
     this.#timers.add(timer)
-    return timer
+  }
+
+  /** Waits for something, but no longer than this. */
+  async #atMost(ms: number, something: Promise<void>): Promise<void> {
+    let timer: Timer | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = this.#options.clock.setTimer(ms, resolve)
+    })
+    await Promise.race([something, late])
+    timer?.cancel()
   }
 
   #alarm(name: string, detail: string): void {

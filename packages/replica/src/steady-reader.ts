@@ -51,7 +51,10 @@ export class SteadyReader {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       try {
-        await this.#readUntilSilent()
+        const next = this.#next
+        const silent = await this.#readUntilSilent()
+        // A reader that ends or leaves something out at once would do so again.
+        if (!silent && this.#next === next) await this.#pause(retryMs)
       } catch (error) {
         if (this.#stop.signal.aborted) return
         if (error instanceof ApplyFailure) return this.#options.onFailure(error.cause)
@@ -62,7 +65,8 @@ export class SteadyReader {
     }
   }
 
-  async #readUntilSilent(): Promise<void> {
+  /** Gives whether it was silence that ended it. */
+  async #readUntilSilent(): Promise<boolean> {
     const { log, partition, clock } = this.#options
     const reading = new AbortController()
     const end = (): void => reading.abort()
@@ -86,11 +90,11 @@ export class SteadyReader {
         const given = await Promise.race([step, ended])
         if (given === undefined) {
           step.catch(() => undefined)
-          return
+          return true
         }
-        if (given.done === true || this.#stop.signal.aborted) return
+        if (given.done === true || this.#stop.signal.aborted) return false
         const records = this.#inOrder(given.value)
-        if (records === undefined) return
+        if (records === undefined) return false
         if (records.length > 0) {
           try {
             await this.#options.onRecords(records)

@@ -12,3 +12,4 @@ export {
   type AppendFate,
 } from './scripted/ports.ts'
 export { EngineBench } from './laws/engine-bench.ts'
+export { House } from './scripted/house.ts'

@@ -49,7 +49,6 @@ interface OpenAttempt {
   readonly possibleRepeat: boolean
   readonly window: SendWindow
   phase: 'written' | 'sending' | 'told'
-  outcome?: OutcomeRecord
   timer?: Timer
 }
 
@@ -76,6 +75,7 @@ export class Delivery implements QueueOwner {
   readonly #quietAt = new Map<string, number>()
   #n = 0
   #active = true
+  #abandoned = false
   #toAppend: LogRecord[] = []
   #flushing = false
   #onDrained: (() => void)[] = []
@@ -148,6 +148,7 @@ export class Delivery implements QueueOwner {
   /** Lets go of everything at once, because nobody will read our log any more. Idempotent. */
   abandon(): void {
     this.stop()
+    this.#abandoned = true
     for (const attempt of this.#open.values()) attempt.timer?.cancel()
     this.#open.clear()
     this.#settleDrained()
@@ -300,7 +301,7 @@ export class Delivery implements QueueOwner {
 
   /** Until it is read: an outcome that was lost would make a successor repeat what arrived. */
   #write(attempt: OpenAttempt, outcome: OutcomeRecord): void {
-    attempt.outcome = outcome
+    if (this.#abandoned) return this.#append(outcome)
     if (this.#without('outcome-record')) {
       this.#open.delete(nameOf(attempt))
       return attempt.queue.release([], attempt.place)
