@@ -16,7 +16,10 @@ export interface TickHashes {
   readonly state?: string
 }
 
-/** A control record that was read from the log and applied. */
+/**
+ * A control record that was read from the log and applied. Checkpoints of what lies between a skipped record and its skip are not
+ * told: whoever wrote them had applied what has been left out since.
+ */
 export interface Sighting {
   readonly offset: number
   readonly record: ControlRecord

@@ -57,6 +57,8 @@ export class InThreadHost implements EngineHost {
   #engine: Engine | undefined
   #reader: SteadyReader | undefined
   #skips: SkipRecord[] = []
+  /** What was applied from a skipped record up to its skip was applied otherwise by some: checkpoints of it say nothing. */
+  readonly #disputed: { readonly from: number; readonly to: number }[] = []
   #readOffset = -1
   #stopped = false
   #cutAtNext = false
@@ -173,15 +175,17 @@ export class InThreadHost implements EngineHost {
   #applyOne(engine: Engine, { offset, bytes, checksum }: StoredRecord): void {
     if (kindOf(bytes) === 'events') return engine.apply(offset, bytes, checksum)
     const record = control(bytes)
-    if (record.kind === 'skip' && record.offset <= engine.appliedOffset && !this.#knows(record)) {
-      throw new SkipPassed(record.offset)
-    }
+    if (record.kind === 'skip' && !this.#knows(record)) throw new SkipPassed(record.offset)
     const lastTick = engine.lastTick
     engine.apply(offset, bytes, checksum)
-    if (record.kind === 'skip') this.#skips.push(record)
+    if (record.kind === 'checkpoint' && this.#isDisputed(record.offset)) return
     const ticked = record.kind === 'tick' && engine.lastTick !== lastTick && record.number % checkpointTicks === 0
     const hashes = ticked ? this.#hashesAt(engine, record.number) : undefined
     this.#sightings.push(hashes === undefined ? { offset, record } : { offset, record, hashes })
+  }
+
+  #isDisputed(offset: number): boolean {
+    return this.#disputed.some(({ from, to }) => offset >= from && offset < to)
   }
 
   #hashesAt(engine: Engine, tick: number): TickHashes {
@@ -245,10 +249,12 @@ export class InThreadHost implements EngineHost {
         clock,
         from,
         onRecords: (records) => {
-          for (const { bytes } of records) {
+          for (const { offset, bytes } of records) {
             if (kindOf(bytes) !== 'skip') continue
             const skip = control(bytes)
-            if (skip.kind === 'skip' && !this.#knows(skip)) this.#skips.push(skip)
+            if (skip.kind !== 'skip' || this.#knows(skip)) continue
+            this.#skips.push(skip)
+            this.#disputed.push({ from: skip.offset, to: offset })
           }
           if (records[records.length - 1].offset >= end - 1) resolve()
         },

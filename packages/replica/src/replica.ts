@@ -17,6 +17,8 @@ import { SnapshotKeeper } from './snapshot-keeper.ts'
 
 /** Own hashes kept until the owner's checkpoint for their tick comes; 64 checkpoints are more than ten minutes. */
 const hashesKept = 64
+/** The first skip may have been lost, or come too late for the next engine's look ahead: the third stall is the branch's fault. */
+const stallsOfOneBranch = 2
 /** How often trouble is looked for. */
 const watchMs = 1_000
 /** Stepping down: sends have ended within 10 s, their outcomes are read soon after; then it is over, read or not. */
@@ -90,6 +92,8 @@ export class Replica {
   #claimTimer: Timer | undefined
   #ownerSeenMs = 0
   #stuckAt: SkipRecord | undefined
+  /** Where the engine stalled last, and how often in a row. */
+  #stuck: { readonly offset: number; readonly event: number; readonly times: number } | undefined
 
   #ownership: Ownership | undefined
   /** The last epoch that was ours. */
@@ -318,8 +322,13 @@ export class Replica {
 
   /** The event at which the engine stalled is to be left out: said by the owner, or by whoever may claim. */
   #skip(failure: HostFailure): void {
-    const { offset, event = -1, branch = '' } = failure
+    const { offset, event = -1 } = failure
     if (offset === undefined) return
+    const again = this.#stuck?.offset === offset && this.#stuck.event === event
+    const times = again ? this.#stuck!.times + 1 : 1
+    this.#stuck = { offset, event, times }
+    // The operator named is the one called last; where leaving that out does not help, it was one above it.
+    const branch = times > stallsOfOneBranch ? '' : (failure.branch ?? '')
     this.#stuckAt = { kind: 'skip', offset, event, branch }
     const owned = this.#epoch !== 0 && this.#epoch === this.#highestEpoch
     if (owned || this.#candidate.lease !== undefined) this.#writer.write([this.#stuckAt])

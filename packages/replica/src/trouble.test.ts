@@ -1,6 +1,7 @@
 /** Ends at the wrong moment, confirms that come late or never, stores that hang: what must neither stop a replica nor outlive it. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { SkipRecord } from '@ricci/engine'
 import { House, ScriptedLog, VirtualClock } from '@ricci/testkit'
 import { LogWriter } from './log-writer.ts'
 import { SteadyReader } from './steady-reader.ts'
@@ -28,7 +29,7 @@ describe('stopping', () => {
   it('while its host fails: it stops all the same', async () => {
     const house = new House()
     let fail = (): void => undefined
-    house.onEngine = (engine, _instance, events) => {
+    house.onEngine = (engine) => {
       const { apply } = engine
       fail = () => {
         engine.apply = () => {
@@ -36,7 +37,6 @@ describe('stopping', () => {
         }
       }
       engine.apply = (...record) => apply.apply(engine, record)
-      void events
     }
     const replica = await house.owner()
     house.oncall.answer = () => never
@@ -136,5 +136,103 @@ describe('the log', () => {
     log.fate = () => 'written'
     await writer.append([tick])
     assert.equal(writer.trouble(), undefined)
+  })
+})
+
+describe('an event that stalls the engine', () => {
+  /** Every engine stalls at the record at `offset` (set once it is known), unless it was told to leave it out. */
+  function stalling(house: House): { offset: number; stalls: number; heeds: (skip: SkipRecord) => boolean } {
+    const stall = { offset: -1, stalls: 0, heeds: (_: SkipRecord) => true }
+    house.onEngine = (engine, events, skips) => {
+      const { apply } = engine
+      engine.apply = (offset, bytes, checksum) => {
+        const skipped = skips.some((skip) => skip.offset === offset && stall.heeds(skip))
+        if (offset === stall.offset && !skipped) {
+          stall.stalls++
+          events.onFailure({ code: 'ENGINE_STUCK', message: 'stuck', offset, event: 0, branch: 'index[0]' })
+          throw new Error('the engine never returns')
+        }
+        apply.call(engine, offset, bytes, checksum)
+      }
+    }
+    return stall
+  }
+
+  it('is skipped by the lone owner, which then owns again; what was paged before is not paged again', async () => {
+    const house = new House()
+    const stall = stalling(house)
+    const replica = await house.owner()
+    house.event('before', 'down')
+    await house.until('a page', () => house.oncall.sent.length === 1)
+    stall.offset = house.log.records.length
+    house.event('poison', 'down')
+    house.event('after', 'down')
+    await house.until('what comes after is paged', () => house.oncall.sent.some(({ host }) => host === 'after'), 60_000)
+    assert.deepEqual(
+      house.oncall.sent.map(({ host }) => host),
+      ['before', 'after'].toSpliced(1, 0, 'poison'),
+    )
+    assert.equal(house.log.all('skip').length, 1)
+    assert.equal(replica.state, 'owning')
+    await house.close()
+  })
+
+  it('is skipped again when the log confirmed a skip that it does not hold', async () => {
+    const house = new House()
+    const stall = stalling(house)
+    await house.owner()
+    let skips = 0
+    house.log.fate = ([record]) => (record.kind === 'skip' && ++skips <= 2 ? 'lost' : 'written')
+    stall.offset = house.log.records.length
+    house.event('poison', 'down')
+    house.event('after', 'down')
+    await house.until('what comes after is paged', () => house.oncall.sent.some(({ host }) => host === 'after'), 60_000)
+    assert.ok(stall.stalls >= 3)
+    await house.close()
+  })
+
+  it('is left out everywhere when leaving out the operator named does not help', async () => {
+    const house = new House()
+    const stall = stalling(house)
+    stall.heeds = (skip) => skip.branch === ''
+    await house.owner()
+    stall.offset = house.log.records.length
+    house.event('poison', 'down')
+    house.event('after', 'down')
+    await house.until('what comes after is paged', () => house.oncall.sent.some(({ host }) => host === 'after'), 60_000)
+    assert.deepEqual(
+      house.oncall.sent.map(({ host }) => host),
+      ['after'],
+    )
+    await house.close()
+  })
+
+  it('a replica that had passed it restores from before it, and the pair agrees on the state', async () => {
+    const house = new House()
+    await house.owner()
+    const standby = await house.started(house.replica('b'), 'following')
+    const offset = house.log.records.length
+    house.event('poison', 'down')
+    await house.until('a snapshot that holds it', () => house.snapshots.kept.size > 0, 700_000)
+    const skip = { kind: 'skip', offset, event: 0, branch: '' } as const
+    house.log.add(skip)
+    await house.until('the standby restored', () => standby.stats().generations > 1 && standby.state === 'following')
+    assert.match(standby.stats().why, /reading the log from its start|epoch/)
+    await house.until('one owns', () => house.replicas.some((replica) => replica.state === 'owning'))
+    const generations = house.replicas.map((replica) => replica.stats().generations)
+    house.log.add(skip)
+    const checkpoints = house.log.all('checkpoint').filter((record) => record.state !== undefined).length
+    const states = () => house.log.all('checkpoint').filter((record) => record.state !== undefined).length
+    await house.until('two states were compared', () => states() >= checkpoints + 2, 1_400_000)
+    assert.deepEqual(
+      house.alarms.filter((alarm) => alarm.includes('diverged')),
+      [],
+    )
+    assert.deepEqual(
+      house.replicas.map((replica) => replica.stats().generations),
+      generations,
+      'a skip twice is one skip',
+    )
+    await house.close()
   })
 })

@@ -1,7 +1,7 @@
 /** One log, one store, and as many replicas as a test wants, on a virtual clock; what goes wrong is the test's to say. */
 import assert from 'node:assert/strict'
 import { encodeMsg } from '@ricci/client'
-import { createEngine, incident, index, rules, type Engine, type RulesRecord } from '@ricci/engine'
+import { createEngine, incident, index, rules, type Engine, type RulesRecord, type SkipRecord } from '@ricci/engine'
 import {
   InThreadHost,
   Replica,
@@ -71,7 +71,7 @@ export class House {
   /** Whose engine gives hashes unlike all others. */
   wrong = ''
   /** Told of each engine that is made, with the way to the replica that it reports to. */
-  onEngine: (engine: Engine, instance: string, events: HostEvents) => void = () => undefined
+  onEngine: (engine: Engine, events: HostEvents, skips: readonly SkipRecord[]) => void = () => undefined
 
   replica(instance: string): Replica {
     const process = new Process(this)
@@ -98,7 +98,7 @@ export class House {
                 ...hashes.call(engine),
                 ...(this.wrong === instance ? { decisions: 'wrong' } : {}),
               })
-              this.onEngine(engine, instance, events)
+              this.onEngine(engine, events, from.skips)
               return engine
             },
           },
