@@ -28,6 +28,7 @@ import { ByteReader, ByteWriter } from './state/bytes.ts'
 import type { Dimension } from './state/dimension.ts'
 import { Hasher } from './state/hash.ts'
 import { Marks } from './state/marks.ts'
+import { exceptionEvent } from './streams/operators/exception-stream.ts'
 import { Out } from './streams/out.ts'
 import type { Runtime } from './streams/runtime.ts'
 import type { RulesDescription } from './streams/stream.ts'
@@ -320,12 +321,16 @@ class Machine implements Engine, Runtime {
     return this.#observer.onTap !== undefined
   }
 
-  rescue(node: Node, error: unknown): void {
+  rescue(node: Node, error: unknown, fork: number, event?: EventCursor): void {
     node.errors++
     try {
       this.#observer.onRuleError?.(node.path, error, this.appliedOffset)
     } catch {
       // a thrown thing may throw again when it is looked at; that is the observer's loss
+    }
+    for (let { catcher } = node; catcher !== undefined; catcher = catcher.catcher) {
+      const own = node.dimension.idIn(catcher.dimension, fork)
+      if (own >= 0) return catcher.caught(exceptionEvent(this, node.path, event), own)
     }
   }
 

@@ -131,6 +131,12 @@ export class Dimension {
     }
   }
 
+  /** The id of a dimension further out that an id of this one lies in; -1 where that one is not around it. */
+  idIn(outer: Dimension, id: number): number {
+    if (outer === this) return id
+    return this.parent === undefined ? -1 : this.parent.idIn(outer, this.parents.get(id))
+  }
+
   /** Gives an id back: its cells are cleared and it may be given out again. */
   free(id: number): void {
     for (const column of this.columns) column.clear(id)

@@ -58,6 +58,8 @@ export interface Behaviour<S extends ColumnSpec> {
   event?(event: EventCursor, fork: number): void
   list?(list: EventList, fork: number): void
   value?(value: unknown, fork: number): void
+  /** Hears of what failed below; only of an operator that {@link Operator.catches}. */
+  caught?(event: EventCursor, fork: number): void
   timers?: { readonly [K in TimerNames<S>]: (fork: number, deadline: number, gap: boolean) => void }
 }
 
@@ -88,6 +90,8 @@ export interface Operator<S extends ColumnSpec = ColumnSpec> {
   readonly columns: S | ((args: readonly unknown[]) => S)
   /** For an operator that opens a dimension: how many symbols its key has; `top`: its children live in that of the whole tree. */
   readonly opens?: 'top' | ((args: readonly unknown[]) => number)
+  /** Hears of what fails below all its children but the first. */
+  readonly catches?: true
   build(build: Build<S>): Behaviour<S>
 }
 

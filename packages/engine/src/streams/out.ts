@@ -26,7 +26,7 @@ export class Out {
       try {
         node.event(event, fork)
       } catch (error) {
-        this.#runtime.rescue(node, error)
+        this.#runtime.rescue(node, error, fork, event)
       }
     }
   }
@@ -37,7 +37,7 @@ export class Out {
       try {
         node.list(list, fork)
       } catch (error) {
-        this.#runtime.rescue(node, error)
+        this.#runtime.rescue(node, error, fork)
       }
     }
   }
@@ -48,7 +48,7 @@ export class Out {
       try {
         node.value(value, fork)
       } catch (error) {
-        this.#runtime.rescue(node, error)
+        this.#runtime.rescue(node, error, fork)
       }
     }
   }

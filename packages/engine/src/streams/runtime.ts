@@ -22,8 +22,8 @@ export interface Runtime {
   timersFired: number
   /** Counts collections of symbols: whoever caches by symbol id starts anew when it changes. */
   readonly generation: number
-  /** An operator threw: its branch ends here for this event. */
-  rescue(node: Node, error: unknown): void
+  /** An operator threw: its branch ends here for this event, and the nearest `exceptionStream` above hears of it. */
+  rescue(node: Node, error: unknown, fork: number, event?: EventCursor): void
   /** Sends an event through all streams again, from the top. */
   reinject(event: EventCursor): void
   /** How old the event in flight was when it arrived, milliseconds. */

@@ -40,6 +40,8 @@ export class Node {
   readonly inner: Dimension
   readonly spec: ColumnSpec
   readonly columns: Readonly<Record<string, Column>>
+  /** The nearest operator above that hears of what fails here. */
+  readonly catcher: Node | undefined
   readonly children: Node[] = []
   /** Throws and skips, not state: counted for people. */
   errors = 0
@@ -57,7 +59,9 @@ export class Node {
     inner: Dimension,
     spec: ColumnSpec,
     columns: Readonly<Record<string, Column>>,
+    catcher: Node | undefined,
   ) {
+    this.catcher = catcher
     this.stream = stream
     this.number = number
     this.path = path
@@ -83,10 +87,14 @@ export class Node {
         try {
           timers[name](fork, deadline, gap)
         } catch (error) {
-          runtime.rescue(this, error)
+          runtime.rescue(this, error, fork)
         }
       }
     }
+  }
+
+  caught(event: EventCursor, fork: number): void {
+    this.#behaviour.caught?.(event, fork)
   }
 
   /** Takes the branch out, its timers too, as a skip or a quarantine asks. */
@@ -146,7 +154,13 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
   checkFlows(new Stream('rules', [], rules.streams), ['event'], '')
 
   const made: [Node, Operator, boolean][] = []
-  function make(stream: Stream, before: Node | undefined, dimension: Dimension, path: string): Node {
+  function make(
+    stream: Stream,
+    before: Node | undefined,
+    dimension: Dimension,
+    path: string,
+    catcher: Node | undefined,
+  ): Node {
     const operator = operatorNamed(stream.operator)
     const spec = typeof operator.columns === 'function' ? operator.columns(stream.args) : operator.columns
     const carried = before !== undefined && before.dimension === dimension && sameSpec(spec, before.spec)
@@ -168,12 +182,13 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
     }
     if (holdsState(spec, operator)) (whole ? report.kept : report.fresh).push(path)
     if (whole) goesOn.add(before!)
-    const node = new Node(stream, nodes.length, path, dimension, inner, spec, columns)
+    const node = new Node(stream, nodes.length, path, dimension, inner, spec, columns, catcher)
     nodes.push(node)
     const partners = matchSiblings(stream.children, before === undefined ? [] : before.children)
     stream.children.forEach((child, i) => {
       const place = `${path === '' ? '' : `${path} > `}${child.label ?? child.operator}[${i}]`
-      node.children.push(make(child, partners[i], inner, place))
+      const hears = operator.catches === true && i > 0 ? node : catcher
+      node.children.push(make(child, partners[i], inner, place, hears))
     })
     made.push([node, operator, carried])
     return node
@@ -181,7 +196,7 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
   const behaviours: Behaviour<ColumnSpec>[] = []
   let root: Node
   try {
-    root = make(new Stream('rules', [], rules.streams), old?.root, top, '')
+    root = make(new Stream('rules', [], rules.streams), old?.root, top, '', undefined)
     for (const [node, operator] of made) behaviours.push(operator.build(partsOf(node, runtime)))
   } catch (error) {
     // timers made for the new tree know their clock already

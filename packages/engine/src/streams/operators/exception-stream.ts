@@ -1,0 +1,66 @@
+import { type EventCursor, EventCursor as Cursor, eventToCursor } from '@ricci/client'
+import { defineOperator } from '../operator.ts'
+import type { Runtime } from '../runtime.ts'
+import { Stream } from '../stream.ts'
+import { smap } from './smap.ts'
+import { tap } from './tap.ts'
+import { withFields } from './with.ts'
+
+/**
+ * Passes events on to the children; when something of theirs throws, at an event or in a timer, an event about it goes to the
+ * handler: service `riemann exception`, state `error`, tag `exception`, the operator's path in the attribute `operator`, host
+ * that of the event it failed on. What a handler's own streams throw goes to the next `exceptionStream` further out.
+ * Source: Riemann's `exception-stream`. Unlike there, no timer forgets its handler, and the event holds no text of the error:
+ * engines of other versions would word it differently, and replicas must agree. The log and `ricci status` have the text.
+ * @param handler gets one event for each thing that was thrown: put a `throttle` or `rollup` before a `notify`
+ * @example exceptionStream(rollup(1, 3600, notify('rules-team')), where((e) => e.attributes['x'].length > 3, index()))
+ */
+export function exceptionStream(handler: Stream, ...children: Stream[]): Stream {
+  return new Stream('exceptionStream', [], [handler, ...children])
+}
+
+/** The event that tells of something thrown at a place. Made anew each time: a handler may fail while it looks at one. */
+export function exceptionEvent(runtime: Runtime, path: string, failed: EventCursor | undefined): EventCursor {
+  const { table } = runtime
+  const host = failed === undefined || failed.host === 0 ? undefined : table.text(failed.host)
+  const service = failed === undefined || failed.service === 0 ? undefined : table.text(failed.service)
+  const at = failed === undefined ? 'a timer' : `the event ${host ?? ''} ${service ?? ''}`
+  const cursor = new Cursor()
+  eventToCursor(
+    {
+      ...(host === undefined ? {} : { host }),
+      service: 'riemann exception',
+      state: 'error',
+      description: `${path} failed at ${at}`,
+      tags: ['exception'],
+      time: runtime.clocks.calendar.now / 1000,
+      attributes: { operator: path },
+    },
+    table,
+    cursor,
+  )
+  return cursor
+}
+
+function failing(): never {
+  throw new Error('a mistake')
+}
+
+defineOperator({
+  name: 'exceptionStream',
+  // without the path, which tells where among its neighbours the sample stands
+  sample: () => exceptionStream(withFields({ attributes: null, description: null }, tap('failed')), smap(failing)),
+  takes: ['event'],
+  gives: 'event',
+  columns: {},
+  catches: true,
+  build({ children, outTo }) {
+    const [handler, ...others] = children
+    const out = outTo(others)
+    const heard = outTo([handler])
+    return {
+      event: (event, fork) => out.event(event, fork),
+      caught: (event, fork) => heard.event(event, fork),
+    }
+  },
+})
