@@ -482,6 +482,7 @@ class Machine implements Engine, Runtime {
     const dimensions = [this.index.rows, ...(this.#tree?.dimensions ?? [])]
     // from the innermost out: a fork is only free once nothing below it is used
     for (const dimension of dimensions.toReversed()) collectIdle(dimension, dimensions, owned.now, idleBefore)
+    this.index.rowsChanged()
     if (this.table.fullness < collectionShare) return
     const marks = new Marks(this.table.highestId + 1, this.table.highestTagSet + 1, this.table.highestAttributeSet + 1)
     marks.symbol(this.index.expiredSymbol)
@@ -638,6 +639,7 @@ class Machine implements Engine, Runtime {
     this.#producers.restore(from.json())
     this.decisions.restore(from.json())
     this.index.rows.read(from)
+    this.index.rowsChanged()
     for (const dimension of this.#tree?.dimensions ?? []) dimension.read(from)
     for (const node of this.#tree?.nodes ?? []) if (this.#quarantined(node)) node.disable()
     if (!from.finished) {

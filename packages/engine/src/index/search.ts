@@ -11,7 +11,10 @@ const defaultBudget = 100_000
 
 const cursor = new EventCursor()
 
-/** Searches the index. A query that names its host and service is a look-up; a sorted one is answered whole, up to its limit. */
+/**
+ * Searches the index. A query that names its host and service is a look-up, one that names either looks through the rows of that
+ * one; a sorted one is answered whole, up to its limit.
+ */
 export function searchIndex(
   index: Index,
   table: SymbolTable,
@@ -25,19 +28,33 @@ export function searchIndex(
     const row = index.lookup(table.find(host), table.find(service))
     return { events: row >= 0 && take(index, row) && matches(cursor) ? [cursorToEvent(cursor, table)] : [] }
   }
-  if (query.sort !== undefined || query.limit !== undefined) return sorted(index, table, compiled, limit)
+  const walk = walkOf(index, table, query.keys)
+  if (query.sort !== undefined || query.limit !== undefined) return sorted(index, table, compiled, walk, limit)
   const events: Event[] = []
-  const budget = options.budget ?? defaultBudget
-  const hostSymbol = host === undefined ? -1 : table.find(host)
-  const serviceSymbol = service === undefined ? -1 : table.find(service)
-  let row = options.cursor ?? 0
-  const end = Math.min(index.rows.high, row + budget)
-  for (; row < end && events.length < limit; row++) {
-    if (hostSymbol >= 0 && index.events.host(row) !== hostSymbol) continue
-    if (serviceSymbol >= 0 && index.events.service(row) !== serviceSymbol) continue
+  let budget = options.budget ?? defaultBudget
+  let row = walk.from(options.cursor ?? 0)
+  for (; row >= 0 && budget > 0 && events.length < limit; row = walk.after(row), budget--) {
     if (take(index, row) && matches(cursor)) events.push(cursorToEvent(cursor, table))
   }
-  return row < index.rows.high ? { events, nextCursor: row } : { events }
+  return row >= 0 ? { events, nextCursor: row } : { events }
+}
+
+/** Rows in ascending order; -1 ends them. */
+interface Walk {
+  from(row: number): number
+  after(row: number): number
+}
+
+/** All rows that may match. */
+function walkOf(index: Index, table: SymbolTable, { host, service }: CompiledQuery['query']['keys']): Walk {
+  const text = host ?? service
+  if (text !== undefined) {
+    const chains = host === undefined ? index.byService : index.byHost
+    const symbol = table.find(text)
+    return { from: (row) => chains.from(symbol, row), after: (row) => chains.after(row) }
+  }
+  const { high } = index.rows
+  return { from: (row) => (row < high ? row : -1), after: (row) => (row + 1 < high ? row + 1 : -1) }
 }
 
 function take(index: Index, row: number): boolean {
@@ -50,10 +67,11 @@ function sorted(
   index: Index,
   table: SymbolTable,
   { query, matches }: CompiledQuery,
+  walk: Walk,
   most: number,
 ): Omit<QueryPage, 'appliedOffset'> {
   const events: Event[] = []
-  for (let row = 0; row < index.rows.high; row++) {
+  for (let row = walk.from(0); row >= 0; row = walk.after(row)) {
     if (take(index, row) && matches(cursor)) events.push(cursorToEvent(cursor, table))
     if (query.sort === undefined && events.length >= Math.min(most, query.limit ?? most)) break
   }

@@ -3,6 +3,7 @@ import { F64Column, U8Column } from '../state/columns.ts'
 import { Dimension } from '../state/dimension.ts'
 import { EventColumn } from '../state/rows.ts'
 import type { EngineSettings } from '../settings.ts'
+import { RowChains } from './chains.ts'
 import type { Clocks } from '../time/clocks.ts'
 import { TimerColumn } from '../time/timers.ts'
 
@@ -15,6 +16,9 @@ import { TimerColumn } from '../time/timers.ts'
 export class Index {
   readonly rows: Dimension
   readonly events = new EventColumn()
+  /** Rows by host and by service, for queries. */
+  readonly byHost: RowChains
+  readonly byService: RowChains
   /** 0 absent, 1 present, 2 present and late. */
   readonly #presence = new U8Column()
   /** When the TTL has passed, on owned time. */
@@ -40,6 +44,12 @@ export class Index {
     this.expiredSymbol = table.internText('expired')
     this.rows = new Dimension(undefined, 2, settings.indexRows)
     this.#expiry = new TimerColumn(clocks, clocks.owned, -1, true, (row) => this.#expire(row))
+    this.byHost = new RowChains(this.rows, 0)
+    this.byService = new RowChains(this.rows, 1)
+    this.rows.onAdd = (row) => {
+      this.byHost.added(row)
+      this.byService.added(row)
+    }
     this.rows.attach(this.events)
     this.rows.attach(this.#presence)
     this.rows.attach(this.#due)
@@ -86,6 +96,12 @@ export class Index {
     if (row < 0 || this.#presence.get(row) === 0) return false
     this.#drop(row)
     return true
+  }
+
+  /** Rows were freed, or read from a snapshot. */
+  rowsChanged(): void {
+    this.byHost.forget()
+    this.byService.forget()
   }
 
   clear(): void {
