@@ -15,8 +15,8 @@ export interface PageRequest {
   readonly dedupKey: string
   readonly rule: string
   readonly host: string
-  /** Effects that stood in the list when it arrived. */
-  readonly effectsBefore: number
+  /** Effects that stood in the list when it arrived or, since then, when it was acted on. */
+  effectsBefore: number
   status: number | undefined
 }
 
@@ -34,8 +34,8 @@ type Fate = 'on-arrival' | 'whatever-comes' | 'if-answered' | 'unavailable'
 
 /** Answers take up to this long when nobody asked for more: longer than the daemon needs for its next record, so that they overlap. */
 const slowestAnswerMs = 150
-/** A request whose asker died may be acted on so much later. */
-const latestEffectMs = 3_000
+/** A request whose asker died may be acted on so much later: longer than a restart, well within the 10 s a send may take. */
+const latestEffectMs = 6_000
 
 interface Hold {
   readonly matches: (request: PageRequest) => boolean
@@ -143,11 +143,13 @@ export class Pager {
       response.writeHead(503).end('try again')
       return
     }
-    this.effect(request)
+    if (fate !== 'on-arrival') this.effect(request)
     response.writeHead(200).end()
   }
 
-  private effect({ id, action, dedupKey, rule, host }: PageRequest): void {
+  private effect(request: PageRequest): void {
+    const { id, action, dedupKey, rule, host } = request
+    request.effectsBefore = this.effects.length
     if (this.taken.has(id)) return
     this.taken.add(id)
     this.effects.push({ id, action, dedupKey, rule, host })

@@ -83,7 +83,7 @@ describe('the oracle of the kills', () => {
     assert.match(wrong([trigger, resolve, effect('other', 'resolve', 'a')]), /key-a was resolved twice/)
     assert.match(wrong([resolve]), /resolved and never triggered/)
     assert.match(wrong([resolve, trigger]), /took effect after the resolve/)
-    assert.match(wrong([trigger, resolve], [request(trigger, 2)]), /sent after its resolve had taken effect/)
+    assert.match(wrong([trigger, resolve], [request(trigger, 2)]), /was acted on, after its resolve had taken effect/)
   })
 
   it('truth: whoever fell silent is told of, whoever did not is not', () => {

@@ -80,7 +80,7 @@ export function ofReceiver({ effects, requests, strange }: Pick<Pager, 'effects'
   // even under its old key: a receiver that forgets keys with the incident would open it again, for ever
   for (const { action, dedupKey, host, effectsBefore } of requests) {
     if (action === 'trigger' && effectsBefore > (resolved.get(dedupKey) ?? Infinity)) {
-      wrong.push(`${host}: the trigger of ${dedupKey} was sent after its resolve had taken effect`)
+      wrong.push(`${host}: the trigger of ${dedupKey} arrived, or was acted on, after its resolve had taken effect`)
     }
   }
   return wrong
