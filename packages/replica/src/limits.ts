@@ -46,6 +46,8 @@ export const selfAlarmMs = 15_000
 export const claimMs = 2_000
 /** A lease holder whose rival owns but shows no tick for this long claims anew. */
 export const silentOwnerMs = 3_000
+/** A replica whose state is in doubt claims after this long without an owner's tick: the trusted ones had their turns. */
+export const orphanedMs = 20_000
 /** After a planned hand-over: until it campaigns again. */
 export const handOverPauseMs = 5_000
 

@@ -81,6 +81,8 @@ export class Replica {
   #restoreFailures = 0
   readonly #avoid = new Set<string>()
   #trusted = true
+  /** Checkpoints of ticks before this offset cannot be helped: nothing better is left to restore from. */
+  #history = 0
   #progress: Progress | undefined
   #highestEpoch = 0
   readonly #hashes = new Map<number, TickHashes>()
@@ -248,7 +250,7 @@ export class Replica {
     this.#claimedEpoch = undefined
     this.#candidate.reset()
     try {
-      const { host, from } = await restore({
+      const { host, from, lastResort, end } = await restore({
         log,
         snapshots,
         partition,
@@ -267,6 +269,7 @@ export class Replica {
       if (generation !== this.#generation) return void host.stop().catch(() => undefined)
       this.#host = host
       this.#restoredFrom = from
+      this.#history = lastResort ? end : 0
       this.#keeper.attach(host)
       // It may have failed between its start and now.
       if (this.#state !== 'restoring') return
@@ -419,6 +422,7 @@ export class Replica {
   #checkpointRead(record: CheckpointRecord): void {
     const own = this.#hashes.get(record.offset)
     const differs = own === undefined ? undefined : differenceOf(own, record)
+    if (differs !== undefined && record.offset < this.#history) return this.#doubt(record, differs)
     if (differs !== undefined) {
       return this.#diverge(`at offset ${record.offset} the ${differs} hash differs from the one the owner wrote`)
     }
@@ -429,6 +433,18 @@ export class Replica {
       if (this.#state === 'following') this.#candidate.begin()
     }
     if (this.#lastCut?.offset === record.offset) this.#lastCut.confirmed()
+  }
+
+  /** Who wrote it may be gone for good: whoever owns is believed, but a log without an owner pages nobody. */
+  #doubt(record: CheckpointRecord, differs: string): void {
+    if (this.#trusted) {
+      this.#alarm(
+        'diverged',
+        `the ${differs} hash at offset ${record.offset} differs, and nothing is left to restore from`,
+      )
+    }
+    this.#trusted = false
+    this.#candidate.end()
   }
 
   #onCut(cut: NonNullable<Progress['cut']>): void {
@@ -448,7 +464,8 @@ export class Replica {
   }
 
   #mayClaim(): boolean {
-    if (this.#state !== 'following' || !this.#trusted || this.#stopping !== undefined) return false
+    if (this.#state !== 'following' || this.#stopping !== undefined) return false
+    if (!this.#trusted && !this.#isOrphaned()) return false
     return !this.#candidate.leaseUsed || this.#options.clock.monotonicMs() - this.#ownerSeenMs > limits.silentOwnerMs
   }
 
@@ -553,9 +570,16 @@ export class Replica {
       unread,
       `the log confirms ticks that its reader was not given for ${Math.round(silentMs / 1_000)} s`,
     )
-    const cannotOwn = !owning && this.#candidate.lease !== undefined && !this.#hasLiveOwner(nowMs)
-    this.#selfAlarms.is('cannot-own', cannotOwn, `it holds the lease but is ${this.#state}: ${this.#why}`)
+    const untrusted = !this.#trusted && this.#state === 'following'
+    const cannotOwn = !owning && (untrusted || this.#candidate.lease !== undefined) && !this.#hasLiveOwner(nowMs)
+    this.#selfAlarms.is('cannot-own', cannotOwn, `nobody owns, and this replica is ${this.#state}: ${this.#why}`)
+    if (untrusted && this.#isOrphaned()) this.#candidate.begin()
     void this.#candidate.consider()
+  }
+
+  /** No owner has shown a tick for so long that its word is not to be had any more. */
+  #isOrphaned(): boolean {
+    return this.#options.clock.monotonicMs() - this.#ownerSeenMs > limits.orphanedMs
   }
 
   #hasLiveOwner(nowMs: number): boolean {

@@ -1,7 +1,7 @@
 import { EngineError } from '@ricci/engine'
 import { ReplicaError } from './errors.ts'
 import type { EngineHost, HostEvents, HostFactory } from './host.ts'
-import type { LogPort, SnapshotPort } from './ports.ts'
+import type { LogPort, SnapshotInfo, SnapshotPort } from './ports.ts'
 
 export interface RestoreOptions {
   readonly log: LogPort
@@ -16,6 +16,10 @@ export interface RestoreOptions {
 
 export interface Restored {
   readonly host: EngineHost
+  /** Whether no other way led here: what the host's state is, is all there is. */
+  readonly lastResort: boolean
+  /** Where the log ended when it began: what lies before is history, its owner may be long gone. */
+  readonly end: number
   /** Name of the snapshot it began from. */
   readonly from: string | undefined
 }
@@ -28,9 +32,12 @@ export interface Restored {
 export async function restore(options: RestoreOptions): Promise<Restored> {
   const { log, snapshots, partition, onAlarm } = options
   const { first, end } = await log.range(partition)
-  const newestFirst = [...(await snapshots.list(partition))].sort((a, b) => b.offset - a.offset)
-  for (const info of newestFirst) {
-    if (options.avoid.has(info.name) || info.offset + 1 < first) continue
+  const newestFirst = [...(await listed(options, first))].sort((a, b) => b.offset - a.offset)
+  const doubted = newestFirst.filter((info) => options.avoid.has(info.name))
+  // The log's whole length is the better judge of a doubted snapshot; where it is trimmed, doubt is better than nothing.
+  const tried = newestFirst.filter((info) => !doubted.includes(info)).concat(first > 0 ? doubted : [])
+  for (const info of tried) {
+    if (info.offset + 1 < first) continue
     if (info.offset >= end) {
       onAlarm(
         'log-shorter',
@@ -49,7 +56,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
     const host = options.hostFactory(options.events)
     try {
       await host.start({ snapshot, snapshotOffset: info.offset })
-      return { host, from: info.name }
+      return { host, from: info.name, lastResort: doubted.includes(info), end }
     } catch (error) {
       await host.stop()
       if (!isUnusable(error)) throw error
@@ -67,7 +74,21 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
     await host.stop()
     throw error
   }
-  return { host, from: undefined }
+  return { host, from: undefined, lastResort: true, end }
+}
+
+/** Snapshots only save time while the log still has its first record: a store that is away keeps nobody from starting then. */
+async function listed(
+  { snapshots, partition, onAlarm }: RestoreOptions,
+  first: number,
+): Promise<readonly SnapshotInfo[]> {
+  try {
+    return await snapshots.list(partition)
+  } catch (error) {
+    if (first > 0) throw error
+    onAlarm('snapshot-unusable', `the store of snapshots cannot be asked, the whole log is read: ${String(error)}`)
+    return []
+  }
 }
 
 function isUnusable(error: unknown): error is Error {

@@ -72,7 +72,8 @@ export class Ticker {
 
   /** Measured from the tick before, whether or not that one was ever written: owned time may lag, it must not run ahead. */
   #elapsedMs(nowMs: number): number {
-    if (this.#tickedAtMs === undefined) return 0
+    // While one hangs the log takes nothing, events neither: written later, a pile of ticks would pass for time they had.
+    if (this.#tickedAtMs === undefined || this.#underWaySinceMs !== undefined) return 0
     return Math.round(Math.min(tickElapsedLimitMs, Math.max(0, nowMs - this.#tickedAtMs)))
   }
 

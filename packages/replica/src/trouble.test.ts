@@ -25,6 +25,47 @@ describe('claims', () => {
   })
 })
 
+describe('a lone replica', () => {
+  it('whose state is unlike its own old checkpoints says so, and owns all the same: nobody else would page', async () => {
+    const house = new House()
+    house.kill(await house.owner('a').then(async (owner) => (await house.clock.advance(30_000), owner)))
+    house.wrong = 'b'
+    const replica = house.replica('b')
+    void replica.start()
+    await house.until('self hears that nobody owns', () => house.self.sent.length === 1, 30_000)
+    assert.equal(house.self.sent[0].rule, 'cannot-own')
+    await house.until('it owns', () => replica.state === 'owning', 30_000)
+    assert.ok(house.alarms.some((alarm) => alarm.startsWith('b diverged')))
+    house.event('h', 'down')
+    await house.until('a page', () => house.oncall.sent.length === 1)
+    await house.close()
+  })
+
+  it('starts from the log while the store of snapshots is away', async () => {
+    const house = new House()
+    house.snapshots.list = () => Promise.reject(new Error('away'))
+    await house.owner()
+    await house.close()
+  })
+
+  it('a log that hangs for a minute passes no owned time', async () => {
+    const house = new House()
+    await house.owner()
+    const ticks = house.log.all('tick').length
+    house.log.fate = () => 'held'
+    await house.clock.advance(60_000)
+    house.log.fate = () => 'written'
+    house.log.release()
+    await house.clock.advance(10)
+    const elapsedMs = house.log
+      .all('tick')
+      .slice(ticks)
+      .reduce((sum, tick) => sum + tick.elapsedMs, 0)
+    assert.ok(elapsedMs <= 2_000, `${elapsedMs} ms`)
+    await house.close()
+  })
+})
+
 describe('stopping', () => {
   it('while its host fails: it stops all the same', async () => {
     const house = new House()

@@ -92,6 +92,8 @@ export class SelfAlarms {
     const startedMs = clock.monotonicMs()
     state.sending = true
     if (action === 'trigger') state.mayBeOpen = true
+    // However it ends, what the receiver was told before holds no longer for sure.
+    state.confirmed = undefined
     let delivered = false
     let retryAfterMs = 0
     try {

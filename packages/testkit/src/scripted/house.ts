@@ -124,7 +124,7 @@ export class House {
     process.alive = false
     for (const timer of process.timers) timer.cancel()
     this.replicas.splice(this.replicas.indexOf(replica), 1)
-    this.coordination.takeAway(false)
+    this.coordination.takeAway(false, true)
   }
 
   event(host: string, state: string): void {

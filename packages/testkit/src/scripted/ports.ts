@@ -115,13 +115,13 @@ export class ScriptedCoordination implements CoordinationPort {
     this.#give()
   }
 
-  /** Takes the lease away, with or without telling its holder; the next gets it. */
-  takeAway(tell: boolean): void {
+  /** Takes the lease away, with or without telling its holder; the next gets it. One that is gone does not campaign on. */
+  takeAway(tell: boolean, gone = false): void {
     const holder = this.#holder
     this.#holder = undefined
     if (tell) holder?.onChange(undefined)
     this.#give()
-    if (holder !== undefined) this.#waiting.push(holder)
+    if (holder !== undefined && !gone) this.#waiting.push(holder)
   }
 
   close(): Promise<void> {
