@@ -1,5 +1,5 @@
 /** The engine: what applying each kind of record does. */
-import { cursorToEvent, type Event, EventCursor, Kind, MsgReader, type ProducerMark, SymbolTable } from '@ricci/client'
+import { type Event, EventCursor, Kind, MsgReader, type ProducerMark, SymbolTable } from '@ricci/client'
 import { Decisions } from './decisions/decisions.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type {
@@ -17,34 +17,37 @@ import { Producers } from './event/producers.ts'
 import { IndexLookups } from './event/index-view.ts'
 import { searchIndex } from './index/search.ts'
 import { Index } from './index/store.ts'
+import { Watchers } from './index/watchers.ts'
+import { LimitAlarms } from './limit-alarms.ts'
 import type { Mutation } from './mutations.ts'
 import { QueryCache } from './query/cache.ts'
-import type { EventTest } from './query/fields.ts'
 import './streams/operators/root.ts'
 import './streams/vocabulary.ts'
 import { decodeRecord, kindOf, type LogRecord, type RulesRecord, type SkipRecord, type TickRecord } from './records.ts'
 import { defaultSettings, type EngineSettings, settingsFrom } from './settings.ts'
-import { ByteReader, ByteWriter } from './state/bytes.ts'
+import {
+  readSnapshotHead,
+  type SnapshotHead,
+  type SnapshotHeader,
+  snapshotFormat,
+  snapshotMagic,
+} from './snapshot-header.ts'
+import { ByteWriter } from './state/bytes.ts'
+import { collectForks, collectTexts } from './state/collection.ts'
 import type { Dimension } from './state/dimension.ts'
 import { Hasher } from './state/hash.ts'
-import { Marks } from './state/marks.ts'
 import { exceptionEvent } from './streams/operators/exception-stream.ts'
 import { Out } from './streams/out.ts'
 import type { Runtime } from './streams/runtime.ts'
+import { receiversOf, Skips, skipsToQuarantine } from './streams/skips.ts'
 import type { RulesDescription } from './streams/stream.ts'
 import { buildTree, type Node, type Tree } from './streams/tree.ts'
 import { Clocks } from './time/clocks.ts'
 
 /** What the engine does with records of a given log; a change of it is a new number, which takes effect by a rules record. */
 export const engineSemantics = 1
-const snapshotFormat = 1
-const snapshotMagic = 0x52494343 // "RICC"
 /** Collections (symbols, idle forks) happen at these ticks: five to ten minutes apart, the same place of the log everywhere. */
 const collectionTicks = 600
-/** Symbols are collected when the table is this full in any way: a sweep marks every cell (2 ms at 720,000). */
-const collectionShare = 0.5
-/** This many skips of one branch, and it is taken out until the rules are switched. */
-const skipsToQuarantine = 3
 
 /** What an engine is made from. */
 export interface EngineOptions {
@@ -118,19 +121,11 @@ class Machine implements Engine, Runtime {
   /** How old the event in flight was when it arrived, milliseconds. */
   #ageMs = 0
   #receivedAtMs = 0
-  readonly #watchers = new Set<{
-    readonly query: string
-    matches: EventTest
-    readonly listener: (event: Event) => void
-  }>()
-  /** Skips of records to come, by offset; what a replica found by reading ahead, so no part of the state. */
-  readonly #skips = new Map<number, SkipRecord[]>()
-  /** Per branch, which events it was skipped at since the rules were switched: three at most. */
-  #skipped: Record<string, string[]> = {}
-  /** Events refused because the table of texts was full. Counted, not state, as is what was told of limits. */
+  readonly #watchers: Watchers
+  readonly #skips: Skips
+  /** Events refused because the table of texts was full. Counted, not state. */
   #overflowed = 0
-  #told: number[] = []
-  #toldOfLimits = -Infinity
+  readonly #limits = new LimitAlarms()
   /** Where the rules in force stand in the log. */
   #rulesOffset = -1
 
@@ -141,9 +136,11 @@ class Machine implements Engine, Runtime {
     this.#observer = options.observer ?? {}
     this.#mutations = options.mutations ?? new Set()
     this.progress = options.progress ?? new Int32Array(2)
-    const head = options.snapshot === undefined ? undefined : this.#readHead(options.snapshot)
+    const wanted = { logId: options.logId, partition: options.partition, semantics: engineSemantics }
+    const head = options.snapshot === undefined ? undefined : readSnapshotHead(options.snapshot, wanted)
     this.table = head?.table ?? new SymbolTable()
     this.index = new Index(this.table, this.clocks, this.settings)
+    this.#watchers = new Watchers(this.index, this.table)
     this.lookups = new IndexLookups(this.index, this.table)
     this.clocks.beforeFire = () => this.decisions.time(this.clocks.calendar.now, this.clocks.owned.now)
     this.index.onExpired = (event) => this.#stream(event, 0)
@@ -154,7 +151,7 @@ class Machine implements Engine, Runtime {
       observer: this.#observer,
       mutations: this.#mutations,
     })
-    for (const skip of options.skips ?? []) this.#addSkip(skip)
+    this.#skips = new Skips(options.skips ?? [])
     if (head !== undefined) this.#restore(head)
   }
 
@@ -173,8 +170,7 @@ class Machine implements Engine, Runtime {
       throw new Error(`records are applied in order: offset ${offset} after ${this.appliedOffset}`)
     }
     const kind = kindOf(bytes)
-    const skips = this.#skips.get(offset)
-    this.#skips.delete(offset)
+    const skips = this.#skips.take(offset)
     this.progress[0] = 0
     this.progress[1] = wholeRecord
     this.#first = false
@@ -213,7 +209,7 @@ class Machine implements Engine, Runtime {
   }
 
   #takeBack(left: readonly Node[]): void {
-    for (const node of left) if (!this.#quarantined(node)) node.enable()
+    for (const node of left) if (!this.#skips.quarantined(node)) node.enable()
   }
 
   #applyControl(record: Exclude<LogRecord, { kind: 'events' }>, bytes: Uint8Array): void {
@@ -380,7 +376,7 @@ class Machine implements Engine, Runtime {
       return
     }
     this.#rulesOffset = this.appliedOffset
-    this.#skipped = {}
+    this.#skips.forgive()
     this.#observer.onRules?.(this.#tree!.report, this.appliedOffset)
     this.decisions.rulesSwitched(this.#ruleNames(), record.settings)
   }
@@ -422,34 +418,13 @@ class Machine implements Engine, Runtime {
   #skip(skip: SkipRecord): void {
     const { branch } = skip
     if (branch === '' || skip.offset < this.#rulesOffset) return
-    const skipped = (this.#skipped[branch] ??= [])
-    const name = `${skip.offset}/${skip.event}`
-    if (skipped.length >= skipsToQuarantine || skipped.includes(name)) return
-    skipped.push(name)
-    if (skipped.length < skipsToQuarantine) return
-    const nodes = this.#tree?.nodes.filter((node) => node.path === branch) ?? []
-    for (const node of nodes) node.disable()
+    const skippedAt = this.#skips.count(skip)
+    const tree = this.#tree
+    if (skippedAt === undefined || tree === undefined) return
+    for (const node of tree.nodes) if (node.path === branch) node.disable()
     const what = `${branch} stalled the engine ${skipsToQuarantine} times and is out until the rules are switched`
     this.#alarm('rule-quarantined', what)
-    const receivers = new Set(nodes.flatMap(receiversBelow))
-    if (receivers.size === 0) {
-      // nobody is told by what it does itself; by the rule it is a part of, perhaps
-      const rule = this.#tree?.root.children.find(
-        (child) => branch === child.path || branch.startsWith(`${child.path} > `),
-      )
-      for (const receiver of rule === undefined ? [] : receiversBelow(rule)) receivers.add(receiver)
-    }
-    this.decisions.quarantine(branch, [...receivers], what, skipped)
-  }
-
-  #addSkip(skip: SkipRecord): void {
-    const there = this.#skips.get(skip.offset) ?? []
-    if (!there.some((other) => other.event === skip.event && other.branch === skip.branch)) there.push(skip)
-    this.#skips.set(skip.offset, there)
-  }
-
-  #quarantined(node: Node): boolean {
-    return (this.#skipped[node.path]?.length ?? 0) >= skipsToQuarantine
+    this.decisions.quarantine(branch, receiversOf(branch, tree.root, tree.nodes), what, skippedAt)
   }
 
   readonly #lost = ({ producer, missing }: { producer: string; missing: number }): void => {
@@ -460,18 +435,11 @@ class Machine implements Engine, Runtime {
     this.#observer.onAlarm?.(name, detail, this.appliedOffset)
   }
 
-  /** Limits that were reached are told of once a minute, or an event for each refusal would make the storm that they prevent. */
   #tellOfLimits(tick: number): void {
-    if (tick < this.#toldOfLimits + limitTicks) return
-    const { rows } = this.index
     const forks = (this.#tree?.dimensions ?? []).reduce((sum, dimension) => sum + dimension.refused, 0)
-    const now = [this.#overflowed, this.table.refused, forks, rows.refused, this.#producers.evicted]
-    now.forEach((count, i) => {
-      const more = count - (this.#told[i] ?? 0)
-      if (more > 0) this.#alarm(limits[i].name, `${more} ${limits[i].what}`)
-      if (more > 0) this.#toldOfLimits = tick
-      this.#told[i] = count
-    })
+    const { refused } = this.index.rows
+    const now = [this.#overflowed, this.table.refused, forks, refused, this.#producers.evicted] as const
+    this.#limits.check(tick, now, (name, detail) => this.#alarm(name, detail))
   }
 
   /** Gives back what nothing uses any more; at the same tick on every replica. */
@@ -480,17 +448,12 @@ class Machine implements Engine, Runtime {
     this.#producers.forget(owned.now)
     const idleBefore = owned.now - this.settings.idleForkMs
     const dimensions = [this.index.rows, ...(this.#tree?.dimensions ?? [])]
-    // from the innermost out: a fork is only free once nothing below it is used
-    for (const dimension of dimensions.toReversed()) collectIdle(dimension, dimensions, owned.now, idleBefore)
+    collectForks(dimensions, owned.now, idleBefore)
     this.index.rowsChanged()
-    if (this.table.fullness < collectionShare) return
-    const marks = new Marks(this.table.highestId + 1, this.table.highestTagSet + 1, this.table.highestAttributeSet + 1)
-    marks.symbol(this.index.expiredSymbol)
-    for (const dimension of dimensions) dimension.mark(marks)
-    this.table.sweep(marks)
+    if (!collectTexts(this.table, dimensions, [this.index.expiredSymbol])) return
     this.generation++
     this.#queries = new QueryCache(this.table)
-    for (const watcher of this.#watchers) watcher.matches = this.#queries.get(watcher.query).matches
+    this.#watchers.recompile(this.#queries)
   }
 
   pendingPages(): readonly Readonly<PendingPage>[] {
@@ -522,20 +485,7 @@ class Machine implements Engine, Runtime {
   }
 
   watch(query: string, listener: (event: Event) => void): () => void {
-    const { matches } = this.#queries.get(query)
-    const watcher = { query, matches, listener }
-    this.#watchers.add(watcher)
-    this.index.onChange = this.#changed
-    return () => {
-      this.#watchers.delete(watcher)
-      if (this.#watchers.size === 0) this.index.onChange = unwatched
-    }
-  }
-
-  readonly #changed = (event: EventCursor): void => {
-    for (const { matches, listener } of this.#watchers) {
-      if (matches(event)) listener(cursorToEvent(event, this.table))
-    }
+    return this.#watchers.add(query, this.#queries, listener)
   }
 
   operatorPaths(): readonly string[] {
@@ -578,7 +528,7 @@ class Machine implements Engine, Runtime {
       lastTick: this.lastTick,
       indexSize: this.index.size,
       inputLanes: this.#input.lanes,
-      skipped: this.#skipped,
+      skipped: this.#skips.snapshot(),
       rulesOffset: this.#rulesOffset,
     }
   }
@@ -602,27 +552,7 @@ class Machine implements Engine, Runtime {
     return out.slices(() => cut === this.#cut)
   }
 
-  /** Everything of a snapshot that must be there before anything is built. */
-  #readHead(bytes: Uint8Array) {
-    const from = new ByteReader(bytes)
-    const magic = from.int()
-    const header = magic === snapshotMagic ? from.json<SnapshotHeader>() : undefined
-    if (header?.format !== snapshotFormat || header.semantics !== engineSemantics) {
-      throw new EngineError(
-        'SNAPSHOT_UNREADABLE',
-        'the snapshot was not written by this release; take another or start from the log',
-      )
-    }
-    if (header.logId !== this.#logId || header.partition !== this.#partition) {
-      throw new EngineError(
-        'SNAPSHOT_UNREADABLE',
-        `the snapshot belongs to log ${header.logId}, partition ${header.partition}, not to ${this.#logId}, ${this.#partition}`,
-      )
-    }
-    return { from, header, table: SymbolTable.restore(from.bytes()) }
-  }
-
-  #restore({ from, header }: { from: ByteReader; header: SnapshotHeader }): void {
+  #restore({ from, header }: SnapshotHead): void {
     const rules = from.bytes()
     if (rules.length > 0) this.#load(decodeRecord(rules) as RulesRecord, rules)
     this.#first = false
@@ -630,9 +560,8 @@ class Machine implements Engine, Runtime {
     this.lastTick = header.lastTick
     this.index.size = header.indexSize
     this.#input.lanes = header.inputLanes
-    this.#skipped = header.skipped
+    this.#skips.restore(header.skipped, header.offset)
     this.#rulesOffset = header.rulesOffset
-    for (const offset of this.#skips.keys()) if (offset <= header.offset) this.#skips.delete(offset)
     this.clocks.owned.now = this.clocks.owned.target = from.double()
     this.clocks.calendar.now = this.clocks.calendar.target = from.double()
     this.clocks.graceUntil = from.double()
@@ -641,75 +570,19 @@ class Machine implements Engine, Runtime {
     this.index.rows.read(from)
     this.index.rowsChanged()
     for (const dimension of this.#tree?.dimensions ?? []) dimension.read(from)
-    for (const node of this.#tree?.nodes ?? []) if (this.#quarantined(node)) node.disable()
+    for (const node of this.#tree?.nodes ?? []) if (this.#skips.quarantined(node)) node.disable()
     if (!from.finished) {
       throw new EngineError('SNAPSHOT_UNREADABLE', 'the snapshot holds more than this release reads; take an older one')
     }
   }
 }
 
-interface SnapshotHeader {
-  readonly format: number
-  readonly semantics: number
-  readonly logId: string
-  readonly partition: number
-  readonly offset: number
-  readonly rulesHash: string | null
-  readonly lastTick: number
-  readonly indexSize: number
-  readonly inputLanes: readonly [number, number]
-  readonly skipped: Record<string, string[]>
-  readonly rulesOffset: number
-}
-
 /** The year 9999: a stamp beyond it is a mistake, and the calendar would never come back from it by itself. */
 const latestMs = 253_402_300_799_999
-
-function collectIdle(dimension: Dimension, all: readonly Dimension[], now: number, idleBefore: number): void {
-  if (dimension.keyCount === 0) return
-  const used = new Set<number>()
-  for (const other of all) {
-    if (other.parent !== dimension) continue
-    for (let id = 0; id < other.high; id++) if (other.alive.get(id) !== 0) used.add(other.parents.get(id))
-  }
-  for (let id = 0; id < dimension.high; id++) {
-    if (dimension.alive.get(id) === 0) continue
-    if (dimension.alive.get(id) === 2) {
-      dimension.alive.set(id, 1)
-      dimension.lastUsed.set(id, now)
-    }
-    if (dimension.lastUsed.get(id) >= idleBefore || used.has(id)) continue
-    if (dimension.columns.some((column) => column.holds?.(id) === true)) continue
-    dimension.free(id)
-  }
-  dimension.settle()
-}
-
-function unwatched(): void {}
-
-/** Ticks between two tellings of a limit: half a minute to a minute. */
-const limitTicks = 60
-const limits = [
-  { name: 'symbols-full', what: 'events were refused: the table of texts is full (setting `symbols`)' },
-  { name: 'symbols-full', what: 'texts that rules made found no room: the table of texts is full (setting `symbols`)' },
-  { name: 'forks-full', what: 'events were refused by a `by` that is full (setting `forksPerBy`)' },
-  { name: 'index-full', what: 'events were refused by the index, which is full (setting `indexRows`)' },
-  {
-    name: 'producers-full',
-    what: 'producers were let go to make room for others: duplicates of theirs would not be known',
-  },
-] as const
 
 /** A skip's event, where it is about the record as a whole: its timers, or a record of another kind. */
 const wholeRecord = -1
 const noNodes: readonly Node[] = []
-
-/** Receivers that an operator or one below it tells. */
-function receiversBelow(node: Node): string[] {
-  const own = (node.stream.args[1] as { readonly to?: readonly string[] } | undefined)?.to
-  const pages = node.stream.operator === 'incident' || node.stream.operator === 'notify'
-  return [...(pages ? (own ?? []) : []), ...node.children.flatMap(receiversBelow)]
-}
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : 'something was thrown that is no error'

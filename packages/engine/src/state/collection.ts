@@ -1,0 +1,44 @@
+import type { SymbolTable } from '@ricci/client'
+import type { Dimension } from './dimension.ts'
+import { Marks } from './marks.ts'
+
+/** Texts are collected when their table is this full in any way: a sweep marks every cell (2 ms at 720,000). */
+const collectionShare = 0.5
+
+/**
+ * Gives back ids that were not used since a moment of owned time, unless something holds them. `dimensions` stand in the order of
+ * the tree: from the innermost out, for a fork is only free once nothing below it is used.
+ */
+export function collectForks(dimensions: readonly Dimension[], now: number, idleBefore: number): void {
+  for (const dimension of dimensions.toReversed()) collectIdle(dimension, dimensions, now, idleBefore)
+}
+
+/** Frees texts that no cell names any more; true when it did: ids may now mean something else. */
+export function collectTexts(table: SymbolTable, dimensions: readonly Dimension[], always: readonly number[]): boolean {
+  if (table.fullness < collectionShare) return false
+  const marks = new Marks(table.highestId + 1, table.highestTagSet + 1, table.highestAttributeSet + 1)
+  for (const id of always) marks.symbol(id)
+  for (const dimension of dimensions) dimension.mark(marks)
+  table.sweep(marks)
+  return true
+}
+
+function collectIdle(dimension: Dimension, all: readonly Dimension[], now: number, idleBefore: number): void {
+  if (dimension.keyCount === 0) return
+  const used = new Set<number>()
+  for (const other of all) {
+    if (other.parent !== dimension) continue
+    for (let id = 0; id < other.high; id++) if (other.alive.get(id) !== 0) used.add(other.parents.get(id))
+  }
+  for (let id = 0; id < dimension.high; id++) {
+    if (dimension.alive.get(id) === 0) continue
+    if (dimension.alive.get(id) === 2) {
+      dimension.alive.set(id, 1)
+      dimension.lastUsed.set(id, now)
+    }
+    if (dimension.lastUsed.get(id) >= idleBefore || used.has(id)) continue
+    if (dimension.columns.some((column) => column.holds?.(id) === true)) continue
+    dimension.free(id)
+  }
+  dimension.settle()
+}
