@@ -1,6 +1,7 @@
 import type { Ownership } from '../engine.ts'
 import type { Mutation } from '../mutations.ts'
 import type { AttemptRecord, ClaimRecord, CommandRecord, OutcomeRecord } from '../records.ts'
+import { membersNamed, overflowSubject, type Subject, waitedProvenance, waitedSubject } from './digests.ts'
 import { hex } from './hash.ts'
 import {
   boundedProvenance,
@@ -477,15 +478,7 @@ export class Decisions {
       if (digest !== undefined) digest.open++
       return current.id
     }
-    const subject: Subject = {
-      rule: rule === '' ? 'overflow' : rule,
-      key: '',
-      dedupKey: '',
-      severity: 'critical',
-      summary: `${why}: this page stands for the rest`,
-      host: '',
-      service: '',
-    }
+    const subject = overflowSubject(rule, why)
     // Not sent before its minute is over: by then it names all it stands for.
     const rest = { members: [member], memberCount: 1, retryAtMs: minuteEndMs }
     const id = this.#decide(action, receiver, subject, { digest: why }, rest)
@@ -499,22 +492,9 @@ export class Decisions {
     const action = pages[0].action
     const members = pages.filter((p) => p.action === action && p.action !== 'resolve' && p.members === undefined)
     if (members.length === 0) return false
-    const subject: Subject = {
-      rule: 'digest',
-      key: '',
-      dedupKey: '',
-      severity: members.some((p) => p.severity === 'critical') ? 'critical' : members[0].severity,
-      summary: `${members.length} pages waited for over an hour: ${members.map((p) => p.summary).join('; ')}`,
-      host: members.every((p) => p.host === members[0].host) ? members[0].host : '',
-      service: members.every((p) => p.service === members[0].service) ? members[0].service : '',
-    }
-    const provenance = boundedProvenance({
-      waited: members
-        .slice(0, 50)
-        .map((p) => ({ id: p.id, rule: p.rule, key: p.key, summary: p.summary.slice(0, 80) })),
-    })
-    const id = this.#decide(action, record.receiver, subject, provenance, {
-      members: members.slice(0, 1_000).map((p) => p.id),
+    const subject = waitedSubject(members)
+    const id = this.#decide(action, record.receiver, subject, waitedProvenance(members), {
+      members: members.slice(0, membersNamed).map((p) => p.id),
       memberCount: members.length,
     })
     if (action === 'trigger') this.#book.addDigest({ ...subject, id, receiver: record.receiver, dedupKey: id, open: 0 })
@@ -583,9 +563,6 @@ export class Decisions {
     return `${logId}.${partition}.${this.#offset}.${this.#ordinal++}.${hex(this.#checksum)}`
   }
 }
-
-/** What a page speaks of: an incident, a digest, or an earlier page. An empty dedup key stands for the page's own id. */
-type Subject = Pick<PendingPage, 'rule' | 'key' | 'dedupKey' | 'severity' | 'summary' | 'host' | 'service'>
 
 function drillPage(record: CommandRecord): PageDescription {
   return {

@@ -23,35 +23,60 @@ export class Hasher {
     for (let i = 0; i < value.length; i++) this.int(value.charCodeAt(i))
   }
 
-  // Bulk goes through one lane, kept in a local, and its result into both: half the time, and 32 bits are plenty to find an
-  // accident in a comparison made every ten minutes.
+  // Bulk goes through four lanes of 32 bits that do not wait for each other (one lane was bound by the latency of its
+  // multiplication), and from them into the two above. Each step is a bijection, so no difference is lost before lanes meet.
   ints(values: Int32Array, count: number): void {
-    let lane = this.#a
-    for (let i = 0; i < count; i++) lane = mixA(lane, values[i])
-    this.int(lane)
+    let a = 1
+    let b = 2
+    let c = 3
+    let d = 4
+    const whole = count & ~3
+    for (let i = 0; i < whole; i += 4) {
+      a = step(a, values[i])
+      b = step(b, values[i + 1])
+      c = step(c, values[i + 2])
+      d = step(d, values[i + 3])
+    }
+    for (let i = whole; i < count; i++) a = step(a, values[i])
+    this.#join(a, b, c, d)
   }
 
   bytes(values: Uint8Array, start: number, count: number): void {
-    let lane = this.#a
+    let lane = count
     const end = start + count
     let i = start
     for (; i + 4 <= end; i += 4) {
-      lane = mixA(lane, (values[i] << 24) | (values[i + 1] << 16) | (values[i + 2] << 8) | values[i + 3])
+      lane = step(lane, (values[i] << 24) | (values[i + 1] << 16) | (values[i + 2] << 8) | values[i + 3])
     }
-    let word = count
+    let word = 1
     for (; i < end; i++) word = (word << 8) | values[i]
-    this.int(mixA(lane, word))
+    this.int(step(lane, word))
   }
 
   /** Doubles of a column chunk, taken as pairs of words; NaN is made canonical here rather than at each write. */
   doubles(values: Float64Array, count: number): void {
     const words = new Int32Array(values.buffer, values.byteOffset, count * 2)
-    let lane = this.#a
-    for (let i = 0; i < count; i++) {
-      if (values[i] !== values[i]) lane = mixA(mixA(lane, 0), 0x7ff80000)
-      else lane = mixA(mixA(lane, words[2 * i]), words[2 * i + 1])
+    let a = 1
+    let b = 2
+    let c = 3
+    let d = 4
+    for (let i = 0; i < count; i += 2) {
+      const nan = values[i] !== values[i]
+      a = step(a, nan ? 0 : words[2 * i])
+      b = step(b, nan ? 0x7ff80000 : words[2 * i + 1])
+      if (i + 1 === count) break
+      const other = values[i + 1] !== values[i + 1]
+      c = step(c, other ? 0 : words[2 * i + 2])
+      d = step(d, other ? 0x7ff80000 : words[2 * i + 3])
     }
-    this.int(lane)
+    this.#join(a, b, c, d)
+  }
+
+  #join(a: number, b: number, c: number, d: number): void {
+    this.int(a)
+    this.int(b)
+    this.int(c)
+    this.int(d)
   }
 
   /** 16 hexadecimal digits. */
@@ -71,6 +96,11 @@ export class Hasher {
 
 const scratchFloat = new Float64Array(1)
 const scratchInt = new Int32Array(scratchFloat.buffer)
+
+function step(lane: number, word: number): number {
+  const mixed = Math.imul(lane ^ word, 0x9e3779b1 | 0)
+  return (mixed << 13) | (mixed >>> 19)
+}
 
 function mixA(lane: number, value: number): number {
   return (Math.imul(rotate(lane ^ Math.imul(value, 0xcc9e2d51 | 0), 15), 5) + 0x6546b64) | 0

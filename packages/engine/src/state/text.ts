@@ -74,11 +74,17 @@ export class TextColumn implements Column {
   }
 
   hash(hasher: Hasher, count: number): void {
-    for (let id = 0; id < count; id++) {
-      const length = this.length(id)
-      if (length < 0) continue
-      hasher.int(id)
-      hasher.bytes(this.page(id), this.start(id), length)
+    for (let from = 0; from < count; from += chunkSize) {
+      const lengths = this.#lengths.chunks[from >>> chunkBits]
+      const slots = this.#slots.chunks[from >>> chunkBits]
+      const used = Math.min(chunkSize, count - from)
+      hasher.ints(lengths, used)
+      for (let i = 0; i < used; i++) {
+        const length = lengths[i] - 1
+        if (length <= 0) continue
+        const slot = slots[i] - 1
+        hasher.bytes(this.#pages[this.#slotPages[slot]], this.#slotOffsets[slot], length)
+      }
     }
   }
 
