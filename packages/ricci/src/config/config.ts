@@ -42,6 +42,7 @@ export interface EngineSettings {
   readonly stalenessMs: number
   readonly keepKeys: 'all' | readonly string[]
   readonly forksPerBy: number
+  readonly symbols: number
   readonly indexRows: number
   readonly eventsPerBuffer: number
   readonly pagesPerMinute: number

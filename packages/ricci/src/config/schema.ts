@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os'
 import { isAbsolute, join } from 'node:path'
+import { maxSymbols } from '@ricci/client'
 import { defaultSettings } from '@ricci/engine'
 import { z } from 'zod'
 import { Secret } from './secret.ts'
@@ -204,6 +205,11 @@ export function configSchema(surroundings: ConfigSurroundings) {
         eventsPerBuffer: count('events that one window of one fork holds', 1, 1_000_000).default(
           defaultSettings.eventsPerBuffer,
         ),
+        symbols: count(
+          'texts that hosts, services, states, tags and attributes are made of',
+          1_000,
+          maxSymbols,
+        ).default(defaultSettings.symbols),
         pagesPerMinute: count('pages a rule may decide a minute; the rest goes as one digest', 1, 10_000).default(100),
         pendingPerReceiver: count('pages that may wait for one receiver; more go as digests', 1, 100_000).default(
           10_000,
