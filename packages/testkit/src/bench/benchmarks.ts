@@ -4,6 +4,7 @@ import type { Benchmark } from './measure.ts'
 export const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benchmark }>>> = {
   codec: () => import('./codec.ts'),
   engine: () => import('./engine.ts'),
+  rules: () => import('./rules.ts'),
   log: () => import('./log.ts'),
   snapshot: () => import('./snapshot.ts'),
   memory: () => import('./memory.ts'),
