@@ -141,10 +141,15 @@ export default rules(index(), incident('bad', { bad: 'state = "bad"', to: 'conso
   })
 
   it('tells each metric in the registry', async () => {
-    const b = bench()
+    const b = bench(`import { incident, index, rules } from 'ricci'
+export default rules(index(), incident('bad', { bad: 'state = "bad"', to: 'console' }))
+`)
     const server = b.server()
-    const { http } = await server.start()
+    const { tcp, http } = await server.start()
     await server.ready()
+    // being ready to take events in comes before owning; a page that was sent shows that it owns
+    await b.client(tcp).send([{ host: 'a', service: 's', state: 'bad' }])
+    await b.said(/^PAGE/)
     const text = await (await fetch(`http://${http}/metrics`)).text()
     assert.match(text, /^ricci_replica_owning 1$/m)
     assert.match(text, /^ricci_engine_applied_offset \d+$/m)
