@@ -82,6 +82,9 @@ const onlyRules: Plugin = {
   name: 'only-rules',
   setup({ onResolve }) {
     onResolve({ filter: /^ricci$/ }, () => ({ path: 'ricci', external: true }))
+    onResolve({ filter: /^ricci\// }, ({ path }) => ({
+      errors: [{ text: `rules cannot import "${path}": it is for tools; what rules may use comes from 'ricci'` }],
+    }))
     onResolve({ filter: /./ }, ({ path, kind }) => {
       if (kind === 'dynamic-import') {
         return { errors: [{ text: 'rules import at the top of the file only; write import … from' }] }

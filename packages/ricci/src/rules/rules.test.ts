@@ -77,6 +77,11 @@ describe('bundling', () => {
       `import { readFileSync } from 'node:fs'\n${minimal}readFileSync('x')\n`,
       /index\.ts:1:30: rules cannot import "node:fs": .*\n {2}1 \| .*\n {4}\| {30}\^{9}$/,
     ],
+    [
+      "the daemon's own parts",
+      `import { EmbeddedLog } from 'ricci/embedded'\n${minimal}EmbeddedLog.open\n`,
+      /index\.ts:1:29: rules cannot import "ricci\/embedded": it is for tools; what rules may use comes from 'ricci'/,
+    ],
     ['fs without its prefix', `import fs from 'fs'\n${minimal}fs.x\n`, /index\.ts:1:16: rules cannot import "fs"/],
     ['require', `${minimal}require('os')\n`, /index\.ts:3:9: rules cannot import "os"/],
     ['import()', `${minimal}void import('./x')\n`, /index\.ts:3:13: rules import at the top of the file only/],

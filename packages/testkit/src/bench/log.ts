@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { eventsHeaderLength, writeEventsHeader } from '@ricci/engine'
-import { EmbeddedLog, LogFollower, nodeDisk } from 'ricci'
+import { EmbeddedLog, LogFollower, nodeDisk } from 'ricci/embedded'
 import { Fleet } from './fleet.ts'
 import { compare, roundsFor, type Benchmark, type Contender } from './measure.ts'
 

@@ -13,7 +13,7 @@
  * step in turn has seen every state that a recovery can meet.
  */
 import { ReplicaError } from '@ricci/replica'
-import type { Disk, DirectoryLock, ReadableFile, WritableFile } from 'ricci'
+import type { Disk, DirectoryLock, ReadableFile, WritableFile } from 'ricci/embedded'
 import { SeededRandom } from '../random.ts'
 
 /** The least a disk writes whole. */

@@ -2,7 +2,7 @@
 import { readMark, type Event } from '@ricci/client'
 import { createEngine, decodeRecord, type Hashes, type PendingPage } from '@ricci/engine'
 import type { StoredRecord } from '@ricci/replica'
-import { EmbeddedLog, evaluateBundle, nodeDisk } from 'ricci'
+import { EmbeddedLog, evaluateBundle, nodeDisk } from 'ricci/embedded'
 
 export interface Evidence {
   readonly records: number

@@ -5,15 +5,22 @@ import { join, relative } from 'node:path'
 import { describe, it } from 'node:test'
 import ts from 'typescript'
 
-const packages = readdirSync('packages').filter((name) => {
-  const manifest = JSON.parse(readFileSync(`packages/${name}/package.json`, 'utf8')) as { private?: boolean }
-  return manifest.private !== true
-})
+interface Manifest {
+  readonly private?: boolean
+  readonly exports: Readonly<Record<string, { readonly 'ricci-source': string }>>
+}
+
+/** What of a package can be imported: its main entry and its subpaths. */
+function entriesOf(name: string): string[] {
+  const manifest = JSON.parse(readFileSync(`packages/${name}/package.json`, 'utf8')) as Manifest
+  if (manifest.private === true) return []
+  return Object.values(manifest.exports).map((target) => join('packages', name, target['ricci-source']))
+}
 
 describe('public exports', () => {
   const { config } = ts.readConfigFile('tsconfig.json', (file) => readFileSync(file, 'utf8'))
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, process.cwd())
-  const entries = packages.map((name) => `packages/${name}/src/index.ts`)
+  const entries = readdirSync('packages').flatMap(entriesOf)
   const program = ts.createProgram(entries, options)
   const checker = program.getTypeChecker()
 

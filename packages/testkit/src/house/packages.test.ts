@@ -21,9 +21,16 @@ const tarball = (name: Package): string =>
   join(packed, `${names[name].replace('@', '').replace('/', '-')}-${version}.tgz`)
 const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
 
-/** A program that imports a package and prints what it exports. */
+/** What programs import from each: the package's name and those of its subpaths. */
+const importsOf = (name: Package): string[] => {
+  const { exports } = JSON.parse(readFileSync(`packages/${name}/package.json`, 'utf8')) as { exports: object }
+  return Object.keys(exports).map((path) => join(names[name], path))
+}
+
+/** A program that imports a package by each of its names and prints what it exports. */
 const importer = (name: Package): string =>
-  `import * as all from '${names[name]}'; console.log(JSON.stringify(Object.keys(all)))`
+  `const modules = await Promise.all(${JSON.stringify(importsOf(name))}.map((name) => import(name)));
+   console.log(JSON.stringify(modules.map((module) => Object.keys(module))))`
 
 /** npm's own output on errors is in the error that this throws. */
 function npm(args: string[], cwd: string): void {
@@ -51,9 +58,9 @@ describe('published packages', () => {
     for (const folder of folders.values()) rmSync(folder, { recursive: true, force: true })
   })
 
-  const exportsOf = (folder: string, name: Package, node: string): string[] => {
+  const exportsOf = (folder: string, name: Package, node: string): string[][] => {
     const output = execFileSync(node, ['--input-type=module', '-e', importer(name)], { cwd: folder, encoding: 'utf8' })
-    return JSON.parse(output) as string[]
+    return JSON.parse(output) as string[][]
   }
 
   for (const name of all)
@@ -78,7 +85,7 @@ describe('published packages', () => {
     const installed = readdirSync(join(folder, 'node_modules')).filter((entry) => !entry.startsWith('.'))
     assert.deepEqual(installed, ['@ricci'])
     assert.deepEqual(readdirSync(join(folder, 'node_modules/@ricci')), ['client'])
-    assert.ok(exportsOf(folder, 'client', process.execPath).length > 0)
+    assert.ok(exportsOf(folder, 'client', process.execPath).every((names) => names.length > 0))
   })
 
   for (const [node, packages] of [
@@ -101,12 +108,20 @@ describe('published packages', () => {
       import type { Event } from '@ricci/client'
       import { EngineError, type Engine } from '@ricci/engine'
       import type { LogPort } from '@ricci/replica'
+      import { index, rules } from 'ricci'
+      import { EmbeddedLog } from 'ricci/embedded'
       export const event: Event = { host: 'a', service: 'b' }
       export const failed = (error: unknown): boolean => error instanceof EngineError && error.code.length > 0
       export type Both = [Engine, LogPort]
+      export const open = EmbeddedLog.open
+      export default rules(index())
     `
     writeFileSync(join(folder, 'good.ts'), program)
     writeFileSync(join(folder, 'wrong.ts'), `${program}\nexport const wrong: Event = { host: 5 }\n`)
+    writeFileSync(
+      join(folder, 'rules.ts'),
+      `import { EmbeddedLog } from 'ricci'\nexport const open = EmbeddedLog.open\n`,
+    )
     const compile = (file: string): string => {
       const options = ['--noEmit', '--strict', '--target', 'es2023', '--module', 'nodenext', '--types', 'node']
       const types = ['--typeRoots', resolve('node_modules/@types')]
@@ -128,5 +143,6 @@ describe('published packages', () => {
       compile('wrong.ts'),
       /^wrong\.ts\(\d+,\d+\): error TS2322: Type 'number' is not assignable to type 'string/,
     )
+    assert.match(compile('rules.ts'), /has no exported member 'EmbeddedLog'/)
   })
 })

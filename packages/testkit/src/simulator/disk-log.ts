@@ -1,5 +1,5 @@
 import type { LogPort, StoredRecord } from '@ricci/replica'
-import { EmbeddedLog } from 'ricci'
+import { EmbeddedLog } from 'ricci/embedded'
 import { FaultyDisk, type DiskFate } from '../disk/faulty-disk.ts'
 import type { SeededRandom } from '../random.ts'
 import type { SimLog } from './log.ts'
