@@ -1,6 +1,8 @@
 import type { Incident } from './decisions/incident.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
-import type { LogRecord } from './records.ts'
+import type { Mutation } from './mutations.ts'
+import type { LogRecord, RulesRecord, SkipRecord } from './records.ts'
+import type { RulesDescription } from './streams/stream.ts'
 import type { RulesReport } from './streams/tree.ts'
 import type { Event } from '@ricci/client'
 
@@ -20,6 +22,23 @@ export interface EngineObserver {
   onRules?(report: RulesReport, offset: number): void
   /** Every control record that was applied, after it was: claims, ticks, attempts, outcomes, checkpoints, rules. */
   onControl?(record: LogRecord, offset: number): void
+}
+
+/** What an engine is made from. */
+export interface EngineOptions {
+  readonly logId: string
+  readonly partition: number
+  /** Gives the description that a rules record's bundle stands for. What it throws refuses the record (see Engine.apply). */
+  readonly loadRules: (record: RulesRecord) => RulesDescription
+  readonly observer?: EngineObserver
+  /** Whole, as {@link Engine.snapshot} gave it. */
+  readonly snapshot?: Uint8Array
+  /** Words in shared memory for the monitor of another thread: [operator, event within the record]. */
+  readonly progress?: Int32Array
+  /** Skips found by scanning the log ahead; they hold for records not applied yet. */
+  readonly skips?: readonly SkipRecord[]
+  /** For the simulator's mutation tests only: rules of the engine to take away. */
+  readonly mutations?: ReadonlySet<Mutation>
 }
 
 /** The claim that holds: the first of the highest epoch. */

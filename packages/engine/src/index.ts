@@ -1,6 +1,7 @@
 export type {
   Engine,
   EngineObserver,
+  EngineOptions,
   EngineStats,
   Hashes,
   Incidents,
@@ -31,7 +32,8 @@ export { compileRegex, type CompiledRegex } from './query/regex.ts'
 export { compareEvents } from './query/sort.ts'
 export type { QueryTable } from './query/verdicts.ts'
 export type { RulesReport } from './streams/tree.ts'
-export { checkRules, createEngine, type EngineOptions, engineSemantics } from './machine.ts'
+export { checkRules, createEngine } from './machine.ts'
+export { engineSemantics } from './streams/rules-in-force.ts'
 export { defaultSettings, type EngineSettings, settingsFrom } from './settings.ts'
 export { operators, type Operator } from './streams/operator.ts'
 export type { IndexView } from './event/index-view.ts'

@@ -1,10 +1,11 @@
 /** The engine: what applying each kind of record does. */
-import { type Event, EventCursor, Kind, MsgReader, type ProducerMark, SymbolTable } from '@ricci/client'
+import { type Event, type EventCursor, SymbolTable } from '@ricci/client'
 import { Decisions } from './decisions/decisions.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type {
   Engine,
   EngineObserver,
+  EngineOptions,
   EngineStats,
   Hashes,
   Incidents,
@@ -13,7 +14,8 @@ import type {
   QueryPage,
 } from './engine.ts'
 import { EngineError } from './errors.ts'
-import { Producers } from './event/producers.ts'
+import { Arrivals } from './event/arrivals.ts'
+import type { Producers } from './event/producers.ts'
 import { IndexLookups } from './event/index-view.ts'
 import { searchIndex } from './index/search.ts'
 import { Index } from './index/store.ts'
@@ -24,47 +26,21 @@ import { QueryCache } from './query/cache.ts'
 import './streams/operators/root.ts'
 import './streams/vocabulary.ts'
 import { decodeRecord, kindOf, type LogRecord, type RulesRecord, type SkipRecord, type TickRecord } from './records.ts'
-import { defaultSettings, type EngineSettings, settingsFrom } from './settings.ts'
-import {
-  readSnapshotHead,
-  type SnapshotHead,
-  type SnapshotHeader,
-  snapshotFormat,
-  snapshotMagic,
-} from './snapshot-header.ts'
-import { ByteWriter } from './state/bytes.ts'
+import type { EngineSettings } from './settings.ts'
+import { statsOf } from './stats.ts'
+import { type EngineState, hashState, readSnapshotHead, readState, writeState } from './snapshot.ts'
 import { collectForks, collectTexts } from './state/collection.ts'
-import type { Dimension } from './state/dimension.ts'
 import { Hasher } from './state/hash.ts'
 import { exceptionEvent } from './streams/operators/exception-stream.ts'
-import { Out } from './streams/out.ts'
+import { engineSemantics, RulesInForce } from './streams/rules-in-force.ts'
 import type { Runtime } from './streams/runtime.ts'
-import { receiversOf, Skips, skipsToQuarantine } from './streams/skips.ts'
+import { receiversOf, skipsToQuarantine } from './streams/skips.ts'
 import type { RulesDescription } from './streams/stream.ts'
-import { buildTree, type Node, type Tree } from './streams/tree.ts'
+import type { Node } from './streams/tree.ts'
 import { Clocks } from './time/clocks.ts'
 
-/** What the engine does with records of a given log; a change of it is a new number, which takes effect by a rules record. */
-export const engineSemantics = 1
 /** Collections (symbols, idle forks) happen at these ticks: five to ten minutes apart, the same place of the log everywhere. */
 const collectionTicks = 600
-
-/** What an engine is made from. */
-export interface EngineOptions {
-  readonly logId: string
-  readonly partition: number
-  /** Gives the description that a rules record's bundle stands for. What it throws refuses the record (see Engine.apply). */
-  readonly loadRules: (record: RulesRecord) => RulesDescription
-  readonly observer?: EngineObserver
-  /** Whole, as {@link Engine.snapshot} gave it. */
-  readonly snapshot?: Uint8Array
-  /** Words in shared memory for the monitor of another thread: [operator, event within the record]. */
-  readonly progress?: Int32Array
-  /** Skips found by scanning the log ahead; they hold for records not applied yet. */
-  readonly skips?: readonly SkipRecord[]
-  /** For the simulator's mutation tests only: rules of the engine to take away. */
-  readonly mutations?: ReadonlySet<Mutation>
-}
 
 /**
  * Makes an engine, empty or from a snapshot.
@@ -82,79 +58,76 @@ export function checkRules(description: RulesDescription, settings: Readonly<Rec
   Machine.check(description, settings)
 }
 
-class Machine implements Engine, Runtime {
+class Machine implements Engine, Runtime, EngineState {
   static check(description: RulesDescription, settings: Readonly<Record<string, unknown>>): void {
     const bundle = new Uint8Array(0)
     const machine = new Machine({ logId: 'check', partition: 0, loadRules: () => description })
     machine.#load({ kind: 'rules', hash: '', settings, semantics: engineSemantics, bundle }, bundle)
   }
 
+  readonly logId: string
+  readonly partition: number
   readonly table: SymbolTable
   readonly clocks = new Clocks()
   readonly index: Index
   readonly lookups: IndexLookups
   readonly decisions: Decisions
+  readonly input = new Hasher()
+  readonly rules: RulesInForce
   readonly progress: Int32Array
-  settings: EngineSettings = defaultSettings
   late = false
   timersFired = 0
   generation = 0
   appliedOffset = -1
   lastTick = 0
-  rulesHash: string | undefined
-  readonly #logId: string
-  readonly #partition: number
-  readonly #loadRules: (record: RulesRecord) => RulesDescription
+  /** How old the event in flight was when it arrived, milliseconds. */
+  ageMs = 0
   readonly #observer: EngineObserver
   readonly #mutations: ReadonlySet<Mutation>
-  readonly #producers = new Producers()
-  readonly #reader = new MsgReader()
-  readonly #event = new EventCursor()
-  readonly #input = new Hasher()
+  readonly #arrivals: Arrivals
   #queries: QueryCache
-  #rulesRecord = new Uint8Array(0)
-  #tree: Tree | undefined
-  #top = new Out([], this)
   #first = true
   /** Counts snapshots: a newer cut ends the carrying away of an older. */
   #cut = 0
-  /** How old the event in flight was when it arrived, milliseconds. */
-  #ageMs = 0
-  #receivedAtMs = 0
   readonly #watchers: Watchers
-  readonly #skips: Skips
-  /** Events refused because the table of texts was full. Counted, not state. */
-  #overflowed = 0
   readonly #limits = new LimitAlarms()
-  /** Where the rules in force stand in the log. */
-  #rulesOffset = -1
 
   constructor(options: EngineOptions) {
-    this.#logId = options.logId
-    this.#partition = options.partition
-    this.#loadRules = options.loadRules
+    this.logId = options.logId
+    this.partition = options.partition
     this.#observer = options.observer ?? {}
     this.#mutations = options.mutations ?? new Set()
     this.progress = options.progress ?? new Int32Array(2)
-    const wanted = { logId: options.logId, partition: options.partition, semantics: engineSemantics }
-    const head = options.snapshot === undefined ? undefined : readSnapshotHead(options.snapshot, wanted)
+    const head = options.snapshot === undefined ? undefined : readSnapshotHead(options.snapshot, options)
     this.table = head?.table ?? new SymbolTable()
+    this.#arrivals = new Arrivals(this, this.#mutations.has('producer-mark'))
+    this.rules = new RulesInForce(this, options.loadRules, options.skips ?? [])
     this.index = new Index(this.table, this.clocks, this.settings)
     this.#watchers = new Watchers(this.index, this.table)
     this.lookups = new IndexLookups(this.index, this.table)
     this.clocks.beforeFire = () => this.decisions.time(this.clocks.calendar.now, this.clocks.owned.now)
-    this.index.onExpired = (event) => this.#stream(event, 0)
+    this.index.onExpired = (event) => this.stream(event, 0)
     this.#queries = new QueryCache(this.table)
     this.decisions = new Decisions({
-      logId: this.#logId,
-      partition: this.#partition,
+      logId: this.logId,
+      partition: this.partition,
       observer: this.#observer,
       mutations: this.#mutations,
     })
-    this.#skips = new Skips(options.skips ?? [])
-    if (head !== undefined) this.#restore(head)
+    if (head === undefined) return
+    readState(this, head, (record, bytes) => this.#load(record, bytes))
+    this.#first = false
   }
 
+  get settings(): EngineSettings {
+    return this.rules.settings
+  }
+  get producers(): Producers {
+    return this.#arrivals.producers
+  }
+  get rulesHash(): string | undefined {
+    return this.rules.hash
+  }
   get ownership(): Ownership | undefined {
     return this.decisions.ownership
   }
@@ -170,19 +143,19 @@ class Machine implements Engine, Runtime {
       throw new Error(`records are applied in order: offset ${offset} after ${this.appliedOffset}`)
     }
     const kind = kindOf(bytes)
-    const skips = this.#skips.take(offset)
+    const skips = this.rules.skips.take(offset)
     this.progress[0] = 0
     this.progress[1] = wholeRecord
     this.#first = false
     this.appliedOffset = offset
-    this.#input.int(offset)
-    this.#input.int(checksum | 0)
+    this.input.int(offset)
+    this.input.int(checksum | 0)
     this.decisions.begin(offset, checksum, this.clocks.calendar.now, this.clocks.owned.now)
     let record: LogRecord
     try {
       record = decodeRecord(bytes)
     } catch (error) {
-      this.#alarm(
+      this.alarm(
         'record-malformed',
         `record ${offset} (${kind}) cannot be read and was passed over: ${(error as Error).message}`,
       )
@@ -190,26 +163,14 @@ class Machine implements Engine, Runtime {
     }
     const isEvents = record.kind === 'events'
     const whole = skips?.filter((skip) => skip.event === wholeRecord || !isEvents) ?? []
-    const left = this.#leaveOut(whole)
+    const left = this.rules.leaveOut(whole)
     if (whole.some((skip) => skip.branch === '')) {
-      this.#alarm('record-skipped', `record ${offset} (${kind}) once stalled the engine and was left out`)
-    } else if (record.kind === 'events') this.#applyEvents(record.receivedAtMs, record.msg, offset, skips)
+      this.alarm('record-skipped', `record ${offset} (${kind}) once stalled the engine and was left out`)
+    } else if (record.kind === 'events') this.#arrivals.apply(record, offset, skips)
     else this.#applyControl(record, bytes)
-    this.#takeBack(left)
+    this.rules.takeBack(left)
     if (!isEvents) this.#observer.onControl?.(record, offset)
     this.progress[0] = 0
-  }
-
-  /** Takes the branches out that skips name, until {@link #takeBack}. */
-  #leaveOut(skips: readonly SkipRecord[]): readonly Node[] {
-    if (skips.length === 0) return noNodes
-    const left = this.#tree?.nodes.filter((node) => skips.some((skip) => skip.branch === node.path)) ?? []
-    for (const node of left) node.disable()
-    return left
-  }
-
-  #takeBack(left: readonly Node[]): void {
-    for (const node of left) if (!this.#skips.quarantined(node)) node.enable()
   }
 
   #applyControl(record: Exclude<LogRecord, { kind: 'events' }>, bytes: Uint8Array): void {
@@ -236,77 +197,26 @@ class Machine implements Engine, Runtime {
     }
   }
 
-  #applyEvents(receivedAtMs: number, msg: Uint8Array, offset: number, skips: readonly SkipRecord[] | undefined): void {
-    const reader = this.#reader
-    try {
-      reader.open(msg)
-    } catch (error) {
-      this.#alarm('record-malformed', `the Msg in record ${offset} cannot be read: ${(error as Error).message}`)
-      return
-    }
-    if (!(receivedAtMs >= 0 && receivedAtMs <= latestMs)) {
-      this.#alarm('record-malformed', `record ${offset} was stamped with no time there is: ${receivedAtMs}`)
-      return
-    }
-    const { mark } = reader
-    const { owned, calendar } = this.clocks
-    if (mark !== undefined && !this.#mutations.has('producer-mark')) {
-      if (!this.#producers.accept(mark, owned.now, this.#lost)) return
-    }
-    if (receivedAtMs > calendar.now) this.#move(owned.now, receivedAtMs, 0)
-    this.#receivedAtMs = receivedAtMs
-    const event = this.#event
-    for (let i = 0; ; i++) {
-      this.progress[1] = i
-      try {
-        if (!reader.next(event, this.table)) break
-      } catch (error) {
-        this.#alarm('record-malformed', `event ${i} of record ${offset} cannot be read: ${(error as Error).message}`)
-        break
-      }
-      if (reader.overflowed) {
-        this.#overflowed++
-        continue
-      }
-      let age = 0
-      if (event.timeKind === Kind.none) {
-        event.timeKind = Kind.double
-        event.time = receivedAtMs / 1000
-      } else age = this.#age(event, mark)
-      if (skips === undefined) this.#stream(event, age)
-      else this.#streamWithout(event, age, skips, i)
-    }
-  }
-
-  /** Age of an event when it arrived: by the producer's own clock where its mark carries one. */
-  #age(event: EventCursor, mark: ProducerMark | undefined): number {
-    const now = mark === undefined || mark.sentAtMs === 0 ? this.#receivedAtMs : mark.sentAtMs
-    const age = now - event.time * 1000
-    return age > 0 ? age : 0
-  }
-
-  #stream(event: EventCursor, ageMs: number): void {
+  stream(event: EventCursor, ageMs: number): void {
     const { stalenessMs } = this.settings
-    this.#ageMs = ageMs
+    this.ageMs = ageMs
     this.late = stalenessMs !== null && ageMs > stalenessMs
-    this.#top.event(event, 0)
+    this.rules.top.event(event, 0)
   }
 
-  /** Applies an event that once stalled or killed an engine, leaving out what the skip names. */
-  #streamWithout(event: EventCursor, age: number, skips: readonly SkipRecord[], i: number): void {
-    const hit = skips.filter((skip) => skip.event === i)
-    if (hit.some((skip) => skip.branch === '')) return
-    const left = this.#leaveOut(hit)
-    this.#stream(event, age)
-    this.#takeBack(left)
+  streamWithout(event: EventCursor, ageMs: number, skips: readonly SkipRecord[]): void {
+    if (skips.some((skip) => skip.branch === '')) return
+    const left = this.rules.leaveOut(skips)
+    this.stream(event, ageMs)
+    this.rules.takeBack(left)
+  }
+
+  received(atMs: number): void {
+    this.#move(this.clocks.owned.now, atMs, 0)
   }
 
   reinject(event: EventCursor): void {
-    this.#top.event(event, 0)
-  }
-
-  get ageMs(): number {
-    return this.#ageMs
+    this.rules.top.event(event, 0)
   }
 
   tap(name: string, value: unknown): void {
@@ -340,11 +250,11 @@ class Machine implements Engine, Runtime {
       for (const timers of calendar.timers) timers.shift(by)
       calendar.now += by
       this.decisions.calendarBack(by)
-      this.#alarm('calendar-back', `the calendar followed the owner's clock back by ${Math.round(-by / 1000)} s`)
+      this.alarm('calendar-back', `the calendar followed the owner's clock back by ${Math.round(-by / 1000)} s`)
     }
     const ownedTo = this.#mutations.has('owned-time') ? Math.max(owned.now, tick.wallMs) : owned.now + elapsed
     this.#move(ownedTo, Math.max(calendar.now, tick.wallMs), elapsed)
-    this.#producers.check(owned.now, this.#lost)
+    this.#arrivals.check()
     this.#tellOfLimits(tick.number)
     if (tick.number % collectionTicks === 0) this.#collect()
   }
@@ -355,7 +265,7 @@ class Machine implements Engine, Runtime {
     const gap = gapMs !== null && calendar.now > 0 && calendarTo - calendar.now - elapsed > gapMs
     if (gap) this.#grace(ownedTo)
     this.late = false
-    this.#ageMs = 0
+    this.ageMs = 0
     this.clocks.move(ownedTo, calendarTo, gap)
     this.decisions.time(calendarTo, ownedTo)
   }
@@ -367,87 +277,57 @@ class Machine implements Engine, Runtime {
   }
 
   #switchRules(record: RulesRecord, bytes: Uint8Array): void {
-    if (sameBytes(bytes, this.#rulesRecord)) return
+    const { rules } = this
+    if (sameBytes(bytes, rules.record)) return
     try {
       this.#load(record, bytes)
     } catch (error) {
       if (error instanceof EngineError && error.code === 'RECORD_UNKNOWN') throw error
-      this.#alarm('rules-refused', `the rules ${record.hash} are refused, the old ones run on: ${messageOf(error)}`)
+      this.alarm('rules-refused', `the rules ${record.hash} are refused, the old ones run on: ${messageOf(error)}`)
       return
     }
-    this.#rulesOffset = this.appliedOffset
-    this.#skips.forgive()
-    this.#observer.onRules?.(this.#tree!.report, this.appliedOffset)
-    this.decisions.rulesSwitched(this.#ruleNames(), record.settings)
+    rules.offset = this.appliedOffset
+    rules.skips.forgive()
+    this.#observer.onRules?.(rules.tree!.report, this.appliedOffset)
+    this.decisions.rulesSwitched(rules.names(), record.settings)
   }
 
   #load(record: RulesRecord, bytes: Uint8Array): void {
-    if (record.semantics !== engineSemantics) {
-      throw new EngineError(
-        'RECORD_UNKNOWN',
-        `the rules ask for engine semantics ${record.semantics}, this release has ${engineSemantics}; run the release that wrote them`,
-      )
-    }
-    const description = this.#loadRules(record)
-    const before = this.settings
-    this.settings = settingsFrom(record.settings)
-    try {
-      this.#tree = buildTree(description, this, this.#tree)
-    } catch (error) {
-      this.settings = before
-      throw error
-    }
+    this.rules.load(record, bytes)
     this.index.settings = this.settings
     this.table.limitSymbols(this.settings.symbols)
-    this.#top = new Out(this.#tree.root.children, this)
-    this.#rulesRecord = bytes.slice()
-    this.rulesHash = record.hash
-  }
-
-  /** Names of the incidents and notifications that the rules declare. */
-  #ruleNames(): Set<string> {
-    const names = new Set<string>()
-    for (const node of this.#tree?.nodes ?? []) {
-      if (node.stream.operator === 'incident' || node.stream.operator === 'notify')
-        names.add(String(node.stream.args[0]))
-    }
-    return names
   }
 
   /** An event was skipped: counted against its branch. The event itself lies behind; who had not left it out begins again before it. */
   #skip(skip: SkipRecord): void {
+    const { rules } = this
     const { branch } = skip
-    if (branch === '' || skip.offset < this.#rulesOffset) return
-    const skippedAt = this.#skips.count(skip)
-    const tree = this.#tree
-    if (skippedAt === undefined || tree === undefined) return
-    for (const node of tree.nodes) if (node.path === branch) node.disable()
+    if (branch === '' || skip.offset < rules.offset) return
+    const skippedAt = rules.skips.count(skip)
+    if (skippedAt === undefined || rules.tree === undefined) return
+    rules.quarantine()
     const what = `${branch} stalled the engine ${skipsToQuarantine} times and is out until the rules are switched`
-    this.#alarm('rule-quarantined', what)
-    this.decisions.quarantine(branch, receiversOf(branch, tree.root, tree.nodes), what, skippedAt)
+    this.alarm('rule-quarantined', what)
+    this.decisions.quarantine(branch, receiversOf(branch, rules.tree.root, rules.nodes), what, skippedAt)
   }
 
-  readonly #lost = ({ producer, missing }: { producer: string; missing: number }): void => {
-    this.#alarm('messages-lost', `${missing} messages of the producer ${producer} never arrived`)
-  }
-
-  #alarm(name: string, detail: string): void {
+  alarm(name: string, detail: string): void {
     this.#observer.onAlarm?.(name, detail, this.appliedOffset)
   }
 
   #tellOfLimits(tick: number): void {
-    const forks = (this.#tree?.dimensions ?? []).reduce((sum, dimension) => sum + dimension.refused, 0)
+    const forks = (this.rules.tree?.dimensions ?? []).reduce((sum, dimension) => sum + dimension.refused, 0)
     const { refused } = this.index.rows
-    const now = [this.#overflowed, this.table.refused, forks, refused, this.#producers.evicted] as const
-    this.#limits.check(tick, now, (name, detail) => this.#alarm(name, detail))
+    const now = [this.#arrivals.overflowed, this.table.refused, forks, refused, this.producers.evicted] as const
+    this.#limits.check(tick, now, (name, detail) => this.alarm(name, detail))
   }
 
   /** Gives back what nothing uses any more; at the same tick on every replica. */
   #collect(): void {
     const { owned } = this.clocks
-    this.#producers.forget(owned.now)
+    this.producers.forget(owned.now)
     const idleBefore = owned.now - this.settings.idleForkMs
-    const dimensions = [this.index.rows, ...(this.#tree?.dimensions ?? [])]
+    const dimensions = [this.index.rows, ...(this.rules.tree?.dimensions ?? [])]
     collectForks(dimensions, owned.now, idleBefore)
     this.index.rowsChanged()
     if (!collectTexts(this.table, dimensions, [this.index.expiredSymbol])) return
@@ -469,19 +349,7 @@ class Machine implements Engine, Runtime {
   }
 
   stats(): EngineStats {
-    const dimensions = this.#tree?.dimensions ?? []
-    const sum = (of: (dimension: Dimension) => number) =>
-      dimensions.reduce((total, dimension) => total + of(dimension), 0)
-    return {
-      indexSize: this.index.size,
-      symbols: this.table.size,
-      forks: sum((dimension) => dimension.live),
-      refusedForks: sum((dimension) => dimension.refused) + this.index.rows.refused,
-      producers: this.#producers.size,
-      timersFired: this.timersFired,
-      ruleErrors: (this.#tree?.nodes ?? []).reduce((total, node) => total + node.errors, 0),
-      bytes: this.table.bytes + this.index.rows.bytes + sum((dimension) => dimension.bytes),
-    }
+    return statsOf(this, this.timersFired)
   }
 
   watch(query: string, listener: (event: Event) => void): () => void {
@@ -489,9 +357,7 @@ class Machine implements Engine, Runtime {
   }
 
   operatorPaths(): readonly string[] {
-    const paths: string[] = []
-    for (const node of this.#tree?.nodes ?? []) paths[node.number] = node.path
-    return Array.from(paths, (path) => path ?? '')
+    return this.rules.paths()
   }
 
   query(query: string, options: QueryOptions = {}): QueryPage {
@@ -500,89 +366,22 @@ class Machine implements Engine, Runtime {
   }
 
   hashes(): Hashes {
-    return { input: this.#input.digest(), decisions: this.decisions.hash }
+    return { input: this.input.digest(), decisions: this.decisions.hash }
   }
 
   stateHash(): string {
-    const hasher = new Hasher()
-    hasher.int(this.table.hash())
-    hasher.number(this.clocks.owned.now)
-    hasher.number(this.clocks.calendar.now)
-    hasher.number(this.clocks.graceUntil)
-    hasher.text(JSON.stringify([this.#header(), this.#producers.snapshot()]))
-    this.index.rows.hash(hasher)
-    for (const dimension of this.#tree?.dimensions ?? []) dimension.hash(hasher)
-    this.decisions.mixState((text) => hasher.text(text))
-    return hasher.digest()
-  }
-
-  /** State that is neither columns nor texts; also the head of a snapshot. */
-  #header(): SnapshotHeader {
-    return {
-      format: snapshotFormat,
-      semantics: engineSemantics,
-      logId: this.#logId,
-      partition: this.#partition,
-      offset: this.appliedOffset,
-      rulesHash: this.rulesHash ?? null,
-      lastTick: this.lastTick,
-      indexSize: this.index.size,
-      inputLanes: this.#input.lanes,
-      skipped: this.#skips.snapshot(),
-      rulesOffset: this.#rulesOffset,
-    }
+    return hashState(this)
   }
 
   snapshot(): Iterable<Uint8Array> {
-    const out = new ByteWriter()
-    out.int(snapshotMagic)
-    out.json(this.#header())
-    const table = this.table.dump()
-    out.int(table.reduce((sum, part) => sum + part.length, 0))
-    for (const part of table) out.raw(part)
-    out.bytes(this.#rulesRecord)
-    out.double(this.clocks.owned.now)
-    out.double(this.clocks.calendar.now)
-    out.double(this.clocks.graceUntil)
-    out.json(this.#producers.snapshot())
-    out.json(this.decisions.snapshot())
-    this.index.rows.write(out)
-    for (const dimension of this.#tree?.dimensions ?? []) dimension.write(out)
+    const out = writeState(this)
     const cut = ++this.#cut
     return out.slices(() => cut === this.#cut)
   }
-
-  #restore({ from, header }: SnapshotHead): void {
-    const rules = from.bytes()
-    if (rules.length > 0) this.#load(decodeRecord(rules) as RulesRecord, rules)
-    this.#first = false
-    this.appliedOffset = header.offset
-    this.lastTick = header.lastTick
-    this.index.size = header.indexSize
-    this.#input.lanes = header.inputLanes
-    this.#skips.restore(header.skipped, header.offset)
-    this.#rulesOffset = header.rulesOffset
-    this.clocks.owned.now = this.clocks.owned.target = from.double()
-    this.clocks.calendar.now = this.clocks.calendar.target = from.double()
-    this.clocks.graceUntil = from.double()
-    this.#producers.restore(from.json())
-    this.decisions.restore(from.json())
-    this.index.rows.read(from)
-    this.index.rowsChanged()
-    for (const dimension of this.#tree?.dimensions ?? []) dimension.read(from)
-    for (const node of this.#tree?.nodes ?? []) if (this.#skips.quarantined(node)) node.disable()
-    if (!from.finished) {
-      throw new EngineError('SNAPSHOT_UNREADABLE', 'the snapshot holds more than this release reads; take an older one')
-    }
-  }
 }
-
-/** The year 9999: a stamp beyond it is a mistake, and the calendar would never come back from it by itself. */
-const latestMs = 253_402_300_799_999
 
 /** A skip's event, where it is about the record as a whole: its timers, or a record of another kind. */
 const wholeRecord = -1
-const noNodes: readonly Node[] = []
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : 'something was thrown that is no error'

@@ -1,0 +1,20 @@
+import type { EngineStats } from './engine.ts'
+import type { EngineState } from './snapshot.ts'
+import type { Dimension } from './state/dimension.ts'
+
+/** Sizes and counts of an engine, for people and metrics. */
+export function statsOf(state: EngineState, timersFired: number): EngineStats {
+  const { index, table, rules, producers } = state
+  const sum = (of: (dimension: Dimension) => number) =>
+    (rules.tree?.dimensions ?? []).reduce((total, dimension) => total + of(dimension), 0)
+  return {
+    indexSize: index.size,
+    symbols: table.size,
+    forks: sum((dimension) => dimension.live),
+    refusedForks: sum((dimension) => dimension.refused) + index.rows.refused,
+    producers: producers.size,
+    timersFired,
+    ruleErrors: rules.nodes.reduce((total, node) => total + node.errors, 0),
+    bytes: table.bytes + index.rows.bytes + sum((dimension) => dimension.bytes),
+  }
+}

@@ -1,0 +1,99 @@
+import { EngineError } from '../errors.ts'
+import type { RulesRecord, SkipRecord } from '../records.ts'
+import { defaultSettings, type EngineSettings, settingsFrom } from '../settings.ts'
+import { Out } from './out.ts'
+import type { Runtime } from './runtime.ts'
+import { Skips } from './skips.ts'
+import type { RulesDescription } from './stream.ts'
+import { buildTree, type Node, type Tree } from './tree.ts'
+
+/** What the engine does with records of a given log; a change of it is a new number, which takes effect by a rules record. */
+export const engineSemantics = 1
+
+/** The rules that the log put in force last: their settings, their tree, where their record stands, and which branches of theirs are out. */
+export class RulesInForce {
+  settings: EngineSettings = defaultSettings
+  tree: Tree | undefined
+  /** To the outermost streams; where each event begins. */
+  top: Out
+  hash: string | undefined
+  /** Offset of their record. */
+  offset = -1
+  /** Their record's own bytes, which every snapshot carries; empty before the first. */
+  record = new Uint8Array(0)
+  readonly skips: Skips
+  readonly #runtime: Runtime
+  readonly #describe: (record: RulesRecord) => RulesDescription
+
+  /** @param describe gives what a record's bundle stands for; what it throws refuses the record */
+  constructor(runtime: Runtime, describe: (record: RulesRecord) => RulesDescription, ahead: readonly SkipRecord[]) {
+    this.#runtime = runtime
+    this.#describe = describe
+    this.skips = new Skips(ahead)
+    this.top = new Out([], runtime)
+  }
+
+  get nodes(): readonly Node[] {
+    return this.tree?.nodes ?? noNodes
+  }
+
+  /**
+   * Puts a record's rules in force; they go on from the state of those before. What it throws leaves the old ones as they were.
+   * @throws EngineError `RECORD_UNKNOWN` for engine semantics of another release, `RULES_INVALID`, `SETTING_INVALID`
+   */
+  load(record: RulesRecord, bytes: Uint8Array): void {
+    if (record.semantics !== engineSemantics) {
+      throw new EngineError(
+        'RECORD_UNKNOWN',
+        `the rules ask for engine semantics ${record.semantics}, this release has ${engineSemantics}; run the release that wrote them`,
+      )
+    }
+    const description = this.#describe(record)
+    const before = this.settings
+    this.settings = settingsFrom(record.settings)
+    try {
+      this.tree = buildTree(description, this.#runtime, this.tree)
+    } catch (error) {
+      this.settings = before
+      throw error
+    }
+    this.top = new Out(this.tree.root.children, this.#runtime)
+    this.record = bytes.slice()
+    this.hash = record.hash
+  }
+
+  /** Names of the incidents and notifications that are declared. */
+  names(): Set<string> {
+    const names = new Set<string>()
+    for (const { stream } of this.nodes) {
+      if (stream.operator === 'incident' || stream.operator === 'notify') names.add(String(stream.args[0]))
+    }
+    return names
+  }
+
+  /** The operators' paths by their numbers. */
+  paths(): readonly string[] {
+    const paths: string[] = []
+    for (const node of this.nodes) paths[node.number] = node.path
+    return Array.from(paths, (path) => path ?? '')
+  }
+
+  /** Takes the branches out that skips name, until {@link takeBack}. */
+  leaveOut(skips: readonly SkipRecord[]): readonly Node[] {
+    if (skips.length === 0) return noNodes
+    const left = this.nodes.filter((node) => skips.some((skip) => skip.branch === node.path))
+    for (const node of left) node.disable()
+    return left
+  }
+
+  takeBack(left: readonly Node[]): void {
+    for (const node of left) if (!this.skips.quarantined(node)) node.enable()
+  }
+
+  /** Takes every branch out that was skipped too often. */
+  quarantine(): void {
+    for (const node of this.nodes) if (this.skips.quarantined(node)) node.disable()
+  }
+}
+
+const noNodes: readonly Node[] = []
