@@ -114,8 +114,8 @@ export type SendResult =
   | { readonly kind: 'delivered'; readonly detail?: string }
   | { readonly kind: 'refused'; readonly detail: string }
   | { readonly kind: 'failed'; readonly detail: string; readonly retryAfterMs?: number }
-  /** The request went out and its answer did not come: it may have taken effect. */
-  | { readonly kind: 'unknown'; readonly detail: string }
+  /** The request went out, and no answer came or none that says: it may have taken effect. */
+  | { readonly kind: 'unknown'; readonly detail: string; readonly retryAfterMs?: number }
 
 /** Keyed (one open incident per key) or blind; class B (can be looked up) comes later. */
 export type ReceiverClass = 'A' | 'C'

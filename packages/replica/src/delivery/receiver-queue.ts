@@ -180,5 +180,5 @@ export class ReceiverQueue {
 }
 
 function retryAfterMs(result: SendResult): number {
-  return result.kind === 'failed' ? (result.retryAfterMs ?? 0) : 0
+  return result.kind === 'failed' || result.kind === 'unknown' ? (result.retryAfterMs ?? 0) : 0
 }

@@ -102,7 +102,7 @@ export class SelfAlarms {
       // Refused is refused: asking again would change nothing, and there is no other way to tell.
       delivered = result.kind === 'delivered' || result.kind === 'refused'
       if (result.kind === 'refused') this.#options.onAlarm('self-refused', result.detail)
-      if (result.kind === 'failed') retryAfterMs = result.retryAfterMs ?? 0
+      if (result.kind === 'failed' || result.kind === 'unknown') retryAfterMs = result.retryAfterMs ?? 0
     } catch {
       // A transport that throws has told nobody anything: tried again like any failure.
     }

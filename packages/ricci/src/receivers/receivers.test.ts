@@ -80,6 +80,18 @@ receivers:
   })
 })
 
+test('webhook: a 502 leaves it open whether a blind receiver acted; a keyed one is simply asked again', async (t) => {
+  const url = await httpServer(t, (_request, response) => response.writeHead(502).end())
+  const { receivers, clock } = receiversOf(`
+receivers:
+  blind: { type: webhook, url: "${url}", class: C }
+  keyed: { type: webhook, url: "${url}" }
+`)
+  const kind = async (name: string) =>
+    (await receivers.get(name)!.transport.send(page, () => true, clock.monotonicMs() + 10_000)).kind
+  assert.deepEqual([await kind('blind'), await kind('keyed')], ['unknown', 'failed'])
+})
+
 test('webhook: docs/receivers.md names every field of the body', async () => {
   const { readFileSync } = await import('node:fs')
   const doc = readFileSync('docs/receivers.md', 'utf8')

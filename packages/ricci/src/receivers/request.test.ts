@@ -10,8 +10,8 @@ const yes = () => true
 const sendMs = 10_000
 
 /** Posts with ten seconds to go on a clock that only the test moves. */
-function send(url: string, { clock = new TestClock(), mayStart = yes } = {}) {
-  return post({ url, headers: {}, body: { a: 'ü' } }, clock, mayStart, clock.monotonicMs() + sendMs)
+function send(url: string, { clock = new TestClock(), mayStart = yes, blind = false } = {}) {
+  return post({ url, headers: {}, body: { a: 'ü' }, blind }, clock, mayStart, clock.monotonicMs() + sendMs)
 }
 
 test('2xx is delivered, and the request arrived whole', async (t) => {
@@ -46,6 +46,25 @@ for (const [status, headers, expected] of statuses) {
       response.writeHead(status, headers).end('said\n  so')
     })
     assert.deepEqual(await send(url), expected)
+  })
+}
+
+const blindStatuses: [status: number, expected: object][] = [
+  [502, { kind: 'unknown', detail: 'HTTP 502' }],
+  [503, { kind: 'unknown', detail: 'HTTP 503', retryAfterMs: 7_000 }],
+  [504, { kind: 'unknown', detail: 'HTTP 504' }],
+  [500, { kind: 'unknown', detail: 'HTTP 500' }],
+  [429, { kind: 'failed', detail: 'HTTP 429', retryAfterMs: 7_000 }],
+  [408, { kind: 'failed', detail: 'HTTP 408' }],
+  [302, { kind: 'failed', detail: 'HTTP 302' }],
+  [400, { kind: 'refused', detail: 'HTTP 400' }],
+]
+for (const [status, expected] of blindStatuses) {
+  test(`a blind receiver's answer of ${status}`, async (t) => {
+    const url = await httpServer(t, (_request, response) => {
+      response.writeHead(status, 'retryAfterMs' in expected ? { 'retry-after': '7' } : {}).end()
+    })
+    assert.deepEqual(await send(url, { blind: true }), expected)
   })
 }
 

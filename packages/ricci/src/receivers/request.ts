@@ -8,6 +8,8 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>
   /** JSON. */
   readonly body: unknown
+  /** The receiver is blind (class C): a 5xx leaves it open whether the request took effect, and a repeat would be seen. */
+  readonly blind?: boolean
 }
 
 /** What is kept of an answer's body, for people: enough for a provider's error message. */
@@ -29,7 +31,7 @@ const maxHeaderBytes = 16_384
  * @param deadline in monotonic milliseconds of `clock`; what is not answered by then is ended
  */
 export function post(
-  { url, headers, body }: HttpRequest,
+  { url, headers, body, blind = false }: HttpRequest,
   clock: Clock,
   mayStart: () => boolean,
   deadline: number,
@@ -64,7 +66,7 @@ export function post(
         () => resolve(result),
       )
     }
-    const answered = () => judge(status, answer, retryAfter, clock.wallMs())
+    const answered = () => judge(status, answer, retryAfter, clock.wallMs(), blind)
 
     client.dispatch(
       {
@@ -104,14 +106,25 @@ export function post(
   })
 }
 
-/** What a status means: 2xx took effect, 4xx will not ever (but 408 and 429), all else is tried again. */
-function judge(status: number, answer: string, retryAfter: string | undefined, wallMs: number): SendResult {
+/**
+ * What a status means: 2xx took effect, 4xx will not ever (but 408 and 429), all else is tried again. A 5xx may come from a gateway
+ * whose upstream goes on working, or from a server that failed after it had acted: at a blind receiver that is an attempt in doubt.
+ * At a keyed one it is a plain failure: the repeat has the same key.
+ */
+function judge(
+  status: number,
+  answer: string,
+  retryAfter: string | undefined,
+  wallMs: number,
+  blind: boolean,
+): SendResult {
   const said = answer.slice(0, maxAnswerCharacters).replaceAll(/\s+/g, ' ').trim()
   const detail = `HTTP ${status}${said === '' ? '' : `: ${said}`}`
   if (status < 300) return { kind: 'delivered', detail }
   if (status >= 400 && status < 500 && status !== 408 && status !== 429) return { kind: 'refused', detail }
   const waitMs = retryAfter === undefined ? undefined : retryAfterMs(retryAfter, wallMs)
-  return { kind: 'failed', detail, ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }) }
+  const kind = blind && status >= 500 ? 'unknown' : 'failed'
+  return { kind, detail, ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }) }
 }
 
 function notSent(why: string): SendResult {

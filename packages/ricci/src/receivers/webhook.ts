@@ -1,4 +1,4 @@
-import type { Clock, SendRequest, SendResult, Transport } from '@ricci/replica'
+import type { Clock, ReceiverClass, SendRequest, SendResult, Transport } from '@ricci/replica'
 import type { Secret } from '../config/secret.ts'
 import { post } from './request.ts'
 import { headline } from './text.ts'
@@ -6,6 +6,7 @@ import { headline } from './text.ts'
 export interface WebhookSettings {
   readonly url: string
   readonly headers: Readonly<Record<string, Secret>>
+  readonly class: ReceiverClass
 }
 
 /** The JSON body; `docs/receivers.md` describes it for who writes the other side. */
@@ -36,7 +37,9 @@ export class WebhookTransport implements Transport {
   send(request: SendRequest, mayStart: () => boolean, deadline: number): Promise<SendResult> {
     const own = Object.entries(this.settings.headers).map(([name, value]) => [name.toLowerCase(), value.reveal()])
     const headers = { ...Object.fromEntries(own), 'idempotency-key': request.idempotencyKey }
-    return post({ url: this.settings.url, headers, body: webhookBody(request) }, this.clock, mayStart, deadline)
+    const { url } = this.settings
+    const blind = this.settings.class === 'C'
+    return post({ url, headers, body: webhookBody(request), blind }, this.clock, mayStart, deadline)
   }
 }
 
