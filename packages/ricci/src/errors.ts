@@ -5,6 +5,8 @@ export type RicciErrorCode =
   | 'RULES_INVALID'
   | 'RULES_TOO_LARGE'
   | 'RULES_TIMEOUT'
+  /** The engine would not switch to rules that had passed their checks. */
+  | 'RULES_REFUSED'
   | 'AGENT_UNSUPPORTED'
   /** A listener could not be opened: the port is in use, not allowed, or not of this machine. */
   | 'LISTEN'

@@ -5,6 +5,7 @@ import type { Agent } from '../agent/agent.ts'
 import { defaultConfig, type Config } from '../config/config.ts'
 import { parseAddress } from '../config/units.ts'
 import type { RicciError } from '../errors.ts'
+import { describeSwitch } from '../rules/switch-report.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { Server, type Addresses } from '../server/server.ts'
 import { createLogger, type Logger } from '../telemetry/logger.ts'
@@ -43,7 +44,6 @@ export function devCommand(surroundings: Surroundings): Command {
         version,
         telemetry: new Telemetry(log, () => nodeClock.monotonicMs()),
         console: (line) => surroundings.write(`${line}\n`),
-        reloadAtStart: true,
       })
       const stopped = untilStopped(surroundings)
       let agent: Agent | undefined
@@ -51,7 +51,10 @@ export function devCommand(surroundings: Surroundings): Command {
         const addresses = await server.start()
         agent = agentBeside(addresses, log, surroundings)
         await Promise.race([server.ready(), stopped.promise])
-        if (!stopped.signal.aborted) surroundings.write(greeting(config, addresses))
+        if (!stopped.signal.aborted) {
+          surroundings.write(greeting(config, addresses))
+          await reload(server, surroundings)
+        }
         await stopped.promise
       } finally {
         await agent?.stop()
@@ -59,6 +62,19 @@ export function devCommand(surroundings: Surroundings): Command {
         stopped.dispose()
       }
     })
+}
+
+/** Puts in force what the folder holds, and says what came of it where that is news. */
+async function reload(server: Server, surroundings: Surroundings): Promise<void> {
+  try {
+    const { switched, report } = await server.reload()
+    if (!switched) return
+    const what = report === undefined ? '' : `: ${describeSwitch(report)}`
+    surroundings.write(`The rules were switched${what}.\n`)
+  } catch (error) {
+    if ((error as RicciError).code === undefined) throw error
+    surroundings.complain(`The rules were not switched, the old ones run on:\n${(error as Error).message}\n`)
+  }
 }
 
 /** The agent of this machine; none where there is no /proc: the server is of use all the same. */

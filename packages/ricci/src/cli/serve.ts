@@ -30,7 +30,9 @@ export function serveCommand(surroundings: Surroundings): Command {
       const stopped = untilStopped(surroundings, ['SIGINT', 'SIGTERM'])
       const reload = (): void => {
         server.reload().then(
-          (switched) => telemetry.log.info(switched ? 'reloaded' : 'reloaded: nothing differs'),
+          ({ switched }) => {
+            if (!switched) telemetry.log.info('reloaded: rules and settings are those in force')
+          },
           (error: Error) => telemetry.log.error(`the rules were not switched, the old ones run on:\n${error.message}`),
         )
       }

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { describeSwitch } from '../rules/switch-report.ts'
 import type { ServerStatus } from '../server/status.ts'
 import { ask, urlOption } from './api.ts'
 import { bytes, duration, outputOption, table, type OutputFormat } from './output.ts'
@@ -15,6 +16,19 @@ export function statusCommand(surroundings: Surroundings): Command {
     })
 }
 
+function switchedAt(switched: ServerStatus['rules']['switched']): string {
+  return switched === undefined ? '' : `, since record ${switched.offset}: ${describeSwitch(switched)}`
+}
+
+/** What of folder and configuration takes effect with a reload only. */
+function differing({ differs, folder, onDisk }: ServerStatus['rules']): string[] {
+  const settings = differs.filter((name) => name !== 'rules')
+  return [
+    ...(differs.includes('rules') ? [`the folder ${folder} holds others: ${onDisk?.slice(0, 12)}`] : []),
+    ...(settings.length > 0 ? [`the configuration has other settings: ${settings.join(', ')}`] : []),
+  ]
+}
+
 function statusTable(status: ServerStatus): string {
   const { log, engine, replica, rules, intake, degraded } = status
   const rows: [string, string][] = [
@@ -24,10 +38,8 @@ function statusTable(status: ServerStatus): string {
     ['replica', `${replica.state}, epoch ${replica.epoch}`],
     ['log', `${log.id}: records ${log.first} to ${log.end - 1} in ${log.directory}`],
     ['engine', `applied up to ${engine.appliedOffset}; behind by ${bytes(engine.lagBytes)}, ${duration(engine.lagMs)}`],
-    ['rules', rules.inForce === undefined ? 'none yet' : rules.inForce.slice(0, 12)],
-    ...(rules.onDisk !== undefined && rules.onDisk !== rules.inForce
-      ? [['', `the folder ${rules.folder} holds others: ${rules.onDisk.slice(0, 12)}`] as [string, string]]
-      : []),
+    ['rules', rules.inForce === undefined ? 'none yet' : `${rules.inForce.slice(0, 12)}${switchedAt(rules.switched)}`],
+    ...differing(rules).map((text): [string, string] => ['', text]),
     ['pages', `${replica.pendingPages} pending, ${replica.delivered} delivered, ${replica.refused} refused`],
     [
       'intake',

@@ -11,7 +11,7 @@ import type { QueryPort } from '../intake/queries.ts'
 import type { LogProgress } from '../log/index.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { WorkerHost } from './worker-host.ts'
-import type { AnswerForm, Inspection } from './worker-protocol.ts'
+import type { AnswerForm, Inspection, RulesInForce } from './worker-protocol.ts'
 
 export interface EngineServiceOptions {
   readonly logId: string
@@ -32,6 +32,8 @@ export class EngineService implements QueryPort {
   /** What the newest one reported last. */
   progress: Omit<Progress, 'sightings' | 'pages' | 'alarms' | 'cut'> | undefined
   stats: EngineStats | undefined
+  /** The rules in force, as the newest worker said. */
+  rules: RulesInForce | undefined
   private readonly pages = new Map<string, Readonly<PendingPage>>()
   private current: WorkerHost | undefined
   private readonly hosts = new Set<WorkerHost>()
@@ -51,6 +53,7 @@ export class EngineService implements QueryPort {
         file: this.options.workerFile,
         onRunning: () => this.tellWaiting(),
         onRuleError: (path, text) => telemetry.ruleError(path, text),
+        onRules: (rules) => (this.rules = rules),
       },
       {
         onProgress: (progress) => {
@@ -183,6 +186,15 @@ export class EngineService implements QueryPort {
     }
   }
 
+  /** Whether a record has been applied and reported, waiting for it so long at most. */
+  async hasApplied(offset: number, waitMs: number): Promise<boolean> {
+    const deadlineMs = this.options.clock.monotonicMs() + waitMs
+    while (!this.running || (this.progress?.appliedOffset ?? -1) < offset) {
+      if ((await this.change(deadlineMs)) === undefined) return false
+    }
+    return true
+  }
+
   /** Looks into the engine. Undefined when it does not answer soon. */
   async inspect(what: Inspection): Promise<string | undefined> {
     const { clock } = this.options
@@ -202,14 +214,21 @@ export class EngineService implements QueryPort {
     for (;;) {
       const host = this.current
       if (host?.running === true) return host
-      let wake = (): void => undefined
-      const running = new Promise<true>((resolve) => {
-        wake = () => resolve(true)
-        this.waiting.add(wake)
-      })
-      const came = await this.before(deadlineMs, running)
+      if ((await this.change(deadlineMs)) === undefined) throw notEvaluated()
+    }
+  }
+
+  /** Resolves when a worker begins to run or has reported; with undefined when the time comes first. */
+  private async change(deadlineMs: number): Promise<true | undefined> {
+    let wake = (): void => undefined
+    const changed = new Promise<true>((resolve) => {
+      wake = () => resolve(true)
+      this.waiting.add(wake)
+    })
+    try {
+      return await this.before(deadlineMs, changed)
+    } finally {
       this.waiting.delete(wake)
-      if (came === undefined) throw notEvaluated()
     }
   }
 
@@ -246,7 +265,7 @@ export class EngineService implements QueryPort {
       if (page !== undefined) telemetry.pageSettled(page, result)
       this.pages.delete(id)
     }
-    this.options.onProgress?.()
+    this.tellWaiting()
   }
 }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { engineSemantics, type RulesRecord } from '@ricci/engine'
 import type { Clock } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
@@ -21,8 +22,24 @@ export async function loadRulesRecord(config: RulesConfig, clock: Clock): Promis
   return {
     kind: 'rules',
     hash,
-    settings: { ...config.engine, fallbackReceiver: config.fallback },
+    // as a log would give them back: what is absent is not there
+    settings: JSON.parse(
+      JSON.stringify({ ...config.engine, fallbackReceiver: config.fallback }),
+    ) as RulesRecord['settings'],
     semantics: engineSemantics,
     bundle,
   }
+}
+
+/** What differs between the rules in force and others: `rules` for their text, and the names of settings. */
+export function differences(
+  inForce: Pick<RulesRecord, 'hash' | 'settings'> | undefined,
+  other: Pick<RulesRecord, 'hash' | 'settings'>,
+): string[] {
+  if (inForce === undefined) return ['rules']
+  const names = new Set([...Object.keys(inForce.settings), ...Object.keys(other.settings)])
+  return [
+    ...(inForce.hash === other.hash ? [] : ['rules']),
+    ...[...names].filter((name) => !isDeepStrictEqual(inForce.settings[name], other.settings[name])).sort(),
+  ]
 }

@@ -129,15 +129,60 @@ export default rules(index(), where('service = "disk"', incident('disk-full', { 
     const server = b.server()
     const { tcp } = await server.start()
     await server.ready()
-    assert.equal(await server.reload(), false)
+    assert.deepEqual(await server.reload(), { switched: false })
     b.writeRules(`import { incident, index, rules } from 'ricci'
 export default rules(index(), incident('bad', { bad: 'state = "bad"', to: 'console' }))
 `)
-    assert.equal(await server.reload(), true)
+    const { switched, report } = await server.reload()
+    assert.equal(switched, true)
+    assert.deepEqual(report?.dropped, [])
     await b.client(tcp).send([{ host: 'a', service: 's', state: 'bad' }])
     await b.said(/^PAGE.*bad/)
     const { rules } = await server.status()
     assert.equal(rules.inForce, rules.onDisk)
+    assert.deepEqual(rules.switched, report)
+    assert.match(
+      await b.said(/were switched/),
+      /the rules were switched: 0 operators keep what they hold, none begin anew/,
+    )
+  })
+
+  it('reports which operators go on with their state', async () => {
+    const streams = (more: string) => `import { by, changed, fixedEventWindow, index, rules, stable, tap } from 'ricci'
+export default rules(index(), by('host', stable(5, 'state', tap('stable'))), ${more})
+`
+    const b = bench(streams(`fixedEventWindow(2, tap('window'))`))
+    const server = b.server()
+    const { http } = await server.start()
+    await server.ready()
+    b.writeRules(streams(`changed('state', tap('changed'))`))
+    const { report } = await server.reload()
+    assert.deepEqual(
+      { kept: report?.kept, fresh: report?.fresh, dropped: report?.dropped },
+      { kept: ['by[1]', 'by[1] > stable[0]'], fresh: ['changed[2]'], dropped: ['fixedEventWindow[2]'] },
+    )
+    const status = (await (await fetch(`http://${http}/api/v1/status`)).json()) as { rules: { switched: object } }
+    assert.deepEqual(status.rules.switched, report)
+  })
+
+  it('compares the settings with those in force, also of a log that it finds', async () => {
+    const b = bench()
+    const first = b.server()
+    await first.start()
+    await first.ready()
+    await first.stop()
+    const config = b.config()
+    const engine = { ...config.engine, graceMs: 20_000 }
+    const second = b.server({ config: { ...config, engine } })
+    await second.start()
+    await second.ready()
+    const { rules } = await second.status()
+    assert.equal(rules.inForce, rules.onDisk)
+    assert.deepEqual(rules.differs, ['graceMs'], 'a start switches nothing')
+    assert.match(JSON.stringify(second.readiness().degraded), /not those in force: graceMs; reload to switch/)
+    assert.equal((await second.reload()).switched, true)
+    assert.deepEqual((await second.status()).rules.differs, [])
+    assert.equal((await second.reload()).switched, false)
   })
 
   it('tells each metric in the registry', async () => {

@@ -6,7 +6,7 @@
  * close the log.
  */
 import { mkdirSync } from 'node:fs'
-import { encodeRecord, type RulesRecord } from '@ricci/engine'
+import { encodeRecord, type RulesRecord, type RulesReport } from '@ricci/engine'
 import { Replica, type Clock, type Random } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
 import { InProcessCoordination } from '../coordination/index.ts'
@@ -22,7 +22,7 @@ import type { Telemetry } from '../telemetry/telemetry.ts'
 import { EngineService } from './engine-service.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
 import { ProtectingSnapshots } from './protected-log.ts'
-import { loadRulesRecord } from './rules-source.ts'
+import { differences, loadRulesRecord } from './rules-source.ts'
 import type { ServerStatus } from './status.ts'
 
 export interface ServerOptions {
@@ -31,8 +31,6 @@ export interface ServerOptions {
   readonly telemetry: Telemetry
   /** Takes the lines of receivers of type console. */
   readonly console: (line: string) => void
-  /** Whether rules that differ from those in force take effect at the start, as in `ricci dev`; by default only a reload does that. */
-  readonly reloadAtStart?: boolean
   readonly clock?: Clock
   readonly random?: Random
 }
@@ -44,7 +42,18 @@ export interface Addresses {
   readonly http?: string
 }
 
+/** What a reload came to. */
+export interface Reload {
+  /** Whether folder and configuration said something else than what was in force. */
+  readonly switched: boolean
+  /** What the switch did to the state of operators; absent where nothing was switched, or the engine has not got there yet. */
+  readonly report?: RulesReport
+}
+
 const partition = 0
+
+/** How long a reload waits for the engine to have read what is in the log, and then for its switch. */
+const reloadWaitMs = 5_000
 
 export class Server {
   private readonly clock: Clock
@@ -59,6 +68,8 @@ export class Server {
   private rulesError: Error | undefined
   private addresses: Addresses = {}
   private readonly readyListeners = new Set<() => void>()
+  /** Reloads go one after another: each compares with what the one before put in force. */
+  private reloading: Promise<unknown> = Promise.resolve()
 
   constructor(private readonly options: ServerOptions) {
     this.clock = options.clock ?? nodeClock
@@ -95,25 +106,37 @@ export class Server {
   }
 
   /**
-   * Loads the rules of the folder again and, where they differ from those in force, appends them: every replica switches at that
-   * record.
-   * @returns whether they differed
+   * Loads the rules of the folder again and, where they or the settings that ride with them differ from those in force, appends
+   * them: every replica switches at that record.
    * @throws RicciError `RULES_…`: the old rules run on
    */
-  async reload(): Promise<boolean> {
+  reload(): Promise<Reload> {
+    const next = this.reloading.then(() => this.reloadOnce())
+    this.reloading = next.catch(() => undefined)
+    return next
+  }
+
+  private async reloadOnce(): Promise<Reload> {
     const { log, engine } = this.running()
-    const before = this.rules
     const rules = await loadRulesRecord(this.options.config, this.clock).catch((error: Error) => {
       this.rulesError = error
       throw error
     })
     this.rules = rules
     this.rulesError = undefined
-    const sameSettings = before !== undefined && JSON.stringify(before.settings) === JSON.stringify(rules.settings)
-    if (engine.progress?.rulesHash === rules.hash && sameSettings) return false
-    await log.append(partition, [encodeRecord(rules)])
-    this.options.telemetry.log.info({ hash: rules.hash.slice(0, 12) }, 'the rules were switched')
-    return true
+    // What is in force is what the log says, up to its end; an engine that is not there in time is simply told again.
+    const { end } = await log.range(partition)
+    const known = await engine.hasApplied(end - 1, reloadWaitMs)
+    if (known && differences(engine.rules, rules).length === 0) return { switched: false }
+    const [offset] = await log.append(partition, [encodeRecord(rules)])
+    if (!(await engine.hasApplied(offset, reloadWaitMs))) return { switched: true }
+    if (differences(engine.rules, rules).length > 0) {
+      throw new RicciError('RULES_REFUSED', 'the engine refused the rules, the old ones run on; its alarm says why')
+    }
+    const report = engine.rules?.switched
+    if (report?.offset !== offset) return { switched: true }
+    this.options.telemetry.rulesSwitched(rules.hash, report)
+    return { switched: true, report }
   }
 
   async status(): Promise<ServerStatus> {
@@ -136,7 +159,13 @@ export class Server {
         generation: engine.generation,
       },
       replica: replica.stats(),
-      rules: { folder: config.rulesFolder, inForce: engine.progress?.rulesHash, onDisk: this.rules?.hash },
+      rules: {
+        folder: config.rulesFolder,
+        inForce: engine.progress?.rulesHash,
+        onDisk: this.rules?.hash,
+        differs: this.rules === undefined || engine.rules === undefined ? [] : differences(engine.rules, this.rules),
+        switched: engine.rules?.switched,
+      },
       intake: {
         connections: intake.connections,
         messages: telemetry.tally.tcpMessages + telemetry.tally.udpMessages,
@@ -164,8 +193,9 @@ export class Server {
         'rules',
         `the folder's rules cannot be loaded, the old ones run on: ${this.rulesError.message.split('\n')[0]}`,
       )
-    } else if (inForce !== undefined && this.rules !== undefined && inForce !== this.rules.hash) {
-      add('rules', 'the folder holds other rules than those in force; reload to switch')
+    } else if (engine.rules !== undefined && this.rules !== undefined) {
+      const others = differences(engine.rules, this.rules)
+      if (others.length > 0) add('rules', `not those in force: ${others.join(', ')}; reload to switch`)
     }
     if (intake.lag.heldMessages > 0) add('intake', 'acknowledgements are held back: the engine lags')
     return { ready: engine.running && inForce !== undefined, degraded }
@@ -219,7 +249,6 @@ export class Server {
       onAlarm: (name, detail) => telemetry.alarm(name, detail),
       onStateChange: (state, before, why) => {
         telemetry.replicaState(before, state, why)
-        if (state === 'owning') this.switchAtStart()
         this.tellReady()
       },
     })
@@ -285,18 +314,6 @@ export class Server {
       this.rulesError = error
       this.options.telemetry.log.error(`${error.message}\nthe rules in force run on`)
     }
-  }
-
-  /** `ricci dev`: what the folder holds takes effect at the start. */
-  private switchAtStart(): void {
-    const { rules, parts } = this
-    const inForce = parts?.engine.progress?.rulesHash
-    if (this.options.reloadAtStart !== true || rules === undefined || parts === undefined) return
-    // an empty log is given its rules by the replica
-    if (inForce === undefined || inForce === rules.hash) return
-    parts.log.append(partition, [encodeRecord(rules)]).catch((error: Error) => {
-      this.options.telemetry.log.error({ err: error }, 'the rules could not be switched')
-    })
   }
 
   private backend(): HttpBackend {

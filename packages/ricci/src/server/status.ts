@@ -1,5 +1,6 @@
 import type { ReplicaStats } from '@ricci/replica'
 import type { Degraded } from '../http/backend.ts'
+import type { RulesSwitch } from './worker-protocol.ts'
 
 /** How a server is, as `/api/v1/status` and `ricci status` tell it. */
 export interface ServerStatus {
@@ -28,6 +29,10 @@ export interface ServerStatus {
     readonly inForce?: string
     /** Hash of what the folder holds; it takes effect with a reload only. */
     readonly onDisk?: string
+    /** What of folder and configuration is not what the engine runs: `rules`, and settings as `engine.graceMs`. */
+    readonly differs: readonly string[]
+    /** What the latest switch that this process saw did to the state of operators. */
+    readonly switched?: RulesSwitch
   }
   readonly intake: {
     readonly connections: number

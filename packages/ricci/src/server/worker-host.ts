@@ -22,6 +22,7 @@ import {
   type AnswerForm,
   type FromWorker,
   type Inspection,
+  type RulesInForce,
   type ToWorker,
   type WorkerSetup,
 } from './worker-protocol.ts'
@@ -32,6 +33,7 @@ export interface WorkerHostOptions {
   /** It has restored and reads. */
   readonly onRunning?: () => void
   readonly onRuleError?: (path: string, text: string) => void
+  readonly onRules?: (rules: RulesInForce) => void
   /** Tests hand in their own worker. */
   readonly file?: URL
 }
@@ -218,6 +220,9 @@ export class WorkerHost implements EngineHost {
         return
       case 'rule-error':
         this.options.onRuleError?.(message.path, message.text)
+        return
+      case 'rules':
+        this.options.onRules?.(message.rules)
         return
       case 'operators':
         this.operators = message.paths

@@ -9,7 +9,7 @@ import { FollowingLog } from './following-log.ts'
 import { HostServer } from './host-server.ts'
 import { nodeClock } from './node-clock.ts'
 import { ProgressWords } from './progress-words.ts'
-import type { FromWorker, Inspection, WorkerSetup } from './worker-protocol.ts'
+import type { FromWorker, Inspection, RulesInForce, WorkerSetup } from './worker-protocol.ts'
 
 /** Errors of one operator that are told a minute; the engine counts them all. */
 const ruleErrorsPerMinute = 5
@@ -33,6 +33,7 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
       let rulesHash: string | undefined
       // of the newest rules: an error is told at the line of their own file
       let explain: (error: unknown) => string = textOf
+      let loaded: RulesInForce | undefined
       const host = new InThreadHost(
         {
           onProgress: (progress) => {
@@ -52,14 +53,16 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
             onRuleError: (path, error) => {
               if (limit.pass(path) >= 0) say({ type: 'rule-error', path, text: shortened(explain(error)) })
             },
+            onRules: (report, offset) => say({ type: 'rules', rules: { ...loaded!, switched: { ...report, offset } } }),
           },
           createEngine: ({ snapshot, observer, skips }) => {
             engine = createEngine({
               logId,
               partition,
-              loadRules: ({ bundle }) => {
+              loadRules: ({ bundle, hash, settings }) => {
                 const rules = loadBundle(bundle, () => engine?.calendarMs ?? 0)
                 explain = rules.explain
+                loaded = { hash, settings }
                 return rules.description
               },
               observer,
@@ -68,6 +71,8 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
               progress: words.engine,
             })
             words.applied(engine.appliedOffset)
+            // a restore is no switch, and is not told as one
+            if (loaded !== undefined) say({ type: 'rules', rules: loaded })
             return watched(engine, words)
           },
         },

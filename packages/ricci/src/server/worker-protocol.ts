@@ -1,5 +1,5 @@
 /** What the main thread and an engine's worker say to each other. What is large goes as bytes that are transferred, not cloned. */
-import { EngineError, type EngineErrorCode, type QueryOptions, type QueryPage } from '@ricci/engine'
+import { EngineError, type EngineErrorCode, type QueryOptions, type QueryPage, type RulesReport } from '@ricci/engine'
 import { ReplicaError, type HostFailure, type HostStart, type Progress, type ReplicaErrorCode } from '@ricci/replica'
 
 /** What a worker is started with. */
@@ -18,6 +18,20 @@ export type AnswerForm = 'msg' | 'json'
 
 /** What one may look at in a running engine, answered as JSON text. */
 export type Inspection = 'stats' | 'incidents'
+
+/** The rules that an engine runs, as their record has them. */
+export interface RulesInForce {
+  readonly hash: string
+  readonly settings: Readonly<Record<string, unknown>>
+  /** What the switch to them did; absent when they came with a snapshot. */
+  readonly switched?: RulesSwitch
+}
+
+/** A switch of rules, as an engine reported it. */
+export interface RulesSwitch extends RulesReport {
+  /** Offset of the rules record. */
+  readonly offset: number
+}
 
 export type ToWorker =
   | { readonly type: 'start'; readonly from: HostStart }
@@ -53,6 +67,8 @@ export type FromWorker =
   | { readonly type: 'text'; readonly id: number; readonly text: string }
   /** A user's function threw; for people only, and not each time. */
   | { readonly type: 'rule-error'; readonly path: string; readonly text: string }
+  /** Other rules are in force. */
+  | { readonly type: 'rules'; readonly rules: RulesInForce }
   /** Paths of the operators by their numbers: what the monitor blames by. */
   | { readonly type: 'operators'; readonly paths: readonly string[] }
   /** One page of an answer, or one slice of a snapshot. */

@@ -2,7 +2,8 @@
  * Every internal event of the server, one method each: it writes the log line and counts the metric, so that the two never
  * disagree. docs/telemetry.md lists them all; a test compares.
  */
-import type { PendingPage } from '@ricci/engine'
+import type { PendingPage, RulesReport } from '@ricci/engine'
+import { describeSwitch } from '../rules/switch-report.ts'
 import { describeLogEvent, isAlarm, type LogEvent } from '../log/index.ts'
 import type { Logger } from './logger.ts'
 import { Metrics, type Gauges } from './metrics.ts'
@@ -88,6 +89,15 @@ export class Telemetry {
   ruleError(path: string, text: string): void {
     this.metrics.ruleErrors.inc()
     this.limited(`rule-${path}`, (more) => this.log.error({ operator: path, ...more }, `a rule threw: ${text}`))
+  }
+
+  rulesSwitched(hash: string, report: RulesReport): void {
+    const { kept, fresh, dropped } = report
+    this.metrics.rulesSwitches.inc()
+    this.log.info(
+      { hash: hash.slice(0, 12), kept, fresh, dropped },
+      `the rules were switched: ${describeSwitch(report)}`,
+    )
   }
 
   pageDecided(page: Readonly<PendingPage>): void {
