@@ -60,3 +60,12 @@ export const snapshotPatienceMs = 30_000
 export const restoreRetryMs = 250
 /** … up to this. */
 export const restoreRetryLongestMs = 30_000
+
+/** Trouble is looked for this often. */
+export const watchMs = 1_000
+/** Stepping down: sends have ended within `sendEndMs`, their outcomes are read soon after; then it is over, read or not. */
+export const stepDownMs = 13_000
+/** A clean stop waits no longer for its last snapshot to be cut and confirmed … */
+export const lastSnapshotMs = 3_000
+/** … and to be stored: 100 MB on a slow disk. A store that hangs does not keep it from stopping. */
+export const storeMs = 10_000

@@ -1,21 +1,8 @@
 import type { Mutation, RulesRecord } from '@ricci/engine'
 import type { DeliveryCounters } from './delivery/counters.ts'
 import type { HostFactory, Progress } from './host.ts'
+import type { ReplicaState } from './life.ts'
 import type { Clock, CoordinationPort, LogPort, Random, ReceiverClass, SnapshotPort, Transport } from './ports.ts'
-
-/** What each state means, how it is entered and left, stands above the class Replica. */
-export type ReplicaState = 'stopped' | 'restoring' | 'following' | 'claiming' | 'owning' | 'stepping-down' | 'diverged'
-
-/** From which state which others may be entered. */
-export const transitions: Readonly<Record<ReplicaState, readonly ReplicaState[]>> = {
-  stopped: ['restoring'],
-  restoring: ['following', 'diverged', 'stopped'],
-  following: ['claiming', 'owning', 'restoring', 'diverged', 'stopped'],
-  claiming: ['owning', 'following', 'restoring', 'diverged', 'stopped'],
-  owning: ['stepping-down'],
-  'stepping-down': ['following', 'restoring', 'diverged', 'stopped'],
-  diverged: ['restoring', 'stopped'],
-}
 
 /** A receiver's transport and how attempts in doubt are treated there. */
 export interface Receiver {

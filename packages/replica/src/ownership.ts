@@ -1,6 +1,6 @@
 import type { LogRecord, RulesRecord } from '@ricci/engine'
 import { Delivery, type DeliveryOptions } from './delivery/delivery.ts'
-import type { Progress, TickHashes } from './host.ts'
+import type { Progress, Sighting, TickHashes } from './host.ts'
 import { readBackMs } from './limits.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { Timer } from './ports.ts'
@@ -10,7 +10,7 @@ export interface OwnershipOptions extends Omit<DeliveryOptions, 'append' | 'cale
   readonly writer: LogWriter
   readonly progress: () => Progress
   /** Brought by the first owner of a log without any. */
-  readonly rules: RulesRecord | undefined
+  readonly rules?: RulesRecord
   readonly onAlarm: (name: string, detail: string) => void
 }
 
@@ -56,14 +56,19 @@ export class Ownership {
     this.#busy = true
   }
 
-  /** A tick of ours was read. */
-  tickRead(): void {
-    this.#tickSeenMs = this.#options.clock.monotonicMs()
+  /** A tick was read; only our own tells that we are. */
+  tickRead(epoch: number): void {
+    if (epoch === this.epoch) this.#tickSeenMs = this.#options.clock.monotonicMs()
   }
 
   /** How long no tick of ours was read. */
   get silentMs(): number {
     return this.#options.clock.monotonicMs() - this.#tickSeenMs
+  }
+
+  /** Hashes were taken at a tick: if it is ours they are written down. */
+  tickHashed({ offset, record }: Sighting, hashes: TickHashes): void {
+    if (record.kind === 'tick' && record.epoch === this.epoch) this.writeCheckpoint(offset, record.number, hashes)
   }
 
   writeCheckpoint(offset: number, tick: number, hashes: TickHashes): void {

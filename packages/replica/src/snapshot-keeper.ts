@@ -1,7 +1,8 @@
 import type { CheckpointRecord } from '@ricci/engine'
 import type { EngineHost, Progress, Sighting } from './host.ts'
-import { snapshotPatienceMs, snapshotsKept } from './limits.ts'
+import { lastSnapshotMs, snapshotPatienceMs, snapshotsKept, storeMs } from './limits.ts'
 import type { Clock, SnapshotInfo, SnapshotPort, Timer } from './ports.ts'
+import { atMost } from './timers.ts'
 
 export interface SnapshotKeeperOptions {
   readonly snapshots: SnapshotPort
@@ -27,6 +28,7 @@ export class SnapshotKeeper {
   #timer: Timer | undefined
   #storing: Promise<void> = Promise.resolve()
   #stored: SnapshotInfo | undefined
+  #last: { readonly writeCheckpoint: (cut: Cut) => void; readonly confirmed: () => void; offset?: number } | undefined
 
   constructor(options: SnapshotKeeperOptions) {
     this.#options = options
@@ -49,9 +51,9 @@ export class SnapshotKeeper {
     if (!owner) this.#host?.cutAtNextStateHash()
   }
 
-  /** A state hash was taken at a tick; the owner looks afterwards whether anybody stored a snapshot of it. */
-  hashed({ offset }: Sighting): void {
-    if (!this.#owner) return
+  /** Hashes were taken at a tick. Where the state was hashed, the owner looks afterwards whether anybody stored a snapshot of it. */
+  hashed({ offset, hashes }: Sighting): void {
+    if (!this.#owner || hashes?.state === undefined) return
     this.#timer?.cancel()
     this.#timer = this.#options.clock.setTimer(snapshotPatienceMs, () => {
       void this.#options.snapshots.list(this.#options.partition).then(
@@ -66,6 +68,24 @@ export class SnapshotKeeper {
 
   cut(cut: Cut): void {
     this.#cut = cut
+    if (this.#last === undefined) return
+    this.#last.offset = cut.offset
+    this.#last.writeCheckpoint(cut)
+  }
+
+  /**
+   * A snapshot at the end of a clean stop, so that the next start has little to read. No tick comes any more: the checkpoint that
+   * is written says where the state was hashed. Resolves once it is read, or after 3 s.
+   */
+  async cutLast(writeCheckpoint: (cut: Cut) => void): Promise<void> {
+    const host = this.#host
+    if (host === undefined) return
+    const confirmed = new Promise<void>((resolve) => {
+      this.#last = { writeCheckpoint, confirmed: resolve }
+    })
+    host.cutNow()
+    await atMost(this.#options.clock, lastSnapshotMs, confirmed)
+    this.#last = undefined
   }
 
   /** Gives false when our own state differs from the checkpoint's. Stores what was cut there when it does not. */
@@ -75,19 +95,26 @@ export class SnapshotKeeper {
     this.#cut = undefined
     const slices = this.#host?.takeSnapshot()
     if (record.state !== cut.hashes.state) return false
+    if (this.#last?.offset === cut.offset) this.#last.confirmed()
     if (slices !== undefined) this.#storing = this.#storing.then(() => this.#store(cut.offset, slices))
     if (!this.#owner || this.#alone) this.#host?.cutAtNextStateHash()
     return true
   }
 
-  /** Resolves once nothing is being stored. */
+  /** Resolves once nothing is being stored, or when a store hangs. */
   idle(): Promise<void> {
-    return this.#storing
+    return atMost(this.#options.clock, storeMs, this.#storing)
+  }
+
+  /** The host is gone, and what it cut with it. */
+  detach(): void {
+    this.#host = undefined
+    this.#cut = undefined
   }
 
   stop(): void {
     this.#timer?.cancel()
-    this.#host = undefined
+    this.detach()
   }
 
   async #store(offset: number, slices: AsyncIterable<Uint8Array>): Promise<void> {

@@ -11,7 +11,6 @@ const maxLines = 500
 /** Files that are longer all the same, for now, with the length they may not exceed: to be split, not to be fed. */
 const longer: Record<string, number> = {
   'packages/engine/src/decisions/decisions.ts': 600,
-  'packages/replica/src/replica.ts': 800,
 }
 
 /** Every file that git knows or would take in, but for recorded data. */

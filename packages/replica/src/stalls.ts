@@ -1,0 +1,36 @@
+import type { SkipRecord } from '@ricci/engine'
+import type { HostFailure } from './host.ts'
+import type { LogWriter } from './log-writer.ts'
+
+/** The first skip may have been lost, or come too late for the next engine's look ahead: the third stall is the branch's fault. */
+const stallsOfOneBranch = 2
+
+/** The event at which engines stall, and the record that says to leave it out. */
+export class Stalls {
+  readonly #writer: LogWriter
+  #unread: SkipRecord | undefined
+  /** Where the engine stalled last, and how often in a row. */
+  #last: { readonly offset: number; readonly event: number; readonly times: number } | undefined
+
+  constructor(writer: LogWriter) {
+    this.#writer = writer
+  }
+
+  /** Asks for the event to be left out, unless that was read: for the owner, and for whoever may claim. */
+  write(): void {
+    if (this.#unread !== undefined) this.#writer.write([this.#unread])
+  }
+
+  blame({ offset, event = -1, branch = '' }: HostFailure): void {
+    if (offset === undefined) return
+    const again = this.#last?.offset === offset && this.#last.event === event
+    const times = again ? this.#last!.times + 1 : 1
+    this.#last = { offset, event, times }
+    // The operator named is the one called last; where leaving that out does not help, it was one above it.
+    this.#unread = { kind: 'skip', offset, event, branch: times > stallsOfOneBranch ? '' : branch }
+  }
+
+  read(skip: SkipRecord): void {
+    if (this.#unread?.offset === skip.offset) this.#unread = undefined
+  }
+}
