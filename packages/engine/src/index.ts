@@ -10,11 +10,11 @@ export type {
   QueryPage,
 } from './engine.ts'
 export { EngineError, type EngineErrorCode } from './errors.ts'
-export type { Attempt, PageAction, PageChanges, PendingPage } from './decisions/page.ts'
+export type { Attempt, DecisionsObserver, PageAction, PageChanges, PendingPage } from './decisions/page.ts'
 export * from './records.ts'
 export type { Mutation } from './mutations.ts'
 export type { Incident, IncidentDelivery, PageDescription } from './decisions/incident.ts'
-export { Decisions, type DecisionsObserver, type DecisionsOptions, type DecisionsState } from './decisions/decisions.ts'
+export { Decisions, type DecisionsOptions, type DecisionsState } from './decisions/decisions.ts'
 export type { Fold, FoldContext, EventFold, ListFold } from './folds/fold.ts'
 export { isFold } from './folds/fold.ts'
 export type { EventList } from './folds/list.ts'

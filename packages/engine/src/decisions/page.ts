@@ -52,10 +52,20 @@ export interface PendingPage {
   retryAtMs: number
 }
 
+/** What a page speaks of: an incident, a digest, or an earlier page. An empty dedup key stands for the page's own id. */
+export type Subject = Pick<PendingPage, 'rule' | 'key' | 'dedupKey' | 'severity' | 'summary' | 'host' | 'service'>
+
 /** What happened to pages, for whoever keeps a copy of the pending ones. */
 export interface PageChanges {
   /** New, or with other attempts than before: as they stand now. */
   readonly changed: readonly Readonly<PendingPage>[]
   /** No longer pending. */
   readonly settled: readonly { readonly id: string; readonly result: string }[]
+}
+
+/** Told of decisions as they are made and settled; see EngineObserver. */
+export interface DecisionsObserver {
+  onDecision?(page: Readonly<PendingPage>, offset: number): void
+  onSettled?(page: Readonly<PendingPage>, result: string, offset: number): void
+  onAlarm?(name: string, detail: string, offset: number): void
 }

@@ -8,10 +8,6 @@ import { describe, it } from 'node:test'
 
 /** Longer than this a file is hardly one concept. */
 const maxLines = 500
-/** Files that are longer all the same, for now, with the length they may not exceed: to be split, not to be fed. */
-const longer: Record<string, number> = {
-  'packages/engine/src/decisions/decisions.ts': 600,
-}
 
 /** Every file that git knows or would take in, but for recorded data. */
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { encoding: 'utf8' })
@@ -65,7 +61,7 @@ describe('tidy', () => {
     const long = code
       .filter(([file]) => !file.includes('.test.'))
       .map(([file, text]) => ({ file, lines: text.split('\n').length }))
-      .filter(({ file, lines }) => lines > (longer[file] ?? maxLines))
+      .filter(({ file, lines }) => lines > maxLines)
     assert.deepEqual(long, [])
   })
 
