@@ -61,7 +61,7 @@ describe('tidy', () => {
     const long = code
       .filter(([file]) => !file.includes('.test.'))
       .map(([file, text]) => ({ file, lines: text.split('\n').length }))
-      .filter(({ file, lines }) => lines > maxLines)
+      .filter(({ lines }) => lines > maxLines)
     assert.deepEqual(long, [])
   })
 
