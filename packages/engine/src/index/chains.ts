@@ -51,11 +51,11 @@ export class RowChains {
     this.#heads.fill(0)
     this.#tails.fill(0)
     this.#built = 0
-    for (let row = 0; row < this.#rows.high; row++) if (this.#rows.alive.get(row) !== 0) this.#append(row)
+    for (let row = 0; row < this.#rows.high; row++) if (this.#rows.isAlive(row)) this.#append(row)
   }
 
   #append(row: number): void {
-    const symbol = this.#rows.keys[this.#part].get(row)
+    const symbol = this.#rows.keyOf(row, this.#part)
     if (symbol >= this.#heads.length) {
       this.#heads = larger(this.#heads, symbol)
       this.#tails = larger(this.#tails, symbol)

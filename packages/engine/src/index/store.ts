@@ -1,9 +1,9 @@
 import { EventCursor, Kind, type SymbolTable } from '@ricci/client'
-import { F64Column, U8Column } from '../state/columns.ts'
 import { Dimension } from '../state/dimension.ts'
 import { EventColumn } from '../state/rows.ts'
 import type { EngineSettings } from '../settings.ts'
 import { RowChains } from './chains.ts'
+import { EntryColumn, Presence } from './entries.ts'
 import type { Clocks } from '../time/clocks.ts'
 import { TimerColumn } from '../time/timers.ts'
 
@@ -19,10 +19,7 @@ export class Index {
   /** Rows by host and by service, for queries. */
   readonly byHost: RowChains
   readonly byService: RowChains
-  /** 0 absent, 1 present, 2 present and late. */
-  readonly #presence = new U8Column()
-  /** When the TTL has passed, on owned time. */
-  readonly #due = new F64Column()
+  readonly #entries = new EntryColumn()
   readonly #expiry: TimerColumn
   readonly #table: SymbolTable
   readonly #clocks: Clocks
@@ -51,8 +48,7 @@ export class Index {
       this.byService.added(row)
     }
     this.rows.attach(this.events)
-    this.rows.attach(this.#presence)
-    this.rows.attach(this.#due)
+    this.rows.attach(this.#entries)
     this.rows.attach(this.#expiry)
     this.settings = settings
   }
@@ -78,13 +74,12 @@ export class Index {
     const { owned } = this.#clocks
     const row = this.rows.id2(0, event.host, event.service, owned.now)
     if (row < 0) return
-    const before = this.#presence.get(row)
-    if (late && before === 1 && this.#holds(row)) return
-    if (before === 0) this.size++
+    const before = this.#entries.presence(row)
+    if (late && before === Presence.present && this.#holds(row)) return
+    if (before === Presence.absent) this.size++
     this.events.store(row, event)
-    this.#presence.set(row, late ? 2 : 1)
     const due = owned.now + lifetimeMs(event, this.#settings.defaultTtlSeconds) - ageMs
-    this.#due.set(row, due)
+    this.#entries.set(row, late ? Presence.late : Presence.present, due)
     this.#expiry.set(row, this.#nextLook(due))
     this.onChange(event)
   }
@@ -93,7 +88,7 @@ export class Index {
     key[0] = host
     key[1] = service
     const row = this.rows.find(0, key)
-    if (row < 0 || this.#presence.get(row) === 0) return false
+    if (row < 0 || this.#entries.presence(row) === Presence.absent) return false
     this.#drop(row)
     return true
   }
@@ -105,7 +100,7 @@ export class Index {
   }
 
   clear(): void {
-    for (let row = 0; row < this.rows.high; row++) if (this.#presence.get(row) !== 0) this.#drop(row)
+    for (let row = 0; row < this.rows.high; row++) if (this.#entries.presence(row) !== Presence.absent) this.#drop(row)
   }
 
   /** The row of a key that is there and has not expired, else -1. */
@@ -118,11 +113,11 @@ export class Index {
 
   /** Whether a row holds an entry whose TTL has not passed. */
   present(row: number): boolean {
-    return this.#presence.get(row) !== 0 && this.#holds(row)
+    return this.#entries.presence(row) !== Presence.absent && this.#holds(row)
   }
 
   isLate(row: number): boolean {
-    return this.#presence.get(row) === 2
+    return this.#entries.presence(row) === Presence.late
   }
 
   load(row: number, into: EventCursor): void {
@@ -131,7 +126,7 @@ export class Index {
 
   #holds(row: number): boolean {
     const { owned, graceUntil } = this.#clocks
-    return this.#due.get(row) >= owned.now || (graceUntil > owned.now && this.#expiry.get(row) >= owned.now)
+    return this.#entries.due(row) >= owned.now || (graceUntil > owned.now && this.#expiry.get(row) >= owned.now)
   }
 
   /** The reaper may look only now and then: the first of its looks at which the deadline has passed. */
@@ -143,8 +138,7 @@ export class Index {
 
   #drop(row: number): void {
     this.events.clear(row)
-    this.#presence.clear(row)
-    this.#due.clear(row)
+    this.#entries.clear(row)
     this.#expiry.clear(row)
     this.size--
   }

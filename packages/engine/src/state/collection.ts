@@ -28,15 +28,10 @@ function collectIdle(dimension: Dimension, all: readonly Dimension[], now: numbe
   const used = new Set<number>()
   for (const other of all) {
     if (other.parent !== dimension) continue
-    for (let id = 0; id < other.high; id++) if (other.alive.get(id) !== 0) used.add(other.parents.get(id))
+    for (let id = 0; id < other.high; id++) if (other.isAlive(id)) used.add(other.parentOf(id))
   }
   for (let id = 0; id < dimension.high; id++) {
-    if (dimension.alive.get(id) === 0) continue
-    if (dimension.alive.get(id) === 2) {
-      dimension.alive.set(id, 1)
-      dimension.lastUsed.set(id, now)
-    }
-    if (dimension.lastUsed.get(id) >= idleBefore || used.has(id)) continue
+    if (!dimension.isAlive(id) || !dimension.idle(id, now, idleBefore) || used.has(id)) continue
     if (dimension.columns.some((column) => column.holds?.(id) === true)) continue
     dimension.free(id)
   }

@@ -1,7 +1,23 @@
 import type { ByteReader, ByteWriter } from './bytes.ts'
-import { chunkMask, type Column, F64Column, I32Column, U8Column } from './columns.ts'
+import { chunkBits, chunkMask, type Column } from './columns.ts'
 import type { Hasher } from './hash.ts'
 import type { Marks } from './marks.ts'
+import { Records } from './records.ts'
+
+/**
+ * The record of an id, 32 bytes with keys of one or two parts.
+ *   word 0: id in the parent dimension
+ *   word 1: 0 on the free list, 1 alive, 2 alive and used since the last collection
+ *   double 1: owned time of the collection before which the id was last used
+ *   word 4: next free id + 1, for ids on the free list
+ *   words 5 …: the key
+ *   last word: id + 1 of the follower, a cache (see Dimension.id2)
+ */
+const aliveAt = 1
+const lastUsedAt = 1
+const nextAt = 4
+const keyAt = 5
+const followerWords = 1
 
 /**
  * A space of dense ids, one per distinct key: what `by` opens, and what the index keeps its rows in. Everything below has its
@@ -24,37 +40,23 @@ export class Dimension {
   onAdd: ((id: number) => void) | undefined
   /** Columns of the operators below, in the order of the tree. */
   readonly columns: Column[] = []
-  readonly keys: I32Column[] = []
-  readonly parents = new I32Column()
-  /** Owned time of the collection before which an id was last used. */
-  readonly lastUsed = new F64Column()
-  /** 0 on the free list, 1 alive, 2 alive and used since the last collection. */
-  readonly alive = new U8Column()
-  /** Next free id + 1, for ids on the free list. */
-  readonly #next = new I32Column()
+  readonly #records: Records
+  readonly #words: number
   #freeHead = 0
-  readonly #first: I32Column
-  readonly #second: I32Column
-  /** Below the top there is one parent only: no need to compare it. */
-  readonly #below: boolean
-  #slots = new Int32Array(1024)
-  #mask = 1023
-  /**
-   * The id that was asked for after another, the last time: agents send their keys in the same order, so the next one is
-   * mostly known without hashing, and lies next in memory. A cache (hashing alone: 16 % of the production rules' time).
-   */
-  readonly #followers = new I32Column(-1)
+  /** Open addressing over pairs of id + 1 and hash: a key that is not it is mostly passed over without a look at its record. */
+  #slots = new Int32Array(2 * firstSlots)
+  #mask = firstSlots - 1
   #previous = -1
+  /** How far the guesses of {@link id2} are to be trusted: they were right lately. A cache. */
+  #trust = mostTrust
 
   /** @param limit ids at most; a key beyond it is refused (id -1), no live one is evicted */
   constructor(parent: Dimension | undefined, keyCount: number, limit: number) {
     this.parent = parent
     this.keyCount = keyCount
     this.limit = limit
-    for (let i = 0; i < keyCount; i++) this.keys.push(new I32Column())
-    this.#first = this.keys[0]
-    this.#second = this.keys[1]
-    this.#below = parent === undefined || parent.keyCount === 0
+    this.#words = (keyAt + Math.max(2, keyCount) + followerWords + 1) & ~1
+    this.#records = new Records(this.#words, this.#words - followerWords)
     if (keyCount === 0) this.#add(0, noKeys, 0)
   }
 
@@ -68,50 +70,82 @@ export class Dimension {
     if (at >= 0) this.columns.splice(at, 1)
   }
 
-  /** Id of a key with one or two parts (a missing second is 0), made if new; -1 when the dimension is full. */
-  id2(parent: number, first: number, second: number, now: number): number {
-    const previous = this.#previous
-    if (previous >= 0) {
-      const guess = this.#followers.get(previous)
-      if (guess >= 0 && this.#is(guess, parent, first, second)) {
-        this.#previous = guess
-        this.alive.set(guess, 2)
-        return guess
-      }
-      if (this.#is(previous, parent, first, second)) {
-        this.alive.set(previous, 2)
-        return previous
-      }
+  /** Whether an id is in use. */
+  isAlive(id: number): boolean {
+    return this.#word(id, aliveAt) !== 0
+  }
+  parentOf(id: number): number {
+    return this.#word(id, 0)
+  }
+  /** A part of the key of an id. */
+  keyOf(id: number, part: number): number {
+    return this.#word(id, keyAt + part)
+  }
+  /** Whether an id was last used before a moment of owned time; one that was used since it was last asked is taken to be used at `now`. */
+  idle(id: number, now: number, before: number): boolean {
+    const at = (id & chunkMask) * this.#words
+    if (this.#word(id, aliveAt) === usedLately) {
+      const chunk = this.#records.change(id)
+      chunk.ints[at + aliveAt] = 1
+      chunk.doubles[(at >> 1) + lastUsedAt] = now
     }
-    scratchKey[0] = first
-    scratchKey[1] = second
-    const id = this.id(parent, scratchKey, now)
-    if (id < 0) return id
-    if (previous >= 0) this.#followers.set(previous, id)
-    this.#previous = id
-    return id
+    return this.#records.chunks[id >>> chunkBits].doubles[(at >> 1) + lastUsedAt] < before
   }
 
-  #is(id: number, parent: number, first: number, second: number): boolean {
+  /**
+   * Id of a key with one or two parts (a missing second is 0), made if new; -1 when the dimension is full.
+   *
+   * Agents send their keys in the same order, so the next one is mostly the one that followed last time (hashing alone was 16 % of
+   * the production rules' time), and lies next in memory. Where orders are new each round a wrong guess costs a cache miss: who was
+   * wrong lately looks the key up at once and only watches whether the guess would have been right.
+   */
+  id2(parent: number, first: number, second: number, now: number): number {
+    const previous = this.#previous
+    if (previous < 0) return (this.#previous = this.#lookUp(parent, first, second, now))
+    const { ints } = this.#records.chunks[previous >>> chunkBits]
+    const at = (previous & chunkMask) * this.#words
+    if (this.#is(ints, at, parent, first, second)) {
+      if (ints[at + aliveAt] !== usedLately) this.#use(previous)
+      return previous
+    }
+    const followerAt = at + this.#words - 1
+    const guess = ints[followerAt] - 1
+    if (guess >= 0 && this.#trust > 0) {
+      const { ints: guessed } = this.#records.chunks[guess >>> chunkBits]
+      const guessedAt = (guess & chunkMask) * this.#words
+      if (this.#is(guessed, guessedAt, parent, first, second)) {
+        if (guessed[guessedAt + aliveAt] !== usedLately) this.#use(guess)
+        if (this.#trust < mostTrust) this.#trust++
+        return (this.#previous = guess)
+      }
+    }
+    const id = this.#lookUp(parent, first, second, now)
+    if (id === guess) this.#trust++
+    else {
+      if (this.#trust > 0) this.#trust--
+      if (id >= 0) ints[followerAt] = id + 1
+    }
+    return (this.#previous = id)
+  }
+
+  #is(ints: Int32Array, at: number, parent: number, first: number, second: number): boolean {
     return (
-      this.#first.get(id) === first &&
-      (this.keyCount === 1 || this.#second.get(id) === second) &&
-      (this.#below || this.parents.get(id) === parent) &&
-      this.alive.get(id) !== 0
+      ints[at + keyAt] === first && ints[at + keyAt + 1] === second && ints[at] === parent && ints[at + aliveAt] !== 0
     )
+  }
+
+  #lookUp(parent: number, first: number, second: number, now: number): number {
+    scratchKey[0] = first
+    scratchKey[1] = second
+    return this.id(parent, scratchKey, now)
   }
 
   /** Id of a key, made if new; -1 when the dimension is full. */
   id(parent: number, key: ArrayLike<number>, now: number): number {
-    let slot = hashKey(parent, key, this.keyCount) & this.#mask
-    for (;;) {
-      const id = this.#slots[slot] - 1
-      if (id < 0) break
-      if (this.#matches(id, parent, key)) {
-        this.alive.set(id, 2)
-        return id
-      }
-      slot = (slot + 1) & this.#mask
+    const id = this.find(parent, key)
+    if (id >= 0) {
+      if (this.#word(id, aliveAt) !== usedLately) this.#use(id)
+      return id
     }
     if (this.live >= this.limit) {
       this.refused++
@@ -122,29 +156,38 @@ export class Dimension {
 
   /** Id of a key that is there, else -1. Changes nothing. */
   find(parent: number, key: ArrayLike<number>): number {
-    let slot = hashKey(parent, key, this.keyCount) & this.#mask
+    const hash = hashKey(parent, key, this.keyCount)
+    const slots = this.#slots
+    let slot = hash & this.#mask
     for (;;) {
-      const id = this.#slots[slot] - 1
+      const id = slots[2 * slot] - 1
       if (id < 0) return -1
-      if (this.#matches(id, parent, key)) return id
+      if (slots[2 * slot + 1] === hash && this.#matches(id, parent, key)) return id
       slot = (slot + 1) & this.#mask
     }
+  }
+
+  #use(id: number): void {
+    this.#records.change(id).ints[(id & chunkMask) * this.#words + aliveAt] = usedLately
+  }
+
+  #word(id: number, field: number): number {
+    return this.#records.chunks[id >>> chunkBits].ints[(id & chunkMask) * this.#words + field]
   }
 
   /** The id of a dimension further out that an id of this one lies in; -1 where that one is not around it. */
   idIn(outer: Dimension, id: number): number {
     if (outer === this) return id
-    return this.parent === undefined ? -1 : this.parent.idIn(outer, this.parents.get(id))
+    return this.parent === undefined ? -1 : this.parent.idIn(outer, this.parentOf(id))
   }
 
   /** Gives an id back: its cells are cleared and it may be given out again. */
   free(id: number): void {
     for (const column of this.columns) column.clear(id)
-    for (const key of this.keys) key.set(id, 0)
-    this.parents.set(id, 0)
-    this.lastUsed.set(id, 0)
-    this.alive.set(id, 0)
-    this.#next.set(id, this.#freeHead)
+    const at = (id & chunkMask) * this.#words
+    const { ints } = this.#records.change(id)
+    ints.fill(0, at, at + this.#words)
+    ints[at + nextAt] = this.#freeHead
     this.#freeHead = id + 1
     this.live--
     this.#previous = -1
@@ -154,63 +197,64 @@ export class Dimension {
 
   /** Rebuilds what finds ids after some were freed. Call once after a batch of {@link free}. */
   settle(): void {
-    if (this.#stale) this.#rehash(this.#slots.length)
+    if (this.#stale) this.#rehash(this.#slots.length / 2)
     this.#stale = false
   }
 
   #matches(id: number, parent: number, key: ArrayLike<number>): boolean {
-    for (let i = 0; i < this.keyCount; i++) if (this.keys[i].get(id) !== key[i]) return false
-    return this.parents.get(id) === parent
+    const { ints } = this.#records.chunks[id >>> chunkBits]
+    const at = (id & chunkMask) * this.#words
+    for (let i = 0; i < this.keyCount; i++) if (ints[at + keyAt + i] !== key[i]) return false
+    return ints[at] === parent
   }
 
   #add(parent: number, key: ArrayLike<number>, now: number): number {
     let id: number
     if (this.#freeHead > 0) {
       id = this.#freeHead - 1
-      this.#freeHead = this.#next.get(id)
-      this.#next.set(id, 0)
+      this.#freeHead = this.#word(id, nextAt)
     } else {
       id = this.high++
       if ((id & chunkMask) === 0) this.#ensure()
     }
     this.live++
-    for (let i = 0; i < this.keyCount; i++) this.keys[i].set(id, key[i])
-    this.parents.set(id, parent)
-    this.lastUsed.set(id, now)
-    this.alive.set(id, 2)
-    if (this.live * 2 > this.#slots.length) this.#rehash(this.#slots.length * 2)
+    const { ints, doubles } = this.#records.change(id)
+    const at = (id & chunkMask) * this.#words
+    ints[at] = parent
+    ints[at + aliveAt] = usedLately
+    doubles[(at >> 1) + lastUsedAt] = now
+    ints[at + nextAt] = 0
+    for (let i = 0; i < this.keyCount; i++) ints[at + keyAt + i] = key[i]
+    if (this.live * 4 > this.#slots.length) this.#rehash(this.#slots.length)
     else this.#insert(id)
     this.onAdd?.(id)
     return id
   }
 
   #ensure(): void {
-    this.#followers.ensure(this.high)
-    for (const column of this.#own()) column.ensure(this.high)
+    this.#records.ensure(this.high)
     for (const column of this.columns) column.ensure(this.high)
   }
 
-  #own(): Column[] {
-    return [...this.keys, this.parents, this.lastUsed, this.alive, this.#next]
-  }
-
   #insert(id: number): void {
-    for (let i = 0; i < this.keyCount; i++) scratchInsert[i] = this.keys[i].get(id)
-    let slot = hashKey(this.parents.get(id), scratchInsert, this.keyCount) & this.#mask
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & this.#mask
-    this.#slots[slot] = id + 1
+    for (let i = 0; i < this.keyCount; i++) scratchInsert[i] = this.keyOf(id, i)
+    const hash = hashKey(this.parentOf(id), scratchInsert, this.keyCount)
+    let slot = hash & this.#mask
+    while (this.#slots[2 * slot] !== 0) slot = (slot + 1) & this.#mask
+    this.#slots[2 * slot] = id + 1
+    this.#slots[2 * slot + 1] = hash
   }
 
   #rehash(size: number): void {
-    this.#slots = new Int32Array(size)
+    this.#slots = new Int32Array(2 * size)
     this.#mask = size - 1
-    for (let id = 0; id < this.high; id++) if (this.alive.get(id) !== 0) this.#insert(id)
+    for (let id = 0; id < this.high; id++) if (this.isAlive(id)) this.#insert(id)
   }
 
   hash(hasher: Hasher): void {
     hasher.int(this.high)
     hasher.int(this.#freeHead)
-    for (const column of this.#own()) column.hash(hasher, this.high)
+    this.#records.hash(hasher, this.high)
     for (const column of this.columns) column.hash(hasher, this.high)
   }
 
@@ -218,7 +262,7 @@ export class Dimension {
     out.int(this.high)
     out.int(this.live)
     out.int(this.#freeHead)
-    for (const column of this.#own()) column.write(out, this.high)
+    this.#records.write(out, this.high)
     for (const column of this.columns) column.write(out, this.high)
   }
 
@@ -226,26 +270,29 @@ export class Dimension {
     this.high = from.int()
     this.live = from.int()
     this.#freeHead = from.int()
-    for (const column of this.#own()) column.read(from, this.high)
+    this.#records.read(from, this.high)
     for (const column of this.columns) column.read(from, this.high)
-    this.#followers.ensure(this.high)
     this.#previous = -1
-    let size = 1024
+    let size = firstSlots
     while (size < this.live * 2) size *= 2
     this.#rehash(size)
   }
 
   mark(marks: Marks): void {
-    for (const key of this.keys) for (let id = 0; id < this.high; id++) marks.symbol(key.get(id))
+    for (let i = 0; i < this.keyCount; i++) for (let id = 0; id < this.high; id++) marks.symbol(this.keyOf(id, i))
     for (const column of this.columns) column.mark?.(marks, this.high)
   }
 
   get bytes(): number {
-    const columns = [...this.#own(), ...this.columns].reduce((sum, column) => sum + column.bytes, 0)
-    return columns + this.#slots.byteLength
+    return this.columns.reduce((sum, column) => sum + column.bytes, this.#records.bytes + this.#slots.byteLength)
   }
 }
 
+/** Slots at first; doubled when half of them are taken. */
+const firstSlots = 1024
+const usedLately = 2
+/** Guesses that may fail one after another before they are no longer looked at. */
+const mostTrust = 8
 /** More parts than anybody keys by; a `by` with more is refused when the rules are built. */
 export const maximalKeys = 8
 const noKeys: number[] = []

@@ -72,6 +72,22 @@ export class Hasher {
     this.#join(a, b, c, d)
   }
 
+  /** The first `state` words of each record of `words`. */
+  records(values: Int32Array, count: number, words: number, state: number): void {
+    if (state === words) return this.ints(values, count * words)
+    let a = 1
+    let b = 2
+    for (let at = 0; at < count * words; at += words) {
+      for (let i = at; i < at + state; i++) {
+        const mixed = step(a, values[i])
+        a = b
+        b = mixed
+      }
+    }
+    this.int(a)
+    this.int(b)
+  }
+
   #join(a: number, b: number, c: number, d: number): void {
     this.int(a)
     this.int(b)

@@ -1,9 +1,9 @@
 import { EventCursor, Kind } from '@ricci/client'
-import { Asides } from './asides.ts'
 import type { ByteReader, ByteWriter } from './bytes.ts'
-import { bytesOf, chunkBits, chunkMask, chunkSize, type Column } from './columns.ts'
+import { chunkBits, chunkMask, type Column } from './columns.ts'
 import type { Hasher } from './hash.ts'
 import type { Marks } from './marks.ts'
+import { Records, writeDouble } from './records.ts'
 import { TextColumn } from './text.ts'
 
 /** Integers beyond 2^53, by id: rare. */
@@ -39,173 +39,160 @@ class BigColumn implements Column {
   }
 }
 
-/** The numbers and ids of 2,048 events: one look-up of the chunk serves all fields of an event. */
-class EventChunk {
-  readonly host = new Int32Array(chunkSize)
-  readonly service = new Int32Array(chunkSize)
-  readonly state = new Int32Array(chunkSize)
-  readonly tags = new Int32Array(chunkSize)
-  readonly attributes = new Int32Array(chunkSize)
-  /** Kinds of time, metric and ttl, two bits each. */
-  readonly kinds = new Uint8Array(chunkSize)
-  readonly time = new Float64Array(chunkSize)
-  readonly metric = new Float64Array(chunkSize)
-  readonly ttl = new Float64Array(chunkSize)
-
-  copy(): EventChunk {
-    const copy = new EventChunk()
-    const from = this.all
-    copy.all.forEach((cells, i) => cells.set(from[i] as never))
-    return copy
-  }
-
-  get ints(): readonly Int32Array[] {
-    return [this.host, this.service, this.state, this.tags, this.attributes]
-  }
-  get doubles(): readonly Float64Array[] {
-    return [this.time, this.metric, this.ttl]
-  }
-  get all(): readonly (Int32Array | Float64Array | Uint8Array)[] {
-    return [...this.ints, this.kinds, ...this.doubles]
-  }
-}
+/**
+ * An event's record: 64 bytes, a line of the cache. Its description lies in it while it is short.
+ *   words 0 to 4: host, service, state, tags, attributes
+ *   word 5: kinds of time, metric and ttl, two bits each; above them the form of the description
+ *   doubles 3 to 5: time, metric, ttl
+ *   bytes 48 to 63: a short description, zeros behind it
+ */
+const recordWords = 16
+const recordBits = 4
+const kindsAt = 5
+const timeAt = 3
+const metricAt = 4
+const ttlAt = 5
+const textAt = 48
+const shortText = 16
+/** Form of the description: none, its length + 1, or this: in the column of long ones. */
+const longForm = 31
+const formShift = 8
 
 /** An event per id: the cursor's numbers and ids, the description as bytes. */
 export class EventColumn implements Column {
-  readonly #chunks: EventChunk[] = []
-  readonly #asides = new Asides<EventChunk>((chunk) => chunk.copy())
+  readonly #records = new Records(recordWords)
   readonly #big = new BigColumn()
-  readonly #description = new TextColumn()
+  readonly #long = new TextColumn()
 
   ensure(count: number): void {
-    while (this.#chunks.length << chunkBits < count) this.#chunks.push(new EventChunk())
-    this.#description.ensure(count)
+    this.#records.ensure(count)
   }
 
   store(id: number, event: EventCursor): void {
-    const chunk = this.#chunks[id >>> chunkBits]
-    if (this.#asides.active) this.#asides.keep(id >>> chunkBits, chunk)
-    const i = id & chunkMask
-    chunk.host[i] = event.host
-    chunk.service[i] = event.service
-    chunk.state[i] = event.state
-    chunk.tags[i] = event.tags
-    chunk.attributes[i] = event.attributes
-    const before = chunk.kinds[i]
-    chunk.kinds[i] = event.timeKind | (event.metricKind << 2) | (event.ttlKind << 4)
-    chunk.time[i] = event.time
-    chunk.metric[i] = event.metric
-    chunk.ttl[i] = event.ttl
+    const chunk = this.#records.change(id)
+    const { ints } = chunk
+    const at = (id & chunkMask) << recordBits
+    const before = ints[at + kindsAt]
+    ints[at] = event.host
+    ints[at + 1] = event.service
+    ints[at + 2] = event.state
+    ints[at + 3] = event.tags
+    ints[at + 4] = event.attributes
+    const length = event.descriptionLength
+    const form = length > shortText ? longForm : length + 1
+    ints[at + kindsAt] = event.timeKind | (event.metricKind << 2) | (event.ttlKind << 4) | (form << formShift)
+    const double = at >> 1
+    writeDouble(chunk, double + timeAt, event.time)
+    writeDouble(chunk, double + metricAt, event.metric)
+    writeDouble(chunk, double + ttlAt, event.ttl)
     if (event.metricKind === Kind.big) this.#big.set(id, event.metricBig)
     else if (((before >> 2) & 3) === Kind.big) this.#big.clear(id)
-    this.#description.set(id, event.descriptionBytes, event.descriptionStart, event.descriptionLength)
+    ints[at + 12] = ints[at + 13] = ints[at + 14] = ints[at + 15] = 0
+    if (form === longForm) this.#long.set(id, event.descriptionBytes, event.descriptionStart, length)
+    else {
+      if (before >> formShift === longForm) this.#long.clear(id)
+      const { bytes } = chunk
+      const { descriptionBytes, descriptionStart } = event
+      const to = (at << 2) + textAt
+      for (let i = 0; i < length; i++) bytes[to + i] = descriptionBytes[descriptionStart + i]
+    }
   }
 
   /** The description's bytes stay in the column: valid until the cell is written again. */
   load(id: number, into: EventCursor): void {
-    const chunk = this.#chunks[id >>> chunkBits]
-    const i = id & chunkMask
-    into.host = chunk.host[i]
-    into.service = chunk.service[i]
-    into.state = chunk.state[i]
-    into.tags = chunk.tags[i]
-    into.attributes = chunk.attributes[i]
-    const kinds = chunk.kinds[i]
+    const chunk = this.#records.chunks[id >>> chunkBits]
+    const { ints, doubles } = chunk
+    const at = (id & chunkMask) << recordBits
+    into.host = ints[at]
+    into.service = ints[at + 1]
+    into.state = ints[at + 2]
+    into.tags = ints[at + 3]
+    into.attributes = ints[at + 4]
+    const kinds = ints[at + kindsAt]
     into.timeKind = (kinds & 3) as Kind
     into.metricKind = ((kinds >> 2) & 3) as Kind
     into.ttlKind = ((kinds >> 4) & 3) as Kind
-    into.time = chunk.time[i]
-    into.metric = chunk.metric[i]
-    into.ttl = chunk.ttl[i]
+    const double = at >> 1
+    into.time = doubles[double + timeAt]
+    into.metric = doubles[double + metricAt]
+    into.ttl = doubles[double + ttlAt]
     into.metricBig = into.metricKind === Kind.big ? this.#big.get(id) : 0n
-    const length = this.#description.length(id)
-    into.descriptionLength = length
-    if (length >= 0) {
-      into.descriptionBytes = this.#description.page(id)
-      into.descriptionStart = this.#description.start(id)
+    const form = kinds >> formShift
+    if (form === longForm) {
+      into.descriptionLength = this.#long.length(id)
+      into.descriptionBytes = this.#long.page(id)
+      into.descriptionStart = this.#long.start(id)
+    } else {
+      into.descriptionLength = form - 1
+      into.descriptionBytes = chunk.bytes
+      into.descriptionStart = (at << 2) + textAt
     }
   }
 
   host(id: number): number {
-    return this.#chunks[id >>> chunkBits].host[id & chunkMask]
+    return this.#records.chunks[id >>> chunkBits].ints[(id & chunkMask) << recordBits]
   }
   service(id: number): number {
-    return this.#chunks[id >>> chunkBits].service[id & chunkMask]
+    return this.#records.chunks[id >>> chunkBits].ints[((id & chunkMask) << recordBits) + 1]
   }
   time(id: number): number {
-    return this.#chunks[id >>> chunkBits].time[id & chunkMask]
+    return this.#double(id, timeAt)
   }
   timeKind(id: number): Kind {
-    return (this.#chunks[id >>> chunkBits].kinds[id & chunkMask] & 3) as Kind
+    return (this.#kinds(id) & 3) as Kind
   }
   metric(id: number): number {
-    return this.#chunks[id >>> chunkBits].metric[id & chunkMask]
+    return this.#double(id, metricAt)
   }
   metricKind(id: number): Kind {
-    return ((this.#chunks[id >>> chunkBits].kinds[id & chunkMask] >> 2) & 3) as Kind
+    return ((this.#kinds(id) >> 2) & 3) as Kind
   }
   metricBig(id: number): bigint {
     return this.#big.get(id)
   }
 
   clear(id: number): void {
-    const chunk = this.#chunks[id >>> chunkBits]
-    if (this.#asides.active) this.#asides.keep(id >>> chunkBits, chunk)
-    const i = id & chunkMask
-    if (((chunk.kinds[i] >> 2) & 3) === Kind.big) this.#big.clear(id)
-    chunk.host[i] = chunk.service[i] = chunk.state[i] = chunk.tags[i] = chunk.attributes[i] = 0
-    chunk.kinds[i] = 0
-    chunk.time[i] = chunk.metric[i] = chunk.ttl[i] = 0
-    this.#description.clear(id)
+    const kinds = this.#kinds(id)
+    if (((kinds >> 2) & 3) === Kind.big) this.#big.clear(id)
+    if (kinds >> formShift === longForm) this.#long.clear(id)
+    const at = (id & chunkMask) << recordBits
+    this.#records.change(id).ints.fill(0, at, at + recordWords)
   }
 
   hash(hasher: Hasher, count: number): void {
-    this.#each(count, (chunk, used) => {
-      for (const ints of chunk.ints) hasher.ints(ints, used)
-      hasher.bytes(chunk.kinds, 0, used)
-      for (const doubles of chunk.doubles) hasher.doubles(doubles, used)
-    })
+    this.#records.hash(hasher, count)
     this.#big.hash(hasher)
-    this.#description.hash(hasher, count)
+    this.#long.hash(hasher, count)
   }
   write(out: ByteWriter, count: number): void {
-    this.#asides.begin(Math.ceil(count / chunkSize))
-    for (let from = 0; from < count; from += chunkSize) {
-      const index = from >>> chunkBits
-      out.later((slices) => {
-        const chunk = this.#asides.at(index, this.#chunks[index])
-        for (const cells of chunk.all) slices.raw(bytesOf(cells, Math.min(chunkSize, count - from)))
-        this.#asides.release(index)
-      })
-    }
+    this.#records.write(out, count)
     this.#big.write(out)
-    this.#description.write(out, count)
+    this.#long.write(out, count)
   }
   read(from: ByteReader, count: number): void {
-    this.ensure(count)
-    this.#each(count, (chunk, used) => chunk.all.forEach((cells) => from.raw(bytesOf(cells, used))))
+    this.#records.read(from, count)
     this.#big.read(from)
-    this.#description.read(from, count)
+    this.#long.read(from)
   }
   mark(marks: Marks, count: number): void {
-    this.#each(count, (chunk, used) => {
-      for (let i = 0; i < used; i++) {
-        marks.symbol(chunk.host[i])
-        marks.symbol(chunk.service[i])
-        marks.symbol(chunk.state[i])
-        marks.tags(chunk.tags[i])
-        marks.attributes(chunk.attributes[i])
-      }
-    })
+    for (let id = 0; id < count; id++) {
+      const { ints } = this.#records.chunks[id >>> chunkBits]
+      const at = (id & chunkMask) << recordBits
+      marks.symbol(ints[at])
+      marks.symbol(ints[at + 1])
+      marks.symbol(ints[at + 2])
+      marks.tags(ints[at + 3])
+      marks.attributes(ints[at + 4])
+    }
   }
   get bytes(): number {
-    const cells = this.#chunks.length === 0 ? 0 : this.#chunks[0].all.reduce((sum, one) => sum + one.byteLength, 0)
-    return cells * this.#chunks.length + this.#big.bytes + this.#description.bytes
+    return this.#records.bytes + this.#big.bytes + this.#long.bytes
   }
 
-  #each(count: number, visit: (chunk: EventChunk, used: number) => void): void {
-    for (let from = 0; from < count; from += chunkSize) {
-      visit(this.#chunks[from >>> chunkBits], Math.min(chunkSize, count - from))
-    }
+  #kinds(id: number): number {
+    return this.#records.chunks[id >>> chunkBits].ints[((id & chunkMask) << recordBits) + kindsAt]
+  }
+  #double(id: number, field: number): number {
+    return this.#records.chunks[id >>> chunkBits].doubles[((id & chunkMask) << (recordBits - 1)) + field]
   }
 }

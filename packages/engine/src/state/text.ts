@@ -1,17 +1,17 @@
 import { Asides } from './asides.ts'
 import type { ByteReader, ByteWriter, SliceWriter } from './bytes.ts'
-import { bytesOf, chunkBits, chunkSize, type Column, I32Column } from './columns.ts'
+import { bytesOf, chunkBits, chunkSize, I32Column } from './columns.ts'
 import type { Hasher } from './hash.ts'
 
 /**
- * Text that seldom repeats (descriptions), as bytes in slots: a cell keeps its slot and is overwritten in place while the new
+ * Text that seldom repeats (descriptions too long to lie with their event), as bytes in slots: a cell keeps its slot and is overwritten in place while the new
  * text fits (measured: 2.2 M events a second against 1.6 M with a JavaScript string per row, and no garbage).
  *
  * Slots come in classes of 32 · 2ⁿ bytes from pages of 64 KiB (larger texts have a page of their own). A cell holds slot + 1 and
  * length + 1, so that 0 is "absent". Where a text lies has no influence on anything, so it is neither hashed nor kept in
  * snapshots: texts are written and read back as text.
  */
-export class TextColumn implements Column {
+export class TextColumn {
   #slots = new I32Column()
   #lengths = new I32Column()
   #pages: Uint8Array[] = []
@@ -24,19 +24,16 @@ export class TextColumn implements Column {
   readonly #open: { page: number; offset: number }[] = []
   #bytes = 0
 
-  ensure(count: number): void {
-    this.#slots.ensure(count)
-    this.#lengths.ensure(count)
+  /** Cells there are: only up to the highest id that ever had a text. */
+  #cells(count: number): number {
+    return Math.min(count, this.#lengths.chunks.length * chunkSize)
   }
 
-  /** Keeps a copy of the bytes; a length of -1 clears. */
+  /** Keeps a copy of the bytes. */
   set(id: number, bytes: Uint8Array, start: number, length: number): void {
-    const held = this.#slots.get(id) - 1
-    if (length < 0) {
-      if (held >= 0) this.clear(id)
-      return
-    }
-    let slot = held
+    this.#slots.ensure(id + 1)
+    this.#lengths.ensure(id + 1)
+    let slot = this.#slots.get(id) - 1
     const size = sizeClass(length)
     if (slot < 0 || this.#slotClasses[slot] < size || this.#slotClasses[slot] > size + slackClasses) {
       if (slot >= 0) this.#free[this.#slotClasses[slot]].push(slot)
@@ -73,7 +70,9 @@ export class TextColumn implements Column {
     this.#lengths.set(id, 0)
   }
 
-  hash(hasher: Hasher, count: number): void {
+  hash(hasher: Hasher, ids: number): void {
+    const count = this.#cells(ids)
+    hasher.int(count)
     for (let from = 0; from < count; from += chunkSize) {
       const lengths = this.#lengths.chunks[from >>> chunkBits]
       const slots = this.#slots.chunks[from >>> chunkBits]
@@ -88,7 +87,9 @@ export class TextColumn implements Column {
     }
   }
 
-  write(out: ByteWriter, count: number): void {
+  write(out: ByteWriter, ids: number): void {
+    const count = this.#cells(ids)
+    out.int(count)
     this.#lengths.keepForSnapshot(count)
     this.#slots.keepForSnapshot(count)
     this.#asides.begin(this.#pages.length)
@@ -117,8 +118,10 @@ export class TextColumn implements Column {
     this.#slots.release(index)
   }
 
-  read(from: ByteReader, count: number): void {
-    this.ensure(count)
+  read(from: ByteReader): void {
+    const count = from.int()
+    this.#slots.ensure(count)
+    this.#lengths.ensure(count)
     const { source } = from
     for (let begin = 0; begin < count; begin += chunkSize) {
       const chunk = this.#lengths.chunks[begin >>> chunkBits]

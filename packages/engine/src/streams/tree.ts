@@ -227,7 +227,7 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
     const { dimension } = node
     starting.set(dimension, [...(starting.get(dimension) ?? []), start])
     if (carried) return
-    for (let fork = 0; fork < dimension.high; fork++) if (dimension.alive.get(fork) !== 0) start(fork)
+    for (let fork = 0; fork < dimension.high; fork++) if (dimension.isAlive(fork)) start(fork)
   })
   for (const dimension of dimensions) {
     const starts = starting.get(dimension)

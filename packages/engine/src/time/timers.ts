@@ -1,7 +1,24 @@
 import type { ByteReader, ByteWriter } from '../state/bytes.ts'
-import { chunkSize, type Column, F64Column, I32Column } from '../state/columns.ts'
+import { chunkBits, chunkMask, chunkSize, type Column } from '../state/columns.ts'
 import type { Hasher } from '../state/hash.ts'
+import { type RecordChunk, Records } from '../state/records.ts'
 import type { Clock, Clocks } from './clocks.ts'
+
+/**
+ * A timer's record, 32 bytes.
+ *   double 0: the deadline, Infinity for none
+ *   double 1: how much it has been put off by grace, in all
+ * and a cache:
+ *   double 2: number + 1 of the bucket the id sits in, 0 for none
+ *   words 6 and 7: the next id + 1 of the bucket, and the one before
+ */
+const doublesBits = 2
+const wordsBits = 3
+const stateWords = 4
+const putOffAt = 1
+const bucketAt = 2
+const nextAt = 6
+const previousAt = 7
 
 /**
  * One timer per id: a column of deadlines (milliseconds of its clock, Infinity for none) and a wheel over it.
@@ -19,15 +36,7 @@ export class TimerColumn implements Column {
   /** Whether it fires again and again for windows of time: a gap ends the window under way. */
   readonly periodic: boolean
   onFire: (id: number, deadline: number, gap: boolean) => void
-  readonly #deadlines = new F64Column(Infinity)
-  /** How much the present deadline has been put off by grace, in all. */
-  readonly #putOff: F64Column | undefined
-  /** Whether any deadline has been put off: a renewal need not look until then. A cache of the column above. */
-  #anyPutOff = false
-  /** Bucket number + 1 the id sits in, 0 for none. */
-  readonly #buckets = new F64Column()
-  readonly #nexts = new I32Column()
-  readonly #previous = new I32Column()
+  readonly #records = new Records(1 << wordsBits, stateWords, unset)
   readonly #heads = new Map<number, number>()
   /** No bucket before this one holds anything: most moves have nothing to look at. */
   #earliest = Infinity
@@ -44,40 +53,37 @@ export class TimerColumn implements Column {
     this.clock = clock
     this.identity = identity
     this.graced = graced
-    this.#putOff = graced ? new F64Column() : undefined
     this.onFire = onFire
     this.periodic = periodic
     clock.attach(this)
   }
 
   ensure(count: number): void {
-    this.#deadlines.ensure(count)
-    this.#putOff?.ensure(count)
-    this.#buckets.ensure(count)
-    this.#nexts.ensure(count)
-    this.#previous.ensure(count)
+    this.#records.ensure(count)
   }
 
   /** The deadline of an id; Infinity when no timer is set. */
   get(id: number): number {
-    return this.#deadlines.get(id)
+    return this.#records.chunks[id >>> chunkBits].doubles[(id & chunkMask) << doublesBits]
   }
 
   /** Sets or moves the timer of an id. A deadline that has passed fires at the next move of the clock, or in the one under way. */
   set(id: number, deadline: number): void {
-    if (this.#anyPutOff) this.#putOff!.set(id, 0)
-    this.#place(id, deadline)
+    const { doubles } = this.#records.change(id)
+    const at = (id & chunkMask) << doublesBits
+    doubles[at + putOffAt] = 0
+    this.#place(id, doubles, at, deadline)
   }
 
-  #place(id: number, deadline: number): void {
-    this.#deadlines.set(id, deadline)
+  #place(id: number, doubles: Float64Array, at: number, deadline: number): void {
+    doubles[at] = deadline
     if (this.clocks.moving && deadline <= this.clock.target) {
       this.#unlink(id)
       this.clocks.due(this, id, deadline)
       return
     }
     const bucket = bucketOf(deadline)
-    const held = this.#buckets.get(id) - 1
+    const held = doubles[at + bucketAt] - 1
     if (held >= 0) {
       if (held <= bucket) return
       this.#unlink(id)
@@ -87,8 +93,10 @@ export class TimerColumn implements Column {
 
   /** Takes the timer away; the id leaves its bucket when that comes up. */
   clear(id: number): void {
-    this.#deadlines.set(id, Infinity)
-    if (this.#anyPutOff) this.#putOff!.set(id, 0)
+    const { doubles } = this.#records.change(id)
+    const at = (id & chunkMask) << doublesBits
+    doubles[at] = Infinity
+    doubles[at + putOffAt] = 0
   }
 
   /** Hands what is due until `to` to the clocks. */
@@ -105,9 +113,11 @@ export class TimerColumn implements Column {
       let id = this.#heads.get(bucket)! - 1
       this.#heads.delete(bucket)
       while (id >= 0) {
-        const next = this.#nexts.get(id) - 1
-        this.#buckets.set(id, 0)
-        const deadline = this.#deadlines.get(id)
+        const { ints, doubles } = this.#records.chunks[id >>> chunkBits]
+        const next = ints[((id & chunkMask) << wordsBits) + nextAt] - 1
+        const at = (id & chunkMask) << doublesBits
+        doubles[at + bucketAt] = 0
+        const deadline = doubles[at]
         if (deadline <= to) clocks.due(this, id, deadline)
         else if (deadline !== Infinity) this.#link(id, bucketOf(deadline))
         id = next
@@ -117,23 +127,24 @@ export class TimerColumn implements Column {
 
   /** Every timer that is set; ids stay in their buckets, which are looked through again anyway. */
   #allDue(clocks: Clocks): void {
-    const count = this.#deadlines.chunks.length * chunkSize
+    const count = this.#records.chunks.length * chunkSize
     for (let id = 0; id < count; id++) {
-      const deadline = this.#deadlines.get(id)
+      const deadline = this.get(id)
       if (deadline !== Infinity) clocks.due(this, id, deadline)
     }
   }
 
   /** Called by the clocks when the deadline is reached. */
   fire(id: number, gap: boolean): void {
-    const deadline = this.#deadlines.get(id)
-    if (this.#putOff !== undefined && deadline < this.clocks.graceUntil) {
-      const before = this.#putOff.get(id)
+    const deadline = this.get(id)
+    if (this.graced && deadline < this.clocks.graceUntil) {
+      const { doubles } = this.#records.change(id)
+      const at = (id & chunkMask) << doublesBits
+      const before = doubles[at + putOffAt]
       const until = Math.min(this.clocks.graceUntil, deadline + longestPutOffMs - before)
       if (until > deadline) {
-        this.#anyPutOff = true
-        this.#putOff.set(id, before + until - deadline)
-        this.#place(id, until)
+        doubles[at + putOffAt] = before + until - deadline
+        this.#place(id, doubles, at, until)
         return
       }
     }
@@ -143,10 +154,10 @@ export class TimerColumn implements Column {
 
   /** Moves every deadline, after the calendar was set back. */
   shift(byMs: number): void {
-    const count = this.#deadlines.chunks.length * chunkSize
+    const count = this.#records.chunks.length * chunkSize
     for (let id = 0; id < count; id++) {
-      const deadline = this.#deadlines.get(id)
-      if (deadline !== Infinity) this.#deadlines.set(id, deadline + byMs)
+      const deadline = this.get(id)
+      if (deadline !== Infinity) this.#records.change(id).doubles[(id & chunkMask) << doublesBits] = deadline + byMs
     }
     this.#rebuild(count)
   }
@@ -155,54 +166,59 @@ export class TimerColumn implements Column {
     if (bucket < this.#earliest) this.#earliest = bucket
     const head = this.#heads.get(bucket) ?? 0
     this.#heads.set(bucket, id + 1)
-    this.#nexts.set(id, head)
-    this.#previous.set(id, 0)
-    if (head > 0) this.#previous.set(head - 1, id + 1)
-    this.#buckets.set(id, bucket + 1)
+    this.#setLink(id, nextAt, head)
+    this.#setLink(id, previousAt, 0)
+    if (head > 0) this.#setLink(head - 1, previousAt, id + 1)
+    this.#setBucket(id, bucket + 1)
   }
 
   #unlink(id: number): void {
-    const bucket = this.#buckets.get(id) - 1
+    const { ints, doubles } = this.#records.chunks[id >>> chunkBits]
+    const bucket = doubles[((id & chunkMask) << doublesBits) + bucketAt] - 1
     if (bucket < 0) return
-    const next = this.#nexts.get(id)
-    const previous = this.#previous.get(id)
-    if (previous > 0) this.#nexts.set(previous - 1, next)
+    const at = (id & chunkMask) << wordsBits
+    const next = ints[at + nextAt]
+    const previous = ints[at + previousAt]
+    if (previous > 0) this.#setLink(previous - 1, nextAt, next)
     else if (next > 0) this.#heads.set(bucket, next)
     else this.#heads.delete(bucket)
-    if (next > 0) this.#previous.set(next - 1, previous)
-    this.#buckets.set(id, 0)
+    if (next > 0) this.#setLink(next - 1, previousAt, previous)
+    this.#setBucket(id, 0)
+  }
+
+  // the wheel is no state: a snapshot under way need not keep what stood there
+  #setLink(id: number, field: number, value: number): void {
+    this.#records.chunks[id >>> chunkBits].ints[((id & chunkMask) << wordsBits) + field] = value
+  }
+  #setBucket(id: number, value: number): void {
+    this.#records.chunks[id >>> chunkBits].doubles[((id & chunkMask) << doublesBits) + bucketAt] = value
   }
 
   #rebuild(count: number): void {
     this.#heads.clear()
     this.#earliest = Infinity
     for (let id = 0; id < count; id++) {
-      this.#buckets.set(id, 0)
-      const deadline = this.#deadlines.get(id)
+      this.#setBucket(id, 0)
+      const deadline = this.get(id)
       if (deadline !== Infinity) this.#link(id, bucketOf(deadline))
     }
   }
 
   hash(hasher: Hasher, count: number): void {
-    this.#deadlines.hash(hasher, count)
-    this.#putOff?.hash(hasher, count)
+    this.#records.hash(hasher, count)
   }
   write(out: ByteWriter, count: number): void {
-    this.#deadlines.write(out, count)
-    this.#putOff?.write(out, count)
+    this.#records.write(out, count)
   }
   read(from: ByteReader, count: number): void {
-    this.ensure(count)
-    this.#deadlines.read(from, count)
-    this.#putOff?.read(from, count)
-    this.#anyPutOff = this.#putOff !== undefined
+    this.#records.read(from, count)
     this.#rebuild(count)
   }
   holds(id: number): boolean {
-    return this.#deadlines.get(id) !== Infinity
+    return this.get(id) !== Infinity
   }
   get bytes(): number {
-    return this.#deadlines.bytes * 2 + this.#nexts.bytes * 2 + (this.#putOff?.bytes ?? 0)
+    return this.#records.bytes
   }
 }
 
@@ -210,6 +226,10 @@ export class TimerColumn implements Column {
 const bucketMs = 500
 /** One deadline is put off by grace at most this much in all, or claims in a row would keep a dead host alive. */
 const longestPutOffMs = 60_000
+
+function unset({ doubles }: RecordChunk): void {
+  for (let at = 0; at < doubles.length; at += 1 << doublesBits) doubles[at] = Infinity
+}
 
 function bucketOf(deadline: number): number {
   return Math.max(0, Math.floor(deadline / bucketMs))
