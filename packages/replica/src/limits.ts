@@ -11,6 +11,10 @@ export const tickElapsedLimitMs = 2_000
 export const sendBeginMs = 2_000
 /** And has ended by then, so that a successor knows when nothing of ours is under way any more. */
 export const sendEndMs = 10_000
+/** How often the wall clock is looked at while a request is under way: the monotonic one stood still if the machine was suspended. */
+export const clockLookMs = 250
+/** A transport that was told to end is waited for no longer than this. */
+export const transportGraceMs = 500
 /** How long after its claim an owner lets outcomes of its predecessors come in: `sendEndMs`, and a second for the outcome's append. */
 export const doubtMs = 11_000
 

@@ -124,7 +124,7 @@ export type ReceiverClass = 'A' | 'C'
 export interface Transport {
   /**
    * Sends one request. `mayStart` is asked again where the bytes are handed to the kernel: false means nothing was sent and
-   * the result is `failed`. Ends by itself at `deadline` (monotonic milliseconds).
+   * the result is `failed`. Ends at once when `signal` aborts, its connection too: a request must not arrive later than that.
    */
-  send(request: SendRequest, mayStart: () => boolean, deadline: number): Promise<SendResult>
+  send(request: SendRequest, mayStart: () => boolean, signal: AbortSignal): Promise<SendResult>
 }

@@ -17,8 +17,6 @@ import { ReceiverQueue, type QueueOwner } from './receiver-queue.ts'
 import { requestFor } from './request.ts'
 import { SendWindow } from './send-window.ts'
 
-/** After a transport should have ended by itself: it is not waited for any longer. */
-const transportGraceMs = 500
 /** Triggers whose time of quiet is kept before those are dropped whose time has passed. */
 const quietLimit = 1_000
 
@@ -149,7 +147,10 @@ export class Delivery implements QueueOwner {
   abandon(): void {
     this.stop()
     this.#abandoned = true
-    for (const attempt of this.#open.values()) attempt.timer?.cancel()
+    for (const { timer, window } of this.#open.values()) {
+      timer?.cancel()
+      window.cancel()
+    }
     this.#open.clear()
     this.#settleDrained()
   }
@@ -249,7 +250,8 @@ export class Delivery implements QueueOwner {
 
   #send(attempt: OpenAttempt, page: Readonly<PendingPage>): void {
     const { clock, counters } = this.#options
-    const mayStart = (): boolean => this.#active && (this.#without('send-window') || attempt.window.mayBegin())
+    const window = this.#without('send-window') ? new SendWindow(clock) : attempt.window
+    const mayStart = (): boolean => this.#active && window.mayBegin()
     if (!mayStart()) {
       counters.neverSent++
       const why = this.#active ? 'its record was read too late' : 'somebody else claimed, or this owner stepped down'
@@ -257,27 +259,15 @@ export class Delivery implements QueueOwner {
     }
     attempt.phase = 'sending'
     if (attempt.possibleRepeat) counters.possibleRepeats++
-    const deadlineMs = attempt.window.deadlineMs
-    let ended = false
-    const end = (result: SendResult): void => {
-      if (ended) return
-      ended = true
-      attempt.timer?.cancel()
-      attempt.queue.heard(result)
-      this.#tell(attempt, page, result)
-    }
-    attempt.timer = clock.setTimer(deadlineMs - clock.monotonicMs() + transportGraceMs, () =>
-      end({ kind: 'unknown', detail: 'the transport did not end by its deadline' }),
-    )
     let request = requestFor(page, attempt.possibleRepeat)
     if (this.#without('dedup-key')) {
       const each = `${page.id}.${this.epoch}.${attempt.n}`
       request = { ...request, idempotencyKey: each, dedupKey: each }
     }
-    attempt.queue.receiver.transport.send(request, mayStart, deadlineMs).then(end, (error: unknown) =>
-      // A transport that throws is broken: whether its request went out is anybody's guess.
-      end({ kind: 'unknown', detail: error instanceof Error ? error.message : String(error) }),
-    )
+    void window.send(attempt.queue.receiver.transport, request, mayStart).then((result) => {
+      attempt.queue.heard(result)
+      this.#tell(attempt, page, result)
+    })
   }
 
   #tell(attempt: OpenAttempt, page: Readonly<PendingPage>, result: SendResult): void {

@@ -1,8 +1,9 @@
 import type { PendingPage } from '@ricci/engine'
-import { selfAlarmMs, sendBeginMs, sendEndMs } from '../limits.ts'
+import { selfAlarmMs } from '../limits.ts'
 import type { Clock, Random, SendRequest, Timer } from '../ports.ts'
 import type { Receiver } from '../options.ts'
 import { retryDelayMs } from './backoff.ts'
+import { SendWindow } from './send-window.ts'
 
 /** Alarms about the log itself, which no record could carry. */
 export type SelfAlarmName = 'event-path' | 'log-unavailable' | 'cannot-own'
@@ -36,6 +37,7 @@ interface State {
   /** Wall time of the occurrence: a new one is a new request. */
   occurredAtMs: number
   timer: Timer | undefined
+  window: SendWindow | undefined
 }
 
 /**
@@ -73,7 +75,10 @@ export class SelfAlarms {
   /** Sends nothing more. What the receiver was told stands: an instance that stops has not mended anything. */
   stop(): void {
     this.#stopped = true
-    for (const state of this.#states.values()) state.timer?.cancel()
+    for (const { timer, window } of this.#states.values()) {
+      timer?.cancel()
+      window?.cancel()
+    }
   }
 
   #want(name: SelfAlarmName, state: State, action: 'trigger' | 'resolve'): void {
@@ -89,23 +94,18 @@ export class SelfAlarms {
     const action = state.wanted
     if (receiver === undefined || action === undefined || action === state.confirmed || this.#stopped) return
     if (action === 'resolve' && !state.mayBeOpen) return
-    const startedMs = clock.monotonicMs()
+    const window = new SendWindow(clock)
+    state.window = window
     state.sending = true
     if (action === 'trigger') state.mayBeOpen = true
     // However it ends, what the receiver was told before holds no longer for sure.
     state.confirmed = undefined
-    let delivered = false
-    let retryAfterMs = 0
-    try {
-      const mayStart = (): boolean => !this.#stopped && clock.monotonicMs() - startedMs <= sendBeginMs
-      const result = await receiver.transport.send(this.#request(name, state, action), mayStart, startedMs + sendEndMs)
-      // Refused is refused: asking again would change nothing, and there is no other way to tell.
-      delivered = result.kind === 'delivered' || result.kind === 'refused'
-      if (result.kind === 'refused') this.#options.onAlarm('self-refused', result.detail)
-      if (result.kind === 'failed' || result.kind === 'unknown') retryAfterMs = result.retryAfterMs ?? 0
-    } catch {
-      // A transport that throws has told nobody anything: tried again like any failure.
-    }
+    const mayStart = (): boolean => !this.#stopped && window.mayBegin()
+    const result = await window.send(receiver.transport, this.#request(name, state, action), mayStart)
+    // Refused is refused: asking again would change nothing, and there is no other way to tell.
+    const delivered = result.kind === 'delivered' || result.kind === 'refused'
+    if (result.kind === 'refused') this.#options.onAlarm('self-refused', result.detail)
+    const retryAfterMs = result.kind === 'failed' || result.kind === 'unknown' ? (result.retryAfterMs ?? 0) : 0
     state.sending = false
     if (delivered) {
       state.confirmed = action
@@ -158,6 +158,7 @@ export class SelfAlarms {
         failures: 0,
         occurredAtMs: 0,
         timer: undefined,
+        window: undefined,
       }
       this.#states.set(name, state)
     }

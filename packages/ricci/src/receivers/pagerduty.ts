@@ -32,9 +32,9 @@ export class PagerDutyTransport implements Transport {
     private readonly clock: Clock,
   ) {}
 
-  send(request: SendRequest, mayStart: () => boolean, deadline: number): Promise<SendResult> {
+  send(request: SendRequest, mayStart: () => boolean, signal: AbortSignal): Promise<SendResult> {
     const body = pagerDutyEvent(request, this.settings.routingKey.reveal())
-    return post({ url: this.settings.url, headers: {}, body }, this.clock, mayStart, deadline)
+    return post({ url: this.settings.url, headers: {}, body }, this.clock, mayStart, signal)
   }
 }
 

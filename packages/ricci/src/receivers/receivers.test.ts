@@ -10,9 +10,8 @@ import { webhookBody } from './webhook.ts'
 /** Receivers of a configuration, with what the console was told. */
 function receiversOf(yaml: string) {
   const lines: string[] = []
-  const clock = new TestClock()
   const config = parseConfig(yaml, 'test.yaml', { env: { KEY: 'secret-key' } })
-  return { lines, clock, receivers: createReceivers(config, { clock, write: (line) => lines.push(line) }) }
+  return { lines, receivers: createReceivers(config, { clock: new TestClock(), write: (line) => lines.push(line) }) }
 }
 
 test('console: a page is one line, without control characters', async () => {
@@ -20,9 +19,9 @@ test('console: a page is one line, without control characters', async () => {
   const { transport, class: receiverClass, blindPolicy } = receivers.get('console')!
   assert.deepEqual([receiverClass, blindPolicy], ['C', 'repeat'])
   const evil = { ...page, summary: 'a\nb \u001b[2J\u009bc', host: 'h\r\n' }
-  assert.equal((await transport.send(evil, () => true, 1)).kind, 'delivered')
+  assert.equal((await transport.send(evil, () => true, new AbortController().signal)).kind, 'delivered')
   assert.deepEqual(lines, ['PAGE      critical  a b  [2J c [cpu-high h  cpu]'])
-  assert.equal((await transport.send(page, () => false, 1)).kind, 'failed')
+  assert.equal((await transport.send(page, () => false, new AbortController().signal)).kind, 'failed')
   assert.equal(lines.length, 1)
 })
 
@@ -48,7 +47,7 @@ test('webhook: headers, key and body', async (t) => {
     seen = { headers: request.headers, body: JSON.parse(await bodyOf(request)) }
     response.writeHead(200).end()
   })
-  const { receivers, clock } = receiversOf(`
+  const { receivers } = receiversOf(`
 receivers:
   hook:
     type: webhook
@@ -59,7 +58,7 @@ receivers:
 `)
   const { transport, ...rest } = receivers.get('hook')!
   assert.deepEqual(rest, { class: 'C', blindPolicy: 'miss' })
-  const result = await transport.send({ ...page, possibleRepeat: true }, () => true, clock.monotonicMs() + 10_000)
+  const result = await transport.send({ ...page, possibleRepeat: true }, () => true, new AbortController().signal)
   assert.deepEqual(result, { kind: 'delivered', detail: 'HTTP 200' })
   assert.equal(seen!.headers['authorization'], 'secret-key')
   assert.equal(seen!.headers['idempotency-key'], page.idempotencyKey)
@@ -82,13 +81,13 @@ receivers:
 
 test('webhook: a 502 leaves it open whether a blind receiver acted; a keyed one is simply asked again', async (t) => {
   const url = await httpServer(t, (_request, response) => response.writeHead(502).end())
-  const { receivers, clock } = receiversOf(`
+  const { receivers } = receiversOf(`
 receivers:
   blind: { type: webhook, url: "${url}", class: C }
   keyed: { type: webhook, url: "${url}" }
 `)
   const kind = async (name: string) =>
-    (await receivers.get(name)!.transport.send(page, () => true, clock.monotonicMs() + 10_000)).kind
+    (await receivers.get(name)!.transport.send(page, () => true, new AbortController().signal)).kind
   assert.deepEqual([await kind('blind'), await kind('keyed')], ['unknown', 'failed'])
 })
 
@@ -104,7 +103,7 @@ test('pagerduty: trigger, resolve and notify', async (t) => {
     bodies.push(JSON.parse(await bodyOf(request)))
     response.writeHead(202).end('{"status":"success"}')
   })
-  const { receivers, clock } = receiversOf(`
+  const { receivers } = receiversOf(`
 receivers:
   pd: { type: pagerduty, url: "${url}", routingKey: { env: KEY } }
 self: pd
@@ -113,7 +112,7 @@ self: pd
   assert.equal(receiverClass, 'A')
   assert.equal(receivers.get('self')!.transport, transport)
   for (const action of ['trigger', 'resolve', 'notify'] as const) {
-    const result = await transport.send({ ...page, action }, () => true, clock.monotonicMs() + 10_000)
+    const result = await transport.send({ ...page, action }, () => true, new AbortController().signal)
     assert.equal(result.kind, 'delivered')
   }
   assert.deepEqual(bodies[0], {

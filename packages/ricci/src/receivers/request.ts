@@ -28,23 +28,23 @@ const maxHeaderBytes = 16_384
  * - From there on, whatever ends the request without a status line leaves it `unknown`.
  * - Redirects are not followed: a page goes where the configuration says, or it is retried.
  *
- * @param deadline in monotonic milliseconds of `clock`; what is not answered by then is ended
+ * @param clock tells what time a `Retry-After` is counted from
+ * @param signal ends it, connection and all: what is not answered by then has no answer
  */
 export function post(
   { url, headers, body, blind = false }: HttpRequest,
   clock: Clock,
   mayStart: () => boolean,
-  deadline: number,
+  signal: AbortSignal,
 ): Promise<SendResult> {
   return new Promise((resolve) => {
-    const remainingMs = deadline - clock.monotonicMs()
-    if (remainingMs <= 0) return resolve(notSent('its time had passed before it began'))
+    if (signal.aborted) return resolve(notSent('its time had passed before it began'))
     const { origin, pathname, search } = new URL(url)
     const client = new Client(origin, {
       pipelining: 1,
       maxHeaderSize: maxHeaderBytes,
-      connect: { timeout: remainingMs },
-      // one clock decides, the one handed in: undici's own timeouts are off
+      // whoever sends keeps the time: undici's own timeouts are off
+      connect: { timeout: 0 },
       headersTimeout: 0,
       bodyTimeout: 0,
     })
@@ -54,13 +54,13 @@ export function post(
     let answer = ''
     let done = false
 
-    const timer = clock.setTimer(remainingMs, () =>
-      finish(status > 0 ? answered() : begun ? unknown('no answer in time') : notSent('no connection in time')),
-    )
+    const outOfTime = () =>
+      finish(status > 0 ? answered() : begun ? unknown('no answer in time') : notSent('no connection in time'))
+    signal.addEventListener('abort', outOfTime)
     const finish = (result: SendResult) => {
       if (done) return
       done = true
-      timer.cancel()
+      signal.removeEventListener('abort', outOfTime)
       client.destroy().then(
         () => resolve(result),
         () => resolve(result),

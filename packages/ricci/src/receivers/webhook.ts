@@ -34,12 +34,12 @@ export class WebhookTransport implements Transport {
     private readonly clock: Clock,
   ) {}
 
-  send(request: SendRequest, mayStart: () => boolean, deadline: number): Promise<SendResult> {
+  send(request: SendRequest, mayStart: () => boolean, signal: AbortSignal): Promise<SendResult> {
     const own = Object.entries(this.settings.headers).map(([name, value]) => [name.toLowerCase(), value.reveal()])
     const headers = { ...Object.fromEntries(own), 'idempotency-key': request.idempotencyKey }
     const { url } = this.settings
     const blind = this.settings.class === 'C'
-    return post({ url, headers, body: webhookBody(request), blind }, this.clock, mayStart, deadline)
+    return post({ url, headers, body: webhookBody(request), blind }, this.clock, mayStart, signal)
   }
 }
 

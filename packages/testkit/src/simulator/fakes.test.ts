@@ -210,7 +210,7 @@ describe('a simulated receiver', () => {
       ['resolve', '3'],
       ['trigger', '1'],
     ] as const) {
-      const answer = transport.send(request(action, id), () => true, 10_000 + world.nowMs)
+      const answer = transport.send(request(action, id), () => true, new AbortController().signal)
       assert.equal((await settled(world, answer)).kind, 'delivered')
     }
     assert.deepEqual(
@@ -220,16 +220,18 @@ describe('a simulated receiver', () => {
     assert.equal(pager.open.size, 0)
   })
 
-  it('hangs to the deadline, or acts and drops the answer; what may not start is not sent', async () => {
+  it('hangs until it is ended, or acts and drops the answer; what may not start is not sent', async () => {
     const { world, start } = aWorld()
     const pager = new SimReceiver(world, 'pager', 'A', true)
     const transport = new SimTransport(start('a'), new Map([['pager', pager]]), { requestLost: 0, slowConnect: 0 })
     pager.mood = 'dropping'
+    const end = new AbortController()
+    world.after(8_000, () => end.abort())
     assert.equal(
       (
         await settled(
           world,
-          transport.send(request('trigger', '1'), () => true, 8_000),
+          transport.send(request('trigger', '1'), () => true, end.signal),
         )
       ).kind,
       'unknown',
@@ -239,7 +241,7 @@ describe('a simulated receiver', () => {
       ['opened'],
     )
     pager.mood = 'well'
-    const late = transport.send(request('trigger', '2'), () => false, world.nowMs + 8_000)
+    const late = transport.send(request('trigger', '2'), () => false, new AbortController().signal)
     assert.equal((await settled(world, late)).kind, 'failed')
     assert.equal(pager.arrivals.length, 1)
   })

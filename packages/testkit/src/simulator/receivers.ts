@@ -127,9 +127,9 @@ export class SimTransport implements Transport {
     this.#random = process.world.random.fork(`transport/${process.name}`)
   }
 
-  send(request: SendRequest, mayStart: () => boolean, deadline: number): Promise<SendResult> {
+  send(request: SendRequest, mayStart: () => boolean, signal: AbortSignal): Promise<SendResult> {
     const { process, weather } = this
-    const { world, clock } = process
+    const { world } = process
     const random = this.#random
     return new Promise((resolve) => {
       if (!process.alive) return
@@ -138,14 +138,14 @@ export class SimTransport implements Transport {
       const connectMs = random.chance(weather.slowConnect) ? random.between(500, 4_000) : random.between(0.5, 30)
       weather.onConnecting?.(process)
       let started = false
-      const timeout = clock.setTimer(deadline - clock.monotonicMs(), () =>
+      const outOfTime = (): void =>
         resolve(
           started ? { kind: 'unknown', detail: 'no answer in time' } : { kind: 'failed', detail: 'no connection' },
-        ),
-      )
+        )
+      signal.addEventListener('abort', outOfTime)
       process.deliverAfter(connectMs, () => {
+        if (signal.aborted) return
         if (!mayStart()) {
-          timeout.cancel()
           world.trace.add(process.name, `did not start ${request.action} ${request.idempotencyKey}`)
           return resolve({ kind: 'failed', detail: 'not started: the send window has passed' })
         }
@@ -158,7 +158,6 @@ export class SimTransport implements Transport {
           receiver.take(request, process.name, (result, arrival) =>
             process.deliver(() => {
               arrival.answeredAtMs = world.nowMs
-              timeout.cancel()
               resolve(result)
             }),
           ),
