@@ -111,7 +111,8 @@ function producerText(reader: WireReader, length: number): string {
     while (i < length && bytes[i] === lastProducerBytes[i]) i++
     if (i === length) return lastProducer
   }
-  lastProducerBytes = bytes.slice()
+  // Not `slice`: a Buffer's shares the memory, and who reads into one buffer again would be told the producer before.
+  lastProducerBytes = new Uint8Array(bytes)
   return (lastProducer = decoder.decode(bytes))
 }
 

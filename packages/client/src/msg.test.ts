@@ -6,6 +6,8 @@ import {
   encodeMark,
   encodeMsg,
   EventCursor,
+  Kind,
+  MsgPeek,
   MsgReader,
   MsgWriter,
   readMark,
@@ -168,4 +170,40 @@ test('integers keep their value to the last bit', () => {
   const metrics = [0, -1, 2 ** 30, -(2 ** 30), 2 ** 31, 2 ** 52, -(2 ** 52) - 1, 2 ** 53, 2n ** 53n + 1n, -(2n ** 63n)]
   const msg = { events: metrics.map((metric) => ({ metric })) }
   assert.deepEqual(decodeMsg(encodeMsg(msg)), msg)
+})
+
+test('a buffer that is read into again shows what it holds now', () => {
+  // A Buffer's slice shares its memory, a Uint8Array's does not: what is remembered of the last text must be a copy.
+  const shared = Buffer.from(new ArrayBuffer(200))
+  const peek = new MsgPeek()
+  for (const name of ['primus', 'second']) {
+    const msg = encodeMsg({
+      events: [{ host: name, attributes: { cluster: name } }],
+      mark: { ...mark, producer: name },
+    })
+    shared.set(new TextEncoder().encode(name), 0)
+    shared.set(msg, 50)
+    const bytes = shared.subarray(50, 50 + msg.length)
+    assert.equal(readMark(bytes)!.producer, name)
+    peek.open(bytes)
+    assert.ok(peek.next())
+    assert.deepEqual([peek.host(), peek.attribute('cluster')], [name, name])
+  }
+})
+
+test('an event whose time is beyond the wire is written with the nearest that fits: it must not spoil an answer', () => {
+  const cursor = new EventCursor()
+  cursor.timeKind = Kind.double
+  for (const [time, written] of [
+    [Infinity, 2 ** 63 / 1e6],
+    [2 ** 63, 2 ** 63 / 1e6],
+    [-1e300, -(2 ** 63) / 1e6],
+    [NaN, 0],
+    [1.5, 1.5],
+  ]) {
+    cursor.time = time
+    const writer = new MsgWriter()
+    writer.cursor(cursor, new SymbolTable())
+    assert.equal(decodeMsg(writer.finish()).events![0].time, written)
+  }
 })

@@ -146,12 +146,15 @@ export class MsgWriter {
     this.eventLengthBytes = this.endMessage(start, guess)
   }
 
-  /** As {@link event}, for an event of ids. */
+  /**
+   * As {@link event}, for an event of ids. It writes every event: one of the index whose time is beyond the wire (a sender or a
+   * rule wrote nonsense) must not spoil the answer that others are in, so the time written is the nearest that fits.
+   */
   cursor(cursor: EventCursor, table: SymbolTable): void {
     this.ensure(fixedBytes)
     const guess = this.eventLengthBytes
     const start = this.beginMessage(MsgTag.event, guess)
-    if (cursor.timeKind !== Kind.none) this.seconds(cursor.time)
+    if (cursor.timeKind !== Kind.none) this.seconds(cursor.time, true)
     if (cursor.state !== 0) this.symbol(EventTag.state, cursor.state, table)
     if (cursor.service !== 0) this.symbol(EventTag.service, cursor.service, table)
     if (cursor.host !== 0) this.symbol(EventTag.host, cursor.host, table)
@@ -249,9 +252,9 @@ export class MsgWriter {
     this.endMessage(start, 1)
   }
 
-  private seconds(time: number): void {
+  private seconds(time: number, nearest = false): void {
     if (time !== this.lastTime) {
-      this.encodeTimes(time)
+      this.encodeTimes(time, nearest)
       return
     }
     this.length = this.secondsBytes.copyTo(this.view, this.length)
@@ -263,15 +266,15 @@ export class MsgWriter {
   }
 
   /** Writes the seconds, and keeps both fields of this time. */
-  private encodeTimes(time: number): void {
+  private encodeTimes(time: number, nearest: boolean): void {
     const start = this.length
     this.lastTime = NaN
     this.bytes[this.length++] = EventTag.timeMicros
-    this.int64(Math.trunc(time * 1e6), time)
+    this.int64(Math.trunc(time * 1e6), time, nearest)
     this.microsBytes.keep(this.bytes, start, this.length)
     this.length = start
     this.bytes[this.length++] = EventTag.time
-    this.int64(Math.trunc(time), time)
+    this.int64(Math.trunc(time), time, nearest)
     this.secondsBytes.keep(this.bytes, start, this.length)
     this.lastTime = time
   }
@@ -322,9 +325,10 @@ export class MsgWriter {
     this.length += 4
   }
 
-  private int64(value: number, of: number): void {
+  private int64(value: number, of: number, nearest: boolean): void {
     if (value >= 0 && value <= Number.MAX_SAFE_INTEGER) this.unsigned(value)
     else if (value >= -two63 && value < two63) this.bits64(BigInt.asUintN(64, BigInt(value)))
+    else if (nearest) this.bits64(value >= two63 ? maxInt64 : value < 0 ? minInt64 : 0n)
     else throw new CodecError('UNENCODABLE', `the time ${of} does not fit the wire; times are seconds since 1970`)
   }
 
@@ -438,6 +442,8 @@ const fixedBytes = 80
 const maxExact = 2 ** 53
 const maxHalf = 2 ** 52
 const two63 = 2 ** 63
+const maxInt64 = 0x7fff_ffff_ffff_ffffn
+const minInt64 = 0x8000_0000_0000_0000n
 const maxFloat32 = 3.4028234663852886e38
 const encoder = new TextEncoder()
 

@@ -58,7 +58,8 @@ export class RulesInForce {
       throw error
     }
     this.top = new Out(this.tree.root.children, this.#runtime)
-    this.record = bytes.slice()
+    // a copy also of a Buffer, whose `slice` shares memory
+    this.record = new Uint8Array(bytes)
     this.hash = record.hash
   }
 
