@@ -3,6 +3,7 @@ import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type { Mutation } from './mutations.ts'
 import type { LogRecord, RulesRecord, SkipRecord } from './records.ts'
 import type { RulesDescription } from './streams/stream.ts'
+import type { StateCut } from './state/writer.ts'
 import type { RulesReport } from './streams/tree.ts'
 import type { Event } from '@ricci/client'
 
@@ -136,12 +137,14 @@ export interface Engine {
    */
   watch(query: string, listener: (event: Event) => void): () => void
   /**
-   * The state as it stands now, in slices of 256 KiB; the header names log, partition, offset, rules hash, semantics and format.
-   * Records may be applied while the slices are taken (chunks that change meanwhile are copied aside, so take them soon); a newer
-   * snapshot ends an older one with EngineError `SNAPSHOT_UNREADABLE`.
+   * A cut of the state as it stands now, to be worked on in steps while later records are applied (chunks that change meanwhile
+   * are copied aside, so go on soon). It gives the hash of the state, and to `onSlice` the snapshot, in slices of 256 KiB; the
+   * header names log, partition, offset, rules hash, semantics and format. A newer cut ends an older one.
    */
+  cut(onSlice?: (slice: Uint8Array) => void): StateCut
+  /** The slices of a cut, worked on as they are asked for. EngineError `SNAPSHOT_UNREADABLE` when a newer cut ended it. */
   snapshot(): Iterable<Uint8Array>
   hashes(): Hashes
-  /** Of all columns, about 5 ms at 150,000 keys. */
+  /** Of the whole state, at once: some 20 ms at 50 MB. {@link cut} gives the same in steps. */
   stateHash(): string
 }

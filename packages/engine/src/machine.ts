@@ -28,9 +28,10 @@ import './streams/vocabulary.ts'
 import { decodeRecord, kindOf, type LogRecord, type RulesRecord, type SkipRecord, type TickRecord } from './records.ts'
 import type { EngineSettings } from './settings.ts'
 import { statsOf } from './stats.ts'
-import { type EngineState, hashState, readSnapshotHead, readState, writeState } from './snapshot.ts'
+import { cutState, type EngineState, hashState, readSnapshotHead, readState, slicesOf } from './snapshot.ts'
 import { collectForks, collectTexts } from './state/collection.ts'
 import { Hasher } from './state/hash.ts'
+import type { StateCut } from './state/writer.ts'
 import { exceptionEvent } from './streams/operators/exception-stream.ts'
 import { engineSemantics, RulesInForce } from './streams/rules-in-force.ts'
 import type { Runtime } from './streams/runtime.ts'
@@ -87,8 +88,8 @@ class Machine implements Engine, Runtime, EngineState {
   readonly #arrivals: Arrivals
   #queries: QueryCache
   #first = true
-  /** Counts snapshots: a newer cut ends the carrying away of an older. */
-  #cut = 0
+  /** The newest cut: it ends the one before. */
+  #cut: StateCut | undefined
   readonly #watchers: Watchers
   readonly #limits = new LimitAlarms()
 
@@ -373,10 +374,18 @@ class Machine implements Engine, Runtime, EngineState {
     return hashState(this)
   }
 
+  cut(onSlice?: (slice: Uint8Array) => void): StateCut {
+    this.#cut?.end()
+    this.#cut = cutState(this, onSlice)
+    return this.#cut
+  }
+
   snapshot(): Iterable<Uint8Array> {
-    const out = writeState(this)
-    const cut = ++this.#cut
-    return out.slices(() => cut === this.#cut)
+    const slices: Uint8Array[] = []
+    return slicesOf(
+      this.cut((slice) => slices.push(slice)),
+      slices,
+    )
   }
 }
 

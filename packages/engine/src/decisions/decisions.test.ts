@@ -323,7 +323,7 @@ describe('decisions, over generated histories', () => {
         const plain = run(history, false)
         const restored = run(history, true)
         assert.equal(restored.decisions.hash, plain.decisions.hash)
-        assert.deepEqual(textOf(restored.decisions), textOf(plain.decisions))
+        assert.deepEqual(restored.decisions.snapshot(), plain.decisions.snapshot())
         assert.deepEqual(restored.decided, plain.decided)
         assert.equal(plain.decided.length, plain.settled.length + plain.pending.length)
         assert.equal(new Set(plain.pending).size, plain.pending.length)
@@ -378,10 +378,4 @@ function run(history: readonly Step[], restoring: boolean): TriedDesk {
     }
   }
   return desk
-}
-
-function textOf(decisions: Decisions): string[] {
-  const lines: string[] = []
-  decisions.mixState((text) => lines.push(text))
-  return lines
 }

@@ -218,14 +218,6 @@ export class Decisions {
 
   // ---- State
 
-  /** Everything that is state, as text in a fixed order. */
-  mixState(mix: (text: string) => void): void {
-    this.#book.mixState(mix)
-    this.#incidents.mixState(mix)
-    this.#overflow.mixState(mix)
-    mix(`${this.#commands.size} ${this.#ownership?.epoch ?? 0} ${JSON.stringify(this.#settings)}`)
-  }
-
   snapshot(): DecisionsState {
     return {
       book: this.#book.snapshot(),

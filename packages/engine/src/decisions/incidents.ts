@@ -77,17 +77,6 @@ export class Incidents {
     }
   }
 
-  mixState(mix: (text: string) => void): void {
-    for (const incident of this.open) {
-      mix(incident.id)
-      for (const d of incident.deliveries) mix(`${d.receiver} ${d.trigger} ${d.result ?? ''}`)
-      mix(`${incident.acknowledged?.atMs ?? ''} ${incident.snoozed?.untilMs ?? ''}`)
-    }
-    mix(String(this.#closed.length))
-    const last = this.#closed.at(-1)
-    if (last !== undefined) mix(`${last.id} ${last.closed!.offset}`)
-  }
-
   snapshot(): IncidentsState {
     return { open: this.open.map(copyOf), closed: this.#closed.map(copyOf) }
   }

@@ -39,11 +39,6 @@ export class Overflow {
     this.#digests.set(keyOf(action, rule, receiver), page)
   }
 
-  mixState(mix: (text: string) => void): void {
-    for (const [rule, { minute, count }] of this.#rates) mix(`${rule} ${minute} ${count}`)
-    for (const [key, page] of this.#digests) mix(`${key} ${page}`)
-  }
-
   snapshot(): OverflowState {
     return {
       rates: [...this.#rates].map(([rule, { minute, count }]) => [rule, minute, count]),

@@ -190,19 +190,6 @@ export class PageBook {
     return { changed, settled }
   }
 
-  /** Everything that is state, as text in a fixed order; provenance left out, its decision's id stands for it. */
-  mixState(mix: (text: string) => void): void {
-    for (const page of this.#pending.values()) {
-      mix(page.id)
-      mix(String(page.retryAtMs))
-      mix(String(page.memberCount ?? 0))
-      for (const a of page.attempts) mix(`${a.epoch}.${a.n}.${a.result ?? ''}`)
-    }
-    for (const d of this.#doubts) mix(`${d.epoch}.${d.n}.${d.trigger.id}.${d.resolve ?? ''}.${d.resolveEpoch ?? 0}`)
-    for (const d of this.#digests.values()) mix(`${d.id}.${d.open}`)
-    mix(this.#hash.text)
-  }
-
   snapshot(): PageBookState {
     return {
       pending: [...this.#pending.values()].map(copyOf),

@@ -1,7 +1,7 @@
-import type { ByteReader, ByteWriter } from '../state/bytes.ts'
+import type { ByteReader } from '../state/bytes.ts'
 import { chunkBits, chunkMask, type Column } from '../state/columns.ts'
-import type { Hasher } from '../state/hash.ts'
 import { Records } from '../state/records.ts'
+import type { StateWriter } from '../state/writer.ts'
 
 /** Whether a row of the index holds an entry. */
 export const Presence = { absent: 0, present: 1, late: 2 } as const
@@ -31,10 +31,7 @@ export class EntryColumn implements Column {
   ensure(count: number): void {
     this.#records.ensure(count)
   }
-  hash(hasher: Hasher, count: number): void {
-    this.#records.hash(hasher, count)
-  }
-  write(out: ByteWriter, count: number): void {
+  write(out: StateWriter, count: number): void {
     this.#records.write(out, count)
   }
   read(from: ByteReader, count: number): void {

@@ -47,9 +47,10 @@ export class Index {
       this.byHost.added(row)
       this.byService.added(row)
     }
-    this.rows.attach(this.events)
-    this.rows.attach(this.#entries)
-    this.rows.attach(this.#expiry)
+    this.rows.name = 'the index'
+    this.rows.attach(this.events, 'the index: events')
+    this.rows.attach(this.#entries, 'the index: entries')
+    this.rows.attach(this.#expiry, 'the index: timer')
     this.settings = settings
   }
 

@@ -5,9 +5,9 @@
  * cost 5 to 10 % of speed and no stall).
  */
 import { Asides } from './asides.ts'
-import type { ByteReader, ByteWriter, SliceWriter } from './bytes.ts'
-import type { Hasher } from './hash.ts'
+import type { ByteReader } from './bytes.ts'
 import type { Marks } from './marks.ts'
+import type { StateWriter } from './writer.ts'
 
 export const chunkBits = 11
 export const chunkSize = 1 << chunkBits
@@ -19,8 +19,8 @@ export interface Column {
   ensure(count: number): void
   /** Back to the initial value: a freed id leaves no trace. */
   clear(id: number): void
-  hash(hasher: Hasher, count: number): void
-  write(out: ByteWriter, count: number): void
+  /** Cells below `count`, for a snapshot and for the hash of the state: equal state, equal bytes. */
+  write(out: StateWriter, count: number): void
   read(from: ByteReader, count: number): void
   /** Marks symbols, tag sets and attribute sets that cells below `count` name. */
   mark?(marks: Marks, count: number): void
@@ -35,14 +35,15 @@ type Cells = Float64Array | Int32Array | Uint8Array
 abstract class TypedColumn<T extends Cells> implements Column {
   chunks: T[] = []
   readonly initial: number
-  readonly #asides = new Asides<T>((chunk) => chunk.slice() as T)
+  readonly #asides = new Asides<T>((index) => this.chunks[index].slice() as T)
 
   protected constructor(initial: number) {
     this.initial = initial
   }
 
   protected abstract chunk(): T
-  protected abstract hashChunk(hasher: Hasher, chunk: T, count: number): void
+  /** Makes what is equal equal bits. */
+  protected canonical(_chunk: T, _used: number): void {}
 
   ensure(count: number): void {
     while (this.chunks.length << chunkBits < count) {
@@ -58,7 +59,7 @@ abstract class TypedColumn<T extends Cells> implements Column {
 
   set(id: number, value: number): void {
     const chunk = this.chunks[id >>> chunkBits]
-    if (this.#asides.active) this.#asides.keep(id >>> chunkBits, chunk)
+    if (this.#asides.active) this.#asides.keep(id >>> chunkBits)
     chunk[id & chunkMask] = value
   }
 
@@ -67,37 +68,19 @@ abstract class TypedColumn<T extends Cells> implements Column {
   }
 
   // Many columns are mostly zero (free lists, graces, parents at the top): a chunk of nothing but zeros is a word
-  hash(hasher: Hasher, count: number): void {
-    this.#eachChunk(count, (chunk, used) => {
+  write(out: StateWriter, count: number): void {
+    const { copies } = out
+    if (copies !== undefined) this.#asides.begin(Math.ceil(count / chunkSize), copies)
+    out.chunks(count, (slices, index, used) => {
+      const chunk = (copies === undefined ? undefined : this.#asides.at(index)) ?? this.chunks[index]
       const empty = isZero(chunk, used)
-      hasher.int(empty ? 0 : 1)
-      if (!empty) this.hashChunk(hasher, chunk, used)
+      slices.int(empty ? 0 : 1)
+      if (!empty) {
+        this.canonical(chunk, used)
+        slices.raw(bytesOf(chunk, used))
+      }
+      if (copies !== undefined) this.#asides.release(index)
     })
-  }
-
-  write(out: ByteWriter, count: number): void {
-    this.keepForSnapshot(count)
-    for (let from = 0; from < count; from += chunkSize) {
-      out.later((slices) => this.writeChunk(slices, from >>> chunkBits, Math.min(chunkSize, count - from)))
-    }
-  }
-
-  /** A cut: cells below `count` stay readable by {@link chunkAtCut} as they are, until {@link writeChunk} has written them. */
-  keepForSnapshot(count: number): void {
-    this.#asides.begin(Math.ceil(count / chunkSize))
-  }
-  chunkAtCut(index: number): T {
-    return this.#asides.at(index, this.chunks[index])
-  }
-  writeChunk(out: SliceWriter, index: number, used: number): void {
-    const chunk = this.chunkAtCut(index)
-    const empty = isZero(chunk, used)
-    out.int(empty ? 0 : 1)
-    if (!empty) out.raw(bytesOf(chunk, used))
-    this.release(index)
-  }
-  release(index: number): void {
-    this.#asides.release(index)
   }
   readChunk(from: ByteReader, index: number, used: number): void {
     const chunk = this.chunks[index]
@@ -115,12 +98,6 @@ abstract class TypedColumn<T extends Cells> implements Column {
   get bytes(): number {
     return this.chunks.length === 0 ? 0 : this.chunks.length * this.chunks[0].byteLength
   }
-
-  #eachChunk(count: number, visit: (chunk: T, used: number) => void): void {
-    for (let from = 0; from < count; from += chunkSize) {
-      visit(this.chunks[from >>> chunkBits], Math.min(chunkSize, count - from))
-    }
-  }
 }
 
 /** Whether all bits are zero, looked at in words: -0 is something. */
@@ -137,6 +114,16 @@ export function bytesOf(chunk: Cells, used: number): Uint8Array {
   return new Uint8Array(chunk.buffer, chunk.byteOffset, used * chunk.BYTES_PER_ELEMENT)
 }
 
+/** Makes every NaN the same bits: which ones a computed NaN has is the compiler's choice, and no difference of state. */
+export function sameNaN(chunk: Float64Array, used: number): void {
+  for (let i = 0; i < used; i++) {
+    if (chunk[i] === chunk[i]) continue
+    const words = new Int32Array(chunk.buffer, chunk.byteOffset + 8 * i, 2)
+    words[0] = 0
+    words[1] = 0x7ff80000
+  }
+}
+
 /** Doubles; cells start as `initial`. */
 export class F64Column extends TypedColumn<Float64Array> {
   constructor(initial = 0) {
@@ -145,8 +132,8 @@ export class F64Column extends TypedColumn<Float64Array> {
   protected chunk(): Float64Array {
     return new Float64Array(chunkSize)
   }
-  protected hashChunk(hasher: Hasher, chunk: Float64Array, count: number): void {
-    hasher.doubles(chunk, count)
+  protected override canonical(chunk: Float64Array, used: number): void {
+    sameNaN(chunk, used)
   }
 }
 
@@ -157,9 +144,6 @@ export class I32Column extends TypedColumn<Int32Array> {
   }
   protected chunk(): Int32Array {
     return new Int32Array(chunkSize)
-  }
-  protected hashChunk(hasher: Hasher, chunk: Int32Array, count: number): void {
-    hasher.ints(chunk, count)
   }
 }
 
@@ -178,9 +162,6 @@ export class U8Column extends TypedColumn<Uint8Array> {
   protected chunk(): Uint8Array {
     return new Uint8Array(chunkSize)
   }
-  protected hashChunk(hasher: Hasher, chunk: Uint8Array, count: number): void {
-    hasher.bytes(chunk, 0, count)
-  }
 }
 
 /** Rare things as plain JSON data, for operators whose state no column fits. Absent until set. */
@@ -197,13 +178,7 @@ export class ObjectColumn<T = unknown> implements Column {
   clear(id: number): void {
     this.#cells.delete(id)
   }
-  hash(hasher: Hasher): void {
-    for (const [id, value] of this.#sorted()) {
-      hasher.int(id)
-      hasher.text(JSON.stringify(value))
-    }
-  }
-  write(out: ByteWriter): void {
+  write(out: StateWriter): void {
     out.json(this.#sorted())
   }
   read(from: ByteReader): void {

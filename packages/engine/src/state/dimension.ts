@@ -1,8 +1,8 @@
-import type { ByteReader, ByteWriter } from './bytes.ts'
+import type { ByteReader } from './bytes.ts'
 import { chunkBits, chunkMask, type Column } from './columns.ts'
-import type { Hasher } from './hash.ts'
 import type { Marks } from './marks.ts'
 import { Records } from './records.ts'
+import type { StateWriter } from './writer.ts'
 
 /**
  * The record of an id, 32 bytes with keys of one or two parts.
@@ -38,8 +38,11 @@ export class Dimension {
   refused = 0
   /** Told of each id given out, once its cells are there. Set by the tree. */
   onAdd: ((id: number) => void) | undefined
+  /** For people: the path of the operator that opened it. */
+  name = ''
   /** Columns of the operators below, in the order of the tree. */
   readonly columns: Column[] = []
+  readonly #columnNames = new WeakMap<Column, string>()
   readonly #records: Records
   readonly #words: number
   #freeHead = 0
@@ -60,9 +63,10 @@ export class Dimension {
     if (keyCount === 0) this.#add(0, noKeys, 0)
   }
 
-  /** Adds an operator's column; it gets cells for all ids there are. */
-  attach(column: Column): void {
+  /** Adds an operator's column; it gets cells for all ids there are. The name is for people. */
+  attach(column: Column, name: string): void {
     column.ensure(this.high)
+    this.#columnNames.set(column, name)
     this.columns.push(column)
   }
   detach(column: Column): void {
@@ -251,19 +255,16 @@ export class Dimension {
     for (let id = 0; id < this.high; id++) if (this.isAlive(id)) this.#insert(id)
   }
 
-  hash(hasher: Hasher): void {
-    hasher.int(this.high)
-    hasher.int(this.#freeHead)
-    this.#records.hash(hasher, this.high)
-    for (const column of this.columns) column.hash(hasher, this.high)
-  }
-
-  write(out: ByteWriter): void {
+  write(out: StateWriter): void {
+    out.part(`${this.name}: keys`)
     out.int(this.high)
     out.int(this.live)
     out.int(this.#freeHead)
     this.#records.write(out, this.high)
-    for (const column of this.columns) column.write(out, this.high)
+    for (const column of this.columns) {
+      out.part(this.#columnNames.get(column)!)
+      column.write(out, this.high)
+    }
   }
 
   read(from: ByteReader): void {

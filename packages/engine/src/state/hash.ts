@@ -11,88 +11,9 @@ export class Hasher {
     this.#b = mixB(this.#b, value)
   }
 
-  /** A double, with every NaN the same. */
-  number(value: number): void {
-    scratchFloat[0] = value === value ? value : NaN
-    this.int(scratchInt[0])
-    this.int(scratchInt[1])
-  }
-
   text(value: string): void {
     this.int(value.length)
     for (let i = 0; i < value.length; i++) this.int(value.charCodeAt(i))
-  }
-
-  // Bulk goes through four lanes of 32 bits that do not wait for each other (one lane was bound by the latency of its
-  // multiplication), and from them into the two above. Each step is a bijection, so no difference is lost before lanes meet.
-  ints(values: Int32Array, count: number): void {
-    let a = 1
-    let b = 2
-    let c = 3
-    let d = 4
-    const whole = count & ~3
-    for (let i = 0; i < whole; i += 4) {
-      a = step(a, values[i])
-      b = step(b, values[i + 1])
-      c = step(c, values[i + 2])
-      d = step(d, values[i + 3])
-    }
-    for (let i = whole; i < count; i++) a = step(a, values[i])
-    this.#join(a, b, c, d)
-  }
-
-  bytes(values: Uint8Array, start: number, count: number): void {
-    let lane = count
-    const end = start + count
-    let i = start
-    for (; i + 4 <= end; i += 4) {
-      lane = step(lane, (values[i] << 24) | (values[i + 1] << 16) | (values[i + 2] << 8) | values[i + 3])
-    }
-    let word = 1
-    for (; i < end; i++) word = (word << 8) | values[i]
-    this.int(step(lane, word))
-  }
-
-  /** Doubles of a column chunk, taken as pairs of words; NaN is made canonical here rather than at each write. */
-  doubles(values: Float64Array, count: number): void {
-    const words = new Int32Array(values.buffer, values.byteOffset, count * 2)
-    let a = 1
-    let b = 2
-    let c = 3
-    let d = 4
-    for (let i = 0; i < count; i += 2) {
-      const nan = values[i] !== values[i]
-      a = step(a, nan ? 0 : words[2 * i])
-      b = step(b, nan ? 0x7ff80000 : words[2 * i + 1])
-      if (i + 1 === count) break
-      const other = values[i + 1] !== values[i + 1]
-      c = step(c, other ? 0 : words[2 * i + 2])
-      d = step(d, other ? 0x7ff80000 : words[2 * i + 3])
-    }
-    this.#join(a, b, c, d)
-  }
-
-  /** The first `state` words of each record of `words`. */
-  records(values: Int32Array, count: number, words: number, state: number): void {
-    if (state === words) return this.ints(values, count * words)
-    let a = 1
-    let b = 2
-    for (let at = 0; at < count * words; at += words) {
-      for (let i = at; i < at + state; i++) {
-        const mixed = step(a, values[i])
-        a = b
-        b = mixed
-      }
-    }
-    this.int(a)
-    this.int(b)
-  }
-
-  #join(a: number, b: number, c: number, d: number): void {
-    this.int(a)
-    this.int(b)
-    this.int(c)
-    this.int(d)
   }
 
   /** 16 hexadecimal digits. */
@@ -110,8 +31,48 @@ export class Hasher {
   }
 }
 
-const scratchFloat = new Float64Array(1)
-const scratchInt = new Int32Array(scratchFloat.buffer)
+/**
+ * Hash of words in bulk. They go in turn through four lanes of 32 bits that do not wait for each other (one lane was bound by the
+ * latency of its multiplication), so that it does not matter into which runs they were cut. Each step is a bijection: no
+ * difference is lost before the lanes meet.
+ */
+export class WordHasher {
+  readonly #lanes = new Int32Array([1, 2, 3, 4])
+  #count = 0
+
+  add(values: Int32Array, from: number, to: number): void {
+    const lanes = this.#lanes
+    let i = from
+    for (; i < to && (this.#count & 3) !== 0; i++) this.#one(values[i])
+    const whole = i + ((to - i) & ~3)
+    this.#count += whole - i
+    let [a, b, c, d] = lanes
+    for (; i < whole; i += 4) {
+      a = step(a, values[i])
+      b = step(b, values[i + 1])
+      c = step(c, values[i + 2])
+      d = step(d, values[i + 3])
+    }
+    lanes[0] = a
+    lanes[1] = b
+    lanes[2] = c
+    lanes[3] = d
+    for (; i < to; i++) this.#one(values[i])
+  }
+
+  /** 16 hexadecimal digits. */
+  digest(): string {
+    const hasher = new Hasher()
+    hasher.int(this.#count)
+    for (const lane of this.#lanes) hasher.int(lane)
+    return hasher.digest()
+  }
+
+  #one(word: number): void {
+    const lane = this.#count++ & 3
+    this.#lanes[lane] = step(this.#lanes[lane], word)
+  }
+}
 
 function step(lane: number, word: number): number {
   const mixed = Math.imul(lane ^ word, 0x9e3779b1 | 0)

@@ -1,10 +1,10 @@
 import type { EventCursor, Kind } from '@ricci/client'
 import type { EventList } from '../folds/list.ts'
-import type { ByteReader, ByteWriter } from './bytes.ts'
+import type { ByteReader } from './bytes.ts'
 import { type Column, I32Column } from './columns.ts'
-import type { Hasher } from './hash.ts'
 import type { Marks } from './marks.ts'
 import { EventColumn } from './rows.ts'
+import type { StateWriter } from './writer.ts'
 
 /**
  * A queue of events per id, over one pool of event rows with a free list: windows, batches, what `stable` holds back.
@@ -127,14 +127,7 @@ export class ListColumn implements Column {
     this.#freeHead = slot + 1
   }
 
-  hash(hasher: Hasher, count: number): void {
-    hasher.int(this.#high)
-    hasher.int(this.#freeHead)
-    for (const column of [this.#heads, this.#tails, this.#counts]) column.hash(hasher, count)
-    this.#next.hash(hasher, this.#high)
-    this.#pool.hash(hasher, this.#high)
-  }
-  write(out: ByteWriter, count: number): void {
+  write(out: StateWriter, count: number): void {
     out.int(this.#high)
     out.int(this.#freeHead)
     for (const column of [this.#heads, this.#tails, this.#counts]) column.write(out, count)

@@ -5,19 +5,21 @@
  * (the line and its page's address). A column for each field of an event, of a key and of a timer made that 23 lines an event; records make it six.
  */
 import { Asides } from './asides.ts'
-import type { ByteReader, ByteWriter } from './bytes.ts'
+import type { ByteReader } from './bytes.ts'
 import { chunkBits, chunkSize } from './columns.ts'
-import type { Hasher } from './hash.ts'
+import type { StateWriter } from './writer.ts'
 
 /** 2,048 records: views of the same bytes. */
 export class RecordChunk {
   readonly ints: Int32Array
   readonly doubles: Float64Array
   readonly bytes: Uint8Array
+  readonly byteLength: number
 
   /** @param words of 32 bits in a record, even */
   constructor(words: number) {
     const length = chunkSize * words * 4
+    this.byteLength = length
     const buffer = new ArrayBuffer(length + lineBytes)
     this.ints = new Int32Array(buffer, toLine, length >> 2)
     this.doubles = new Float64Array(buffer, toLine, length >> 3)
@@ -47,7 +49,7 @@ export class Records {
     this.words = words
     this.#state = state
     this.#initial = initial
-    this.#asides = new Asides((chunk) => this.#copied(chunk))
+    this.#asides = new Asides((index) => this.#copied(this.chunks[index]))
   }
 
   ensure(count: number): void {
@@ -61,25 +63,19 @@ export class Records {
   /** The chunk of an id, about to be changed. */
   change(id: number): RecordChunk {
     const chunk = this.chunks[id >>> chunkBits]
-    if (this.#asides.active) this.#asides.keep(id >>> chunkBits, chunk)
+    if (this.#asides.active) this.#asides.keep(id >>> chunkBits)
     return chunk
   }
 
-  hash(hasher: Hasher, count: number): void {
-    this.#each(count, (chunk, used) => hasher.records(chunk.ints, used, this.words, this.#state))
-  }
-
-  write(out: ByteWriter, count: number): void {
-    this.#asides.begin(Math.ceil(count / chunkSize))
-    for (let from = 0; from < count; from += chunkSize) {
-      const index = from >>> chunkBits
-      const used = Math.min(chunkSize, count - from)
-      out.later((slices) => {
-        const cells = this.#stateOf(this.#asides.at(index, this.chunks[index]), used)
-        slices.raw(new Uint8Array(cells.buffer, cells.byteOffset, used * this.#state * 4))
-        this.#asides.release(index)
-      })
-    }
+  write(out: StateWriter, count: number): void {
+    const { copies } = out
+    if (copies !== undefined) this.#asides.begin(Math.ceil(count / chunkSize), copies)
+    out.chunks(count, (slices, index, used) => {
+      const chunk = (copies === undefined ? undefined : this.#asides.at(index)) ?? this.chunks[index]
+      const cells = this.#stateOf(chunk, used)
+      slices.raw(new Uint8Array(cells.buffer, cells.byteOffset, used * this.#state * 4))
+      if (copies !== undefined) this.#asides.release(index)
+    })
   }
 
   /** The cache words of what was read are as they were before: their owner fills them. */

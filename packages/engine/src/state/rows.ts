@@ -1,10 +1,10 @@
 import { EventCursor, Kind } from '@ricci/client'
-import type { ByteReader, ByteWriter } from './bytes.ts'
+import type { ByteReader } from './bytes.ts'
 import { chunkBits, chunkMask, type Column } from './columns.ts'
-import type { Hasher } from './hash.ts'
 import type { Marks } from './marks.ts'
 import { Records, writeDouble } from './records.ts'
 import { TextColumn } from './text.ts'
+import type { StateWriter } from './writer.ts'
 
 /** Integers beyond 2^53, by id: rare. */
 class BigColumn implements Column {
@@ -19,13 +19,7 @@ class BigColumn implements Column {
     if (this.#cells.size > 0) this.#cells.delete(id)
   }
   ensure(): void {}
-  hash(hasher: Hasher): void {
-    for (const [id, value] of this.#sorted()) {
-      hasher.int(id)
-      hasher.text(value)
-    }
-  }
-  write(out: ByteWriter): void {
+  write(out: StateWriter): void {
     out.json(this.#sorted())
   }
   read(from: ByteReader): void {
@@ -159,12 +153,7 @@ export class EventColumn implements Column {
     this.#records.change(id).ints.fill(0, at, at + recordWords)
   }
 
-  hash(hasher: Hasher, count: number): void {
-    this.#records.hash(hasher, count)
-    this.#big.hash(hasher)
-    this.#long.hash(hasher, count)
-  }
-  write(out: ByteWriter, count: number): void {
+  write(out: StateWriter, count: number): void {
     this.#records.write(out, count)
     this.#big.write(out)
     this.#long.write(out, count)

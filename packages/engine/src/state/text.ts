@@ -1,7 +1,7 @@
 import { Asides } from './asides.ts'
-import type { ByteReader, ByteWriter, SliceWriter } from './bytes.ts'
+import type { ByteReader } from './bytes.ts'
 import { bytesOf, chunkBits, chunkSize, I32Column } from './columns.ts'
-import type { Hasher } from './hash.ts'
+import type { StateWriter } from './writer.ts'
 
 /**
  * Text that seldom repeats (descriptions too long to lie with their event), as bytes in slots: a cell keeps its slot and is overwritten in place while the new
@@ -15,7 +15,10 @@ export class TextColumn {
   #slots = new I32Column()
   #lengths = new I32Column()
   #pages: Uint8Array[] = []
-  readonly #asides = new Asides<Uint8Array>((page) => page.slice())
+  /** Texts of a chunk of cells as they are written: where they lie says nothing, and may be given to another chunk's cell. */
+  readonly #asides = new Asides<Uint8Array>((index) => this.#packed(index))
+  /** Cells there were at the cut. */
+  #cutCount = 0
   /** Per class: free slots, and where the page being filled goes on. */
   readonly #free: number[][] = []
   readonly #slotPages: number[] = []
@@ -33,6 +36,7 @@ export class TextColumn {
   set(id: number, bytes: Uint8Array, start: number, length: number): void {
     this.#slots.ensure(id + 1)
     this.#lengths.ensure(id + 1)
+    if (this.#asides.active) this.#asides.keep(id >>> chunkBits)
     let slot = this.#slots.get(id) - 1
     const size = sizeClass(length)
     if (slot < 0 || this.#slotClasses[slot] < size || this.#slotClasses[slot] > size + slackClasses) {
@@ -43,7 +47,6 @@ export class TextColumn {
     this.#lengths.set(id, length + 1)
     const pageNumber = this.#slotPages[slot]
     const page = this.#pages[pageNumber]
-    if (this.#asides.active) this.#asides.keep(pageNumber, page)
     const offset = this.#slotOffsets[slot]
     // a loop beats `set(subarray)` below some hundred bytes: no view is made
     if (length < 200) for (let i = 0; i < length; i++) page[offset + i] = bytes[start + i]
@@ -65,57 +68,58 @@ export class TextColumn {
   clear(id: number): void {
     const slot = this.#slots.get(id) - 1
     if (slot < 0) return
+    if (this.#asides.active) this.#asides.keep(id >>> chunkBits)
     this.#free[this.#slotClasses[slot]].push(slot)
     this.#slots.set(id, 0)
     this.#lengths.set(id, 0)
   }
 
-  hash(hasher: Hasher, ids: number): void {
-    const count = this.#cells(ids)
-    hasher.int(count)
-    for (let from = 0; from < count; from += chunkSize) {
-      const lengths = this.#lengths.chunks[from >>> chunkBits]
-      const slots = this.#slots.chunks[from >>> chunkBits]
-      const used = Math.min(chunkSize, count - from)
-      hasher.ints(lengths, used)
-      for (let i = 0; i < used; i++) {
-        const length = lengths[i] - 1
-        if (length <= 0) continue
-        const slot = slots[i] - 1
-        hasher.bytes(this.#pages[this.#slotPages[slot]], this.#slotOffsets[slot], length)
-      }
-    }
-  }
-
-  write(out: ByteWriter, ids: number): void {
+  /** Lengths of a chunk's cells, then their texts. */
+  write(out: StateWriter, ids: number): void {
+    const { copies } = out
     const count = this.#cells(ids)
     out.int(count)
-    this.#lengths.keepForSnapshot(count)
-    this.#slots.keepForSnapshot(count)
-    this.#asides.begin(this.#pages.length)
-    for (let from = 0; from < count; from += chunkSize) {
-      out.later((slices) => this.#writeChunk(slices, from >>> chunkBits, Math.min(chunkSize, count - from)))
+    if (copies !== undefined) {
+      this.#asides.begin(Math.ceil(count / chunkSize), copies)
+      this.#cutCount = count
     }
-    const pages = this.#pages.length
-    out.later(() => {
-      for (let page = 0; page < pages; page++) this.#asides.release(page)
+    out.chunks(count, (slices, index, used) => {
+      const packed = copies === undefined ? undefined : this.#asides.at(index)
+      if (packed !== undefined) slices.raw(packed)
+      else {
+        const lengths = this.#lengths.chunks[index]
+        const slots = this.#slots.chunks[index]
+        slices.raw(bytesOf(lengths, used))
+        for (let i = 0; i < used; i++) {
+          if (lengths[i] <= 1) continue
+          const slot = slots[i] - 1
+          slices.copy(this.#pages[this.#slotPages[slot]], this.#slotOffsets[slot], lengths[i] - 1)
+        }
+        slices.align()
+      }
+      if (copies !== undefined) this.#asides.release(index)
     })
   }
 
-  /** Lengths of a chunk's cells, then their texts. Where a slot lies never changes, so only pages are kept from the cut. */
-  #writeChunk(out: SliceWriter, index: number, used: number): void {
-    const lengths = this.#lengths.chunkAtCut(index)
-    const slots = this.#slots.chunkAtCut(index)
-    out.raw(bytesOf(lengths, used))
+  /** What {@link write} would write of a chunk. */
+  #packed(index: number): Uint8Array {
+    const used = Math.min(chunkSize, this.#cutCount - index * chunkSize)
+    const lengths = this.#lengths.chunks[index]
+    const slots = this.#slots.chunks[index]
+    let size = 4 * used
+    for (let i = 0; i < used; i++) if (lengths[i] > 1) size += lengths[i] - 1
+    const packed = new Uint8Array(size)
+    packed.set(bytesOf(lengths, used))
+    let at = 4 * used
     for (let i = 0; i < used; i++) {
-      const length = lengths[i] - 1
-      if (length <= 0) continue
+      if (lengths[i] <= 1) continue
       const slot = slots[i] - 1
-      const page = this.#slotPages[slot]
-      out.copy(this.#asides.at(page, this.#pages[page]), this.#slotOffsets[slot], length)
+      const page = this.#pages[this.#slotPages[slot]]
+      const start = this.#slotOffsets[slot]
+      const end = at + lengths[i] - 1
+      for (let from = start; at < end;) packed[at++] = page[from++]
     }
-    this.#lengths.release(index)
-    this.#slots.release(index)
+    return packed
   }
 
   read(from: ByteReader): void {
@@ -130,6 +134,7 @@ export class TextColumn {
         const length = this.length(id)
         if (length >= 0) this.set(id, source, from.skip(length), length)
       }
+      from.align()
     }
   }
 

@@ -1,8 +1,8 @@
 import type { InternTable } from '@ricci/client'
-import type { ByteReader, ByteWriter } from './bytes.ts'
+import type { ByteReader } from './bytes.ts'
 import { type Column, F64Column, U8Column } from './columns.ts'
-import type { Hasher } from './hash.ts'
 import type { Marks } from './marks.ts'
+import type { StateWriter } from './writer.ts'
 
 /** What a value is. Everything but numbers and booleans is held as a symbol. */
 export const ValueKind = { none: 0, number: 1, text: 2, big: 3, boolean: 4, json: 5 } as const
@@ -116,11 +116,7 @@ export class ValueColumn implements Column {
     this.#kinds.clear(id)
     this.#numbers.clear(id)
   }
-  hash(hasher: Hasher, count: number): void {
-    this.#kinds.hash(hasher, count)
-    this.#numbers.hash(hasher, count)
-  }
-  write(out: ByteWriter, count: number): void {
+  write(out: StateWriter, count: number): void {
     this.#kinds.write(out, count)
     this.#numbers.write(out, count)
   }

@@ -218,7 +218,11 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
     dimension.columns.length = 0
     if (dimension !== top) dimension.limit = runtime.settings.forksPerBy
   }
-  for (const node of nodes) for (const column of Object.values(node.columns)) node.dimension.attach(column)
+  top.name = 'the rules'
+  for (const node of nodes) {
+    if (node.inner !== node.dimension && node.inner !== top) node.inner.name = node.path
+    for (const [name, column] of Object.entries(node.columns)) node.dimension.attach(column, `${node.path}: ${name}`)
+  }
   const starting = new Map<Dimension, ((fork: number) => void)[]>()
   made.forEach(([node, , carried], i) => {
     node.connect(behaviours[i], runtime)

@@ -1,7 +1,7 @@
-import type { ByteReader, ByteWriter } from '../state/bytes.ts'
+import type { ByteReader } from '../state/bytes.ts'
 import { chunkBits, chunkMask, chunkSize, type Column } from '../state/columns.ts'
-import type { Hasher } from '../state/hash.ts'
 import { type RecordChunk, Records } from '../state/records.ts'
+import type { StateWriter } from '../state/writer.ts'
 import type { Clock, Clocks } from './clocks.ts'
 
 /**
@@ -204,10 +204,7 @@ export class TimerColumn implements Column {
     }
   }
 
-  hash(hasher: Hasher, count: number): void {
-    this.#records.hash(hasher, count)
-  }
-  write(out: ByteWriter, count: number): void {
+  write(out: StateWriter, count: number): void {
     this.#records.write(out, count)
   }
   read(from: ByteReader, count: number): void {

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { createEngine, encodeEventsRecord, encodeRecord, type Engine, type RulesDescription } from '@ricci/engine'
 import { roundSeconds } from './fleet.ts'
-import { processCpuNs } from './measure.ts'
+import { ownMs, processCpuNs } from './measure.ts'
 
 const startMs = Date.UTC(2026, 10, 21, 12)
 /** Ticks of a round: two a second. */
@@ -20,8 +20,8 @@ export class EngineFeed {
   constructor(
     description: RulesDescription,
     settings: Readonly<Record<string, unknown>> = {},
-    /** Called after each record, within the time that is measured. */
-    private readonly after: () => void = () => undefined,
+    /** Called after each record with what applying it took, milliseconds; within the time that is measured. */
+    private readonly after: (appliedMs: number) => void = () => undefined,
   ) {
     this.engine = createEngine({ logId: 'bench', partition: 0, loadRules: () => description })
     this.apply(encodeRecord({ kind: 'rules', hash: 'bench', settings, semantics: 1, bundle: new Uint8Array(0) }))
@@ -50,8 +50,9 @@ export class EngineFeed {
   private apply(bytes: Uint8Array): void {
     const checksum = crc32(bytes)
     const before = processCpuNs()
+    const applied = ownMs()
     this.engine.apply(this.offset++, bytes, checksum)
-    this.after()
+    this.after(applied())
     this.spentNs += processCpuNs() - before
   }
 }

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { referenceMsg } from '../codec/reference.ts'
 import { Fleet } from './fleet.ts'
 
@@ -126,6 +127,16 @@ export function figuresOf(yard: readonly number[], contenders: readonly Measured
 export function processCpuNs(): number {
   const { user, system } = process.cpuUsage()
   return (user + system) * 1000
+}
+
+/**
+ * Begins to measure what this thread spends; what is given back says how much since, in milliseconds: the lesser of the process'
+ * CPU time and the time on the wall. It is never less than the thread's own, and helper threads and other processes do not count.
+ */
+export function ownMs(): () => number {
+  const cpuNs = processCpuNs()
+  const wallMs = performance.now()
+  return () => Math.min((processCpuNs() - cpuNs) / 1e6, performance.now() - wallMs)
 }
 
 /** Runs of the yardstick, for benchmarks that take their own samples: nanoseconds an event. */

@@ -6,6 +6,7 @@ import {
   encodeRecord,
   type LogRecord,
   type RulesDescription,
+  type StateCut,
 } from '@ricci/engine'
 
 /** What an engine showed while it applied records. */
@@ -68,22 +69,27 @@ export class ArrayLog {
   }
 
   /**
-   * A snapshot cut before a record and carried away slice by slice while all later records are applied; gives the hash of the
-   * state at the cut, and that of an engine restored from the slices.
+   * A cut of the state before a record, worked on while all later records are applied, a step after every `pace` of them; gives the
+   * hash of the state at the cut, what the cut made of it, and the hash of an engine restored from the slices.
    */
-  carriedWhileApplying(cut: number): { atCut: string; restored: string } {
+  cutWhileApplying(cut: number, pace: number): { atCut: string; cut: string | undefined; restored: string } {
     const engine = this.open({})
     const slices: Uint8Array[] = []
-    let carrying: Iterator<Uint8Array> | undefined
+    let under: StateCut | undefined
     let atCut = ''
     this.records.forEach((bytes, offset) => {
       if (offset === cut) {
         atCut = engine.stateHash()
-        carrying = engine.snapshot()[Symbol.iterator]()
+        under = engine.cut((slice) => slices.push(slice))
       }
       engine.apply(offset, bytes, crc32(bytes))
+      if (offset % pace === 0) {
+        under?.step()
+        // looking at the present state says nothing of the cut, and does nothing to it
+        engine.stateHash()
+      }
     })
-    for (let next = carrying!.next(); next.done !== true; next = carrying!.next()) slices.push(next.value)
-    return { atCut, restored: this.open({}, Buffer.concat(slices)).stateHash() }
+    while (under!.step());
+    return { atCut, cut: under!.hash, restored: this.open({}, Buffer.concat(slices)).stateHash() }
   }
 }
