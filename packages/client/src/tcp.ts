@@ -362,8 +362,9 @@ export class RiemannTcpClient {
       this.requests.shift()
       this.outstandingBytes -= request.frame.length
       if (this.settle(request)) {
+        const why = this.lastFailure === undefined ? '' : `: ${this.lastFailure.message}`
         request.reject(
-          new ClientError('UNREACHABLE', `no connection to ${this.name} within ${this.timeoutMs} ms`, true, {
+          new ClientError('UNREACHABLE', `no connection to ${this.name} within ${this.timeoutMs} ms${why}`, true, {
             cause: this.lastFailure,
           }),
         )

@@ -30,8 +30,16 @@ function compare(a = '', b = ''): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
+/** Seconds as they are where no calendar reaches: anybody can send any number. */
 function timeOf({ time }: Event): string {
-  return time === undefined ? '' : new Date(time * 1000).toISOString().slice(0, 19).replace('T', ' ')
+  if (time === undefined) return ''
+  const date = new Date(time * 1000)
+  return Number.isNaN(date.getTime())
+    ? String(time)
+    : date
+        .toISOString()
+        .replace('T', ' ')
+        .replace(/\.\d+Z$/, '')
 }
 
 /** A description is a hint here; `-o json` has all of it. */

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, it } from 'node:test'
 import { Bench } from '../server/testing.ts'
+import { eventTable } from './events.ts'
 import { runProgram } from './program.ts'
 
 const benches: Bench[] = []
@@ -77,6 +78,7 @@ describe('Commands without a server', () => {
     [['send', '--attribute', '=x'], 2, /"=x" is no attribute; write name=value/],
     [['agent', '--interval', '5'], 2, /"5" is no interval/],
     [['dev', '--port', '70000'], 2, /"70000" is no port/],
+    [['dev', '--data', '/proc/none', '--port', '0', '--http-port', '0'], 78, /\/proc\/none cannot be made \(ENOENT\)/],
     [['check', '/nowhere/ricci.yaml'], 78, /cannot be read/],
     [['serve', '--config', '/nowhere/ricci.yaml'], 78, /cannot be read/],
   ]
@@ -108,6 +110,14 @@ describe('Commands without a server', () => {
     const right = await run('check', file)
     assert.equal(right.code, 0, right.err)
     assert.match(right.out, /rules: ok/)
+  })
+})
+
+describe('A table of events', () => {
+  it('shows a time that no calendar has as the number it is', () => {
+    const table = eventTable([{ time: 9_223_372_036_854_775_807 }, { time: 1_795_262_400.25 }, {}])
+    assert.match(table, /^ +9223372036854776000$/m)
+    assert.match(table, /^ +2026-11-21 12:00:00$/m)
   })
 })
 

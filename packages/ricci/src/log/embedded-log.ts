@@ -83,7 +83,8 @@ export class EmbeddedLog implements LogPort {
   private queued = 0
   private waitingForRoom: (() => void)[] = []
   private readonly waitingForMore = new Set<() => void>()
-  private troubled = false
+  /** Why the latest group was refused; undefined while appends work. */
+  trouble: string | undefined
   private closing: Promise<void> | undefined
   private whenIdle: (() => void) | undefined
 
@@ -313,11 +314,11 @@ export class EmbeddedLog implements LogPort {
       await current.file.datasync()
     } catch (error) {
       const failure = appendFailed(this.directory, error)
-      if (error !== failure && !this.troubled) {
+      if (error !== failure && this.trouble === undefined) {
         const path = current?.segment.path ?? this.directory
         this.report({ kind: 'write-failed', path, full: isFull(error), error: error as Error })
       }
-      this.troubled = true
+      this.trouble = failure.message
       if (current !== undefined) await this.abandon(current)
       return failure
     }
@@ -325,8 +326,8 @@ export class EmbeddedLog implements LogPort {
     current.position += bytes
     current.segment.bytes = current.position
     this.lastWritten = { number: current.segment.number, bytes: current.position }
-    if (this.troubled) this.report({ kind: 'recovered', path: current.segment.path })
-    this.troubled = false
+    if (this.trouble !== undefined) this.report({ kind: 'recovered', path: current.segment.path })
+    this.trouble = undefined
     this.publish()
     return undefined
   }

@@ -74,8 +74,10 @@ test('at its size limit the log refuses appends rather than take what is protect
   assert.deepEqual(kinds(), ['alarm refusing'])
   assert.deepEqual(await log.range(0), { first: 0, end: taken })
   await assert.rejects(append(), { code: 'LOG_FULL', retriable: true, message: /still needed by the snapshots/ })
+  assert.match(log.trouble ?? 'none', /still needed by the snapshots/)
   log.protectedOffset = 20
   await append()
+  assert.equal(log.trouble, undefined)
   assert.deepEqual(kinds(), ['trimmed', 'recovered'])
   const { first } = await log.range(0)
   assert.ok(first > 0 && first <= 20)

@@ -24,7 +24,8 @@ export class ConsoleTransport implements Transport {
 export function pageLine(request: SendRequest): string {
   const { action, severity } = request
   const summary = headline(request)
-  const unsaid = [request.rule, request.host, request.service].filter((word) => word !== '' && !summary.includes(word))
-  const rest = unsaid.length === 0 ? '' : ` [${plainText(unsaid.join(' '))}]`
+  const names = [request.rule, request.host, request.service].map(plainText)
+  const unsaid = names.filter((name) => name !== '' && !summary.includes(name))
+  const rest = unsaid.length === 0 ? '' : ` [${unsaid.join(' ')}]`
   return `${words[action].padEnd(8)}  ${plainText(severity).padEnd(8)}  ${summary}${rest}`
 }

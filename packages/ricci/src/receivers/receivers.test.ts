@@ -28,6 +28,10 @@ test('console: a page is one line, without control characters', async () => {
 test('console: what kinds of pages look like', () => {
   assert.equal(pageLine(page), 'PAGE      critical  0.97 for 30 s [cpu-high web-7 cpu]')
   assert.equal(
+    pageLine({ ...page, summary: 'cpu-high: web\n7 cpu', host: 'web\n7' }),
+    'PAGE      critical  cpu-high: web 7 cpu',
+  )
+  assert.equal(
     pageLine({ ...page, summary: 'cpu-high: web-7 cpu critical (0.97)' }),
     'PAGE      critical  cpu-high: web-7 cpu critical (0.97)',
   )

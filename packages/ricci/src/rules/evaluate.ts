@@ -9,6 +9,12 @@ import { bundleFile, splitSourceMap } from './source-places.ts'
 /** What a bundle may be when decompressed: twelve times the compressed limit is what text comes to; a bomb is refused here. */
 const maxCodeBytes = 16 * 1_048_576
 
+/**
+ * Frames kept of an error while rules load. The user's line stands below those of the query's parser, five for each of at most
+ * 250 levels; V8 keeps ten by itself.
+ */
+const stackFrames = 2_000
+
 export interface EvaluatedRules {
   readonly description: vocabulary.RulesDescription
   /** Says what a rule threw, with the line of the user's own file. For people only: such text never enters the state. */
@@ -41,11 +47,15 @@ export function evaluateRules(bundle: Uint8Array, nowMs: () => number): Evaluate
     return nowMs()
   })
   const module: { exports: { default?: unknown } } = { exports: {} }
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = stackFrames
   try {
     const run = compileFunction(code, ['exports', 'require', 'module', ...globals.keys()], { filename: bundleFile })
     run(module.exports, requireInRules, module, ...globals.values())
   } catch (cause) {
     throw new RicciError('RULES_INVALID', places.explain(cause), { cause })
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
   }
   loading = false
   const description = module.exports.default

@@ -100,6 +100,16 @@ describe('bundling', () => {
     })
   }
 
+  test('a mistake inside a query is shown with file and line too, deep as the parser stands', async () => {
+    const query = `${'('.repeat(20)}metric >`
+    const { bundle } = await bundleOf(`import { rules, where } from 'ricci'\nexport default rules(where('${query}'))\n`)
+    assert.throws(() => evaluateBundle(bundle), {
+      code: 'RULES_INVALID',
+      message:
+        /^index\.ts:2:22: query: only a number may stand to the right of >[^]*\n {2}2 \| export default rules\(where/,
+    })
+  })
+
   test('a bundle over 1 MiB is refused with its largest files', async () => {
     let state = 1
     let noise = ''

@@ -5,7 +5,8 @@
  * what was opened and is thrown as one sentence. Stop: take nothing more, answer what was taken in, step down with a snapshot,
  * close the log.
  */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { encodeRecord, type RulesRecord, type RulesReport } from '@ricci/engine'
 import { Replica, type Clock, type Random } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
@@ -181,10 +182,11 @@ export class Server {
     if (parts === undefined || this.stopping !== undefined) {
       return { ready: false, degraded: [{ part: 'server', detail: parts === undefined ? 'starting' : 'stopping' }] }
     }
-    const { engine, replica, intake } = parts
+    const { log, engine, replica, intake } = parts
     const inForce = engine.progress?.rulesHash
     const degraded: Degraded[] = []
     const add = (part: string, detail: string): void => void degraded.push({ part, detail })
+    if (log.trouble !== undefined) add('log', `it refuses events: ${log.trouble}`)
     if (!engine.running) add('engine', 'it is being restored')
     else if (inForce === undefined) add('rules', 'none are in force yet')
     if (replica.state !== 'owning') add('replica', `it is ${replica.state}, nobody is paged meanwhile`)
@@ -198,7 +200,7 @@ export class Server {
       if (others.length > 0) add('rules', `not those in force: ${others.join(', ')}; reload to switch`)
     }
     if (intake.lag.heldMessages > 0) add('intake', 'acknowledgements are held back: the engine lags')
-    return { ready: engine.running && inForce !== undefined, degraded }
+    return { ready: engine.running && inForce !== undefined && log.trouble === undefined, degraded }
   }
 
   private async assemble(): Promise<Addresses> {
@@ -404,7 +406,7 @@ const alarmTtlSeconds = 3_600
 
 function makeDirectory(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o750 })
+    makeEach(folder)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     throw new RicciError(
@@ -412,6 +414,17 @@ function makeDirectory(folder: string): void {
       `the data directory ${folder} cannot be made (${code}); choose one that this user may write`,
       { cause: error },
     )
+  }
+}
+
+/** Not Node's `recursive`: where the file system says ENOENT below a folder that is there (/proc), that one tries for ever. */
+function makeEach(folder: string): void {
+  const above = dirname(folder)
+  if (!existsSync(above)) makeEach(above)
+  try {
+    mkdirSync(folder, { mode: 0o750 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !statSync(folder).isDirectory()) throw error
   }
 }
 

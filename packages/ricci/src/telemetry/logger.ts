@@ -40,5 +40,7 @@ function forPeople(line: string): string {
     entry.err === undefined ? '' : entry.err.message,
     fields.join(' '),
   ]
-  return `${parts.filter((part) => part !== '').join('  ')}\n`
+  // Names of producers, hosts and peers stand in lines: no escape sequence of theirs reaches the terminal.
+  const text = parts.filter((part) => part !== '').join('  ')
+  return `${text.replaceAll(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]+/g, ' ')}\n`
 }

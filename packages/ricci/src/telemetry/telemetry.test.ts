@@ -21,6 +21,12 @@ describe('Telemetry', () => {
     assert.deepEqual(metrics.map(({ name }) => name).sort(), documented.sort())
   })
 
+  it('shows people no control character of what others sent', () => {
+    const { telemetry, lines } = kept()
+    telemetry.log.warn({ producer: 'a\u001b[2J' }, 'a\u009b1mgap')
+    assert.match(lines.join(''), /warn: a 1mgap {2}producer=a \[2J\n$/)
+  })
+
   it('makes an alarm a line, a metric and an event', async () => {
     const { telemetry, lines } = kept()
     const events: string[][] = []

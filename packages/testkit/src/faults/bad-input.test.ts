@@ -192,8 +192,17 @@ describe('a full disk', { timeout, skip: mounts ? false : 'this user may not mou
     assert.deepEqual(await found(), [...acknowledged].sort())
     assert.equal((await fetch(`http://127.0.0.1:${http}/healthz`)).status, 200)
 
-    rmSync(`/proc/${daemon.pid}/root${folder}/data/filler`)
+    // small records fitted still: until nothing does, it goes on trying and taking what it can
+    const data = `/proc/${daemon.pid}/root${folder}/data`
+    assert.throws(() => writeFileSync(`${data}/filler.2`, Buffer.alloc(8_000_000)), { code: 'ENOSPC' })
+    assert.equal((await client.sendMsg({ events: [{ host: 'full', description }] })).ok, false)
+    const unready = await fetch(`http://127.0.0.1:${http}/readyz`)
+    assert.equal(unready.status, 503)
+    assert.match(await unready.text(), /"part":"log","detail":"it refuses events: the disk .* is full/)
+
+    rmSync(`${data}/filler`)
     await client.send([{ host: 'full', service: 'room', ttl: 3600 }])
+    assert.equal((await fetch(`http://127.0.0.1:${http}/readyz`)).status, 200)
     assert.deepEqual(await found(), [...acknowledged, 'room'].sort())
     assert.equal((await daemon.stop()).code, 0)
   })
