@@ -80,6 +80,19 @@ describe('published packages', () => {
       assert.doesNotMatch(manifest, /ricci-source/)
     })
 
+  it('the operators’ tables of cases stay at home: each is called @__PURE__, so that bundles leave it out', () => {
+    const modules = all.flatMap((name) =>
+      readdirSync(join(packed, name, 'dist'))
+        .filter((file) => file.endsWith('.mjs'))
+        .map((file) => join(packed, name, 'dist', file)),
+    )
+    assert.ok(modules.length >= all.length)
+    assert.deepEqual(
+      modules.filter((file) => /\bcasesOf\b/.test(readFileSync(file, 'utf8'))),
+      [],
+    )
+  })
+
   it('client alone: installs nothing else', () => {
     const folder = folderWith('client')
     const installed = readdirSync(join(folder, 'node_modules')).filter((entry) => !entry.startsWith('.'))

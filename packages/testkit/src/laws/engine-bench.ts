@@ -6,6 +6,7 @@ import {
   encodeEventsRecord,
   encodeRecord,
   type LogRecord,
+  type PendingPage,
   type RulesDescription,
   type SkipRecord,
 } from '@ricci/engine'
@@ -16,6 +17,8 @@ export class EngineBench {
   /** What reached taps: name and value. */
   readonly taps: [string, unknown][] = []
   readonly alarms: string[] = []
+  /** Pages as they were decided, in order. */
+  readonly decided: Readonly<PendingPage>[] = []
   /** Paths of operators that threw. */
   readonly errors: string[] = []
   readonly descriptions = new Map<string, RulesDescription>()
@@ -47,6 +50,7 @@ export class EngineBench {
       },
       observer: {
         onTap: (name, value) => this.taps.push([name, value]),
+        onDecision: (page) => this.decided.push({ ...page }),
         onAlarm: (name) => this.alarms.push(name),
         onRuleError: (path) => this.errors.push(path),
       },

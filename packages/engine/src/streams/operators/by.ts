@@ -3,6 +3,11 @@ import { checkField, compileKey, type Field } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
 import { tap } from './tap.ts'
+import { casesOf } from '../cases.ts'
+import { fold } from '../../folds/vocabulary.ts'
+import { counter } from './counter.ts'
+import { smap } from './smap.ts'
+import { movingEventWindow } from './windows.ts'
 
 /**
  * Gives each distinct value of a field, or of several, its own copy of the children's state.
@@ -55,3 +60,46 @@ defineOperator({
     }
   },
 })
+
+/* @__PURE__ */ casesOf('by', () => [
+  {
+    name: 'gives each value of a field a state of its own',
+    stream: by('host', counter(tap('out'))),
+    rows: [
+      [0, { host: 'a', metric: 1 }, { host: 'a', metric: 1 }],
+      [1, { host: 'b', metric: 10 }, { host: 'b', metric: 10 }],
+      [2, { host: 'a', metric: 2 }, { host: 'a', metric: 3 }],
+    ],
+  },
+  {
+    name: 'takes several fields together, attributes and functions too; an absent one is a value',
+    stream: by(['host', 'az', (event) => event.metric > 5], movingEventWindow(9, smap(fold.count, tap('out')))),
+    rows: [
+      [0, { host: 'a', metric: 1 }, { host: 'a', metric: 1 }],
+      [1, { host: 'a', metric: 9 }, { host: 'a', metric: 1 }],
+      [2, { host: 'a', metric: 2 }, { host: 'a', metric: 2 }],
+      [3, { metric: 1, attributes: { az: 'x' } }, { metric: 1, attributes: { az: 'x' } }],
+      [4, { metric: 1 }, { metric: 1 }],
+      [5, { metric: 2, attributes: { az: 'x' } }, { metric: 2, attributes: { az: 'x' } }],
+    ],
+  },
+  {
+    name: 'forks within forks: the same inner value below another outer one is another',
+    stream: by('host', by('service', counter(tap('out')))),
+    rows: [
+      [0, { host: 'a', service: 's', metric: 1 }, { host: 'a', service: 's', metric: 1 }],
+      [1, { host: 'b', service: 's', metric: 1 }, { host: 'b', service: 's', metric: 1 }],
+      [2, { host: 'a', service: 's', metric: 1 }, { host: 'a', service: 's', metric: 2 }],
+    ],
+  },
+  {
+    name: 'refuses new values when it is full, and goes on with those it has: no live fork is evicted',
+    stream: by('host', counter(tap('out'))),
+    settings: { forksPerBy: 2 },
+    rows: [
+      [0, [{ host: 'a' }, { host: 'b' }], { host: 'a' }, { host: 'b' }],
+      [1, { host: 'c', metric: 1 }],
+      [2, { host: 'a', metric: 1 }, { host: 'a', metric: 1 }],
+    ],
+  },
+])

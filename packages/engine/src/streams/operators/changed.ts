@@ -6,6 +6,8 @@ import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
 import { by } from './by.ts'
 import { tap } from './tap.ts'
+import { casesOf } from '../cases.ts'
+import { sdo } from './sdo.ts'
 
 /** Options of `changed`. */
 export interface ChangedOptions {
@@ -98,3 +100,68 @@ defineOperator({
     }
   },
 })
+
+/* @__PURE__ */ casesOf('changed', () => [
+  {
+    name: 'passes the first event, and each whose value is not that of the one before',
+    stream: changed('state', tap('out')),
+    rows: [
+      [0, { state: 'ok' }, { state: 'ok' }],
+      [1, { state: 'ok', metric: 1 }],
+      [2, { state: 'bad' }, { state: 'bad' }],
+      [3, { state: 'expired' }, { state: 'expired' }],
+      [4, { state: 'ok' }, { state: 'ok' }],
+    ],
+  },
+  {
+    name: 'takes an absent value for what was before the first event, or what it is told',
+    stream: sdo(changed('state', tap('out')), changed('state', { init: 'ok' }, tap('told'))),
+    rows: [
+      [0, { metric: 1 }, { tap: 'told', shows: { metric: 1 } }],
+      [1, { state: 'ok' }, { state: 'ok' }, { tap: 'told', shows: { state: 'ok' } }],
+    ],
+  },
+  {
+    name: 'compares numbers by value, and takes functions',
+    stream: sdo(
+      changed('metric', tap('out')),
+      changed((event) => event.metric > 2, tap('over')),
+    ),
+    rows: [
+      [0, { metric: 1 }, { metric: 1 }, { tap: 'over', shows: { metric: 1 } }],
+      [1, { metric: 1, metricType: 'double' }],
+      [2, { metric: 3 }, { metric: 3 }, { tap: 'over', shows: { metric: 3 } }],
+      [3, { metric: 4 }, { metric: 4 }],
+    ],
+  },
+  {
+    name: 'has a state per host and service in changedState',
+    stream: changedState({ init: 'ok' }, tap('out')),
+    rows: [
+      [0, { host: 'a', service: 's', state: 'ok' }],
+      [1, { host: 'b', service: 's', state: 'bad' }, { host: 'b', service: 's', state: 'bad' }],
+      [2, { host: 'a', service: 's', state: 'ok' }],
+      [3, { host: 'a', service: 's', state: 'bad' }, { host: 'a', service: 's', state: 'bad' }],
+    ],
+  },
+])
+
+/* @__PURE__ */ casesOf('changedPairs', () => [
+  {
+    name: 'passes the event before, null at first, and the one that changed',
+    stream: changed('state', { pairs: true }, tap('out')),
+    rows: [
+      [0, { state: 'ok', metric: 1 }, [null, { state: 'ok', metric: 1 }]],
+      [1, { state: 'ok', metric: 2 }],
+      [2, { state: 'bad' }, [{ state: 'ok', metric: 2 }, { state: 'bad' }]],
+    ],
+  },
+  {
+    name: 'knows the event before although it passed nothing for it',
+    stream: changed('state', { pairs: true, init: 'ok' }, tap('out')),
+    rows: [
+      [0, { state: 'ok' }],
+      [1, { state: 'bad' }, [{ state: 'ok' }, { state: 'bad' }]],
+    ],
+  },
+])

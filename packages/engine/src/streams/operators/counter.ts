@@ -5,6 +5,7 @@ import { metricOf, numberOf } from '../metric.ts'
 import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
 import { tap } from './tap.ts'
+import { casesOf } from '../cases.ts'
 
 /**
  * The running sum of metrics, in place of each event's own. An event tagged `reset` sets the sum to its metric; one without a
@@ -52,3 +53,33 @@ defineOperator({
     }
   },
 })
+
+/* @__PURE__ */ casesOf('counter', () => [
+  {
+    name: 'sums metrics; an event without one passes as it is, an expired one counts',
+    stream: counter(tap('out')),
+    rows: [
+      [0, { metric: 2 }, { metric: 2 }],
+      [1, { state: 'ok' }, { state: 'ok' }],
+      [2, { metric: 3, state: 'expired' }, { metric: 5, state: 'expired' }],
+      [3, { metric: -1.5 }, { metric: 3.5 }],
+    ],
+  },
+  {
+    name: 'begins where it is told; the tag reset sets it',
+    stream: counter(100, tap('out')),
+    rows: [
+      [0, { metric: 1 }, { metric: 101 }],
+      [1, { metric: 7, tags: ['reset'] }, { metric: 7, tags: ['reset'] }],
+      [2, { metric: 1 }, { metric: 8 }],
+    ],
+  },
+  {
+    name: 'keeps integers exact beyond what a double holds',
+    stream: counter(tap('out')),
+    rows: [
+      [0, { metric: 9_007_199_254_740_991 }, { metric: 9_007_199_254_740_991 }],
+      [1, { metric: 2 }, { metric: 9_007_199_254_740_993n }],
+    ],
+  },
+])

@@ -5,6 +5,8 @@ import { Stream } from '../stream.ts'
 import { smap } from './smap.ts'
 import { tap } from './tap.ts'
 import { withFields } from './with.ts'
+import { casesOf } from '../cases.ts'
+import { stable } from './stable.ts'
 
 /**
  * Passes events on to the children; when something of theirs throws, at an event or in a timer, an event about it goes to the
@@ -64,3 +66,54 @@ defineOperator({
     }
   },
 })
+
+/* @__PURE__ */ casesOf('exceptionStream', () => [
+  {
+    name: 'tells its handler where something was thrown, and passes events on to the others',
+    stream: exceptionStream(tap('failed'), smap(failing), tap('out')),
+    rows: [
+      [
+        3,
+        { host: 'a', service: 's' },
+        {
+          tap: 'failed',
+          shows: {
+            host: 'a',
+            service: 'riemann exception',
+            state: 'error',
+            description: 'exceptionStream[0] > smap[1] failed at the event a s',
+            tags: ['exception'],
+            time: 3,
+            attributes: { operator: 'exceptionStream[0] > smap[1]' },
+          },
+        },
+        { host: 'a', service: 's' },
+        { throws: 'exceptionStream[0] > smap[1]' },
+      ],
+    ],
+  },
+  {
+    name: 'hears of timers, which forget their handler in Riemann',
+    stream: exceptionStream(
+      withFields({ description: null, attributes: null }, tap('failed')),
+      stable(2, 'state', smap(failing)),
+    ),
+    rows: [
+      [0, { host: 'a' }],
+      [
+        2,
+        'time',
+        {
+          tap: 'failed',
+          shows: { service: 'riemann exception', host: 'a', state: 'error', tags: ['exception'], time: 2 },
+        },
+        { throws: 'exceptionStream[0] > stable[1] > smap[0]' },
+      ],
+    ],
+  },
+  {
+    name: 'says nothing when nothing fails',
+    stream: exceptionStream(tap('failed'), tap('out')),
+    rows: [[0, { metric: 1 }, { metric: 1 }]],
+  },
+])

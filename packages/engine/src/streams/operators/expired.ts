@@ -4,6 +4,7 @@ import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
 import { Stream } from '../stream.ts'
 import { tap } from './tap.ts'
+import { casesOf } from '../cases.ts'
 
 /**
  * Passes expired events: those with the state `expired`, and those older than their TTL (60 s without one) when they arrived.
@@ -53,3 +54,41 @@ defineOperator({
     },
   }),
 })
+
+/* @__PURE__ */ casesOf('expired', () => [
+  {
+    name: 'passes the state expired, and what was older than its TTL when it came; exactly as old is alive',
+    stream: expired(tap('out')),
+    rows: [
+      [100, { state: 'expired' }, { state: 'expired' }],
+      [100, { time: 89, ttl: 10 }, { time: 89, ttl: 10 }],
+      [100, { time: 90, ttl: 10 }],
+      [100, { time: 500, ttl: 10 }],
+      [100, { metric: 1 }],
+    ],
+  },
+  {
+    name: 'takes 60 s where an event has no TTL, or what the settings say',
+    stream: expired(tap('out')),
+    settings: { defaultTtlSeconds: 30 },
+    rows: [
+      [100, { time: 70 }],
+      [100, { time: 69 }, { time: 69 }],
+    ],
+  },
+])
+
+/* @__PURE__ */ casesOf('notExpired', () => [
+  {
+    name: 'passes all that expired does not',
+    stream: notExpired(tap('out')),
+    rows: [
+      [100, { state: 'expired' }],
+      [100, { time: 89, ttl: 10 }],
+      [100, { time: 90, ttl: 10 }, { time: 90, ttl: 10 }],
+      [100, { time: 39 }],
+      [100, { time: 40 }, { time: 40 }],
+      [100, {}, {}],
+    ],
+  },
+])

@@ -6,6 +6,11 @@ import { checkField, checkPredicate, compileField, compilePredicate, type Field,
 import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
 import { describeValue, Stream } from '../stream.ts'
+import { casesOf } from '../cases.ts'
+import { index } from './index.ts'
+import { sdo } from './sdo.ts'
+import { where } from './where.ts'
+import { fixedEventWindow } from './windows.ts'
 
 /** Options of `incident`. */
 export interface IncidentOptions {
@@ -184,3 +189,101 @@ function summaryOf(event: Event, rule: string, { summary }: NotifyOptions): stri
   const parts = [event.host, event.service, event.state, metric, event.description]
   return `${rule}: ${parts.filter((part) => part !== undefined && part !== '').join(' ')}`
 }
+
+/* @__PURE__ */ casesOf('incident', () => [
+  {
+    name: 'opens at the first bad event of a host and service, and resolves at the first that is not bad',
+    stream: incident('cpu', { to: 'oncall', bad: 'metric > 0.9' }),
+    rows: [
+      [0, { host: 'a', service: 'cpu', metric: 0.5 }],
+      [
+        1,
+        { host: 'a', service: 'cpu', metric: 0.95 },
+        { page: { action: 'trigger', receiver: 'oncall', rule: 'cpu', key: 'a cpu', severity: 'critical' } },
+      ],
+      [2, { host: 'a', service: 'cpu', metric: 1 }],
+      [3, { host: 'b', service: 'cpu', metric: 1 }, { page: { action: 'trigger', key: 'b cpu' } }],
+      // a trigger that was never attempted is taken back without a page
+      [4, { host: 'a', service: 'cpu', metric: 0.5 }],
+      [5, { host: 'a', service: 'cpu', metric: 1 }, { page: { action: 'trigger', key: 'a cpu' } }],
+    ],
+  },
+  {
+    name: 'takes any state but ok for bad: expired too, and none',
+    stream: incident('down', { to: ['one', 'two'], key: 'host', summary: 'it is down', severity: 'warning' }),
+    rows: [
+      [0, { host: 'a', service: 'x', state: 'ok' }],
+      [
+        1,
+        { host: 'a', service: 'y', state: 'expired' },
+        { page: { receiver: 'one', key: 'a', summary: 'it is down', severity: 'warning' } },
+        { page: { receiver: 'two', key: 'a' } },
+      ],
+      [2, { host: 'a', service: 'z', state: 'critical' }],
+      [3, { host: 'b' }, { page: { receiver: 'one', key: 'b' } }, { page: { receiver: 'two', key: 'b' } }],
+    ],
+  },
+  {
+    name: 'judges a list event by event',
+    stream: fixedEventWindow(2, incident('bad', { to: 'oncall', key: 'host' })),
+    rows: [
+      [0, { host: 'a', state: 'bad' }],
+      [1, { host: 'b', state: 'bad' }, { page: { key: 'a' } }, { page: { key: 'b' } }],
+    ],
+  },
+  {
+    name: 'neither opens nor resolves for a late event that a newer one in the index contradicts',
+    stream: sdo(index(), incident('bad', { to: 'oncall', key: 'host' })),
+    rows: [
+      [200, { host: 'a', state: 'ok' }],
+      [200, { host: 'a', state: 'bad', time: 100, ttl: 300 }],
+      [200, { host: 'a', state: 'bad', time: 150 }, { page: { action: 'trigger', key: 'a' } }],
+      [201, { host: 'a', state: 'bad' }],
+      [202, { host: 'a', state: 'ok', time: 100, ttl: 300 }],
+      [203, { host: 'b', state: 'bad', time: 100, ttl: 300 }, { page: { key: 'b' } }],
+    ],
+  },
+])
+
+/* @__PURE__ */ casesOf('notify', () => [
+  {
+    name: 'makes a page of each event, without a life of its own',
+    stream: where('state = "bad"', notify('oncall')),
+    rows: [
+      [0, { host: 'a', service: 's', state: 'ok' }],
+      [
+        1,
+        { host: 'a', service: 's', state: 'bad', metric: 3 },
+        { page: { action: 'notify', receiver: 'oncall', key: '', summary: 'notify oncall: a s bad (3)' } },
+      ],
+      [2, { host: 'a', state: 'bad' }, { page: { action: 'notify' } }],
+    ],
+  },
+  {
+    name: 'makes one page of a list, for each receiver',
+    stream: fixedEventWindow(2, notify(['one', 'two'], { name: 'twos' })),
+    rows: [
+      [0, { host: 'a' }],
+      [
+        1,
+        { host: 'b' },
+        { page: { receiver: 'one', rule: 'twos', summary: '2 events: twos: a …' } },
+        { page: { receiver: 'two', rule: 'twos' } },
+      ],
+    ],
+  },
+  {
+    name: 'goes over to one digest for the rest of the minute at the limit of pages a minute',
+    stream: notify('oncall'),
+    settings: { pagesPerMinute: 1 },
+    rows: [
+      [
+        61,
+        [{ host: 'a' }, { host: 'b' }, { host: 'c' }],
+        { page: { memberCount: undefined } },
+        { page: { memberCount: 1 } },
+      ],
+      [120, { host: 'd' }, { page: { host: 'd' } }],
+    ],
+  },
+])

@@ -8,6 +8,7 @@ import type { Runtime } from '../runtime.ts'
 import { describeValue, positive, Stream } from '../stream.ts'
 import { isExpired } from './expired.ts'
 import { tap } from './tap.ts'
+import { casesOf } from '../cases.ts'
 
 /**
  * Every `seconds`, the sum of the metrics since the last time divided by `seconds`, on the newest event that had a metric, with
@@ -136,3 +137,114 @@ defineOperator({
     }
   },
 })
+
+/* @__PURE__ */ casesOf('rate', () => [
+  {
+    name: 'gives the sum of the metrics over its time, on the newest event, with the present time',
+    stream: rate(5, tap('out')),
+    rows: [
+      [0, { service: 's', metric: 1 }],
+      [2, { service: 's', metric: 9, state: 'ok' }],
+      [4.9, 'time'],
+      [5, 'time', { service: 's', metric: 2, state: 'ok', time: 5 }],
+    ],
+  },
+  {
+    name: 'goes on giving 0 until the newest event has expired; the TTL it gives decreases',
+    stream: rate(5, tap('out')),
+    rows: [
+      [0, { metric: 10, ttl: 12 }],
+      [10, 'time', { metric: 2, ttl: 12 }, { metric: 0, ttl: 7 }],
+      [60, 'time'],
+    ],
+  },
+  {
+    name: 'counts events without a metric as signs of life only; before any metric it gives nothing (Riemann: an event without a host)',
+    stream: rate(2, tap('out')),
+    rows: [
+      [0, { host: 'a' }],
+      [4, 'time'],
+      [5, { host: 'a', metric: 4 }],
+      [6, 'time', { host: 'a', metric: 2 }],
+    ],
+  },
+  {
+    name: 'counts an expired event and stops; begins anew, with what was summed, at the next live one',
+    stream: rate(2, tap('out')),
+    rows: [
+      [0, { metric: 1 }],
+      [1, { metric: 3, state: 'expired' }],
+      [9, 'time'],
+      [10, { metric: 4 }],
+      [12, 'time', { metric: 4 }],
+    ],
+  },
+  {
+    name: 'throws away what it counted in a window that touches a gap, and begins anew at its end',
+    stream: rate(10, tap('out')),
+    rows: [
+      [1, { metric: 10 }],
+      [100, 'gap'],
+      [101, { metric: 20 }],
+      [109.9, 'time'],
+      [110, 'time', { metric: 2, time: 110 }],
+    ],
+  },
+])
+
+/* @__PURE__ */ casesOf('percentiles', () => [
+  {
+    name: 'gives the event at each share of the ordered metrics, its service followed by the share',
+    stream: percentiles(5, [0, 0.5, 1], tap('out')),
+    rows: [
+      [0, [{ service: 's', metric: 30 }, { service: 's', metric: 10 }, { service: 's', metric: 20 }, { service: 's' }]],
+      [5, 'time', { service: 's 0', metric: 10 }, { service: 's 0.5', metric: 20 }, { service: 's 1', metric: 30 }],
+    ],
+  },
+  {
+    name: 'names them as it is told, from the smallest share on',
+    stream: percentiles(5, { '0.99': ' p99', '0.5': ' median' }, tap('out')),
+    rows: [
+      [0, { service: 's', metric: 1 }],
+      [5, 'time', { service: 's median', metric: 1 }, { service: 's p99', metric: 1 }],
+    ],
+  },
+  {
+    name: 'gives nothing for an empty window, and stops when the newest event has expired',
+    stream: percentiles(5, [0.5], tap('out')),
+    rows: [
+      [0, { metric: 1, ttl: 7 }],
+      [60, 'time', { service: ' 0.5', metric: 1, ttl: 7 }],
+    ],
+  },
+  {
+    name: 'drops the window at an expired event, whose own metric does not count',
+    stream: percentiles(5, [0.5], tap('out')),
+    rows: [
+      [0, { service: 's', metric: 1 }],
+      [1, { service: 's', metric: 2, state: 'expired' }],
+      [8, { service: 's', metric: 3 }],
+      [13, 'time', { service: 's 0.5', metric: 3 }],
+    ],
+  },
+  {
+    name: 'holds no more than a buffer, and gives nothing of a window that touches a gap',
+    stream: percentiles(5, [1], tap('out')),
+    settings: { eventsPerBuffer: 2 },
+    rows: [
+      [
+        0,
+        [
+          { service: 's', metric: 1 },
+          { service: 's', metric: 2 },
+          { service: 's', metric: 3 },
+        ],
+      ],
+      [5, 'time', { service: 's 1', metric: 2 }],
+      [6, { service: 's', metric: 4 }],
+      [90, 'gap'],
+      [91, { service: 's', metric: 5 }],
+      [95, 'time', { service: 's 1', metric: 5 }],
+    ],
+  },
+])

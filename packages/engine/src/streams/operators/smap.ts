@@ -6,6 +6,11 @@ import { OneOrTwo } from '../lists.ts'
 import { defineOperator } from '../operator.ts'
 import { describeValue, Stream } from '../stream.ts'
 import { tap } from './tap.ts'
+import { casesOf } from '../cases.ts'
+import { fold } from '../../folds/vocabulary.ts'
+import { changed } from './changed.ts'
+import { sdo } from './sdo.ts'
+import { movingEventWindow } from './windows.ts'
 
 /** What a function may make of an event: another event, the same view again, or nothing. */
 export type Mapper = (event: EventView) => Event | EventView | null | undefined
@@ -76,3 +81,55 @@ defineOperator({
     }
   },
 })
+
+/* @__PURE__ */ casesOf('smap', () => [
+  {
+    name: 'passes what a function makes of an event, and nothing where that is null',
+    stream: smap((e: EventView) => (e.metric > 1 ? { ...e.copy(), service: `${e.service} large` } : null), tap('out')),
+    rows: [
+      [0, { service: 's', metric: 1 }],
+      [1, { service: 's', metric: 2, ttl: 5 }, { service: 's large', metric: 2, ttl: 5 }],
+      [2, { service: 's' }],
+    ],
+  },
+  {
+    name: 'passes a fold of a list, and each event of a fold that gives a list; null elements are left out',
+    stream: movingEventWindow(3, smap(fold.sum, tap('out')), smap(fold.sortedSample([0, 1]), tap('sample'))),
+    rows: [
+      [
+        0,
+        { host: 'a', service: 's', metric: 5 },
+        { host: 'a', service: 's', metric: 5 },
+        { tap: 'sample', shows: { host: 'a', service: 's 0', metric: 5 } },
+        { tap: 'sample', shows: { host: 'a', service: 's 1', metric: 5 } },
+      ],
+      [
+        1,
+        { host: 'b', service: 's', metric: 2.5 },
+        { host: 'a', service: 's', metric: 7.5 },
+        { tap: 'sample', shows: { host: 'b', service: 's 0', metric: 2.5 } },
+        { tap: 'sample', shows: { host: 'a', service: 's 1', metric: 5 } },
+      ],
+    ],
+  },
+  {
+    name: 'takes a function of a list too',
+    stream: changed(
+      'state',
+      { pairs: true },
+      smap((events: readonly (Event | null)[]) => events[0], tap('out')),
+    ),
+    rows: [
+      [0, { state: 'ok' }],
+      [1, { state: 'bad' }, { state: 'ok' }],
+    ],
+  },
+  {
+    name: 'ends its own branch only where a function throws',
+    stream: sdo(
+      smap((e: EventView) => ({ service: e.attributes['unit'].toUpperCase() }), tap('never')),
+      tap('out'),
+    ),
+    rows: [[0, { metric: 1 }, { metric: 1 }, { throws: 'sdo[0] > smap[0]' }]],
+  },
+])

@@ -3,6 +3,7 @@ import { checkPredicate, compilePredicate, type Predicate } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
 import { tap } from './tap.ts'
+import { casesOf } from '../cases.ts'
 
 /**
  * Sends each event to the stream behind the first predicate that holds; a stream without a predicate, last, gets the rest.
@@ -45,3 +46,24 @@ defineOperator({
     }
   },
 })
+
+/* @__PURE__ */ casesOf('split', () => [
+  {
+    name: 'sends an event to the first stream whose predicate holds, the rest to the one without',
+    stream: split('metric > 9', tap('high'), (e) => e.metric > 5, tap('out'), tap('rest')),
+    rows: [
+      [0, { metric: 10 }, { tap: 'high', shows: { metric: 10 } }],
+      [1, { metric: 6 }, { metric: 6 }],
+      [2, { metric: 5 }, { tap: 'rest', shows: { metric: 5 } }],
+      [3, { state: 'expired' }, { tap: 'rest', shows: { state: 'expired' } }],
+    ],
+  },
+  {
+    name: 'drops what no predicate takes',
+    stream: split('state = "ok"', tap('out')),
+    rows: [
+      [0, { state: 'bad' }],
+      [1, { state: 'ok' }, { state: 'ok' }],
+    ],
+  },
+])

@@ -5,6 +5,7 @@ import { checkField, compileField, type Field } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import { notNegative, Stream } from '../stream.ts'
 import { tap } from './tap.ts'
+import { casesOf } from '../cases.ts'
 
 /**
  * Passes events once a field or function of theirs has held its value for a time; what came meanwhile is held back and follows
@@ -67,3 +68,75 @@ defineOperator({
     }
   },
 })
+
+/* @__PURE__ */ casesOf('stable', () => [
+  {
+    name: 'passes events once the value has held for its time, those held back first',
+    stream: stable(5, 'state', tap('out')),
+    rows: [
+      [0, { state: 'ok', metric: 1 }],
+      [4, { state: 'ok', metric: 2 }],
+      [5, 'time', { state: 'ok', metric: 1 }, { state: 'ok', metric: 2 }],
+      [6, { state: 'ok', metric: 3 }, { state: 'ok', metric: 3 }],
+    ],
+  },
+  {
+    name: 'drops what it held when the value changes',
+    stream: stable(5, 'state', tap('out')),
+    rows: [
+      [0, { state: 'ok' }],
+      [4, { state: 'bad', metric: 1 }],
+      [8, { state: 'bad', metric: 2 }],
+      [8.9, 'time'],
+      [9, 'time', { state: 'bad', metric: 1 }, { state: 'bad', metric: 2 }],
+    ],
+  },
+  {
+    name: 'lets a lone event go by its timer, and repeats nothing that an event has let go (Riemann does)',
+    stream: stable(5, 'state', tap('out')),
+    rows: [
+      [0, { state: 'ok', time: 0 }],
+      [1, { state: 'ok', time: 6 }, { state: 'ok', time: 0 }, { state: 'ok', time: 6 }],
+      [20, 'time'],
+      [21, { state: 'bad' }],
+      [26, 'time', { state: 'bad' }],
+    ],
+  },
+  {
+    name: 'takes the age of its first event off the timer',
+    stream: stable(10, 'state', tap('out')),
+    rows: [
+      [100, { state: 'ok', time: 96 }],
+      [105.9, 'time'],
+      [106, 'time', { state: 'ok', time: 96 }],
+    ],
+  },
+  {
+    name: 'takes functions; expired events count as any other',
+    stream: stable(2, (e) => e.metric > 5, tap('out')),
+    rows: [
+      [0, { metric: 6 }],
+      [1, { metric: 7, state: 'expired' }],
+      [2, 'time', { metric: 6 }, { metric: 7, state: 'expired' }],
+    ],
+  },
+  {
+    name: 'waits on owned time: what held while nobody owned the log has not held',
+    stream: stable(5, 'state', tap('out')),
+    rows: [
+      [0, { state: 'ok' }],
+      [600, 'gap'],
+      [604.9, 'time'],
+      [605, 'time', { state: 'ok' }],
+    ],
+  },
+  {
+    name: 'holds no more than a buffer',
+    stream: stable(5, 'state', tap('out')),
+    settings: { eventsPerBuffer: 2 },
+    rows: [
+      [0, [{ metric: 1 }, { metric: 2 }, { metric: 3 }]],
+      [5, 'time', { metric: 1 }, { metric: 2 }],
+    ],
+  },
+])

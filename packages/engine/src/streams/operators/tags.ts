@@ -3,6 +3,8 @@ import { EngineError } from '../../errors.ts'
 import { defineOperator } from '../operator.ts'
 import { describeValue, Stream } from '../stream.ts'
 import { tap } from './tap.ts'
+import { casesOf } from '../cases.ts'
+import { sdo } from './sdo.ts'
 
 function tagList(operator: string, tags: string | readonly string[]): readonly string[] {
   const list = [tags].flat()
@@ -85,3 +87,39 @@ defineOperator({
     }
   },
 })
+
+/* @__PURE__ */ casesOf('tagged', () => [
+  {
+    name: 'passes events that have the tag',
+    stream: tagged('x', tap('out')),
+    rows: [
+      [0, { tags: ['x', 'y'] }, { tags: ['x', 'y'] }],
+      [1, { tags: ['xy'] }],
+      [2, { metric: 1 }],
+    ],
+  },
+  {
+    name: 'wants all of several tags',
+    stream: tagged(['x', 'y'], tap('out')),
+    rows: [
+      [0, { tags: ['x'] }],
+      [1, { tags: ['z', 'y', 'x'] }, { tags: ['z', 'y', 'x'] }],
+    ],
+  },
+])
+
+/* @__PURE__ */ casesOf('tag', () => [
+  {
+    name: 'puts tags before those there are, each once',
+    stream: tag(['a', 'b'], tap('out')),
+    rows: [
+      [0, { metric: 1 }, { metric: 1, tags: ['a', 'b'] }],
+      [1, { tags: ['c', 'a'] }, { tags: ['a', 'b', 'c'] }],
+    ],
+  },
+  {
+    name: 'changes nothing for its neighbours',
+    stream: sdo(tag('a', tap('out')), tap('beside')),
+    rows: [[0, { tags: ['b'] }, { tags: ['a', 'b'] }, { tap: 'beside', shows: { tags: ['b'] } }]],
+  },
+])

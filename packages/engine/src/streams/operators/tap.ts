@@ -1,6 +1,8 @@
 import { type Event, EventCursor, cursorToEvent } from '@ricci/client'
 import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
+import { casesOf } from '../cases.ts'
+import { changed } from './changed.ts'
 
 /**
  * Shows what passes to whoever watches the engine (tests, `ricci` tools) and passes it on. Costs nothing when nobody does.
@@ -41,3 +43,16 @@ defineOperator({
     }
   },
 })
+
+/* @__PURE__ */ casesOf('tap', () => [
+  {
+    name: 'shows what passes under its name, and passes it on',
+    stream: tap('first', tap('out')),
+    rows: [[0, { metric: 1 }, { tap: 'first', shows: { metric: 1 } }, { metric: 1 }]],
+  },
+  {
+    name: 'shows lists, null elements too',
+    stream: changed('state', { pairs: true }, tap('out')),
+    rows: [[0, { state: 'ok' }, [null, { state: 'ok' }]]],
+  },
+])

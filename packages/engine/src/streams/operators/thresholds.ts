@@ -3,6 +3,7 @@ import { metricNumber } from '../metric.ts'
 import { defineOperator } from '../operator.ts'
 import { describeValue, Stream } from '../stream.ts'
 import { tap } from './tap.ts'
+import { casesOf } from '../cases.ts'
 
 function bound(operator: string, value: number): number {
   if (typeof value === 'number' && value === value) return value
@@ -75,3 +76,45 @@ defineOperator({
     },
   }),
 })
+
+/* @__PURE__ */ casesOf('over', () => [
+  {
+    name: 'passes what is greater, not what is equal; without a metric nothing passes, expired or not',
+    stream: over(5, tap('out')),
+    rows: [
+      [0, { metric: 5 }],
+      [1, { metric: 5.5 }, { metric: 5.5 }],
+      [2, { metric: 1_152_921_504_606_846_976n }, { metric: 1_152_921_504_606_846_976n }],
+      [3, { state: 'expired' }],
+      [4, { metric: NaN }],
+      [5, { metric: 6, state: 'expired' }, { metric: 6, state: 'expired' }],
+    ],
+  },
+])
+
+/* @__PURE__ */ casesOf('under', () => [
+  {
+    name: 'passes what is less, not what is equal; without a metric nothing passes',
+    stream: under(5, tap('out')),
+    rows: [
+      [0, { metric: 5 }],
+      [1, { metric: -5 }, { metric: -5 }],
+      [2, { metric: -Infinity }, { metric: -Infinity }],
+      [3, { state: 'ok' }],
+    ],
+  },
+])
+
+/* @__PURE__ */ casesOf('within', () => [
+  {
+    name: 'passes what lies between two numbers, both included; without a metric nothing passes',
+    stream: within([1, 2], tap('out')),
+    rows: [
+      [0, { metric: 1 }, { metric: 1 }],
+      [1, { metric: 2 }, { metric: 2 }],
+      [2, { metric: 2.1 }],
+      [3, { metric: 0.9 }],
+      [4, { state: 'ok' }],
+    ],
+  },
+])

@@ -3,6 +3,10 @@ import { OneOrTwo } from '../lists.ts'
 import { defineOperator } from '../operator.ts'
 import { positive, Stream, wholeNumber } from '../stream.ts'
 import { tap } from './tap.ts'
+import { casesOf } from '../cases.ts'
+import { by } from './by.ts'
+import { sdo } from './sdo.ts'
+import { fixedEventWindow } from './windows.ts'
 
 /** More in one window is no throttling. */
 const mostPerWindow = 1_000_000
@@ -115,3 +119,90 @@ defineOperator({
     }
   },
 })
+
+/* @__PURE__ */ casesOf('throttle', () => [
+  {
+    name: 'passes the first of each window and drops the rest, expired ones too',
+    stream: throttle(2, 10, tap('out')),
+    rows: [
+      [1, [{ metric: 1 }, { metric: 2 }, { metric: 3 }], { metric: 1 }, { metric: 2 }],
+      [9.9, { metric: 4, state: 'expired' }],
+      [10, { metric: 5 }, { metric: 5 }],
+      [25, { metric: 6 }, { metric: 6 }],
+      [30, { metric: 7 }, { metric: 7 }],
+    ],
+  },
+  {
+    name: 'counts by arrival, whatever the times of events say',
+    stream: throttle(1, 10, tap('out')),
+    rows: [
+      [11, { metric: 1, time: 900 }, { metric: 1 }],
+      [12, { metric: 2, time: 3 }],
+    ],
+  },
+  {
+    name: 'counts a list as one, and has windows of its own in each fork, from the fork’s first event on',
+    stream: by('host', fixedEventWindow(1, throttle(1, 10, tap('out')))),
+    rows: [
+      [3, { host: 'a' }, [{ host: 'a' }]],
+      [5, { host: 'b' }, [{ host: 'b' }]],
+      [12, { host: 'a' }],
+      [13, { host: 'a' }, [{ host: 'a' }]],
+      [14, { host: 'b' }],
+    ],
+  },
+  {
+    name: 'passes nothing with a count of 0',
+    stream: sdo(throttle(0, 10, tap('never')), tap('out')),
+    rows: [[0, { metric: 1 }, { metric: 1 }]],
+  },
+])
+
+/* @__PURE__ */ casesOf('rollup', () => [
+  {
+    name: 'passes the first of each window at once, and the rest as one list when it ends',
+    stream: rollup(1, 10, tap('out')),
+    rows: [
+      [1, { metric: 1 }, [{ metric: 1 }]],
+      [2, { metric: 2 }],
+      [3, { metric: 3, state: 'expired' }],
+      [9.9, 'time'],
+      [10, 'time', [{ metric: 2 }, { metric: 3, state: 'expired' }]],
+    ],
+  },
+  {
+    name: 'counts such a list as one of the first of the next window that has an event',
+    stream: rollup(2, 10, tap('out')),
+    rows: [
+      [1, [{ metric: 1 }, { metric: 2 }, { metric: 3 }], [{ metric: 1 }], [{ metric: 2 }]],
+      [35, { metric: 4 }, [{ metric: 3 }], [{ metric: 4 }]],
+      [36, { metric: 5 }],
+      [40, 'time', [{ metric: 5 }]],
+    ],
+  },
+  {
+    name: 'passes nothing at once with a count of 0',
+    stream: rollup(0, 10, tap('out')),
+    rows: [
+      [1, { metric: 1 }],
+      [10, 'time', [{ metric: 1 }]],
+    ],
+  },
+  {
+    name: 'keeps its list through a gap, late as it then is: these are pages',
+    stream: rollup(1, 10, tap('out')),
+    rows: [
+      [1, [{ metric: 1 }, { metric: 2 }], [{ metric: 1 }]],
+      [900, 'gap', [{ metric: 2 }]],
+    ],
+  },
+  {
+    name: 'holds no more than a buffer',
+    stream: rollup(0, 10, tap('out')),
+    settings: { eventsPerBuffer: 2 },
+    rows: [
+      [1, [{ metric: 1 }, { metric: 2 }, { metric: 3 }]],
+      [10, 'time', [{ metric: 1 }, { metric: 2 }]],
+    ],
+  },
+])

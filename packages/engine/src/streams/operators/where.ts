@@ -1,7 +1,10 @@
 import { checkPredicate, compilePredicate, type Predicate } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
+import { casesOf } from '../cases.ts'
+import { sdo } from './sdo.ts'
 import { tap } from './tap.ts'
+import { fixedEventWindow } from './windows.ts'
 
 /**
  * Passes events for which a query or a function holds; a child `otherwise(…)` gets the rest.
@@ -51,3 +54,55 @@ defineOperator({
     }
   },
 })
+
+/* @__PURE__ */ casesOf('where', () => [
+  {
+    name: 'passes events for which a query holds, the others to otherwise',
+    stream: where('metric > 5 and not tagged "quiet"', tap('out'), otherwise(tap('rest'))),
+    rows: [
+      [0, { metric: 6 }, { metric: 6 }],
+      [1, { metric: 6, tags: ['quiet'] }, { tap: 'rest', shows: { metric: 6, tags: ['quiet'] } }],
+      [2, { state: 'expired' }, { tap: 'rest', shows: { state: 'expired' } }],
+    ],
+  },
+  {
+    name: 'compares numbers by value, against Riemann',
+    stream: where('metric = 1', tap('out')),
+    rows: [
+      [0, { metric: 1 }, { metric: 1 }],
+      [1, { metric: 1, metricType: 'double' }, { metric: 1, metricType: 'double' }],
+    ],
+  },
+  {
+    name: 'takes functions, which see the index too; what throws ends this branch only',
+    stream: sdo(
+      where((e) => e.attributes['az'].startsWith('x'), tap('out'), otherwise(tap('never'))),
+      tap('beside'),
+    ),
+    rows: [
+      [
+        0,
+        { attributes: { az: 'x1' } },
+        { attributes: { az: 'x1' } },
+        { tap: 'beside', shows: { attributes: { az: 'x1' } } },
+      ],
+      [1, { metric: 1 }, { tap: 'beside', shows: { metric: 1 } }, { throws: 'sdo[0] > where[0]' }],
+    ],
+  },
+])
+
+/* @__PURE__ */ casesOf('otherwise', () => [
+  {
+    name: 'is the other branch of where, as often as it is named',
+    stream: where('metric > 5', otherwise(tap('out')), tap('held'), otherwise(tap('too'))),
+    rows: [
+      [0, { metric: 6 }, { tap: 'held', shows: { metric: 6 } }],
+      [1, { metric: 5 }, { metric: 5 }, { tap: 'too', shows: { metric: 5 } }],
+    ],
+  },
+  {
+    name: 'passes everything on anywhere else',
+    stream: fixedEventWindow(1, otherwise(tap('out'))),
+    rows: [[0, { metric: 1 }, [{ metric: 1 }]]],
+  },
+])

@@ -3,6 +3,10 @@ import { QueueView } from '../../state/lists.ts'
 import { defineOperator } from '../operator.ts'
 import { positive, Stream, wholeNumber } from '../stream.ts'
 import { tap } from './tap.ts'
+import { casesOf } from '../cases.ts'
+import { counter } from './counter.ts'
+import { sdo } from './sdo.ts'
+import { smap } from './smap.ts'
 
 /** Larger windows of events belong into a time window or a store. */
 const longestEventWindow = 100_000
@@ -148,3 +152,126 @@ defineOperator({
     }
   },
 })
+
+/* @__PURE__ */ casesOf('movingEventWindow', () => [
+  {
+    name: 'gives the last events at each event, from the first on; expired ones too',
+    stream: movingEventWindow(2, tap('out')),
+    rows: [
+      [0, { metric: 1 }, [{ metric: 1 }]],
+      [1, { metric: 2, state: 'expired' }, [{ metric: 1 }, { metric: 2, state: 'expired' }]],
+      [2, { metric: 3, time: 0 }, [{ metric: 2, state: 'expired' }, { metric: 3 }]],
+    ],
+  },
+  {
+    name: 'gives empty lists with a count of 0',
+    stream: movingEventWindow(0, tap('out')),
+    rows: [[0, { metric: 1 }, []]],
+  },
+])
+
+/* @__PURE__ */ casesOf('fixedEventWindow', () => [
+  {
+    name: 'gives each so many events once, in order of arrival',
+    stream: fixedEventWindow(2, tap('out')),
+    rows: [
+      [0, { metric: 1, time: 5 }],
+      [1, { metric: 2, time: 3 }, [{ metric: 1 }, { metric: 2 }]],
+      [2, { metric: 3, state: 'expired' }],
+      [900, 'time'],
+      [901, { metric: 4 }, [{ metric: 3, state: 'expired' }, { metric: 4 }]],
+    ],
+  },
+])
+
+/* @__PURE__ */ casesOf('movingTimeWindow', () => [
+  {
+    name: 'gives the events of the last seconds before the newest, at each event; exactly as old has left',
+    stream: movingTimeWindow(5, tap('out')),
+    rows: [
+      [1, { metric: 1 }, [{ metric: 1 }]],
+      [3, { metric: 2 }, [{ metric: 1 }, { metric: 2 }]],
+      [6, { metric: 3 }, [{ metric: 2 }, { metric: 3 }]],
+      [60, 'time'],
+      [61, { metric: 4 }, [{ metric: 4 }]],
+    ],
+  },
+  {
+    name: 'goes by the times of events: one too old is dropped, one in the window joins it, equal times stay together',
+    stream: movingTimeWindow(5, tap('out')),
+    rows: [
+      [10, { metric: 1 }, [{ metric: 1 }]],
+      [10, { metric: 2, time: 5 }],
+      [10, { metric: 3, time: 5.5 }, [{ metric: 1 }, { metric: 3 }]],
+      [10, { metric: 4, time: 10 }, [{ metric: 1 }, { metric: 3 }, { metric: 4 }]],
+    ],
+  },
+  {
+    name: 'holds no more than a buffer: the oldest leaves',
+    stream: movingTimeWindow(60, tap('out')),
+    settings: { eventsPerBuffer: 2 },
+    rows: [
+      [
+        1,
+        [{ metric: 1 }, { metric: 2 }, { metric: 3 }],
+        [{ metric: 1 }],
+        [{ metric: 1 }, { metric: 2 }],
+        [{ metric: 2 }, { metric: 3 }],
+      ],
+    ],
+  },
+])
+
+/* @__PURE__ */ casesOf('fixedTimeWindow', () => [
+  {
+    name: 'gives a window once an event of a later one comes; the end belongs to the next',
+    stream: fixedTimeWindow(10, tap('out')),
+    rows: [
+      [3, { metric: 1 }],
+      [12.9, { metric: 2 }],
+      [13, { metric: 3 }, [{ metric: 1 }, { metric: 2 }]],
+      [900, 'time'],
+    ],
+  },
+  {
+    name: 'gives empty windows as empty lists, at most a thousand',
+    stream: sdo(
+      fixedTimeWindow(10, tap('out')),
+      fixedTimeWindow(
+        10,
+        smap((events: readonly unknown[]) => ({ metric: events.length }), counter(tap('sum'))),
+      ),
+    ),
+    rows: [
+      [0, { metric: 1 }],
+      [
+        25,
+        { metric: 2 },
+        [{ metric: 1 }],
+        [],
+        { tap: 'sum', shows: { metric: 1 } },
+        { tap: 'sum', shows: { metric: 1 } },
+      ],
+    ],
+  },
+  {
+    name: 'drops late events, and goes by the times of events, not by arrival',
+    stream: fixedTimeWindow(10, tap('out')),
+    rows: [
+      [30, { metric: 1, time: 20 }],
+      [30, { metric: 2, time: 19 }],
+      [30, { metric: 3, time: 29 }],
+      [30, { metric: 4, time: 20 }],
+      [30, { metric: 5, time: 30 }, [{ metric: 1 }, { metric: 3 }, { metric: 4 }]],
+    ],
+  },
+  {
+    name: 'holds no more than a buffer',
+    stream: fixedTimeWindow(10, tap('out')),
+    settings: { eventsPerBuffer: 2 },
+    rows: [
+      [0, [{ metric: 1 }, { metric: 2 }, { metric: 3 }]],
+      [10, { metric: 4 }, [{ metric: 1 }, { metric: 2 }]],
+    ],
+  },
+])

@@ -8,6 +8,9 @@ import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
 import { describeValue, Stream } from '../stream.ts'
 import { tap } from './tap.ts'
+import { casesOf } from '../cases.ts'
+import { sdo } from './sdo.ts'
+import { fixedEventWindow } from './windows.ts'
 
 /** Fields to set; null takes one away. */
 export type Fields = { readonly [K in keyof Event]?: Event[K] | null }
@@ -265,3 +268,91 @@ defineOperator({
     }
   },
 })
+
+/* @__PURE__ */ casesOf('with', () => [
+  {
+    name: 'sets fields and takes fields away; attributes are set beside the others',
+    stream: withFields({ state: 'set', metric: null, attributes: { az: 'x' } }, tap('out')),
+    rows: [
+      [0, { state: 'ok', metric: 1 }, { state: 'set', attributes: { az: 'x' } }],
+      [
+        1,
+        { host: 'a', attributes: { rack: '7', az: 'w' } },
+        { host: 'a', state: 'set', attributes: { rack: '7', az: 'x' } },
+      ],
+    ],
+  },
+  {
+    name: 'sets one field, in each event of a list too',
+    stream: fixedEventWindow(2, withFields('host', 'all', tap('out'))),
+    rows: [
+      [0, { host: 'a', metric: 1 }],
+      [
+        1,
+        { metric: 2 },
+        [
+          { host: 'all', metric: 1 },
+          { host: 'all', metric: 2 },
+        ],
+      ],
+    ],
+  },
+  {
+    name: 'changes nothing for its neighbours',
+    stream: sdo(withFields('metric', 9, tap('out')), tap('beside')),
+    rows: [[0, { metric: 1 }, { metric: 9 }, { tap: 'beside', shows: { metric: 1 } }]],
+  },
+])
+
+/* @__PURE__ */ casesOf('default', () => [
+  {
+    name: 'sets what is absent, and leaves what is there, 0 and empty text included',
+    stream: defaultFields({ ttl: 300, metric: 5, state: 'ok' }, tap('out')),
+    rows: [
+      [0, { host: 'a' }, { host: 'a', ttl: 300, metric: 5, state: 'ok' }],
+      [1, { ttl: 7, metric: 0, state: '' }, { ttl: 7, metric: 0, state: '' }],
+    ],
+  },
+  {
+    name: 'takes one field',
+    stream: defaultFields('description', 'none', tap('out')),
+    rows: [
+      [0, { metric: 1 }, { metric: 1, description: 'none' }],
+      [1, { description: 'some' }, { description: 'some' }],
+    ],
+  },
+])
+
+/* @__PURE__ */ casesOf('adjust', () => [
+  {
+    name: 'sets what a function makes of an event, and passes nothing where that is undefined',
+    stream: adjust(
+      (e) => (e.metric > 1 ? { service: `${e.service} doubled`, metric: e.metric * 2, ttl: null } : undefined),
+      tap('out'),
+    ),
+    rows: [
+      [0, { service: 's', metric: 1 }],
+      [1, { service: 's', metric: 2, ttl: 9, host: 'a' }, { service: 's doubled', metric: 4, host: 'a' }],
+      [2, { service: 's' }],
+    ],
+  },
+])
+
+/* @__PURE__ */ casesOf('scale', () => [
+  {
+    name: 'multiplies metrics; integers stay integers where they can, and events without a metric pass',
+    stream: scale(3, tap('out')),
+    rows: [
+      [0, { metric: 2 }, { metric: 6, metricType: undefined }],
+      [1, { metric: 0.5 }, { metric: 1.5 }],
+      [2, { metric: 2, metricType: 'double' }, { metric: 6, metricType: 'double' }],
+      [3, { state: 'expired' }, { state: 'expired' }],
+      [4, { metric: 9_007_199_254_740_991 }, { metric: 27_021_597_764_222_973n }],
+    ],
+  },
+  {
+    name: 'makes doubles with a factor that is none',
+    stream: scale(0.5, tap('out')),
+    rows: [[0, { metric: 4 }, { metric: 2, metricType: 'double' }]],
+  },
+])
