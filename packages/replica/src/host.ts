@@ -57,14 +57,22 @@ export interface Progress {
   readonly cut?: { readonly offset: number; readonly tick: number; readonly hashes: TickHashes }
 }
 
+/** What a host gives up with; see HostFailure. */
+export type HostFailureCode =
+  /** The log holds what this release cannot read. */
+  | 'RECORD_UNKNOWN'
+  /** Records between the snapshot and the log's first are gone. */
+  | 'OFFSET_TRIMMED'
+  /** A record was applied that a later skip takes back. */
+  | 'SKIP_PASSED'
+  /** One event took more than two seconds. */
+  | 'ENGINE_STUCK'
+  /** Anything else. */
+  | 'HOST_FAILED'
+
 /** Why a host gave up. It reads no further; only a new one helps. */
 export interface HostFailure {
-  /**
-   * `RECORD_UNKNOWN`: the log holds what this release cannot read. `OFFSET_TRIMMED`: records between the snapshot and the log's
-   * first are gone. `SKIP_PASSED`: a record was applied that a later skip takes back. `ENGINE_STUCK`: one event took more than
-   * two seconds. `HOST_FAILED`: anything else.
-   */
-  readonly code: 'RECORD_UNKNOWN' | 'OFFSET_TRIMMED' | 'SKIP_PASSED' | 'ENGINE_STUCK' | 'HOST_FAILED'
+  readonly code: HostFailureCode
   readonly message: string
   /** For `SKIP_PASSED` the record's offset; for `ENGINE_STUCK` where it stands. */
   readonly offset?: number

@@ -33,6 +33,9 @@ const queryString = {
   },
 } as const
 
+/** Codes of answers that are HTTP's own. What a part of the server refuses has that part's code. */
+export type HttpErrorCode = 'USAGE' | 'NOT_FOUND' | 'LOOPBACK_ONLY' | 'FAILED'
+
 /** Status of each error code; everything else is ours: 500. */
 const statusOf: Readonly<Record<string, number>> = {
   QUERY_SYNTAX: 400,
@@ -40,7 +43,6 @@ const statusOf: Readonly<Record<string, number>> = {
   // taken, and to be asked again: DESIGN 11.1
   NOT_EVALUATED: 202,
   ENGINE_AWAY: 503,
-  NOT_SUPPORTED: 501,
 }
 
 /** The HTTP listener: `listen` once, `close` ends watchers too. */
@@ -82,7 +84,7 @@ export class HttpServer {
       if (request.method !== 'GET' && request.method !== 'HEAD' && !fromThisMachine(request)) {
         await reply.code(403).send({
           error: 'What changes something is taken from this machine only (127.0.0.1); ask there.',
-          code: 'LOOPBACK_ONLY',
+          code: 'LOOPBACK_ONLY' satisfies HttpErrorCode,
         })
       }
     })
@@ -90,7 +92,9 @@ export class HttpServer {
       telemetry.metrics.httpRequests.inc({ status: String(reply.statusCode) })
     })
     app.setNotFoundHandler((request, reply) => {
-      void reply.code(404).send({ error: `There is nothing at ${request.url.split('?')[0]}.`, code: 'NOT_FOUND' })
+      void reply
+        .code(404)
+        .send({ error: `There is nothing at ${request.url.split('?')[0]}.`, code: 'NOT_FOUND' satisfies HttpErrorCode })
     })
     app.setErrorHandler((error, _request, reply) => this.sendError(error, reply))
 
@@ -170,7 +174,7 @@ export class HttpServer {
     }
     void reply
       .code(status ?? 500)
-      .send({ error: message, code: validation !== undefined ? 'USAGE' : (code ?? 'FAILED') })
+      .send({ error: message, code: validation !== undefined ? ('USAGE' satisfies HttpErrorCode) : (code ?? 'FAILED') })
   }
 }
 
