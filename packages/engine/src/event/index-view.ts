@@ -1,6 +1,5 @@
 import { type Event, EventCursor, cursorToEvent, type SymbolTable } from '@ricci/client'
 import type { Index } from '../index/store.ts'
-import { metricNumber } from '../streams/metric.ts'
 
 /** The index as a user's function sees it: what the latest live event of a host and service says. */
 export interface IndexView {
@@ -25,7 +24,8 @@ export class IndexLookups implements IndexView {
   }
 
   metric(host: string | undefined, service: string | undefined): number {
-    return this.#load(host, service) ? metricNumber(this.#cursor) : NaN
+    const row = this.#row(host, service)
+    return row < 0 ? NaN : this.#index.metric(row)
   }
   state(host: string | undefined, service: string | undefined): string | undefined {
     return this.#load(host, service) && this.#cursor.state !== 0 ? this.#table.text(this.#cursor.state) : undefined
@@ -35,13 +35,17 @@ export class IndexLookups implements IndexView {
   }
 
   #load(host: string | undefined, service: string | undefined): boolean {
+    const row = this.#row(host, service)
+    if (row >= 0) this.#index.load(row, this.#cursor)
+    return row >= 0
+  }
+
+  /** The row of a live entry, else -1. */
+  #row(host: string | undefined, service: string | undefined): number {
     const hostId = host === undefined ? 0 : this.#find(host)
     const serviceId = service === undefined ? 0 : this.#find(service)
-    if ((hostId === 0 && host !== undefined) || (serviceId === 0 && service !== undefined)) return false
-    const row = this.#index.lookup(hostId, serviceId)
-    if (row < 0) return false
-    this.#index.load(row, this.#cursor)
-    return true
+    if ((hostId === 0 && host !== undefined) || (serviceId === 0 && service !== undefined)) return -1
+    return this.#index.lookup(hostId, serviceId)
   }
 
   #find(name: string): number {

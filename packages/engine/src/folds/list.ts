@@ -11,4 +11,6 @@ export interface EventList {
   metric(i: number): number
   /** A metric of kind big. */
   metricBig(i: number): bigint
+  /** The sum of the metrics in their order, where it is known that each is a double: a window that keeps its numbers together. */
+  doubleSum?(): number | undefined
 }

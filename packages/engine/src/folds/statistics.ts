@@ -7,6 +7,14 @@ import { total } from './reductions.ts'
 
 /** Mean of the metrics that are there; nothing when none is. An integer when integers divide evenly, else a double. */
 export const mean = eventFold('mean', (list, out) => {
+  const known = list.doubleSum?.()
+  if (known !== undefined) {
+    loadFirst(list, out)
+    out.metricKind = Kind.double
+    out.metric = known / list.length
+    out.metricBig = 0n
+    return true
+  }
   const { sum, count } = total(list)
   if (count === 0 || !loadFirst(list, out)) return false
   setMetric(out, divide(sum, { value: count, double: false }))

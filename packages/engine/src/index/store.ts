@@ -125,6 +125,13 @@ export class Index {
     this.events.load(row, into)
   }
 
+  /** The metric of an entry as a number; NaN when it has none. */
+  metric(row: number): number {
+    const kind = this.events.metricKind(row)
+    if (kind === Kind.none) return NaN
+    return kind === Kind.big ? Number(this.events.metricBig(row)) : this.events.metric(row)
+  }
+
   #holds(row: number): boolean {
     const { owned, graceUntil } = this.#clocks
     return this.#entries.due(row) >= owned.now || (graceUntil > owned.now && this.#expiry.get(row) >= owned.now)

@@ -1,4 +1,5 @@
 import { Kind } from '@ricci/client'
+import { isFold } from '../../folds/fold.ts'
 import { QueueView } from '../../state/lists.ts'
 import { defineOperator } from '../operator.ts'
 import { positive, Stream, wholeNumber } from '../stream.ts'
@@ -52,14 +53,20 @@ export function fixedTimeWindow(seconds: number, ...children: Stream[]): Stream 
   return new Stream('fixedTimeWindow', [positive('fixedTimeWindow', 'its width', seconds)], children)
 }
 
+/** Whether a child folds the window at each event: then its numbers are kept together. */
+function isFolded(child: Stream): boolean {
+  return child.operator === 'smap' && isFold(child.args[0])
+}
+
 defineOperator({
   name: 'movingEventWindow',
   sample: () => movingEventWindow(3, tap('out')),
   takes: ['event'],
   gives: 'list',
   columns: { held: 'list' },
-  build({ args: [count], columns: { held }, out }) {
+  build({ args: [count], columns: { held }, out, children }) {
     const view = new QueueView()
+    if (children.some(isFolded)) held.keepNumbers()
     return {
       event(event, fork) {
         held.push(fork, event)
@@ -97,9 +104,10 @@ defineOperator({
   gives: 'list',
   // `cutoff` begins at 0: times up to 0 are older than any window
   columns: { cutoff: 'number', held: 'list', refused: 'count' },
-  build({ args: [seconds], columns: { cutoff, held, refused }, out, runtime }) {
+  build({ args: [seconds], columns: { cutoff, held, refused }, out, children, runtime }) {
     const width = seconds as number
     const view = new QueueView()
+    if (children.some(isFolded)) held.keepNumbers()
     return {
       event(event, fork) {
         const timed = event.timeKind !== Kind.none
