@@ -89,17 +89,22 @@ export interface RulesRecord {
   /** The compiled bundle, compressed; at most 1 MiB. */
   readonly bundle: Uint8Array
 }
-/** The owner's hashes at one of its ticks; others compare theirs. */
+/**
+ * The owner's hashes at an offset that lies behind; others compare theirs. That of the state is not there yet when its tick was
+ * applied: it comes in a checkpoint of its own.
+ */
 export interface CheckpointRecord {
   readonly kind: 'checkpoint'
   readonly epoch: number
   readonly tick: number
-  /** Offset of the tick at which the hashes were taken. */
+  /** Offset of the record after which the hashes were taken: of a tick, or of the last record before a clean stop. */
   readonly offset: number
   readonly input: string
   readonly decisions: string
   /** Only at each 600th tick. */
   readonly state?: string
+  /** With it: the first 8 digits of each part's hash, end to end, in the order of the rules. */
+  readonly parts?: string
   readonly openPages: number
 }
 /** An event that stalls the rules is passed over. */

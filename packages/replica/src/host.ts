@@ -3,17 +3,16 @@
  * host is a worker thread (event bytes do not cross threads), in tests and in the simulator it is {@link InThreadHost}.
  * Everything that crosses this border is plain data that can be cloned.
  */
-import type { LogRecord, Ownership, PageChanges, QueryOptions, QueryPage } from '@ricci/engine'
+import type { Hashes, LogRecord, Ownership, PageChanges, QueryOptions, QueryPage, StatePart } from '@ricci/engine'
 
 /** Every record but events: few, small, and what a replica steers by. A rules record comes without its bundle. */
 export type ControlRecord = Exclude<LogRecord, { kind: 'events' }>
 
-/** Hashes as they stand right after a tick was applied. */
-export interface TickHashes {
-  readonly input: string
-  readonly decisions: string
-  /** Only at each {@link stateHashTicks}th tick. */
-  readonly state?: string
+/** Hashes as they stand right after a record was applied, that of the state among them. */
+export interface TakenHashes extends Hashes {
+  readonly state: string
+  /** What the state's hash is made of, in the order of the rules: tells which operator's state is unlike another's. */
+  readonly parts: readonly StatePart[]
 }
 
 /**
@@ -24,12 +23,15 @@ export interface Sighting {
   readonly offset: number
   readonly record: ControlRecord
   /** At each {@link checkpointTicks}th tick that was applied. */
-  readonly hashes?: TickHashes
+  readonly hashes?: Hashes
 }
 
 /** A checkpoint at each 20th tick: decisions and input. */
 export const checkpointTicks = 20
-/** State as well at each 600th tick, five to ten minutes apart: about 5 ms at 150,000 keys. Snapshots are cut there. */
+/**
+ * The state is cut at each 600th tick, five to ten minutes apart, and hashed in steps while later records are applied; where a
+ * snapshot is wanted it is of that cut.
+ */
 export const stateHashTicks = 600
 
 /** An alarm that the engine raised. */
@@ -53,8 +55,17 @@ export interface Progress {
   readonly sightings: readonly Sighting[]
   readonly pages: PageChanges
   readonly alarms: readonly HostAlarm[]
-  /** A snapshot that was asked for has been cut; it waits for {@link EngineHost.takeSnapshot}. */
-  readonly cut?: { readonly offset: number; readonly tick: number; readonly hashes: TickHashes }
+  /** The state as it stood at an offset has been hashed; told a while after the record at that offset. */
+  readonly cut?: StateTaken
+}
+
+/** The hash of the state at an offset. */
+export interface StateTaken {
+  readonly offset: number
+  readonly tick: number
+  readonly hashes: TakenHashes
+  /** A snapshot of it was asked for and waits for {@link EngineHost.takeSnapshot}. */
+  readonly kept: boolean
 }
 
 /** What a host gives up with; see HostFailure. */

@@ -18,10 +18,10 @@ import {
   type HostEvents,
   type HostFailure,
   type HostStart,
-  type Progress,
   type Sighting,
-  type TickHashes,
+  type StateTaken,
 } from './host.ts'
+import { CutWork, type WorkedCut } from './cut-work.ts'
 import type { Clock, LogPort, StoredRecord } from './ports.ts'
 import { SteadyReader } from './steady-reader.ts'
 
@@ -62,14 +62,17 @@ export class InThreadHost implements EngineHost {
   #readOffset = -1
   #stopped = false
   #cutAtNext = false
-  #kept: Kept | undefined
-  #cutTold = true
+  /** The snapshot that waits to be taken. */
+  #kept: readonly Uint8Array[] | undefined
+  readonly #cuts: CutWork
+  #taken: StateTaken | undefined
   #sightings: Sighting[] = []
   #alarms: HostAlarm[] = []
 
   constructor(events: HostEvents, options: InThreadHostOptions) {
     this.#events = events
     this.#options = options
+    this.#cuts = new CutWork(options.clock, (cut) => this.#worked(cut))
   }
 
   async start(from: HostStart): Promise<void> {
@@ -113,9 +116,8 @@ export class InThreadHost implements EngineHost {
   }
 
   cutNow(): void {
-    const engine = this.#running()
-    this.#cut(engine, { ...engine.hashes(), state: engine.stateHash() })
-    this.#report()
+    this.#cuts.begin(this.#running(), true)
+    this.#cuts.finish()
   }
 
   takeSnapshot(): AsyncIterable<Uint8Array> | undefined {
@@ -136,6 +138,7 @@ export class InThreadHost implements EngineHost {
 
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#cuts.stop()
     await this.#reader?.stop()
   }
 
@@ -153,7 +156,7 @@ export class InThreadHost implements EngineHost {
     for (const record of records) {
       if (this.#stopped) return
       this.#applyOne(engine, record)
-      this.#carry()
+      this.#cuts.applied()
       if (clock.monotonicMs() >= sliceEndMs) {
         this.#report()
         await new Promise<void>((resolve) => clock.setTimer(0, resolve))
@@ -161,15 +164,6 @@ export class InThreadHost implements EngineHost {
       }
     }
     this.#report()
-  }
-
-  /** Takes a slice of the snapshot that was cut, between records: what is not taken yet costs a copy where it changes. */
-  #carry(): void {
-    const kept = this.#kept
-    if (kept?.rest === undefined) return
-    const next = kept.rest.next()
-    if (next.done === true) kept.rest = undefined
-    else kept.slices.push(next.value)
   }
 
   #applyOne(engine: Engine, { offset, bytes, checksum }: StoredRecord): void {
@@ -180,26 +174,21 @@ export class InThreadHost implements EngineHost {
     engine.apply(offset, bytes, checksum)
     if (record.kind === 'checkpoint' && this.#isDisputed(record.offset)) return
     const ticked = record.kind === 'tick' && engine.lastTick !== lastTick && record.number % checkpointTicks === 0
-    const hashes = ticked ? this.#hashesAt(engine, record.number) : undefined
-    this.#sightings.push(hashes === undefined ? { offset, record } : { offset, record, hashes })
+    this.#sightings.push(ticked ? { offset, record, hashes: engine.hashes() } : { offset, record })
+    if (!ticked || record.number % stateHashTicks !== 0) return
+    const keep = this.#cutAtNext
+    this.#cutAtNext = false
+    this.#cuts.begin(engine, keep)
   }
 
   #isDisputed(offset: number): boolean {
     return this.#disputed.some(({ from, to }) => offset >= from && offset < to)
   }
 
-  #hashesAt(engine: Engine, tick: number): TickHashes {
-    if (tick % stateHashTicks !== 0) return engine.hashes()
-    const hashes = { ...engine.hashes(), state: engine.stateHash() }
-    if (this.#cutAtNext) this.#cut(engine, hashes)
-    return hashes
-  }
-
-  #cut(engine: Engine, hashes: TickHashes): void {
-    this.#cutAtNext = false
-    this.#cutTold = false
-    const cut = { offset: engine.appliedOffset, tick: engine.lastTick, hashes }
-    this.#kept = { slices: [], rest: engine.snapshot()[Symbol.iterator](), cut }
+  #worked({ offset, tick, hashes, slices }: WorkedCut): void {
+    if (slices !== undefined) this.#kept = slices
+    this.#taken = { offset, tick, hashes, kept: slices !== undefined }
+    this.#report()
   }
 
   #report(): void {
@@ -209,8 +198,8 @@ export class InThreadHost implements EngineHost {
     const alarms = this.#alarms
     this.#sightings = []
     this.#alarms = []
-    const cut = this.#cutTold ? undefined : this.#kept?.cut
-    this.#cutTold = true
+    const cut = this.#taken
+    this.#taken = undefined
     this.#events.onProgress({
       readOffset: this.#readOffset,
       appliedOffset: engine.appliedOffset,
@@ -230,6 +219,7 @@ export class InThreadHost implements EngineHost {
     if (this.#stopped) return
     this.#report()
     this.#stopped = true
+    this.#cuts.stop()
     this.#events.onFailure(failureOf(error))
   }
 
@@ -295,16 +285,8 @@ function failureOf(error: unknown): HostFailure {
   return { code: 'HOST_FAILED', message }
 }
 
-/** A snapshot: the slices taken so far, where the others come from, and what it is a snapshot of. */
-interface Kept {
-  readonly slices: Uint8Array[]
-  rest: Iterator<Uint8Array> | undefined
-  readonly cut: NonNullable<Progress['cut']>
-}
-
-async function* inTurn({ slices, rest }: Kept): AsyncGenerator<Uint8Array> {
+async function* inTurn(slices: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* slices
-  if (rest !== undefined) for (let next = rest.next(); next.done !== true; next = rest.next()) yield next.value
 }
 
 const noBytes = new Uint8Array(0)

@@ -1,6 +1,7 @@
-import type { LogRecord, RulesRecord } from '@ricci/engine'
+import type { CheckpointRecord, Hashes, LogRecord, RulesRecord } from '@ricci/engine'
+import { partsText } from './checkpoints.ts'
 import { Delivery, type DeliveryOptions } from './delivery/delivery.ts'
-import type { Progress, Sighting, TickHashes } from './host.ts'
+import type { Progress, Sighting, StateTaken } from './host.ts'
 import { readBackMs } from './limits.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { Timer } from './ports.ts'
@@ -67,11 +68,16 @@ export class Ownership {
   }
 
   /** Hashes were taken at a tick: if it is ours they are written down. */
-  tickHashed({ offset, record }: Sighting, hashes: TickHashes): void {
-    if (record.kind === 'tick' && record.epoch === this.epoch) this.writeCheckpoint(offset, record.number, hashes)
+  tickHashed({ offset, record }: Sighting, hashes: Hashes): void {
+    if (record.kind === 'tick' && record.epoch === this.epoch) this.#checkpoint(offset, record.number, hashes)
   }
 
-  writeCheckpoint(offset: number, tick: number, hashes: TickHashes): void {
+  /** The state was hashed, whoever's tick it was cut at: it is written down in a checkpoint of its own, after the fact. */
+  stateTaken({ offset, tick, hashes: { input, decisions, state, parts } }: StateTaken): void {
+    this.#checkpoint(offset, tick, { input, decisions, state, parts: partsText(parts) })
+  }
+
+  #checkpoint(offset: number, tick: number, hashes: Pick<CheckpointRecord, keyof Hashes | 'state' | 'parts'>): void {
     const { writer, mirror } = this.#options
     writer.write([{ kind: 'checkpoint', epoch: this.epoch, tick, offset, ...hashes, openPages: mirror.size }])
   }

@@ -1,4 +1,4 @@
-import type { CheckpointRecord, ClaimRecord, QueryOptions, QueryPage } from '@ricci/engine'
+import type { CheckpointRecord, ClaimRecord, Hashes, QueryOptions, QueryPage } from '@ricci/engine'
 import { noDeliveries } from './delivery/counters.ts'
 import { AppliedWaiters } from './applied-waiters.ts'
 import { Candidate } from './candidate.ts'
@@ -6,7 +6,7 @@ import { Claims } from './claims.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { ReplicaError } from './errors.ts'
 import { Generations } from './generations.ts'
-import type { HostFailure, Progress, Sighting, TickHashes } from './host.ts'
+import type { HostFailure, Progress, Sighting, StateTaken } from './host.ts'
 import { Life, type ReplicaState } from './life.ts'
 import * as limits from './limits.ts'
 import { LogWriter } from './log-writer.ts'
@@ -167,7 +167,7 @@ export class Replica {
     if (ownership !== undefined) void this.#leaveOwning('stopping')
     await this.#ownerships.ended()
     if (ownership !== undefined) {
-      await this.#keeper.cutLast(({ offset, tick, hashes }) => ownership.writeCheckpoint(offset, tick, hashes))
+      await this.#keeper.cutLast((taken) => ownership.stateTaken(taken))
     }
     this.#candidate.end()
     await this.#keeper.idle()
@@ -258,7 +258,6 @@ export class Replica {
     this.#progress = progress
     this.#mirror.apply(progress.pages)
     for (const { name, detail } of progress.alarms) this.#alarm(name, detail)
-    if (progress.cut !== undefined) this.#keeper.cut(progress.cut)
     let own = 0
     for (const sighting of progress.sightings) {
       const { record } = sighting
@@ -273,6 +272,10 @@ export class Replica {
         if (record.epoch === this.#highestEpoch) this.#checkpointRead(record)
       } else if (record.kind === 'skip') this.#stalls.read(record)
       // Diverged or failed while looking: what follows is not ours to judge any more.
+      if (this.#generations.current !== generation) return
+    }
+    if (progress.cut !== undefined) {
+      this.#stateTaken(progress.cut)
       if (this.#generations.current !== generation) return
     }
     if (applied > own) this.#ownerships.current?.busy()
@@ -303,10 +306,17 @@ export class Replica {
   }
 
   /** A tick was applied at which every replica takes hashes: the owner writes them down, the others wait for its word. */
-  #hashed(sighting: Sighting, hashes: TickHashes): void {
+  #hashed(sighting: Sighting, hashes: Hashes): void {
     this.#checkpoints.taken(sighting.offset, hashes)
     this.#ownerships.current?.tickHashed(sighting, hashes)
-    this.#keeper.hashed(sighting)
+  }
+
+  /** The state's hash comes later than the tick it was cut at, and perhaps later than the owner's word for it. */
+  #stateTaken(taken: StateTaken): void {
+    const awaited = this.#checkpoints.stateTaken(taken)
+    this.#keeper.taken(taken)
+    this.#ownerships.current?.stateTaken(taken)
+    if (awaited !== undefined) this.#checkpointRead(awaited)
   }
 
   #checkpointRead(record: CheckpointRecord): void {
@@ -317,10 +327,9 @@ export class Replica {
       if (trusted) this.#alarm('diverged', why)
       return this.#candidate.end()
     }
-    if (!this.#keeper.checkpoint(record)) {
-      return this.#diverge(`a snapshot cut at ${record.offset} is unlike the owner's`)
-    }
-    if (!trusted && state === 'confirmed' && this.state === 'following') this.#candidate.begin()
+    if (state === 'unknown') return
+    this.#keeper.confirmed(record)
+    if (!trusted && this.state === 'following') this.#candidate.begin()
   }
 
   // ---- Claiming

@@ -1,5 +1,5 @@
 import type { CheckpointRecord } from '@ricci/engine'
-import type { EngineHost, Progress, Sighting } from './host.ts'
+import type { EngineHost, StateTaken } from './host.ts'
 import { lastSnapshotMs, snapshotPatienceMs, snapshotsKept, storeMs } from './limits.ts'
 import type { Clock, SnapshotInfo, SnapshotPort, Timer } from './ports.ts'
 import { atMost } from './timers.ts'
@@ -11,8 +11,6 @@ export interface SnapshotKeeperOptions {
   readonly onAlarm: (name: string, detail: string) => void
 }
 
-type Cut = NonNullable<Progress['cut']>
-
 /**
  * Decides who cuts snapshots and which ones count. A standby cuts at each state hash (every 600th tick); the owner only while
  * nobody else does, which it sees by the store: none stored half a minute after a state hash means that it is alone. A cut is
@@ -21,14 +19,15 @@ type Cut = NonNullable<Progress['cut']>
 export class SnapshotKeeper {
   readonly #options: SnapshotKeeperOptions
   #host: EngineHost | undefined
-  #cut: Cut | undefined
+  #cut: StateTaken | undefined
   #owner = false
   /** Until the store shows otherwise: one cut too many is better than none. */
   #alone = true
   #timer: Timer | undefined
   #storing: Promise<void> = Promise.resolve()
   #stored: SnapshotInfo | undefined
-  #last: { readonly writeCheckpoint: (cut: Cut) => void; readonly confirmed: () => void; offset?: number } | undefined
+  #last:
+    { readonly writeCheckpoint: (cut: StateTaken) => void; readonly confirmed: () => void; offset?: number } | undefined
 
   constructor(options: SnapshotKeeperOptions) {
     this.#options = options
@@ -51,33 +50,20 @@ export class SnapshotKeeper {
     if (!owner) this.#host?.cutAtNextStateHash()
   }
 
-  /** Hashes were taken at a tick. Where the state was hashed, the owner looks afterwards whether anybody stored a snapshot of it. */
-  hashed({ offset, hashes }: Sighting): void {
-    if (!this.#owner || hashes?.state === undefined) return
-    this.#timer?.cancel()
-    this.#timer = this.#options.clock.setTimer(snapshotPatienceMs, () => {
-      void this.#options.snapshots.list(this.#options.partition).then(
-        (list) => {
-          this.#alone = !list.some((info) => info.offset >= offset && info.name !== this.#stored?.name)
-          if (this.#alone) this.#host?.cutAtNextStateHash()
-        },
-        () => this.#host?.cutAtNextStateHash(),
-      )
-    })
-  }
-
-  cut(cut: Cut): void {
-    this.#cut = cut
-    if (this.#last === undefined) return
-    this.#last.offset = cut.offset
-    this.#last.writeCheckpoint(cut)
+  /** The state was hashed; the owner looks afterwards whether anybody stored a snapshot of it. */
+  taken(cut: StateTaken): void {
+    if (cut.kept) this.#cut = cut
+    if (this.#last !== undefined) {
+      this.#last.offset = cut.offset
+      this.#last.writeCheckpoint(cut)
+    } else if (this.#owner) this.#lookLater(cut.offset)
   }
 
   /**
    * A snapshot at the end of a clean stop, so that the next start has little to read. No tick comes any more: the checkpoint that
    * is written says where the state was hashed. Resolves once it is read, or after 3 s.
    */
-  async cutLast(writeCheckpoint: (cut: Cut) => void): Promise<void> {
+  async cutLast(writeCheckpoint: (cut: StateTaken) => void): Promise<void> {
     const host = this.#host
     if (host === undefined) return
     const confirmed = new Promise<void>((resolve) => {
@@ -88,17 +74,14 @@ export class SnapshotKeeper {
     this.#last = undefined
   }
 
-  /** Gives false when our own state differs from the checkpoint's. Stores what was cut there when it does not. */
-  checkpoint(record: CheckpointRecord): boolean {
-    const cut = this.#cut
-    if (cut === undefined || record.state === undefined || record.offset !== cut.offset) return true
+  /** The owner's hash of a state, and ours, are the same: what was cut there is stored. */
+  confirmed({ offset }: CheckpointRecord): void {
+    if (this.#last?.offset === offset) this.#last.confirmed()
+    if (this.#cut?.offset !== offset) return
     this.#cut = undefined
     const slices = this.#host?.takeSnapshot()
-    if (record.state !== cut.hashes.state) return false
-    if (this.#last?.offset === cut.offset) this.#last.confirmed()
-    if (slices !== undefined) this.#storing = this.#storing.then(() => this.#store(cut.offset, slices))
+    if (slices !== undefined) this.#storing = this.#storing.then(() => this.#store(offset, slices))
     if (!this.#owner || this.#alone) this.#host?.cutAtNextStateHash()
-    return true
   }
 
   /** Resolves once nothing is being stored, or when a store hangs. */
@@ -115,6 +98,19 @@ export class SnapshotKeeper {
   stop(): void {
     this.#timer?.cancel()
     this.detach()
+  }
+
+  #lookLater(offset: number): void {
+    this.#timer?.cancel()
+    this.#timer = this.#options.clock.setTimer(snapshotPatienceMs, () => {
+      void this.#options.snapshots.list(this.#options.partition).then(
+        (list) => {
+          this.#alone = !list.some((info) => info.offset >= offset && info.name !== this.#stored?.name)
+          if (this.#alone) this.#host?.cutAtNextStateHash()
+        },
+        () => this.#host?.cutAtNextStateHash(),
+      )
+    })
   }
 
   async #store(offset: number, slices: AsyncIterable<Uint8Array>): Promise<void> {

@@ -204,7 +204,7 @@ export class WorkerHost implements EngineHost {
         return
       }
       case 'progress':
-        if (message.progress.cut !== undefined) this.hasCut = true
+        if (message.progress.cut?.kept === true) this.hasCut = true
         this.events.onProgress(message.progress)
         return
       case 'failure':

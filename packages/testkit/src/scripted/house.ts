@@ -71,7 +71,8 @@ export class House {
   /** Whose engine gives hashes unlike all others. */
   wrong = ''
   /** Told of each engine that is made, with the way to the replica that it reports to. */
-  onEngine: (engine: Engine, events: HostEvents, skips: readonly SkipRecord[]) => void = () => undefined
+  onEngine: (engine: Engine, events: HostEvents, skips: readonly SkipRecord[], instance: string) => void = () =>
+    undefined
 
   replica(instance: string): Replica {
     const process = new Process(this)
@@ -98,7 +99,7 @@ export class House {
                 ...hashes.call(engine),
                 ...(this.wrong === instance ? { decisions: 'wrong' } : {}),
               })
-              this.onEngine(engine, events, from.skips)
+              this.onEngine(engine, events, from.skips, instance)
               return engine
             },
           },
