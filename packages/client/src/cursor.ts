@@ -10,6 +10,8 @@ export type Kind = (typeof Kind)[keyof typeof Kind]
  * (kind none or double). `metric` holds ints up to 2^53 and doubles; beyond that kind is `big` and `metricBig` counts.
  * The description never is interned (text that never repeats would fill any table): it is a slice of bytes, valid only as long
  * as the buffer it came from. `descriptionLength` is -1 when absent.
+ *
+ * `late` is 1 for an event that the engine takes for late; no wire carries it.
  */
 export class EventCursor {
   host = 0
@@ -27,6 +29,7 @@ export class EventCursor {
   descriptionBytes: Uint8Array = noBytes
   descriptionStart = 0
   descriptionLength = -1
+  late: 0 | 1 = 0
 
   /** Forgets everything: the cursor is the event without any field. */
   clear(): void {
@@ -45,6 +48,7 @@ export class EventCursor {
     this.descriptionBytes = noBytes
     this.descriptionStart = 0
     this.descriptionLength = -1
+    this.late = 0
   }
 
   /** Takes over every field of another cursor. The description's bytes are shared, not copied. */
@@ -64,6 +68,7 @@ export class EventCursor {
     this.descriptionBytes = from.descriptionBytes
     this.descriptionStart = from.descriptionStart
     this.descriptionLength = from.descriptionLength
+    this.late = from.late
   }
 }
 

@@ -76,7 +76,6 @@ class Machine implements Engine, Runtime, EngineState {
   readonly input = new Hasher()
   readonly rules: RulesInForce
   readonly progress: Int32Array
-  late = false
   timersFired = 0
   generation = 0
   appliedOffset = -1
@@ -201,7 +200,7 @@ class Machine implements Engine, Runtime, EngineState {
   stream(event: EventCursor, ageMs: number): void {
     const { stalenessMs } = this.settings
     this.ageMs = ageMs
-    this.late = stalenessMs !== null && ageMs > stalenessMs
+    event.late = stalenessMs !== null && ageMs > stalenessMs ? 1 : 0
     this.rules.top.event(event, 0)
   }
 
@@ -265,7 +264,6 @@ class Machine implements Engine, Runtime, EngineState {
     const { gapMs } = this.settings
     const gap = gapMs !== null && calendar.now > 0 && calendarTo - calendar.now - elapsed > gapMs
     if (gap) this.#grace(ownedTo)
-    this.late = false
     this.ageMs = 0
     this.clocks.move(ownedTo, calendarTo, gap)
     this.decisions.time(calendarTo, ownedTo)

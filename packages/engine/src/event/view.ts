@@ -17,6 +17,8 @@ export interface EventView {
   /** Seconds; NaN when absent. */
   readonly ttl: number
   readonly attributes: Readonly<Record<string, string>>
+  /** Whether it was so old when it arrived that it does not speak for the present (setting `stalenessMs`). */
+  readonly late: boolean
   /** An event of its own, to be kept or changed: `{ ...e.copy(), state: 'critical' }`. */
   copy(): Event
 }
@@ -54,6 +56,9 @@ export class CursorView implements EventView {
   }
   get metricBig(): bigint | undefined {
     return this.event.metricKind === Kind.big ? this.event.metricBig : undefined
+  }
+  get late(): boolean {
+    return this.event.late === 1
   }
   get tags(): readonly string[] {
     return tagsOf(this.event, this.#table)

@@ -28,6 +28,7 @@ function listOf(events: readonly (Event | null)[]): EventList {
     metricKind: (i) => cursors[i]?.metricKind ?? Kind.none,
     metric: (i) => cursors[i]!.metric,
     metricBig: (i) => cursors[i]!.metricBig,
+    late: () => false,
   }
 }
 

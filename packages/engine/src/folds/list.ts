@@ -13,4 +13,12 @@ export interface EventList {
   metricBig(i: number): bigint
   /** The sum of the metrics in their order, where it is known that each is a double: a window that keeps its numbers together. */
   doubleSum?(): number | undefined
+  /** Whether an element was late when it arrived; true for null, which speaks for nothing. */
+  late(i: number): boolean
+}
+
+/** Whether a list rests on late events alone: what is made of it is late then, too. */
+export function restsOnLate(list: EventList): 0 | 1 {
+  for (let i = 0; i < list.length; i++) if (!list.late(i)) return 0
+  return list.length > 0 ? 1 : 0
 }

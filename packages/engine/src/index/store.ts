@@ -61,11 +61,12 @@ export class Index {
   }
 
   /**
-   * Puts an event in, over whatever was there; state `expired` takes the entry out.
+   * Puts an event in, over whatever was there; state `expired` takes the entry out. A late event neither overwrites nor takes out
+   * an entry that is not late.
    * @param ageMs how old the event was when it arrived
-   * @param late a late event neither overwrites nor takes out an entry that is not late
    */
-  put(event: EventCursor, ageMs: number, late: boolean): void {
+  put(event: EventCursor, ageMs: number): void {
+    const late = event.late === 1
     if (event.state === this.expiredSymbol) {
       const there = late ? this.lookup(event.host, event.service) : -1
       if (there >= 0 && !this.isLate(there)) return

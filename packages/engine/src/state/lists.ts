@@ -287,6 +287,9 @@ export class QueueView implements EventList {
   metricBig(i: number): bigint {
     return this.#pool.metricBig(this.#slot(i))
   }
+  late(i: number): boolean {
+    return this.#pool.late(this.#slot(i))
+  }
   /** Of a queue that was not taken. */
   doubleSum(): number | undefined {
     return this.#filled || this.#list === undefined ? undefined : this.#list.doubleSum(this.#id)

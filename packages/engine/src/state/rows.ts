@@ -36,7 +36,7 @@ class BigColumn implements Column {
 /**
  * An event's record: 64 bytes, a line of the cache. Its description lies in it while it is short.
  *   words 0 to 4: host, service, state, tags, attributes
- *   word 5: kinds of time, metric and ttl, two bits each; above them the form of the description
+ *   word 5: kinds of time, metric and ttl, two bits each; whether it is late; from bit 8 on the form of the description
  *   doubles 3 to 5: time, metric, ttl
  *   bytes 48 to 63: a short description, zeros behind it
  */
@@ -50,6 +50,7 @@ const textAt = 48
 const shortText = 16
 /** Form of the description: none, its length + 1, or this: in the column of long ones. */
 const longForm = 31
+const lateAt = 6
 const formShift = 8
 
 /** An event per id: the cursor's numbers and ids, the description as bytes. */
@@ -74,7 +75,8 @@ export class EventColumn implements Column {
     ints[at + 4] = event.attributes
     const length = event.descriptionLength
     const form = length > shortText ? longForm : length + 1
-    ints[at + kindsAt] = event.timeKind | (event.metricKind << 2) | (event.ttlKind << 4) | (form << formShift)
+    ints[at + kindsAt] =
+      event.timeKind | (event.metricKind << 2) | (event.ttlKind << 4) | (event.late << lateAt) | (form << formShift)
     const double = at >> 1
     writeDouble(chunk, double + timeAt, event.time)
     writeDouble(chunk, double + metricAt, event.metric)
@@ -106,6 +108,7 @@ export class EventColumn implements Column {
     into.timeKind = (kinds & 3) as Kind
     into.metricKind = ((kinds >> 2) & 3) as Kind
     into.ttlKind = ((kinds >> 4) & 3) as Kind
+    into.late = ((kinds >> lateAt) & 1) as 0 | 1
     const double = at >> 1
     into.time = doubles[double + timeAt]
     into.metric = doubles[double + metricAt]
@@ -143,6 +146,10 @@ export class EventColumn implements Column {
   }
   metricBig(id: number): bigint {
     return this.#big.get(id)
+  }
+
+  late(id: number): boolean {
+    return ((this.#kinds(id) >> lateAt) & 1) === 1
   }
 
   clear(id: number): void {

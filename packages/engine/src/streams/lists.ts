@@ -32,6 +32,9 @@ export class OneOrTwo implements EventList {
   metricBig(i: number): bigint {
     return this.#events[i]?.metricBig ?? 0n
   }
+  late(i: number): boolean {
+    return this.#events[i]?.late !== 0
+  }
 }
 
 /** A list whose elements pass through a function as they are loaded. */
@@ -61,5 +64,8 @@ export class MappedList implements EventList {
   }
   metricBig(i: number): bigint {
     return this.load(i, this.#cursor) ? this.#cursor.metricBig : 0n
+  }
+  late(i: number): boolean {
+    return this.#list.late(i)
   }
 }

@@ -17,8 +17,6 @@ export interface Runtime {
   readonly settings: EngineSettings
   /** [number of the operator last called, number of the event within its record]: read by the monitor of another thread. */
   readonly progress: Int32Array
-  /** Whether the event in flight is late: its age passes the staleness bound. */
-  late: boolean
   timersFired: number
   /** Counts collections of symbols: whoever caches by symbol id starts anew when it changes. */
   readonly generation: number

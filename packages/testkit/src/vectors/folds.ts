@@ -84,5 +84,6 @@ function listOf(events: readonly (RawEvent | null)[], table: SymbolTable): Event
     metricKind: (i) => cursors[i]?.metricKind ?? Kind.none,
     metric: (i) => cursors[i]!.metric,
     metricBig: (i) => cursors[i]!.metricBig,
+    late: () => false,
   }
 }

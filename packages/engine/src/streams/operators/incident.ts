@@ -54,7 +54,7 @@ export interface NotifyOptions {
 
 /**
  * A page for each event (or each list of events) that comes, without a life of its own. A late event makes none when the index
- * holds a newer one of its host and service in another state.
+ * holds a newer one of its host and service in another state; nor does a list of such events alone.
  * @example rollup(5, 3600, notify('oncall'))
  */
 export function notify(to: string | readonly string[], options: NotifyOptions = {}): Stream {
@@ -98,7 +98,7 @@ defineOperator({
     function judge(event: EventCursor): void {
       const bad = isBad(event)
       if (!bad && !runtime.decisions.hasOpen(rule)) return
-      if (runtime.late && loadNewer(event, newer, runtime) && isBad(newer) !== bad) return
+      if (event.late === 1 && loadNewer(event, newer, runtime) && isBad(newer) !== bad) return
       runtime.decisions.incident(rule, keyOf(event), bad, options.to, () =>
         describe(event, rule, options, path, runtime),
       )
@@ -123,18 +123,25 @@ defineOperator({
     const options = given as NotifyOptions & { to: readonly string[] }
     const rule = name as string
     const cursor = new Cursor()
+    const newer = new Cursor()
+    const isContradicted = (event: EventCursor) =>
+      event.late === 1 && loadNewer(event, newer, runtime) && newer.state !== event.state
     return {
       event(event) {
-        if (runtime.late && loadNewer(event, cursor, runtime) && cursor.state !== event.state) return
+        if (isContradicted(event)) return
         runtime.decisions.notify(rule, options.to, () => describe(event, rule, options, path, runtime))
       },
       list(list) {
         const events: Event[] = []
-        for (let i = 0; i < list.length && events.length < eventsToldOf; i++) {
-          if (list.load(i, cursor)) events.push(cursorToEvent(cursor, runtime.table))
+        let stands = false
+        for (let i = 0; i < list.length; i++) {
+          if (!list.load(i, cursor)) continue
+          if (!isContradicted(cursor)) stands = true
+          if (events.length < eventsToldOf) events.push(cursorToEvent(cursor, runtime.table))
+          else if (stands) break
         }
         const [first] = events
-        if (first === undefined) return
+        if (first === undefined || !stands) return
         runtime.decisions.notify(rule, options.to, () => ({
           severity: options.severity ?? 'critical',
           summary:
@@ -174,7 +181,7 @@ function describe(
     summary: summaryOf(shown, rule, options),
     host: shown.host ?? '',
     service: shown.service ?? '',
-    provenance: { path, late: runtime.late, event: plain(shown) },
+    provenance: { path, late: event.late === 1, event: plain(shown) },
   }
 }
 
@@ -284,6 +291,27 @@ function summaryOf(event: Event, rule: string, { summary }: NotifyOptions): stri
         { page: { memberCount: 1 } },
       ],
       [120, { host: 'd' }, { page: { host: 'd' } }],
+    ],
+  },
+  {
+    name: 'makes none of late events alone that newer ones in the index contradict',
+    stream: sdo(index(), fixedEventWindow(2, notify('oncall'))),
+    rows: [
+      [200, { host: 'a', state: 'ok', ttl: 900 }],
+      [200, { host: 'b', state: 'ok', ttl: 900 }, { page: { summary: '2 events: notify oncall: a ok …' } }],
+      [
+        201,
+        [
+          { host: 'a', state: 'bad', time: 100, ttl: 900 },
+          { host: 'b', state: 'bad', time: 100, ttl: 900 },
+        ],
+      ],
+      [202, { host: 'a', state: 'bad', time: 100, ttl: 900 }],
+      [
+        203,
+        { host: 'c', state: 'bad', time: 100, ttl: 900 },
+        { page: { summary: '2 events: notify oncall: a bad …' } },
+      ],
     ],
   },
 ])

@@ -22,7 +22,7 @@ defineOperator({
   gives: 'nothing',
   columns: {},
   build({ runtime }) {
-    return { event: (event) => runtime.index.put(event, runtime.ageMs, runtime.late) }
+    return { event: (event) => runtime.index.put(event, runtime.ageMs) }
   },
 })
 

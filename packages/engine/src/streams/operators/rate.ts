@@ -1,4 +1,5 @@
 import { EventCursor, Kind } from '@ricci/client'
+import { restsOnLate } from '../../folds/list.ts'
 import { QueueView } from '../../state/lists.ts'
 import { EngineError } from '../../errors.ts'
 import { fold } from '../../folds/vocabulary.ts'
@@ -8,6 +9,7 @@ import type { Runtime } from '../runtime.ts'
 import { describeValue, positive, Stream } from '../stream.ts'
 import { isExpired } from './expired.ts'
 import { tap } from './tap.ts'
+import { otherwise, where } from './where.ts'
 import { casesOf } from '../cases.ts'
 
 /**
@@ -57,13 +59,15 @@ defineOperator({
   gives: 'event',
   columns: {
     sum: 'number',
+    // what was summed since the last time: nothing, late events alone, or others too
+    counted: 'flag',
     hasTemplate: 'flag',
     template: 'event',
     ttl: 'number',
     expires: 'number',
     tick: 'periodicTimer',
   },
-  build({ args: [seconds], columns: { sum, hasTemplate, template, ttl, expires, tick }, out, runtime }) {
+  build({ args: [seconds], columns: { sum, counted, hasTemplate, template, ttl, expires, tick }, out, runtime }) {
     const dt = seconds as number
     const { calendar, owned } = runtime.clocks
     const given = new EventCursor()
@@ -71,6 +75,7 @@ defineOperator({
       event(event, fork) {
         if (event.metricKind !== Kind.none) {
           sum.set(fork, sum.get(fork) + metricNumber(event))
+          if (counted.get(fork) !== 2) counted.set(fork, event.late === 1 ? 1 : 2)
           hasTemplate.set(fork, 1)
           template.store(fork, event)
           ttl.set(fork, event.ttl)
@@ -84,13 +89,16 @@ defineOperator({
           if (owned.now > expires.get(fork)) return
           tick.set(fork, (gap ? calendar.now : deadline) + dt * 1000)
           const total = sum.get(fork)
+          const lateAlone = counted.get(fork) === 1
           sum.set(fork, 0)
+          counted.set(fork, 0)
           if (gap || hasTemplate.get(fork) === 0) return
           template.load(fork, given)
           given.timeKind = Kind.double
           given.time = calendar.now / 1000
           given.metricKind = Kind.double
           given.metric = total / dt
+          given.late = lateAlone ? 1 : 0
           given.ttl = ttl.get(fork)
           if (given.ttlKind !== Kind.none) ttl.set(fork, given.ttl - dt)
           out.event(given, fork)
@@ -129,8 +137,14 @@ defineOperator({
           if (owned.now > expires.get(fork)) return
           tick.set(fork, (gap ? calendar.now : deadline) + dt)
           const list = held.take(fork, view)
+          const late = restsOnLate(list)
+          const pass = (event: EventCursor | undefined): void => {
+            if (event === undefined) return
+            event.late = late
+            out.event(event, fork)
+          }
           const context = { table: runtime.table, nowSeconds: calendar.now / 1000 }
-          if (!gap) sample.apply(list, (event) => event !== undefined && out.event(event, fork), context)
+          if (!gap) sample.apply(list, pass, context)
           held.giveBack(list)
         },
       },
@@ -190,6 +204,22 @@ defineOperator({
       [110, 'time', { metric: 2, time: 110 }],
     ],
   },
+  {
+    name: 'is late where all that it summed was',
+    stream: rate(
+      5,
+      where((e) => e.late, tap('late'), otherwise(tap('out'))),
+    ),
+    rows: [
+      [200, { metric: 5, time: 100, ttl: 900 }],
+      [205, 'time', { tap: 'late', shows: { metric: 1, ttl: 900 } }],
+      [206, { metric: 5, time: 100, ttl: 900 }],
+      [207, { metric: 5, ttl: 900 }],
+      [208, { metric: 5, time: 100, ttl: 900 }],
+      [210, 'time', { metric: 3, ttl: 900 }],
+      [215, 'time', { metric: 0, ttl: 895 }],
+    ],
+  },
 ])
 
 /* @__PURE__ */ casesOf('percentiles', () => [
@@ -245,6 +275,26 @@ defineOperator({
       [90, 'gap'],
       [91, { service: 's', metric: 5 }],
       [95, 'time', { service: 's 1', metric: 5 }],
+    ],
+  },
+  {
+    name: 'is late where all that it sampled was',
+    stream: percentiles(
+      5,
+      { 1: '' },
+      where((e) => e.late, tap('late'), otherwise(tap('out'))),
+    ),
+    rows: [
+      [200, { service: 's', metric: 5, time: 100, ttl: 900 }],
+      [205, 'time', { tap: 'late', shows: { service: 's', metric: 5, ttl: 900 } }],
+      [
+        206,
+        [
+          { service: 's', metric: 5, time: 100, ttl: 900 },
+          { service: 's', metric: 1, ttl: 900 },
+        ],
+      ],
+      [210, 'time', { service: 's', metric: 5, ttl: 900 }],
     ],
   },
 ])

@@ -2,6 +2,7 @@ import { type Event, EventCursor, cursorToEvent, eventToCursor } from '@ricci/cl
 import { EngineError } from '../../errors.ts'
 import { CursorView, type EventView } from '../../event/view.ts'
 import { type Fold, type FoldContext, isFold } from '../../folds/fold.ts'
+import { restsOnLate } from '../../folds/list.ts'
 import { OneOrTwo } from '../lists.ts'
 import { defineOperator } from '../operator.ts'
 import { describeValue, Stream } from '../stream.ts'
@@ -54,9 +55,18 @@ defineOperator({
         list: apply,
       }
       function apply(list: Parameters<Fold['apply']>[0], fork: number): void {
+        const late = restsOnLate(list)
         if (fold.gives === 'event') {
-          if (fold.apply(list, mapped, context)) out.event(mapped, fork)
-        } else fold.apply(list, (event) => event !== undefined && out.event(event, fork), context)
+          if (!fold.apply(list, mapped, context)) return
+          mapped.late = late
+          return out.event(mapped, fork)
+        }
+        const pass = (event: EventCursor | undefined): void => {
+          if (event === undefined) return
+          event.late = late
+          out.event(event, fork)
+        }
+        fold.apply(list, pass, context)
       }
     }
     const view = new CursorView(mapped, table)
@@ -68,6 +78,7 @@ defineOperator({
         if (result === view) return out.event(event, fork)
         if (result === null || result === undefined) return
         eventToCursor(result as Event, table, mapped)
+        mapped.late = event.late
         out.event(mapped, fork)
       },
       list(list, fork) {
@@ -76,6 +87,7 @@ defineOperator({
         const result = (map as ListMapper)(events)
         if (result === null || result === undefined) return
         eventToCursor(result, table, mapped)
+        mapped.late = restsOnLate(list)
         out.event(mapped, fork)
       },
     }

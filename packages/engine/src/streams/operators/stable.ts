@@ -4,6 +4,10 @@ import { ValueSlot } from '../../state/values.ts'
 import { checkField, compileField, type Field } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import { notNegative, Stream } from '../stream.ts'
+import { by } from './by.ts'
+import { incident } from './incident.ts'
+import { index } from './index.ts'
+import { sdo } from './sdo.ts'
 import { tap } from './tap.ts'
 import { casesOf } from '../cases.ts'
 
@@ -137,6 +141,18 @@ defineOperator({
     rows: [
       [0, [{ metric: 1 }, { metric: 2 }, { metric: 3 }]],
       [5, 'time', { metric: 1 }, { metric: 2 }],
+    ],
+  },
+  {
+    name: 'lets go of a late event as a late one: a page rests on it only where nothing newer contradicts it',
+    stream: sdo(index(), by('host', stable(5, 'state', incident('down', { bad: 'state = "bad"', to: 'oncall' })))),
+    rows: [
+      [200, { host: 'a', state: 'ok', ttl: 900 }],
+      [300, { host: 'a', state: 'bad', ttl: 900, time: 100 }],
+      [301, 'time'],
+      [302, { host: 'b', state: 'bad', ttl: 900, time: 100 }],
+      [303, 'time', { page: { action: 'trigger', host: 'b' } }],
+      [304, { host: 'a', state: 'bad', ttl: 900 }, { page: { action: 'trigger', host: 'a' } }],
     ],
   },
 ])

@@ -3,10 +3,15 @@ import { isFold } from '../../folds/fold.ts'
 import { QueueView } from '../../state/lists.ts'
 import { defineOperator } from '../operator.ts'
 import { positive, Stream, wholeNumber } from '../stream.ts'
+import { by } from './by.ts'
+import { fold } from '../../folds/vocabulary.ts'
+import { incident } from './incident.ts'
+import { index } from './index.ts'
 import { tap } from './tap.ts'
 import { casesOf } from '../cases.ts'
 import { counter } from './counter.ts'
 import { sdo } from './sdo.ts'
+import { where } from './where.ts'
 import { smap } from './smap.ts'
 
 /** Larger windows of events belong into a time window or a store. */
@@ -175,6 +180,37 @@ defineOperator({
     name: 'gives empty lists with a count of 0',
     stream: movingEventWindow(0, tap('out')),
     rows: [[0, { metric: 1 }, []]],
+  },
+  {
+    name: 'is late where all its events are: a page rests on it only where nothing newer contradicts it',
+    stream: sdo(
+      index(),
+      by('host', movingEventWindow(2, smap(fold.mean, incident('high', { bad: 'metric > 5', to: 'oncall' })))),
+    ),
+    rows: [
+      [100, { host: 'a', metric: 9, ttl: 900, time: 20 }, { page: { host: 'a' } }],
+      [200, { host: 'b', metric: 1, ttl: 900 }],
+      // the mean of 1 and 99 rests on an event of the present too
+      [201, { host: 'b', metric: 99, ttl: 900, time: 20 }, { page: { host: 'b' } }],
+      [202, { host: 'c', metric: 9, ttl: 900, time: 20 }, { page: { host: 'c' } }],
+    ],
+  },
+  {
+    name: 'of late events alone opens nothing that a newer entry of the index contradicts',
+    stream: sdo(
+      index(),
+      where(
+        'tagged "counts"',
+        movingEventWindow(2, smap(fold.mean, incident('high', { bad: 'metric > 5', to: 'oncall' }))),
+      ),
+    ),
+    rows: [
+      [200, { host: 'a', metric: 1, ttl: 900 }],
+      [201, { host: 'a', metric: 9, ttl: 900, time: 20, tags: ['counts'] }],
+      [202, { host: 'a', metric: 9, ttl: 900, time: 21, tags: ['counts'] }],
+      [203, { host: 'b', metric: 8, ttl: 900, time: 22, tags: ['counts'] }],
+      [204, { host: 'b', metric: 8, ttl: 900, tags: ['counts'] }, { page: { host: 'b' } }],
+    ],
   },
 ])
 
