@@ -250,8 +250,9 @@ export class Delivery implements QueueOwner {
 
   #send(attempt: OpenAttempt, page: Readonly<PendingPage>): void {
     const { clock, counters } = this.#options
-    const window = this.#without('send-window') ? new SendWindow(clock) : attempt.window
-    const mayStart = (): boolean => this.#active && window.mayBegin()
+    const anyTime = this.#without('send-window')
+    const window = anyTime ? new SendWindow(clock) : attempt.window
+    const mayStart = (): boolean => this.#active && (anyTime || window.mayBegin())
     if (!mayStart()) {
       counters.neverSent++
       const why = this.#active ? 'its record was read too late' : 'somebody else claimed, or this owner stepped down'
