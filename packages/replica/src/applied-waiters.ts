@@ -1,5 +1,6 @@
 import { ReplicaError } from './errors.ts'
-import type { Clock } from './ports.ts'
+import type { Clock, LogPort } from './ports.ts'
+import { atMost } from './timers.ts'
 
 /** A query waits this long for what the log held when it came. */
 const waitMs = 5_000
@@ -13,6 +14,17 @@ export class AppliedWaiters {
 
   constructor(clock: Clock) {
     this.#clock = clock
+  }
+
+  /**
+   * Waits until all that the log holds now is applied.
+   * @throws ReplicaError `NOT_EVALUATED` when that takes longer than five seconds, or when the replica stops
+   */
+  async untilEnd(log: LogPort, partition: number): Promise<void> {
+    if (this.#stopped) throw notEvaluated()
+    const range = await atMost(this.#clock, waitMs, log.range(partition))
+    if (range === undefined) throw notEvaluated()
+    await this.until(range.end - 1)
   }
 
   /** @throws ReplicaError `NOT_EVALUATED` after five seconds, or when the replica stops */

@@ -1,5 +1,6 @@
 import { claimMs } from './limits.ts'
-import type { Clock, CoordinationPort, Lease, LogPort, Timer } from './ports.ts'
+import type { Clock, CoordinationPort, Lease, LogPort } from './ports.ts'
+import { atMost } from './timers.ts'
 
 export interface CandidateOptions {
   readonly partition: number
@@ -100,16 +101,7 @@ export class Candidate {
   /** Undefined when the log does not say within two seconds: whoever watches asks again. */
   async #endOfLog(): Promise<number | undefined> {
     const { log, partition, clock } = this.#options
-    let timer: Timer | undefined
-    const late = new Promise<undefined>((resolve) => {
-      timer = clock.setTimer(claimMs, () => resolve(undefined))
-    })
-    try {
-      return await Promise.race([log.range(partition).then((range) => range.end), late])
-    } catch {
-      return undefined
-    } finally {
-      timer?.cancel()
-    }
+    const range = await atMost(clock, claimMs, log.range(partition)).catch(() => undefined)
+    return range?.end
   }
 }

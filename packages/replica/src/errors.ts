@@ -12,6 +12,7 @@ export type ReplicaErrorCode =
   | 'SNAPSHOT_UNREADABLE'
   | 'SNAPSHOT_VOID'
   | 'NOT_EVALUATED'
+  | 'TIMED_OUT'
   | 'STATE'
 
 /** What a port or the replica refuses, with a stable code and a sentence that says what to do. */

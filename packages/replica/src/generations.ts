@@ -1,14 +1,15 @@
 import { ReplicaError } from './errors.ts'
-import type { EngineHost, HostFailure, Progress } from './host.ts'
-import * as limits from './limits.ts'
-import type { HostFactory } from './host.ts'
-import type { LogPort, SnapshotPort } from './ports.ts'
+import type { EngineHost, HostFactory, HostFailure, Progress } from './host.ts'
+import { askLimitMs, restoreRetryLongestMs, restoreRetryMs } from './limits.ts'
+import type { Clock, LogPort, SnapshotPort } from './ports.ts'
 import { restore } from './restore.ts'
+import { within } from './timers.ts'
 
 export interface GenerationsOptions {
   readonly log: LogPort
   readonly snapshots: SnapshotPort
   readonly partition: number
+  readonly clock: Clock
   readonly hostFactory: HostFactory
   readonly onProgress: (progress: Progress) => void
   readonly onFailure: (failure: HostFailure) => void
@@ -24,6 +25,8 @@ export class Generations {
   readonly #avoid = new Set<string>()
   #host: EngineHost | undefined
   #begun = 0
+  #doing: string | undefined
+  #end = 0
   /** Of whom something is heard; 0 when of nobody. */
   #current = 0
   #from: string | undefined
@@ -32,11 +35,6 @@ export class Generations {
 
   constructor(options: GenerationsOptions) {
     this.#options = options
-  }
-
-  /** The host in force: restored, reading, and not failed. */
-  get host(): EngineHost | undefined {
-    return this.#host
   }
 
   /** How many were begun. */
@@ -54,31 +52,55 @@ export class Generations {
     return this.#history
   }
 
+  /** Why there is none that reads, in words: what is being done about it; undefined where there is one, or none is wanted. */
+  get doing(): string | undefined {
+    return this.#doing
+  }
+
+  /** Records before this were in the log when the current one began: what they tell is history. */
+  get end(): number {
+    return this.#end
+  }
+
   /** Gives what it began from, in words; undefined when it was let go of meanwhile. @throws what kept it from beginning */
   async begin(): Promise<string | undefined> {
-    this.letGo()
+    void this.letGo()
     const number = ++this.#begun
     this.#current = number
-    const { onProgress, onFailure } = this.#options
+    const current = (): boolean => number === this.#current
+    const { log, partition, clock, hostFactory, onProgress, onFailure } = this.#options
     try {
-      const { host, from, lastResort, end } = await restore({
+      this.#doing = 'asking how far the log goes'
+      const { first, end } = await within(clock, askLimitMs, 'the log', log.range(partition))
+      if (!current()) return undefined
+      this.#end = end
+      const { host, from, lastResort } = await restore({
         ...this.#options,
+        first,
+        end,
         avoid: this.#avoid,
+        onStep: (doing) => (current() ? void (this.#doing = doing) : undefined),
+        hostFactory: (events) => {
+          if (!current()) throw new ReplicaError('STATE', 'nobody wants this engine any more', false)
+          return (this.#host = hostFactory(events))
+        },
         events: {
-          onProgress: (progress) => (number === this.#current ? onProgress(progress) : undefined),
-          onFailure: (failure) => (number === this.#current ? onFailure(failure) : undefined),
+          onProgress: (progress) => (current() ? onProgress(progress) : undefined),
+          onFailure: (failure) => (current() ? onFailure(failure) : undefined),
         },
       })
-      if (number !== this.#current) {
+      if (!current()) {
         host.stop().catch(() => undefined)
         return undefined
       }
-      this.#host = host
+      this.#doing = undefined
       this.#from = from
       this.#history = lastResort ? end : 0
       return from === undefined ? 'reading the log from its start' : `restored from ${from}`
     } catch (error) {
-      if (number !== this.#current) return undefined
+      if (!current()) return undefined
+      this.#host = undefined
+      this.#doing = `trying again soon, because ${error instanceof Error ? error.message : String(error)}`
       throw error
     }
   }
@@ -87,6 +109,7 @@ export class Generations {
   letGo(): Promise<void> {
     const host = this.#host
     this.#host = undefined
+    this.#doing = undefined
     this.#current = 0
     return host?.stop().catch(() => undefined) ?? Promise.resolve()
   }
@@ -99,7 +122,7 @@ export class Generations {
   /** Pause before the next try, longer with each failure in a row. */
   nextPauseMs(): number {
     const doublings = Math.min(this.#failures++, 10)
-    return Math.min(limits.restoreRetryLongestMs, limits.restoreRetryMs * 2 ** doublings)
+    return Math.min(restoreRetryLongestMs, restoreRetryMs * 2 ** doublings)
   }
 
   /** The current one applies records. */
@@ -109,7 +132,7 @@ export class Generations {
 
   /** @throws ReplicaError `NOT_EVALUATED` when there is none */
   running(): EngineHost {
-    if (this.#host === undefined) {
+    if (this.#host === undefined || this.#doing !== undefined) {
       throw new ReplicaError('NOT_EVALUATED', 'the engine is being restored; ask again', true)
     }
     return this.#host

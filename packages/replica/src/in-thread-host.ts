@@ -22,8 +22,10 @@ import {
   type StateTaken,
 } from './host.ts'
 import { CutWork, type WorkedCut } from './cut-work.ts'
+import { askLimitMs } from './limits.ts'
 import type { Clock, LogPort, StoredRecord } from './ports.ts'
 import { SteadyReader } from './steady-reader.ts'
+import { within } from './timers.ts'
 
 /** Work between two looks at the queue of questions: a query waits no longer than this for a long batch. */
 const sliceMs = 5
@@ -230,7 +232,7 @@ export class InThreadHost implements EngineHost {
   /** Reads to where the log ends now, looking at skips alone. */
   async #findSkips(from: number): Promise<void> {
     const { log, partition, clock } = this.#options
-    const { end } = await log.range(partition)
+    const { end } = await within(clock, askLimitMs, 'the log', log.range(partition))
     if (from >= end) return
     await new Promise<void>((resolve, reject) => {
       this.#reader = new SteadyReader({

@@ -65,6 +65,11 @@ export const restoreRetryMs = 250
 /** … up to this. */
 export const restoreRetryLongestMs = 30_000
 
+/** How far a log goes and which snapshots there are is asked no longer than this: a store that hangs is a store that is away. */
+export const askLimitMs = 5_000
+/** Fetching or storing a snapshot: a gigabyte at 10 MB/s, and less than the time to the next one. */
+export const carryLimitMs = 120_000
+
 /** Trouble is looked for this often. */
 export const watchMs = 1_000
 /** Stepping down: sends have ended within `sendEndMs`, their outcomes are read soon after; then it is over, read or not. */

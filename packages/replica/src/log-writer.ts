@@ -40,11 +40,16 @@ export class LogWriter {
     this.append(records).catch(() => undefined)
   }
 
-  /** Why the log takes nothing, in words; undefined while it does. */
-  trouble(): string | undefined {
-    if (this.#failingSinceMs !== undefined) return `the log refuses records: ${this.#lastError}`
+  /** Since when the log takes nothing, and why in words; undefined while it does. */
+  trouble(): { readonly sinceMs: number; readonly why: string } | undefined {
+    if (this.#failingSinceMs !== undefined) {
+      return { sinceMs: this.#failingSinceMs, why: `the log refuses records: ${this.#lastError}` }
+    }
     const nowMs = this.#clock.monotonicMs()
-    for (const { sinceMs } of this.#open) if (nowMs - sinceMs > readBackMs) return 'the log confirms nothing'
+    // In the order of their beginning.
+    for (const { sinceMs } of this.#open) {
+      return nowMs - sinceMs > readBackMs ? { sinceMs, why: 'the log confirms nothing' } : undefined
+    }
     return undefined
   }
 }

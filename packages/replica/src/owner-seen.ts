@@ -1,17 +1,35 @@
 import { orphanedMs, silentOwnerMs } from './limits.ts'
 import type { Clock } from './ports.ts'
 
-/** When the log last showed that somebody owns: a tick of the highest epoch, or its claim. */
+/** When the log last showed that somebody owns: by a tick of the highest epoch, or its claim. */
 export class OwnerSeen {
   readonly #clock: Clock
   #atMs = 0
+  #seenMs = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  now(): void {
+  /** A replica that has just begun to read: who owns has time to show it. */
+  expect(): void {
     this.#atMs = this.#clock.monotonicMs()
+  }
+
+  /** @param history it lay in the log before this replica began to read: who wrote it may be long gone */
+  now(history: boolean): void {
+    this.expect()
+    if (!history) this.#seenMs = this.#atMs
+  }
+
+  /** The replica begins: that nobody owns is nobody's fault before. */
+  begin(): void {
+    this.#seenMs = this.#clock.monotonicMs()
+  }
+
+  /** Since when nobody was seen to own; undefined while somebody is. */
+  get missingSinceMs(): number | undefined {
+    return this.#clock.monotonicMs() - this.#seenMs > silentOwnerMs ? this.#seenMs : undefined
   }
 
   /** No tick for so long that a lease holder claims anew. */

@@ -62,9 +62,9 @@ export class Ownership {
     if (epoch === this.epoch) this.#tickSeenMs = this.#options.clock.monotonicMs()
   }
 
-  /** How long no tick of ours was read. */
-  get silentMs(): number {
-    return this.#options.clock.monotonicMs() - this.#tickSeenMs
+  /** Monotonic time at which a tick of ours was read last; before the first, when it began. */
+  get tickSeenMs(): number {
+    return this.#tickSeenMs
   }
 
   /** Hashes were taken at a tick: if it is ours they are written down. */

@@ -52,9 +52,8 @@ export class Replica {
 
   constructor(options: ReplicaOptions) {
     const { log, partition, clock } = options
-    const onAlarm = (name: string, detail: string): void => options.onAlarm?.(name, detail)
+    const onAlarm = (this.#alarm = (name: string, detail: string): void => options.onAlarm?.(name, detail))
     this.#options = options
-    this.#alarm = onAlarm
     this.#life = new Life(options.onStateChange)
     this.#timers = new Timers(clock)
     this.#writer = new LogWriter(log, partition, clock)
@@ -62,9 +61,10 @@ export class Replica {
     this.#waiters = new AppliedWaiters(clock)
     this.#owner = new OwnerSeen(clock)
     this.#claims = new Claims({ ...options, writer: this.#writer })
-    this.#keeper = new SnapshotKeeper({ ...options, onAlarm })
+    this.#keeper = new SnapshotKeeper({ ...options, clock: this.#timers, onAlarm })
     this.#generations = new Generations({
       ...options,
+      clock: this.#timers,
       onProgress: (progress) => this.#onProgress(progress),
       onFailure: (failure) => this.#onFailure(failure),
       onAlarm,
@@ -118,7 +118,7 @@ export class Replica {
   async handOver(why: string): Promise<void> {
     if (this.state !== 'owning') return
     await this.#stepDown(`hand-over: ${why}`, () => this.#candidate.end())
-    this.#timers.later(limits.handOverPauseMs, () => {
+    this.#timers.setTimer(limits.handOverPauseMs, () => {
       if (this.state === 'following') this.#candidate.begin()
     })
   }
@@ -128,8 +128,7 @@ export class Replica {
    * @throws ReplicaError `NOT_EVALUATED` when that takes longer than 5 s; EngineError `QUERY_SYNTAX`, `QUERY_REGEX`
    */
   async query(query: string, options?: QueryOptions): Promise<QueryPage> {
-    const { end } = await this.#options.log.range(this.#options.partition)
-    await this.#waiters.until(end - 1)
+    await this.#waiters.untilEnd(this.#options.log, this.#options.partition)
     return this.#generations.running().query(query, options)
   }
 
@@ -138,7 +137,7 @@ export class Replica {
     return {
       ...this.#counters,
       state: this.state,
-      why: this.#life.why,
+      why: this.#why,
       epoch: this.#highestEpoch,
       owner: progress?.ownership?.instance,
       appliedOffset: progress?.appliedOffset ?? -1,
@@ -157,7 +156,8 @@ export class Replica {
     if (this.#stopping !== undefined) throw new ReplicaError('STATE', 'a stopped replica is not started again', false)
     const following = new Promise<void>((resolve) => this.#onFollowing.push(resolve))
     this.#life.become('restoring', 'started')
-    this.#timers.later(limits.watchMs, () => this.#watch())
+    this.#owner.begin()
+    this.#watch()
     void this.#restore()
     await following
   }
@@ -200,13 +200,13 @@ export class Replica {
       return this.#restoreLater()
     }
     for (const resolve of this.#onFollowing.splice(0)) resolve()
-    this.#owner.now()
+    this.#owner.expect()
     if (this.#checkpoints.trusted) this.#candidate.begin()
     void this.#candidate.consider()
   }
 
   #restoreLater(): void {
-    this.#timers.later(this.#generations.nextPauseMs(), () => {
+    this.#timers.setTimer(this.#generations.nextPauseMs(), () => {
       if (this.state === 'diverged') this.#life.become('restoring', 'another try')
       if (this.state === 'restoring') void this.#restore()
     })
@@ -261,9 +261,10 @@ export class Replica {
     let own = 0
     for (const sighting of progress.sightings) {
       const { record } = sighting
-      if (record.kind === 'claim') this.#claimRead(record)
+      const history = sighting.offset < this.#generations.end
+      if (record.kind === 'claim') this.#claimRead(record, history)
       else if (record.kind === 'tick' && record.epoch === this.#highestEpoch) {
-        this.#owner.now()
+        this.#owner.now(history)
         this.#ownerships.current?.tickRead(record.epoch)
         if (sighting.hashes !== undefined) this.#hashed(sighting, sighting.hashes)
         own++
@@ -288,10 +289,10 @@ export class Replica {
     this.#options.onProgress?.(progress)
   }
 
-  #claimRead(record: ClaimRecord): void {
+  #claimRead(record: ClaimRecord, history: boolean): void {
     if (record.epoch <= this.#highestEpoch) return
     this.#highestEpoch = record.epoch
-    this.#owner.now()
+    this.#owner.now(history)
     const mayOwn = this.#candidate.lease !== undefined && (this.state === 'claiming' || this.state === 'following')
     if (this.state === 'owning') {
       if (this.#options.mutations?.has('epoch-check') === true) return
@@ -352,7 +353,7 @@ export class Replica {
       if (this.state !== 'claiming') return
       this.#backToFollowing('its claim was not read back in time')
       const delayMs = limits.tickMs * (0.5 + this.#options.random.next())
-      this.#timers.later(delayMs, () => void this.#candidate.consider())
+      this.#timers.setTimer(delayMs, () => void this.#candidate.consider())
     })
   }
 
@@ -388,18 +389,21 @@ export class Replica {
 
   // ---- Watching
 
-  /** Looks once a second for what no event would tell. */
+  get #why(): string {
+    return this.#generations.doing ?? this.#life.why
+  }
+
+  /** Looks at least once a second for what no event would tell. */
   #watch(): void {
-    this.#timers.later(limits.watchMs, () => this.#watch())
     const untrusted = !this.#checkpoints.trusted && this.state === 'following'
-    const wanted = this.state !== 'owning' && (untrusted || this.#candidate.lease !== undefined)
-    const owned = this.#progress?.ownership !== undefined && !this.#owner.isSilent
-    const cannotOwn = `nobody owns, and this replica is ${this.state}: ${this.#life.why}`
-    this.#trouble.look({
-      silentMs: this.#ownerships.current?.silentMs,
-      cannotOwn: wanted && !owned ? cannotOwn : undefined,
-    })
     if (untrusted && this.#owner.isLost) this.#candidate.begin()
     void this.#candidate.consider()
+    const busy = this.state === 'owning' || this.state === 'stepping-down' || this.#stopping !== undefined
+    const delayMs = this.#trouble.look({
+      ownership: this.#ownerships.current,
+      ownerlessSinceMs: busy ? undefined : this.#owner.missingSinceMs,
+      doing: `it is ${this.state}: ${this.#why}`,
+    })
+    this.#timers.setTimer(delayMs, () => this.#watch())
   }
 }

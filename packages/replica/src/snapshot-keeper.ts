@@ -1,8 +1,8 @@
 import type { CheckpointRecord } from '@ricci/engine'
 import type { EngineHost, StateTaken } from './host.ts'
-import { lastSnapshotMs, snapshotPatienceMs, snapshotsKept, storeMs } from './limits.ts'
+import { askLimitMs, carryLimitMs, lastSnapshotMs, snapshotPatienceMs, snapshotsKept, storeMs } from './limits.ts'
 import type { Clock, SnapshotInfo, SnapshotPort, Timer } from './ports.ts'
-import { atMost } from './timers.ts'
+import { atMost, within } from './timers.ts'
 
 export interface SnapshotKeeperOptions {
   readonly snapshots: SnapshotPort
@@ -103,7 +103,7 @@ export class SnapshotKeeper {
   #lookLater(offset: number): void {
     this.#timer?.cancel()
     this.#timer = this.#options.clock.setTimer(snapshotPatienceMs, () => {
-      void this.#options.snapshots.list(this.#options.partition).then(
+      void this.#list().then(
         (list) => {
           this.#alone = !list.some((info) => info.offset >= offset && info.name !== this.#stored?.name)
           if (this.#alone) this.#host?.cutAtNextStateHash()
@@ -113,14 +113,20 @@ export class SnapshotKeeper {
     })
   }
 
+  #list(): Promise<readonly SnapshotInfo[]> {
+    const { snapshots, partition, clock } = this.#options
+    return within(clock, askLimitMs, 'the store of snapshots', snapshots.list(partition))
+  }
+
   async #store(offset: number, slices: AsyncIterable<Uint8Array>): Promise<void> {
-    const { snapshots, partition, onAlarm } = this.#options
+    const { snapshots, partition, clock, onAlarm } = this.#options
     try {
-      const list = await snapshots.list(partition)
+      const list = await this.#list()
       if (list.some((info) => info.offset >= offset)) return
-      this.#stored = await snapshots.store(partition, offset, slices)
+      const store = snapshots.store(partition, offset, slices)
+      this.#stored = await within(clock, carryLimitMs, 'the store, given a snapshot,', store)
       const old = [...list].sort((a, b) => b.offset - a.offset).slice(snapshotsKept - 1)
-      for (const info of old) await snapshots.remove(info)
+      for (const info of old) await within(clock, askLimitMs, 'the store of snapshots', snapshots.remove(info))
     } catch (error) {
       onAlarm(
         'snapshot-failed',

@@ -1,7 +1,8 @@
+import { ReplicaError } from './errors.ts'
 import type { Clock, Timer } from './ports.ts'
 
-/** Timers that end with their replica. */
-export class Timers {
+/** A clock whose timers end with the replica: what still waits then waits for nothing. */
+export class Timers implements Clock {
   readonly #clock: Clock
   readonly #set = new Set<Timer>()
   #ended = false
@@ -10,14 +11,28 @@ export class Timers {
     this.#clock = clock
   }
 
+  monotonicMs(): number {
+    return this.#clock.monotonicMs()
+  }
+
+  wallMs(): number {
+    return this.#clock.wallMs()
+  }
+
   /** Once `end` was called nothing is set any more. */
-  later(delayMs: number, callback: () => void): void {
-    if (this.#ended) return
+  setTimer(delayMs: number, callback: () => void): Timer {
+    if (this.#ended) return { cancel: () => undefined }
     const timer = this.#clock.setTimer(delayMs, () => {
       this.#set.delete(timer)
       callback()
     })
     this.#set.add(timer)
+    return {
+      cancel: () => {
+        timer.cancel()
+        this.#set.delete(timer)
+      },
+    }
   }
 
   end(): void {
@@ -27,15 +42,26 @@ export class Timers {
   }
 }
 
-/** Waits for something, but no longer than this. Rejects if it does. */
-export async function atMost(clock: Clock, ms: number, something: Promise<void>): Promise<void> {
+/** Waits for something, but no longer than this: gives undefined then. Rejects if it does. */
+export async function atMost<T>(clock: Clock, ms: number, something: Promise<T>): Promise<T | undefined> {
   let timer: Timer | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = clock.setTimer(ms, resolve)
+  const late = new Promise<undefined>((resolve) => {
+    timer = clock.setTimer(ms, () => resolve(undefined))
   })
   try {
-    await Promise.race([something, late])
+    return await Promise.race([something, late])
   } finally {
     timer?.cancel()
   }
+}
+
+/** An answer that must come within this time. @throws ReplicaError `TIMED_OUT` */
+export async function within<T>(clock: Clock, ms: number, what: string, answer: Promise<T>): Promise<T> {
+  const given = await atMost(
+    clock,
+    ms,
+    answer.then((value) => ({ value })),
+  )
+  if (given !== undefined) return given.value
+  throw new ReplicaError('TIMED_OUT', `${what} did not answer within ${ms / 1_000} s; it is asked again`, true)
 }

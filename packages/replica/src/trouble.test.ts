@@ -1,4 +1,4 @@
-/** Ends at the wrong moment, confirms that come late or never, stores that hang: what must neither stop a replica nor outlive it. */
+/** Ends at the wrong moment, confirms that come late or never: what must neither stop a replica nor outlive it. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { SkipRecord } from '@ricci/engine'
@@ -32,8 +32,8 @@ describe('a lone replica', () => {
     house.wrong = 'b'
     const replica = house.replica('b')
     void replica.start()
-    await house.until('self hears that nobody owns', () => house.self.sent.length === 1, 30_000)
-    assert.equal(house.self.sent[0].rule, 'cannot-own')
+    await house.until('self hears that nobody owns', () => house.told('trigger').length === 1, 30_000)
+    assert.equal(house.told('trigger')[0].rule, 'cannot-own')
     await house.until('it owns', () => replica.state === 'owning', 30_000)
     assert.ok(house.alarms.some((alarm) => alarm.startsWith('b diverged')))
     house.event('h', 'down')
@@ -173,7 +173,7 @@ describe('the log', () => {
     log.fate = () => 'held'
     writer.write([tick])
     await clock.advance(2_500)
-    assert.equal(writer.trouble(), 'the log confirms nothing')
+    assert.deepEqual(writer.trouble(), { sinceMs: 0, why: 'the log confirms nothing' })
     log.fate = () => 'written'
     await writer.append([tick])
     assert.equal(writer.trouble(), undefined)

@@ -24,8 +24,11 @@ export interface SelfAlarmsOptions {
   readonly onAlarm: (name: string, detail: string) => void
 }
 
+const names: readonly SelfAlarmName[] = ['event-path', 'log-unavailable', 'cannot-own']
+
 interface State {
-  sinceMs: number | undefined
+  /** When it is to be told, if the trouble goes on. */
+  dueMs: number
   detail: string
   wanted: 'trigger' | 'resolve' | undefined
   /** What the receiver confirmed last. */
@@ -54,22 +57,47 @@ export class SelfAlarms {
     this.#options = options
   }
 
-  /** Whether the trouble is there now. Called as often as one likes, at least once a second while it is. */
-  is(name: SelfAlarmName, trouble: boolean, detail: string): void {
+  /**
+   * Whether the trouble is there now. Called as often as one likes, and when {@link nextDueMs} says.
+   * @param sinceMs monotonic time at which it began; undefined when there is none
+   */
+  is(name: SelfAlarmName, sinceMs: number | undefined, detail: string): void {
     if (this.#stopped) return
-    const nowMs = this.#options.clock.monotonicMs()
     const state = this.#stateOf(name)
-    if (!trouble) {
-      state.sinceMs = undefined
+    state.dueMs = Infinity
+    state.detail = detail
+    if (sinceMs === undefined) {
       if (state.wanted === 'trigger') this.#want(name, state, 'resolve')
       return
     }
-    state.sinceMs ??= nowMs
-    state.detail = detail
-    if (nowMs - state.sinceMs < selfAlarmMs || state.wanted === 'trigger') return
+    if (state.wanted === 'trigger') return
+    state.dueMs = sinceMs + selfAlarmMs
+    if (this.#options.clock.monotonicMs() < state.dueMs) return
+    state.dueMs = Infinity
     state.occurredAtMs = Math.round(this.#options.clock.wallMs())
     this.#options.onAlarm(name, detail)
     this.#want(name, state, 'trigger')
+  }
+
+  /** Monotonic time at which the next alarm is to be sent if its trouble goes on; Infinity when there is none. */
+  nextDueMs(): number {
+    return Math.min(Infinity, ...[...this.#states.values()].map(({ dueMs }) => dueMs))
+  }
+
+  /**
+   * An owner has found everything in order: what anybody told before is taken back. What was told is written nowhere (there was no
+   * log to write it to), so each ownership takes it back once; at a keyed receiver that does nothing where nothing is open.
+   */
+  allIsWell(): void {
+    for (const name of names) {
+      const state = this.#stateOf(name)
+      if (this.#stopped || (state.wanted === 'resolve' && state.mayBeOpen)) continue
+      state.mayBeOpen = true
+      state.confirmed = undefined
+      state.detail = 'the log takes records, gives them back, and has an owner'
+      state.occurredAtMs = Math.round(this.#options.clock.wallMs())
+      this.#want(name, state, 'resolve')
+    }
   }
 
   /** Sends nothing more. What the receiver was told stands: an instance that stops has not mended anything. */
@@ -149,7 +177,7 @@ export class SelfAlarms {
     let state = this.#states.get(name)
     if (state === undefined) {
       state = {
-        sinceMs: undefined,
+        dueMs: Infinity,
         detail: '',
         wanted: undefined,
         confirmed: undefined,

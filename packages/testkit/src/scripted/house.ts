@@ -7,9 +7,11 @@ import {
   Replica,
   type Clock,
   type HostEvents,
+  type HostFailure,
   type LogPort,
   type ReceiverClass,
   type ReplicaState,
+  type SendRequest,
   type Timer,
 } from '@ricci/replica'
 import { VirtualClock } from '../clock.ts'
@@ -31,6 +33,7 @@ class Process {
   readonly clock: Clock
   readonly log: LogPort
   readonly timers: Timer[] = []
+  failHost: (failure: HostFailure) => void = () => undefined
 
   constructor(house: House) {
     this.clock = {
@@ -82,8 +85,9 @@ export class House {
       log: process.log,
       coordination: this.coordination,
       snapshots: this.snapshots,
-      hostFactory: (events) =>
-        new InThreadHost(
+      hostFactory: (events) => {
+        process.failHost = (failure) => events.onFailure(failure)
+        return new InThreadHost(
           {
             onProgress: (progress) => (process.alive ? events.onProgress(progress) : undefined),
             onFailure: (failure) => (process.alive ? events.onFailure(failure) : undefined),
@@ -103,7 +107,8 @@ export class House {
               return engine
             },
           },
-        ),
+        )
+      },
       transports: new Map([
         ['oncall', { transport: this.oncall, class: this.receiverClass, blindPolicy: this.blindPolicy }],
         ['fallback', { transport: this.fallback, class: 'A' }],
@@ -119,6 +124,11 @@ export class House {
     return replica
   }
 
+  /** The engine that a replica runs now gives up. */
+  failHost(replica: Replica, failure: HostFailure): void {
+    this.#processes.get(replica)!.failHost(failure)
+  }
+
   /** Its process ends without a word; its lease lapses at once. */
   kill(replica: Replica): void {
     const process = this.#processes.get(replica)!
@@ -126,6 +136,11 @@ export class House {
     for (const timer of process.timers) timer.cancel()
     this.replicas.splice(this.replicas.indexOf(replica), 1)
     this.coordination.takeAway(false, true)
+  }
+
+  /** What the receiver of alarms about the log was sent of one action. */
+  told(action: SendRequest['action']): SendRequest[] {
+    return this.self.sent.filter((request) => request.action === action)
   }
 
   event(host: string, state: string): void {
