@@ -5,6 +5,7 @@ import { type Event } from '@ricci/client'
 import { EngineBench } from '@ricci/testkit'
 import {
   type EventView,
+  adjust,
   by,
   changed,
   counter,
@@ -133,6 +134,27 @@ describe('symbols', () => {
       bench.tick(1, t0 + i)
     }
     assert.ok(bench.alarms.length > 0 && bench.alarms.length <= 4, `${bench.alarms.length} alarms`)
+  })
+})
+
+describe('events that rules make', () => {
+  it('go no further when their texts find no room: without its service one would be another’s', () => {
+    const made = rules(
+      smap((e: EventView) => ({ ...e.copy(), service: `made ${e.metric}` }), tap('smap')),
+      adjust((e) => ({ service: `adjusted ${e.metric}` }), tap('adjust')),
+    )
+    const bench = new EngineBench(made, { symbols: 50 })
+    bench.tick(0, t0)
+    for (let i = 0; i < 200; i++) bench.events(t0, { host: 'a', service: 'b', metric: i })
+    bench.tick(1_000, t0 + 1_000)
+    const shown = bench.taps.map(([, event]) => (event as Event).service!)
+    assert.ok(shown.length > 10 && shown.length < 60, `${shown.length} had room`)
+    assert.deepEqual(
+      shown.filter((service) => !/^(made|adjusted) \d+$/.test(service)),
+      [],
+    )
+    assert.equal(bench.engine.stats().ruleErrors, 0, 'a limit is no error')
+    assert.deepEqual(bench.alarms, ['symbols-full'])
   })
 })
 

@@ -1,9 +1,10 @@
-import { type Event, EventCursor, cursorToEvent, eventToCursor } from '@ricci/client'
+import { type Event, EventCursor, cursorToEvent } from '@ricci/client'
 import { EngineError } from '../../errors.ts'
 import { CursorView, type EventView } from '../../event/view.ts'
 import { type Fold, type FoldContext, isFold } from '../../folds/fold.ts'
 import { restsOnLate } from '../../folds/list.ts'
 import { OneOrTwo } from '../lists.ts'
+import { takeEvent } from '../made-event.ts'
 import { defineOperator } from '../operator.ts'
 import { describeValue, Stream } from '../stream.ts'
 import { tap } from './tap.ts'
@@ -77,7 +78,7 @@ defineOperator({
         const result = (map as Mapper)(view)
         if (result === view) return out.event(event, fork)
         if (result === null || result === undefined) return
-        eventToCursor(result as Event, table, mapped)
+        if (!takeEvent(result, table, mapped)) return
         mapped.late = event.late
         out.event(mapped, fork)
       },
@@ -86,7 +87,7 @@ defineOperator({
         for (let i = 0; i < list.length; i++) events.push(list.load(i, loaded) ? cursorToEvent(loaded, table) : null)
         const result = (map as ListMapper)(events)
         if (result === null || result === undefined) return
-        eventToCursor(result, table, mapped)
+        if (!takeEvent(result, table, mapped)) return
         mapped.late = restsOnLate(list)
         out.event(mapped, fork)
       },

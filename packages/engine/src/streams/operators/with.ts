@@ -1,8 +1,9 @@
-import { EventCursor, type Event, eventToCursor, Kind } from '@ricci/client'
+import { EventCursor, type Event, Kind } from '@ricci/client'
 import { EngineError } from '../../errors.ts'
 import { multiply, setMetric } from '../../folds/arithmetic.ts'
 import { CursorView, type EventView } from '../../event/view.ts'
 import { MappedList } from '../lists.ts'
+import { takeEvent } from '../made-event.ts'
 import { metricOf, numberOf } from '../metric.ts'
 import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
@@ -103,13 +104,15 @@ class Prepared {
   readonly #names: readonly string[]
   readonly #given = new EventCursor()
   readonly #runtime: Runtime
+  /** Whether the table of texts had room for all: else an event with these fields set would be another's, and goes no further. */
+  readonly whole: boolean
 
   /** Interns what the fields hold: only while an event is applied, so that every replica does it at the same place of the log. */
   constructor(fields: Fields, runtime: Runtime) {
     const entries = Object.entries(fields).filter(([, value]) => value !== undefined)
     this.#names = entries.map(([name]) => name)
     this.#runtime = runtime
-    eventToCursor(Object.fromEntries(entries.filter(([, value]) => value !== null)), runtime.table, this.#given)
+    this.whole = takeEvent(fields, runtime.table, this.#given)
   }
 
   set(into: EventCursor): void {
@@ -199,8 +202,10 @@ defineOperator({
     const scratch = new EventCursor()
     return {
       event(event, fork) {
+        const fields = prepared()
+        if (!fields.whole) return
         changed.copyFrom(event)
-        prepared().set(changed)
+        fields.set(changed)
         out.event(changed, fork)
       },
       list: (list, fork) => out.list(new MappedList(list, (event) => prepared().set(event), scratch), fork),
@@ -219,8 +224,10 @@ defineOperator({
     const changed = new EventCursor()
     return {
       event(event, fork) {
+        const fields = prepared()
+        if (!fields.whole) return
         changed.copyFrom(event)
-        prepared().setMissing(changed)
+        fields.setMissing(changed)
         out.event(changed, fork)
       },
     }
@@ -241,8 +248,10 @@ defineOperator({
         view.event = event
         const fields = (change as (event: EventView) => Fields | undefined)(view)
         if (fields === undefined || fields === null) return
+        const prepared = new Prepared(fields, runtime)
+        if (!prepared.whole) return
         changed.copyFrom(event)
-        new Prepared(fields, runtime).set(changed)
+        prepared.set(changed)
         out.event(changed, fork)
       },
     }
