@@ -14,7 +14,12 @@ const entries = {
   client: { index: 'packages/client/src/index.ts' },
   engine: { index: 'packages/engine/src/index.ts', vocabulary: 'packages/engine/src/streams/vocabulary.ts' },
   replica: { index: 'packages/replica/src/index.ts' },
-  ricci: { index: 'packages/ricci/src/index.ts', embedded: 'packages/ricci/src/embedded.ts', ...productEntries },
+  ricci: {
+    index: 'packages/ricci/src/index.ts',
+    embedded: 'packages/ricci/src/embedded.ts',
+    test: 'packages/ricci/src/test.ts',
+    ...productEntries,
+  },
 }
 
 /** Builds and packs every published package. */

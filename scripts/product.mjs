@@ -7,6 +7,7 @@ export const productEntries = {
   ricci: 'packages/ricci/src/cli/main.ts',
   'engine-worker': 'packages/ricci/src/server/engine-worker.ts',
   'rules-worker': 'packages/ricci/src/rules/rules-worker.ts',
+  'type-checker': 'packages/ricci/src/rules/type-checker.ts',
 }
 
 /** What the benchmarks start as processes of their own. */

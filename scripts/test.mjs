@@ -26,7 +26,7 @@ try {
   // with what only tests ask for: the operators' tables of cases are called "pure", and the product's bundles leave them out
   await bundle(files, outdir, { outbase: '.', ignoreAnnotations: true })
   // tests of the daemon start its threads, and the program itself
-  if (files.some((file) => /ricci\/src\/(server|cli)\/|testkit\/src\/faults\//.test(file)))
+  if (files.some((file) => /ricci\/src\/(server|cli|rules)\/|testkit\/src\/faults\//.test(file)))
     await bundle(productEntries, outdir)
   if (files.some((file) => /testkit\/src\/bench\//.test(file))) await bundle(benchEntries, outdir)
   const sum = { passed: 0, failed: 0, skipped: 0 }

@@ -5,6 +5,9 @@ export type RicciErrorCode =
   | 'RULES_INVALID'
   | 'RULES_TOO_LARGE'
   | 'RULES_TIMEOUT'
+  | 'RULES_TYPES'
+  | 'RULES_TESTS'
+  | 'RULES_HIDDEN_STATE'
   /** The engine would not switch to rules that had passed their checks. */
   | 'RULES_REFUSED'
   | 'AGENT_UNSUPPORTED'

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { loadConfig } from '../config/config.ts'
-import { checkRules } from './rules.ts'
+import { describeRules } from './rules.ts'
 import type { Surroundings } from './surroundings.ts'
 
 export function checkCommand(surroundings: Surroundings): Command {
@@ -10,6 +10,6 @@ export function checkCommand(surroundings: Surroundings): Command {
     .action(async (file: string) => {
       const config = loadConfig(file)
       surroundings.write(`${file}: ok\n`)
-      surroundings.write(await checkRules(config))
+      surroundings.write(await describeRules(config))
     })
 }

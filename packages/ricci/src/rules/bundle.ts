@@ -1,10 +1,10 @@
 /** From a folder of TypeScript to the bytes that the rules record carries: no build step for the user, no surprise for a replica. */
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { join, relative, resolve } from 'node:path'
 import { brotliCompressSync, constants } from 'node:zlib'
-import { build, type BuildFailure, type Message, type Plugin } from 'esbuild'
+import { build, type BuildFailure, type BuildOptions, type Message, type Plugin } from 'esbuild'
 import { atPlace } from '../config/excerpt.ts'
 import { RicciError } from '../errors.ts'
 
@@ -32,6 +32,57 @@ const entryNames = ['index.ts', 'index.js']
  */
 export async function bundleRules(folder: string): Promise<RulesBundle> {
   const root = resolve(folder)
+  const { code, inputs } = await bundled(root, { entryPoints: [entryOf(root)] }, onlyRules(['ricci']))
+  const bundle = compressed(code)
+  if (bundle.length > maxBundleBytes) {
+    throw new RicciError(
+      'RULES_TOO_LARGE',
+      `the rules of ${root} are ${bundle.length} bytes when compressed, ${maxBundleBytes} are allowed; import less (${largest(inputs)})`,
+    )
+  }
+  return {
+    bundle,
+    hash: createHash('sha256').update(code).digest('hex'),
+    files: Object.keys(inputs).sort(),
+  }
+}
+
+/** The tests of a folder's rules, with the rules themselves, in one bundle; it stays on this machine. */
+export interface TestsBundle {
+  readonly bundle: Uint8Array
+  /** The test files, relative to the folder. */
+  readonly files: readonly string[]
+}
+
+/**
+ * Bundles what the folder's `….test.ts` files hold; undefined where there are none.
+ * @throws RicciError `RULES_UNREADABLE`, `RULES_INVALID` with file, line and caret
+ */
+export async function bundleTests(folder: string): Promise<TestsBundle | undefined> {
+  const root = resolve(folder)
+  const files = testFiles(root, '')
+  if (files.length === 0) return undefined
+  const imports = files.map((file) => `import ${JSON.stringify(`./${file}`)}`)
+  // the rules come first: what is wrong with them is not told as a test's fault
+  const contents = [`export { default } from ${JSON.stringify(`./${entryOf(root)}`)}`, ...imports].join('\n')
+  const stdin = { contents, resolveDir: root, sourcefile: 'tests-of-rules.js' }
+  const { code } = await bundled(root, { stdin }, onlyRules(['ricci', 'ricci/test']))
+  return { bundle: compressed(code), files }
+}
+
+/** Test files below a folder, in the order of their names; `/` between folders whatever the machine. */
+function testFiles(root: string, below: string): string[] {
+  return readdirSync(join(root, below), { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      if (entry.name === 'node_modules' || entry.name.startsWith('.')) return []
+      const path = `${below}${entry.name}`
+      if (entry.isDirectory()) return testFiles(root, `${path}/`)
+      return /\.test\.[jt]s$/.test(entry.name) ? [path] : []
+    })
+}
+
+function entryOf(root: string): string {
   const entry = entryNames.find((name) => existsSync(join(root, name)))
   if (entry === undefined) {
     throw new RicciError(
@@ -39,9 +90,19 @@ export async function bundleRules(folder: string): Promise<RulesBundle> {
       `there are no rules in ${root}: write an index.ts that ends with \`export default rules(…)\``,
     )
   }
+  return entry
+}
+
+type Inputs = Readonly<Record<string, { bytes: number }>>
+
+async function bundled(
+  root: string,
+  from: Pick<BuildOptions, 'entryPoints' | 'stdin'>,
+  plugin: Plugin,
+): Promise<{ code: Uint8Array; inputs: Inputs }> {
   const result = await build({
+    ...from,
     absWorkingDir: root,
-    entryPoints: [entry],
     outfile: 'rules.js',
     write: false,
     bundle: true,
@@ -56,49 +117,47 @@ export async function bundleRules(folder: string): Promise<RulesBundle> {
     charset: 'utf8',
     metafile: true,
     logLevel: 'silent',
-    plugins: [onlyRules],
+    plugins: [plugin],
   }).catch((failure: BuildFailure) => {
     throw new RicciError('RULES_INVALID', failureText(failure, root), { cause: failure })
   })
-  const code = result.outputFiles[0].contents
-  const bundle = brotliCompressSync(code, {
-    params: { [constants.BROTLI_PARAM_QUALITY]: 9, [constants.BROTLI_PARAM_SIZE_HINT]: code.length },
-  })
-  if (bundle.length > maxBundleBytes) {
-    throw new RicciError(
-      'RULES_TOO_LARGE',
-      `the rules of ${root} are ${bundle.length} bytes when compressed, ${maxBundleBytes} are allowed; import less (${largest(result.metafile.inputs)})`,
-    )
-  }
-  return {
-    bundle,
-    hash: createHash('sha256').update(code).digest('hex'),
-    files: Object.keys(result.metafile.inputs).sort(),
-  }
+  return { code: result.outputFiles[0].contents, inputs: result.metafile.inputs }
 }
 
-/** Leaves `ricci` to the engine; refuses what a rule cannot have. */
-const onlyRules: Plugin = {
-  name: 'only-rules',
-  setup({ onResolve }) {
-    onResolve({ filter: /^ricci$/ }, () => ({ path: 'ricci', external: true }))
-    onResolve({ filter: /^ricci\// }, ({ path }) => ({
-      errors: [{ text: `rules cannot import "${path}": it is for tools; what rules may use comes from 'ricci'` }],
-    }))
-    onResolve({ filter: /./ }, ({ path, kind }) => {
-      if (kind === 'dynamic-import') {
-        return { errors: [{ text: 'rules import at the top of the file only; write import … from' }] }
-      }
-      if (!isBuiltin(path)) return undefined
-      return {
-        errors: [
-          {
-            text: `rules cannot import "${path}": a rule sees events and nothing else of the machine; take the import out`,
-          },
-        ],
-      }
-    })
-  },
+function compressed(code: Uint8Array): Uint8Array {
+  return brotliCompressSync(code, {
+    params: { [constants.BROTLI_PARAM_QUALITY]: 9, [constants.BROTLI_PARAM_SIZE_HINT]: code.length },
+  })
+}
+
+/** Leaves what the engine provides to it; refuses what a rule cannot have. */
+function onlyRules(provided: readonly string[]): Plugin {
+  return {
+    name: 'only-rules',
+    setup({ onResolve }) {
+      onResolve({ filter: /^ricci(\/|$)/ }, ({ path }) => {
+        if (provided.includes(path)) return { path, external: true }
+        const text =
+          path === 'ricci/test'
+            ? 'rules cannot import "ricci/test": it is for files named ….test.ts'
+            : `rules cannot import "${path}": it is for tools; what rules may use comes from 'ricci'`
+        return { errors: [{ text }] }
+      })
+      onResolve({ filter: /./ }, ({ path, kind }) => {
+        if (kind === 'dynamic-import') {
+          return { errors: [{ text: 'rules import at the top of the file only; write import … from' }] }
+        }
+        if (!isBuiltin(path)) return undefined
+        return {
+          errors: [
+            {
+              text: `rules cannot import "${path}": a rule sees events and nothing else of the machine; take the import out`,
+            },
+          ],
+        }
+      })
+    },
+  }
 }
 
 /** All errors of a build, each with its excerpt; paths as seen from where the command runs. */
@@ -129,7 +188,7 @@ export function shownPath(root: string, file: string): string {
   return shown.startsWith('..') ? join(root, file) : shown
 }
 
-function largest(inputs: Readonly<Record<string, { bytes: number }>>): string {
+function largest(inputs: Inputs): string {
   const sorted = Object.entries(inputs).sort(([, a], [, b]) => b.bytes - a.bytes)
   return `largest: ${sorted
     .slice(0, 3)

@@ -1,20 +1,108 @@
-/** The throw-away thread of `tryRules`: evaluates one bundle and says how it went. */
+/** The throw-away thread of `tryRules`: loads rules, runs their tests, looks for hidden state, and says how it went. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { checkRules } from '@ricci/engine'
+import { checkRules, type RulesDescription } from '@ricci/engine'
+import { atPlace } from '../config/excerpt.ts'
 import { RicciError } from '../errors.ts'
-import { evaluateBundle } from './evaluate.ts'
+import { type CompiledRules, compileRules, type RuleModules } from './evaluate.ts'
+import { findHiddenState, type HiddenStateReport } from './hidden-state.ts'
 import { receiversUsed } from './receivers-used.ts'
-import type { TryAnswer } from './try-rules.ts'
+import { runTests, testModule, type TestsReport } from './run-tests.ts'
+import type { RulesRun } from './test-run.ts'
+import { limited, TimeUp, whereItStands } from './time-limit.ts'
+import type { TriedRules, TryAnswer, TrySetup } from './try-rules.ts'
 
-function tryBundle(bundle: Uint8Array): TryAnswer {
+type Compile = (remark?: string) => CompiledRules
+
+/** Watched that long, a rule that never returns has been reached in tests and laws as well. */
+const watchMs = 2_000
+
+function tried({ bundle, settings, tests, limits }: TrySetup): TriedRules {
+  const compile = (remark?: string): CompiledRules => compileRules(bundle, {}, remark)
+  const load = (rules: CompiledRules): RulesDescription => rules.evaluate(unknownTime)
+  const late = `the rules did not finish loading within ${limits.loadMs / 1000} s; is there an endless loop outside of a function?`
+  const description = inTime(compile, load, limits.loadMs, () => late)
+  checkRules(description, settings)
+  return {
+    streams: description.streams.length,
+    receivers: receiversUsed(description),
+    ...(tests === undefined ? {} : { tests: testsOf(tests, settings, limits.testsMs) }),
+    ...(limits.lawsMs === 0 ? {} : { hiddenState: hiddenStateOf(compile, settings, limits.lawsMs) }),
+  }
+}
+
+function testsOf(bundle: Uint8Array, settings: TrySetup['settings'], limitMs: number): TestsReport {
+  let now: { name: string; run: RulesRun } | undefined
+  const words: { current: Readonly<Record<string, unknown>> } = { current: {} }
+  const modules: RuleModules = {
+    get 'ricci/test'() {
+      return words.current
+    },
+  }
+  const work = (rules: CompiledRules): TestsReport => {
+    const module = testModule()
+    words.current = module.words
+    const description = rules.evaluate(() => now?.run.engine.calendarMs ?? unknownTime())
+    return runTests(
+      module,
+      description,
+      settings,
+      (error) => rules.places.explain(error),
+      (name, run) => (now = { name, run }),
+    )
+  }
+  const compile = (remark?: string): CompiledRules => compileRules(bundle, modules, remark)
+  return inTime(compile, work, limitMs, () => {
+    const where = now === undefined ? '' : `, in "${now.name}"`
+    return `the tests of the rules did not end within ${limitMs / 1000} s${where}`
+  })
+}
+
+function hiddenStateOf(compile: Compile, settings: TrySetup['settings'], budgetMs: number): HiddenStateReport {
+  let run: RulesRun | undefined
+  const work = (rules: CompiledRules): HiddenStateReport =>
+    findHiddenState(
+      rules,
+      settings,
+      budgetMs,
+      () => performance.now(),
+      (begun) => (run = begun),
+    )
+  // it limits itself, slice by slice
+  return inTime(compile, work, undefined, () => {
+    const where = run?.operatorAtWork ?? 'the rules'
+    return `a function did not return for seconds on a generated event, in ${where}; is there an endless loop?`
+  })
+}
+
+/** Does work of the users' code in its time; or says what did not end, and at which line. */
+function inTime<Result>(
+  compile: Compile,
+  work: (rules: CompiledRules) => Result,
+  limitMs: number | undefined,
+  ending: () => string,
+): Result {
+  const rules = compile()
   try {
-    const description = evaluateBundle(bundle)
-    checkRules(description)
-    return { ok: true, rules: { streams: description.streams.length, receivers: receiversUsed(description) } }
+    return limitMs === undefined ? work(rules) : limited(limitMs, () => work(rules))
+  } catch (error) {
+    if (!(error instanceof TimeUp)) throw error
+    const what = ending()
+    const place = whereItStands(() => compile('counted'), work, watchMs)
+    throw new RicciError('RULES_TIMEOUT', place === undefined ? what : atPlace(place, what))
+  }
+}
+
+function unknownTime(): never {
+  throw new Error('the time is known inside a function that gets an event')
+}
+
+function answer(setup: TrySetup): TryAnswer {
+  try {
+    return { ok: true, rules: tried(setup) }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     return { ok: false, code: error instanceof RicciError ? error.code : 'RULES_INVALID', message }
   }
 }
 
-parentPort!.postMessage(tryBundle(workerData as Uint8Array))
+parentPort!.postMessage(answer(workerData as TrySetup))

@@ -11,7 +11,8 @@ const mapComment = /\n\/\/# sourceMappingURL=data:application\/json;base64,([A-Z
 export function splitSourceMap(text: string): { code: string; places: SourcePlaces } {
   const match = mapComment.exec(text)
   if (match === null) return { code: text, places: new SourcePlaces(undefined) }
-  return { code: text.slice(0, match.index + 1), places: new SourcePlaces(Buffer.from(match[1], 'base64').toString()) }
+  const code = text.slice(0, match.index + 1)
+  return { code, places: new SourcePlaces(Buffer.from(match[1], 'base64').toString()) }
 }
 
 /** Finds places in the users' files. The map is parsed at the first question: most bundles never throw. */
@@ -27,7 +28,7 @@ export class SourcePlaces {
   /** Where in the user's files an error was thrown: the first of its stack's frames that lies in the bundle. */
   placeOf(error: unknown): Place | undefined {
     const frame = error instanceof Error ? framePattern.exec(error.stack ?? '') : null
-    return frame === null ? undefined : this.#placeAt(Number(frame[1]), Number(frame[2]))
+    return frame === null ? undefined : this.placeAt(Number(frame[1]), Number(frame[2]))
   }
 
   /** An error as people read it: at its place where it has one, else its own words. */
@@ -37,7 +38,8 @@ export class SourcePlaces {
     return place === undefined ? message : atPlace(place, message)
   }
 
-  #placeAt(line: number, column: number): Place | undefined {
+  /** A place in the bundle; line and column count from 1. */
+  placeAt(line: number, column: number): Place | undefined {
     if (this.#json === undefined) return undefined
     this.#payload ??= JSON.parse(this.#json) as SourceMapPayload
     this.#map ??= new SourceMap(this.#payload)

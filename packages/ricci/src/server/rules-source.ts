@@ -1,25 +1,46 @@
+import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { engineSemantics, type RulesRecord } from '@ricci/engine'
 import type { Clock } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
-import { bundleRules } from '../rules/bundle.ts'
+import { atPlace } from '../config/excerpt.ts'
+import { RicciError } from '../errors.ts'
+import { bundleRules, bundleTests, shownPath } from '../rules/bundle.ts'
+import type { HiddenStateReport } from '../rules/hidden-state.ts'
 import { checkReceivers } from '../rules/receivers-used.ts'
+import type { TestsReport } from '../rules/run-tests.ts'
 import { tryRules } from '../rules/try-rules.ts'
+import { TypeCheck } from '../rules/type-check.ts'
 import { builtFile } from './built-file.ts'
+
+/** The rules of a folder as they are, and as their record would carry them. */
+export interface FolderRules {
+  readonly record: RulesRecord
+  /** What was bundled, relative to the folder. */
+  readonly files: readonly string[]
+}
+
+/** What the checks before a switch came to, when all is well. */
+export interface RulesChecks {
+  /** Why types were not checked; absent where they were. */
+  readonly typesUnchecked?: string
+  /** Top-level streams. */
+  readonly streams: number
+  /** Tests that passed. */
+  readonly tests: number
+  readonly hiddenState?: HiddenStateReport
+}
 
 /** What a rules record is made from. */
 export type RulesConfig = Pick<Config, 'rulesFolder' | 'engine' | 'fallback' | 'receivers'>
 
 /**
- * Bundles the rules of the configured folder, tries them in a thread that is thrown away, and makes their record, with the settings
- * that decide.
- * @throws RicciError `RULES_…` with file, line and caret, or with the name of a receiver that nobody has
+ * Bundles the rules of the configured folder and makes their record, with the settings that decide. Nothing of them has run yet.
+ * @throws RicciError `RULES_…` with file, line and caret
  */
-export async function loadRulesRecord(config: RulesConfig, clock: Clock): Promise<RulesRecord> {
-  const { bundle, hash } = await bundleRules(config.rulesFolder)
-  const { receivers } = await tryRules(bundle, { workerFile: builtFile('rules-worker'), clock })
-  checkReceivers(receivers, config.receivers)
-  return {
+export async function readRules(config: RulesConfig): Promise<FolderRules> {
+  const { bundle, hash, files } = await bundleRules(config.rulesFolder)
+  const record: RulesRecord = {
     kind: 'rules',
     hash,
     // as a log would give them back: what is absent is not there
@@ -29,6 +50,75 @@ export async function loadRulesRecord(config: RulesConfig, clock: Clock): Promis
     semantics: engineSemantics,
     bundle,
   }
+  return { record, files }
+}
+
+/**
+ * Loads rules in a thread that is thrown away, and holds them to the configured receivers: what a start does, which switches nothing.
+ * @throws RicciError `RULES_…` with file, line and caret, or with the name of a receiver that nobody has
+ */
+export async function loadRules({ record }: FolderRules, config: RulesConfig, clock: Clock): Promise<void> {
+  const { settings, bundle } = record
+  const { receivers } = await tryRules(bundle, { workerFile: builtFile('rules-worker'), clock, settings })
+  checkReceivers(receivers, config.receivers)
+}
+
+/**
+ * All that stands before a switch: types, the rules' own tests, the search for state that they keep outside of the engine.
+ * @param types stays with who checks again and again; without one, a process checks once
+ * @throws RicciError `RULES_…` with file, line and caret as far as there are any: the old rules run on
+ */
+export async function checkRules(
+  { record, files }: FolderRules,
+  config: RulesConfig,
+  clock: Clock,
+  types: TypeCheck = new TypeCheck({ file: builtFile('type-checker'), clock }),
+): Promise<RulesChecks> {
+  const folder = config.rulesFolder
+  const tests = await bundleTests(folder)
+  const workerFile = builtFile('rules-worker')
+  const { bundle, settings } = record
+  // both take a second of one core; what the type checker says is told first, being nearest to the mistake
+  const [typesAnswer, triedAnswer] = await Promise.allSettled([
+    types.check(folder, [...ownFiles(files), ...(tests?.files ?? [])]),
+    tryRules(bundle, { workerFile, clock, settings, tests: tests?.bundle, laws: true }),
+  ])
+  const typesUnchecked = valueOf(typesAnswer)
+  const tried = valueOf(triedAnswer)
+  checkReceivers(tried.receivers, config.receivers)
+  failWithTests(tried.tests)
+  failWithHiddenState(tried.hiddenState, folder)
+  return { typesUnchecked, streams: tried.streams, tests: tried.tests?.passed ?? 0, hiddenState: tried.hiddenState }
+}
+
+/** Files of the folder itself: a package that rules import has its own types, right or wrong. */
+function ownFiles(files: readonly string[]): string[] {
+  return files.filter((file) => /\.[jt]s$/.test(file) && !file.startsWith('..') && !file.includes('node_modules/'))
+}
+
+function valueOf<Value>(settled: PromiseSettledResult<Value>): Value {
+  if (settled.status === 'rejected') throw settled.reason
+  return settled.value
+}
+
+function failWithTests(report: TestsReport | undefined): void {
+  if (report === undefined || report.failures.length === 0) return
+  const { passed, failures } = report
+  const texts = failures.map(({ name, text }) => `"${name}": ${text}`)
+  const count = `${failures.length} of the ${passed + failures.length} tests of the rules failed`
+  throw new RicciError('RULES_TESTS', [`${count}:`, ...texts].join('\n'))
+}
+
+function failWithHiddenState(report: HiddenStateReport | undefined, folder: string): void {
+  if (report?.guilty === undefined) return
+  const { operator, place } = report.guilty
+  const message =
+    `this function, in ${operator}, gives something else once its code is loaded anew: it keeps something between events ` +
+    `outside of the engine, which a restart or a takeover loses; keep it in an operator (changed, counter, a window), or in the index`
+  throw new RicciError(
+    'RULES_HIDDEN_STATE',
+    place === undefined ? message : atPlace({ ...place, file: shownPath(resolve(folder), place.file) }, message),
+  )
 }
 
 /** What differs between the rules in force and others: `rules` for their text, and the names of settings. */

@@ -18,12 +18,13 @@ import { nextIncarnation } from '../intake/incarnation.ts'
 import { Intake } from '../intake/intake.ts'
 import { EmbeddedLog, nodeDisk } from '../log/index.ts'
 import { createReceivers } from '../receivers/receivers.ts'
+import type { TypeCheck } from '../rules/type-check.ts'
 import { DiskSnapshots } from '../snapshots/index.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { EngineService } from './engine-service.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
 import { ProtectingSnapshots } from './protected-log.ts'
-import { differences, loadRulesRecord } from './rules-source.ts'
+import { checkRules, differences, type FolderRules, loadRules, readRules, type RulesChecks } from './rules-source.ts'
 import type { ServerStatus } from './status.ts'
 
 export interface ServerOptions {
@@ -32,6 +33,8 @@ export interface ServerOptions {
   readonly telemetry: Telemetry
   /** Takes the lines of receivers of type console. */
   readonly console: (line: string) => void
+  /** Checks the types of rules at each reload; without it a process is started for each. */
+  readonly types?: TypeCheck
   readonly clock?: Clock
   readonly random?: Random
 }
@@ -49,6 +52,8 @@ export interface Reload {
   readonly switched: boolean
   /** What the switch did to the state of operators; absent where nothing was switched, or the engine has not got there yet. */
   readonly report?: RulesReport
+  /** What the checks before the switch came to. */
+  readonly checks?: RulesChecks
 }
 
 const partition = 0
@@ -118,26 +123,37 @@ export class Server {
   }
 
   private async reloadOnce(): Promise<Reload> {
-    const { log, engine } = this.running()
-    const rules = await loadRulesRecord(this.options.config, this.clock).catch((error: Error) => {
-      this.rulesError = error
+    const { config } = this.options
+    try {
+      return await this.switchTo(await readRules(config), this.running())
+    } catch (error) {
+      this.rulesError = error as Error
       throw error
-    })
-    this.rules = rules
-    this.rulesError = undefined
+    }
+  }
+
+  private async switchTo(folder: FolderRules, { log, engine }: Parts): Promise<Reload> {
+    const { record: rules } = folder
     // What is in force is what the log says, up to its end; an engine that is not there in time is simply told again.
     const { end } = await log.range(partition)
     const known = await engine.hasApplied(end - 1, reloadWaitMs)
-    if (known && differences(engine.rules, rules).length === 0) return { switched: false }
+    if (known && differences(engine.rules, rules).length === 0) {
+      this.rules = rules
+      this.rulesError = undefined
+      return { switched: false }
+    }
+    const checks = await checkRules(folder, this.options.config, this.clock, this.options.types)
+    this.rules = rules
+    this.rulesError = undefined
     const [offset] = await log.append(partition, [encodeRecord(rules)])
-    if (!(await engine.hasApplied(offset, reloadWaitMs))) return { switched: true }
+    if (!(await engine.hasApplied(offset, reloadWaitMs))) return { switched: true, checks }
     if (differences(engine.rules, rules).length > 0) {
       throw new RicciError('RULES_REFUSED', 'the engine refused the rules, the old ones run on; its alarm says why')
     }
     const report = engine.rules?.switched
-    if (report?.offset !== offset) return { switched: true }
+    if (report?.offset !== offset) return { switched: true, checks }
     this.options.telemetry.rulesSwitched(rules.hash, report)
-    return { switched: true, report }
+    return { switched: true, checks, report }
   }
 
   async status(): Promise<ServerStatus> {
@@ -309,8 +325,12 @@ export class Server {
 
   /** Loads the folder's rules. Without a log to go on with they are needed; with one, the old rules run on. */
   private async loadRules(needed: boolean): Promise<void> {
+    const { config } = this.options
     try {
-      this.rules = await loadRulesRecord(this.options.config, this.clock)
+      const folder = await readRules(config)
+      if (needed) await checkRules(folder, config, this.clock, this.options.types)
+      else await loadRules(folder, config, this.clock)
+      this.rules = folder.record
     } catch (error) {
       if (needed || !(error instanceof RicciError)) throw error
       this.rulesError = error
