@@ -16,14 +16,20 @@ const arrows = {
   engine: { names: ['@ricci/client', 're2js'], node: false },
   replica: { names: ['@ricci/client', '@ricci/engine'], node: false },
   ricci: {
-    names: dependencies('packages/ricci/package.json').filter((name) => name !== '@ricci/testkit'),
+    names: ['dependencies', 'peerDependencies']
+      .flatMap((field) => dependencies('packages/ricci/package.json', field))
+      .filter((name) => name !== '@ricci/testkit'),
     node: true,
     may: 'only what its package.json names',
   },
 }
 
 /** What tests of any package may import on top: Node's modules, the tools of the workspace's root, and the testkit. */
-const testTools = [...dependencies('package.json', 'devDependencies'), 'esbuild', '@ricci/testkit']
+const testTools = [
+  ...dependencies('package.json', 'devDependencies'),
+  ...dependencies('package.json'),
+  '@ricci/testkit',
+]
 
 /** One name as a regular expression: the package itself or a path below it. */
 const exactly = (name) => `${name.replaceAll('/', '\\/')}(?:\\/|$)`
