@@ -1,5 +1,6 @@
 import type { Incident } from './decisions/incident.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
+import type { Skew } from './event/skews.ts'
 import type { Mutation } from './mutations.ts'
 import type { LogRecord, RulesRecord, SkipRecord } from './records.ts'
 import type { RulesDescription } from './streams/stream.ts'
@@ -94,6 +95,8 @@ export interface EngineStats {
   readonly timersFired: number
   /** Times that an operator or a user's function threw. */
   readonly ruleErrors: number
+  /** The clocks of hosts that are furthest from ours, by their marks; at most 20, and nothing that decides. */
+  readonly skews: readonly Skew[]
   /** Bytes of all columns and texts. */
   readonly bytes: number
 }

@@ -9,6 +9,7 @@ export type {
   QueryOptions,
   QueryPage,
 } from './engine.ts'
+export type { Skew } from './event/skews.ts'
 export { EngineError, type EngineErrorCode } from './errors.ts'
 export type { Attempt, DecisionsObserver, PageAction, PageChanges, PendingPage } from './decisions/page.ts'
 export * from './records.ts'

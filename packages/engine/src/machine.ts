@@ -324,13 +324,14 @@ class Machine implements Engine, Runtime, EngineState {
   /** Gives back what nothing uses any more; at the same tick on every replica. */
   #collect(): void {
     const { owned } = this.clocks
-    this.producers.forget(owned.now)
+    this.#arrivals.forget()
     const idleBefore = owned.now - this.settings.idleForkMs
     const dimensions = [this.index.rows, ...(this.rules.tree?.dimensions ?? [])]
     collectForks(dimensions, owned.now, idleBefore)
     this.index.rowsChanged()
     if (!collectTexts(this.table, dimensions, [this.index.expiredSymbol])) return
     this.generation++
+    this.#arrivals.skews.clear()
     this.#queries = new QueryCache(this.table)
     this.#watchers.recompile(this.#queries)
   }
@@ -348,7 +349,7 @@ class Machine implements Engine, Runtime, EngineState {
   }
 
   stats(): EngineStats {
-    return statsOf(this, this.timersFired)
+    return statsOf(this, this.timersFired, this.#arrivals.skews)
   }
 
   watch(query: string, listener: (event: Event) => void): () => void {

@@ -1,9 +1,10 @@
 import type { EngineStats } from './engine.ts'
+import type { Skews } from './event/skews.ts'
 import type { EngineState } from './snapshot.ts'
 import type { Dimension } from './state/dimension.ts'
 
 /** Sizes and counts of an engine, for people and metrics. */
-export function statsOf(state: EngineState, timersFired: number): EngineStats {
+export function statsOf(state: EngineState, timersFired: number, skews: Skews): EngineStats {
   const { index, table, rules, producers } = state
   const sum = (of: (dimension: Dimension) => number) =>
     (rules.tree?.dimensions ?? []).reduce((total, dimension) => total + of(dimension), 0)
@@ -15,6 +16,7 @@ export function statsOf(state: EngineState, timersFired: number): EngineStats {
     producers: producers.size,
     timersFired,
     ruleErrors: rules.nodes.reduce((total, node) => total + node.errors, 0),
+    skews: skews.worst(table),
     bytes: table.bytes + index.rows.bytes + sum((dimension) => dimension.bytes),
   }
 }

@@ -1,6 +1,7 @@
 import { EventCursor, Kind, MsgReader, type ProducerMark, type SymbolTable } from '@ricci/client'
 import type { EventsRecord, SkipRecord } from '../records.ts'
 import { type Loss, Producers } from './producers.ts'
+import { Skews } from './skews.ts'
 
 /** The year 9999: a stamp beyond it is a mistake, and the calendar would never come back from it by itself. */
 const latestMs = 253_402_300_799_999
@@ -26,6 +27,7 @@ export interface Arriving {
  */
 export class Arrivals {
   readonly producers = new Producers()
+  readonly skews = new Skews()
   /** Events refused because the table of texts was full. Counted, not state. */
   overflowed = 0
   readonly #engine: Arriving
@@ -68,6 +70,9 @@ export class Arrivals {
         this.overflowed++
         continue
       }
+      if (i === 0 && mark !== undefined && mark.sentAtMs !== 0 && mark.sentAtMs !== receivedAtMs) {
+        this.skews.note(event.host, mark.sentAtMs - receivedAtMs, clocks.calendar.now)
+      }
       let age = 0
       if (event.timeKind === Kind.none) {
         event.timeKind = Kind.double
@@ -82,6 +87,13 @@ export class Arrivals {
   /** At each tick: tells of messages that have been missing for too long. */
   check(): void {
     this.producers.check(this.#engine.clocks.owned.now, this.#lost)
+  }
+
+  /** Now and then: forgets producers and hosts that have been silent for long. */
+  forget(): void {
+    const { owned, calendar } = this.#engine.clocks
+    this.producers.forget(owned.now)
+    this.skews.forget(calendar.now)
   }
 
   readonly #lost = ({ producer, missing }: Loss): void => {

@@ -168,6 +168,18 @@ describe('Commands at a server', () => {
     assert.match((await run('incidents', '--url', url)).err, /Nothing is wrong/)
   })
 
+  it('tells of hosts whose clocks are away, as their marks say', async () => {
+    const { server, url } = await serving()
+    const client = benches.at(-1)!.client(server)
+    const mark = { producer: 'p', incarnation: 1, sequence: 1, sentAtMs: Date.now() + 3_600_000 }
+    await client.sendMsg({ events: [{ host: 'a', service: 's' }], mark })
+    await run('query', 'true', '--url', url)
+    assert.match((await run('status', '--url', url)).out, /^clocks +a ahead by /m)
+    const metrics = await (await fetch(`${url}/metrics`)).text()
+    const [, seconds] = /^ricci_host_clock_skew_seconds ([\d.]+)$/m.exec(metrics) ?? []
+    assert.ok(Number(seconds) > 3_000, seconds)
+  })
+
   it('shows where a query is wrong', async () => {
     const { url } = await serving()
     const wrong = await run('query', 'service = ', '--url', url)

@@ -29,6 +29,18 @@ function differing({ differs, folder, onDisk }: ServerStatus['rules']): string[]
   ]
 }
 
+/** Clocks that are further away than messages travel: a TTL or a window of event time may not mean what its author thought. */
+function clocks(skews: ServerStatus['engine']['skews']): [string, string][] {
+  const wrong = skews.filter(({ aheadMs }) => Math.abs(aheadMs) >= shownSkewMs)
+  const told = wrong.map(
+    ({ host, aheadMs }) => `${host} ${aheadMs > 0 ? 'ahead' : 'behind'} by ${duration(Math.abs(aheadMs))}`,
+  )
+  return told.length === 0 ? [] : [['clocks', told.join(', ')]]
+}
+
+/** A slow network and a busy machine together rarely make more. */
+const shownSkewMs = 2_000
+
 function statusTable(status: ServerStatus): string {
   const { log, engine, replica, rules, intake, degraded } = status
   const rows: [string, string][] = [
@@ -38,6 +50,7 @@ function statusTable(status: ServerStatus): string {
     ['replica', `${replica.state}, epoch ${replica.epoch}`],
     ['log', `${log.id}: records ${log.first} to ${log.end - 1} in ${log.directory}`],
     ['engine', `applied up to ${engine.appliedOffset}; behind by ${bytes(engine.lagBytes)}, ${duration(engine.lagMs)}`],
+    ...clocks(engine.skews),
     ['rules', rules.inForce === undefined ? 'none yet' : `${rules.inForce.slice(0, 12)}${switchedAt(rules.switched)}`],
     ...differing(rules).map((text): [string, string] => ['', text]),
     ['pages', `${replica.pendingPages} pending, ${replica.delivered} delivered, ${replica.refused} refused`],

@@ -160,6 +160,7 @@ export class Server {
     const { log, engine, replica, intake } = this.running()
     const { config, version, telemetry } = this.options
     const { first, end } = await log.range(partition)
+    await engine.refresh()
     const { ready, degraded } = this.readiness()
     return {
       instance: config.instance,
@@ -174,6 +175,7 @@ export class Server {
         lagBytes: intake.lag.lagBytes,
         lagMs: intake.lag.lagMs,
         generation: engine.generation,
+        skews: engine.stats?.skews ?? [],
       },
       replica: replica.stats(),
       rules: {
@@ -367,6 +369,7 @@ export class Server {
       ricci_engine_lag_seconds: () => intake.lag.lagMs / 1000,
       ricci_engine_generation: () => engine.generation,
       ricci_engine_index_events: () => engine.stats?.indexSize ?? 0,
+      ricci_host_clock_skew_seconds: () => Math.abs(engine.stats?.skews[0]?.aheadMs ?? 0) / 1000,
       ricci_engine_columns_bytes: () => engine.stats?.bytes ?? 0,
       ricci_pages_pending: () => engine.pendingPages.length,
       ricci_replica_owning: () => (replica.state === 'owning' ? 1 : 0),

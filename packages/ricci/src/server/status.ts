@@ -1,3 +1,4 @@
+import type { Skew } from '@ricci/engine'
 import type { ReplicaStats } from '@ricci/replica'
 import type { Degraded } from '../http/backend.ts'
 import type { RulesSwitch } from './worker-protocol.ts'
@@ -21,6 +22,8 @@ export interface ServerStatus {
     readonly lagBytes: number
     readonly lagMs: number
     readonly generation: number
+    /** The clocks of hosts that are furthest from ours, as their marks tell; as of the engine's last answer. */
+    readonly skews: readonly Skew[]
   }
   readonly replica: ReplicaStats
   readonly rules: {

@@ -16,6 +16,7 @@ const liveGauges = {
   ricci_engine_lag_seconds: 'Age of the oldest record that the engine has not applied',
   ricci_engine_generation: 'How many engine workers this process has started',
   ricci_engine_index_events: 'Events in the index',
+  ricci_host_clock_skew_seconds: 'How far the clock of a host is away that is furthest from ours',
   ricci_engine_columns_bytes: "Bytes of the engine's columns",
   ricci_pages_pending: 'Pages decided and not settled',
   ricci_replica_owning: '1 while this instance owns its partition',
