@@ -12,3 +12,5 @@ export type Mutation =
   | 'grace'
   | 'producer-mark'
   | 'dedup-key'
+  | 'skip'
+  | 'digest-member'

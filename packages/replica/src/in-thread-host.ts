@@ -4,6 +4,7 @@ import {
   kindOf,
   type Engine,
   type EngineObserver,
+  type Mutation,
   type QueryOptions,
   type QueryPage,
   type SkipRecord,
@@ -45,6 +46,10 @@ export interface InThreadHostOptions {
   readonly partition: number
   readonly clock: Clock
   readonly createEngine: EngineMaker
+  /** For tests and the simulator, whose runs last minutes; the same for all replicas of a log. Default: {@link stateHashTicks}. */
+  readonly stateHashTicks?: number
+  /** Tests only. */
+  readonly mutations?: ReadonlySet<Mutation>
   /** Told of everything the engine tells an observer of, besides what the host reports; for taps, traces and oracles. */
   readonly observer?: EngineObserver
 }
@@ -171,13 +176,15 @@ export class InThreadHost implements EngineHost {
   #applyOne(engine: Engine, { offset, bytes, checksum }: StoredRecord): void {
     if (kindOf(bytes) === 'events') return engine.apply(offset, bytes, checksum)
     const record = control(bytes)
-    if (record.kind === 'skip' && !this.#knows(record)) throw new SkipPassed(record.offset)
+    if (record.kind === 'skip' && !this.#knows(record) && this.#options.mutations?.has('skip') !== true) {
+      throw new SkipPassed(record.offset)
+    }
     const lastTick = engine.lastTick
     engine.apply(offset, bytes, checksum)
     if (record.kind === 'checkpoint' && this.#isDisputed(record.offset)) return
     const ticked = record.kind === 'tick' && engine.lastTick !== lastTick && record.number % checkpointTicks === 0
     this.#sightings.push(ticked ? { offset, record, hashes: engine.hashes() } : { offset, record })
-    if (!ticked || record.number % stateHashTicks !== 0) return
+    if (!ticked || record.number % (this.#options.stateHashTicks ?? stateHashTicks) !== 0) return
     const keep = this.#cutAtNext
     this.#cutAtNext = false
     this.#cuts.begin(engine, keep)

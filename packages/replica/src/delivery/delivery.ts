@@ -265,6 +265,7 @@ export class Delivery implements QueueOwner {
       const each = `${page.id}.${this.epoch}.${attempt.n}`
       request = { ...request, idempotencyKey: each, dedupKey: each }
     }
+    if (this.#without('digest-member')) request = { ...request, members: request.members?.slice(1) }
     void window.send(attempt.queue.receiver.transport, request, mayStart).then((result) => {
       attempt.queue.heard(result)
       this.#tell(attempt, page, result)

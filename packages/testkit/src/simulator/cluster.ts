@@ -1,4 +1,4 @@
-import { createEngine, encodeRecord, kindOf, type RecordKind, type RulesRecord } from '@ricci/engine'
+import { createEngine, encodeRecord, type Engine, kindOf, type RecordKind, type RulesRecord } from '@ricci/engine'
 import { InThreadHost, type HostFactory, type LogPort, type Mutation, type StoredRecord } from '@ricci/replica'
 import type { SeededRandom } from '../random.ts'
 import { SimCoordination } from './coordination.ts'
@@ -11,9 +11,13 @@ import type { SentMsg } from './producer.ts'
 import { SimReceiver, type NetworkWeather } from './receivers.ts'
 import { loadVariant, rulesRecords } from './rules.ts'
 import { SimSnapshots } from './snapshots.ts'
+import { StallingHost } from './stalling-host.ts'
 import type { Watch } from './watch.ts'
 import { Host } from './workload.ts'
 import type { World } from './world.ts'
+
+/** State hashes, and with them snapshots, fifteen times as often as in the product: runs last minutes. */
+const stateHashTicks = 40
 
 /** All of one run: the backends, the instances around the product's code, the receivers, the hosts that are watched. */
 export class Cluster {
@@ -98,22 +102,37 @@ export class Cluster {
 
   /** The product's own host around the product's own engine, both in this thread. */
   hostFactory(process: Process, log: LogPort, partition: number): HostFactory {
+    const random = this.world.random.fork(`stalls/${process.name}/${partition}`)
     return (events) =>
-      new InThreadHost(events, {
-        log,
-        partition,
-        clock: process.clock,
-        createEngine: (from) => {
-          const engine = createEngine({
-            logId: log.id,
+      new StallingHost(
+        process,
+        events,
+        (inner, host) =>
+          new InThreadHost(inner, {
+            log,
             partition,
-            loadRules: loadVariant,
+            clock: process.clock,
+            stateHashTicks,
             mutations: this.mutations,
-            ...from,
-          })
-          return this.watch.overhear(engine, partition, process.name)
-        },
-      })
+            createEngine: (from) => {
+              const progress = new Int32Array(2)
+              const engine: Engine = createEngine({
+                logId: log.id,
+                partition,
+                loadRules: (record) =>
+                  loadVariant(record, ({ metric }) => {
+                    if (random.chance(Number(metric))) host.stall(engine, progress)
+                    return true
+                  }),
+                mutations: this.mutations,
+                progress,
+                ...from,
+              })
+              if (from.snapshot !== undefined) this.world.exercise('restored from a snapshot')
+              return this.watch.overhear(host.watch(engine), partition, process.name, from.skips)
+            },
+          }),
+      )
   }
 
   onWritten(partition: number, listener: (kind: RecordKind) => void): void {

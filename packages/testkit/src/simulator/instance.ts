@@ -159,7 +159,10 @@ export class Instance implements Door {
       create({
         onProgress: (progress) => events.onProgress(progress),
         onFailure: (failure) => {
-          this.cluster.watch.failed(partition, process.name, `${failure.code}: ${failure.message}`)
+          const { code, message } = failure
+          this.cluster.world.trace.add(process.name, `p${partition} host failed: ${code}: ${message}`)
+          if (code === 'SKIP_PASSED') this.cluster.world.exercise('skip passed')
+          else if (code !== 'ENGINE_STUCK') this.cluster.watch.failed(partition, process.name, `${code}: ${message}`)
           events.onFailure(failure)
         },
       })

@@ -56,11 +56,9 @@ async function runSeeds({ seeds, first, mutation, trace }: Options): Promise<boo
     const also = mutation === undefined ? '' : ` --mutation ${mutation}`
     if (!trace) console.log(`  replay: npm run simulate -- --seeds 1 --first ${seed}${also} --trace`)
   }
-  // A batch in which nobody ever took over has proven nothing about takeovers.
-  const idle = seeds >= 20 && summary.takeovers === 0
-  if (idle) console.log('nothing exercised: no takeover in the whole batch')
   console.log(summary.text())
-  return summary.failed === 0 && !idle
+  // A batch in which nobody ever took over has proven nothing about takeovers; and so on.
+  return summary.failed === 0 && (mutation !== undefined || summary.missing().length === 0)
 }
 
 /** Takes away one rule after another; each must be missed by the oracle's verdict on some seed. */

@@ -11,6 +11,8 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   grace: 1,
   'producer-mark': 1,
   'dedup-key': 1,
+  skip: 1,
+  'digest-member': 1,
 }
 
 export const mutationNames = Object.keys(knownSeeds) as Mutation[]

@@ -191,6 +191,21 @@ export class Nemesis {
       }
       case 'rules switch':
         return cluster.switchRules(random)
+      case 'stalling event': {
+        // Now and then three in a row: then the rule is out until the rules are switched.
+        const host = random.pick(cluster.hosts)
+        const chance = random.pick([1, 1, 0.3])
+        const count = random.pick([1, 1, 4])
+        world.fault('event stalls', host.name, `${count} events, each engine with ${chance}`)
+        for (let i = 0; i < count; i++) host.grind(chance)
+        return
+      }
+      case 'burst': {
+        const host = random.pick(cluster.hosts)
+        const count = 4 + random.below(24)
+        world.fault('burst', host.name, `${count} things go wrong at once`)
+        return host.burst(count, random.between(1_000, 90_000))
+      }
     }
   }
 

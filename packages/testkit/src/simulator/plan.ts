@@ -22,6 +22,8 @@ export const spellNames = [
   'bad network',
   'producer restart',
   'rules switch',
+  'stalling event',
+  'burst',
 ] as const
 export type SpellName = (typeof spellNames)[number] | 'disk trouble'
 
@@ -65,6 +67,8 @@ const embeddedSpells: readonly SpellName[] = [
   'bad network',
   'producer restart',
   'rules switch',
+  'stalling event',
+  'burst',
 ]
 
 export function drawPlan(world: World): Plan {

@@ -1,11 +1,14 @@
+import type { Event } from '@ricci/client'
 import {
   index,
   incident,
   by,
+  changed,
   notify,
   rules,
   stable,
   tap,
+  throttle,
   where,
   type RulesDescription,
   type RulesRecord,
@@ -18,19 +21,49 @@ const check = (): ReturnType<typeof where> =>
   where('service = "check" and state != "expired"', incident('check', { bad: 'state != "ok"', to: 'keyed' }))
 const deploy = (): ReturnType<typeof where> =>
   where('service = "deploy" and state = "done"', notify('chat', { name: 'deploy' }))
+const burst = (): ReturnType<typeof where> =>
+  where('service =~ "burst %" and state != "expired"', incident('burst', { bad: 'state != "ok"', to: 'keyed' }))
+const noise = (): ReturnType<typeof where> =>
+  where(
+    'service = "noise" and state != "expired"',
+    by('host', throttle(noiseLimit.pages, noiseLimit.seconds, notify('chat', { name: 'noise' }))),
+  )
+/** What lies below has state: whoever took in an event that was to be left out has another hash from then on. */
+const grinding = (grinds: Grinds): ReturnType<typeof where> =>
+  where(
+    'service = "grind" and state != "expired"',
+    where((e) => grinds(e), by('host', changed('description', tap('ground')))),
+  )
+
+/** Called with an event at which an engine may stall; always true. */
+export type Grinds = (event: Readonly<Event>) => boolean
+
+/** `noise`: so many pages of each host in each so many seconds of the calendar. */
+export const noiseLimit = { pages: 2, seconds: 20 } as const
+
+/** Small enough that bursts and sick receivers reach them. */
+export const decisionLimits = { pagesPerMinute: 12, pendingPerReceiver: 25 } as const
+
+/** What every variant decides alike; the truth is told by it. */
+const judged = (grinds: Grinds): ReturnType<typeof where>[] => [
+  down(),
+  check(),
+  deploy(),
+  burst(),
+  noise(),
+  grinding(grinds),
+]
 
 /**
- * Rules that a run starts with and switches between. All decide the same about presence, checks and deploys, which the truth
- * is told by; around these, operators with state come, move and go.
+ * Rules that a run starts with and switches between. All decide the same about what the truth is told by;
+ * around these, operators with state come, move and go.
  */
-const variants: Readonly<Record<string, () => RulesDescription>> = {
-  plain: () => rules(index(), down(), check(), deploy()),
-  load: () =>
+const variants: Readonly<Record<string, (grinds: Grinds) => RulesDescription>> = {
+  plain: (grinds) => rules(index(), ...judged(grinds)),
+  load: (grinds) =>
     rules(
       index(),
-      down(),
-      check(),
-      deploy(),
+      ...judged(grinds),
       where(
         'service = "load"',
         by(
@@ -39,7 +72,7 @@ const variants: Readonly<Record<string, () => RulesDescription>> = {
         ),
       ),
     ),
-  turned: () =>
+  turned: (grinds) =>
     rules(
       where(
         'service = "load"',
@@ -48,8 +81,7 @@ const variants: Readonly<Record<string, () => RulesDescription>> = {
           stable(5, (e) => Number(e.metric) > 0.9, incident('load', { bad: 'metric > 0.9', to: 'pager' }), tap('load')),
         ),
       ),
-      deploy(),
-      check(),
+      ...judged(grinds).slice(1).reverse(),
       by('host', down()),
       index(),
     ),
@@ -61,12 +93,13 @@ export const rulesRecords: readonly RulesRecord[] = Object.keys(variants).map((n
   return {
     kind: 'rules',
     hash: createHash('sha256').update(bundle).digest('hex'),
-    settings: { fallbackReceiver: 'pager' },
+    settings: { fallbackReceiver: 'pager', ...decisionLimits },
     semantics: 1,
     bundle,
   }
 })
 
-export function loadVariant(record: RulesRecord): RulesDescription {
-  return variants[new TextDecoder().decode(record.bundle)]()
+/** @param grinds told of events at which the engine may stall; without it none ever does */
+export function loadVariant(record: RulesRecord, grinds: Grinds = () => true): RulesDescription {
+  return variants[new TextDecoder().decode(record.bundle)](grinds)
 }

@@ -10,7 +10,7 @@ import type { Verdict } from './oracle/verdict.ts'
 import { drawPlan, type Plan } from './plan.ts'
 import { loadVariant } from './rules.ts'
 import { Watch } from './watch.ts'
-import { World, type FaultKind } from './world.ts'
+import { World, type ExerciseKind, type FaultKind } from './world.ts'
 
 export interface RunOptions {
   readonly mutation?: Mutation
@@ -26,12 +26,7 @@ export interface RunResult {
   /** Empty unless it was to be kept. */
   readonly trace: readonly string[]
   readonly faults: ReadonlyMap<FaultKind, number>
-  readonly takeovers: number
-  readonly pages: number
-  /** Pages that a timer decided: hosts reported down. */
-  readonly timers: number
-  readonly inDoubt: number
-  readonly comparisons: number
+  readonly exercised: ReadonlyMap<ExerciseKind, number>
   readonly virtualMs: number
 }
 
@@ -66,9 +61,16 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   } finally {
     process.off('unhandledRejection', unhandled)
   }
-  const timers = referees.flatMap((referee) => referee.decisions).filter(({ page }) => page.rule === 'host-down').length
+  const decided = referees.flatMap((referee) => referee.decisions).map(({ page }) => page.rule)
+  const timers = decided.filter((rule) => rule === 'host-down').length
   const pages = [...cluster.receivers.values()].reduce((sum, receiver) => sum + receiver.arrivals.length, 0)
   judge(cluster, referees, watch)
+  world.exercise('takeover', Math.max(0, watch.owners - plan.partitions))
+  world.exercise('page sent', pages)
+  world.exercise('page decided by a timer', timers)
+  world.exercise('rule quarantined', decided.filter((rule) => rule === 'rule-quarantined').length)
+  world.exercise('snapshot stored', cluster.snapshots.stored)
+  countRecords(cluster)
   if (world.faults.size === 0) watch.say('nothing exercised', 'no fault was injected')
   if (pages === 0) watch.say('nothing exercised', 'no page was sent')
   if (timers === 0) watch.say('nothing exercised', 'no timer decided anything')
@@ -79,11 +81,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     traceHash: world.trace.hash,
     trace: world.trace.lines,
     faults: world.faults,
-    takeovers: Math.max(0, watch.owners - plan.partitions),
-    pages,
-    timers,
-    inDoubt: countInDoubt(cluster),
-    comparisons: watch.comparisons,
+    exercised: world.exercised,
     virtualMs: world.nowMs,
   }
 }
@@ -91,14 +89,18 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
 /** One fresh engine per partition, fed with the truth. It has what the product has, mutations included: a bug is in both. */
 function refereesOf(cluster: Cluster, watch: Watch, mutations: ReadonlySet<Mutation>): Referee[] {
   return Array.from({ length: cluster.log.partitions }, (_, partition) => {
-    const referee = new Referee((observer) =>
+    const referee = new Referee((observer, skips) =>
       watch.overhear(
-        createEngine({ logId: cluster.log.id, partition, loadRules: loadVariant, observer, mutations }),
+        createEngine({ logId: cluster.log.id, partition, loadRules: loadVariant, observer, skips, mutations }),
         partition,
         'a fresh engine',
+        skips,
       ),
     )
-    cluster.log.partition(partition).onWritten.push((record) => referee.apply(record))
+    cluster.log.partition(partition).onWritten.push((record) => {
+      watch.written(partition, record)
+      referee.apply(record)
+    })
     return referee
   })
 }
@@ -154,11 +156,13 @@ async function stopAll(cluster: Cluster): Promise<void> {
 }
 
 function judge(cluster: Cluster, referees: readonly Referee[], watch: Watch): void {
-  const { receivers, disturbances } = cluster
+  const { receivers, disturbances, world } = cluster
   for (const [partition, referee] of referees.entries()) {
     const records = cluster.log.records(partition)
     const messages = cluster.messages[partition]
-    const found = judgeTruth(partition, records, messages, referee.decisions)
+    const found = judgeTruth(partition, records, messages, referee.decisions, (kind, times) =>
+      world.exercise(kind, times),
+    )
     for (const { kind, text } of found) watch.say(kind, text)
     const held = new Set<number>()
     for (const { bytes } of records) {
@@ -178,14 +182,18 @@ function judge(cluster: Cluster, referees: readonly Referee[], watch: Watch): vo
   for (const { kind, text } of judgePages({ decisions, settled, receivers, disturbances })) watch.say(kind, text)
 }
 
-/** Attempts that a later epoch had to repeat, not knowing what became of them. */
-function countInDoubt(cluster: Cluster): number {
-  let count = 0
-  for (let partition = 0; partition < cluster.log.partitions; partition++) {
-    for (const { bytes } of cluster.log.records(partition)) {
+/** Counts what the log's records tell of the work that was done. */
+function countRecords({ world, log }: Cluster): void {
+  for (let partition = 0; partition < log.partitions; partition++) {
+    for (const { bytes } of log.records(partition)) {
       const record = decodeRecord(bytes)
-      if (record.kind === 'attempt' && record.repeats !== undefined) count++
+      if (record.kind === 'attempt') {
+        // A later epoch had to repeat it, not knowing what became of the first.
+        if (record.repeats !== undefined) world.exercise('attempt in doubt')
+        if (record.digest === 'overflow') world.exercise('overflow digest')
+      } else if (record.kind === 'checkpoint' && record.state !== undefined) {
+        world.exercise('checkpoint with a state hash')
+      }
     }
   }
-  return count
 }

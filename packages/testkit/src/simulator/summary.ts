@@ -1,40 +1,52 @@
 import type { RunResult } from './run.ts'
-import { faultKinds, type FaultKind } from './world.ts'
+import { exerciseKinds, faultKinds, type ExerciseKind, type FaultKind } from './world.ts'
+
+/** Fewer seeds than these need not have met everything. */
+const fullBatch = 100
 
 /** Adds up a batch of runs. A batch that exercised nothing has failed, whatever its runs say. */
 export class Summary {
   passed = 0
   failed = 0
-  takeovers = 0
-  pages = 0
-  timers = 0
-  inDoubt = 0
-  comparisons = 0
   virtualMs = 0
   readonly faults = new Map<FaultKind, number>()
+  readonly exercised = new Map<ExerciseKind, number>()
 
   add(result: RunResult): void {
     if (result.verdicts.length === 0) this.passed++
     else this.failed++
-    this.takeovers += result.takeovers
-    this.pages += result.pages
-    this.timers += result.timers
-    this.inDoubt += result.inDoubt
-    this.comparisons += result.comparisons
     this.virtualMs += result.virtualMs
-    for (const [kind, count] of result.faults) this.faults.set(kind, (this.faults.get(kind) ?? 0) + count)
+    addTo(this.faults, result.faults)
+    addTo(this.exercised, result.exercised)
+  }
+
+  /** Faults that no run injected and parts that no run brought to work; of a small batch nothing but takeovers is asked. */
+  missing(): string[] {
+    const runs = this.passed + this.failed
+    if (runs < fullBatch) return runs >= fullBatch / 5 && !this.exercised.has('takeover') ? ['takeover'] : []
+    return [
+      ...faultKinds.filter((kind) => !this.faults.has(kind)),
+      ...exerciseKinds.filter((k) => !this.exercised.has(k)),
+    ]
   }
 
   text(): string {
-    const faults = faultKinds
-      .filter((kind) => this.faults.has(kind))
-      .map((kind) => `  ${kind.padEnd(24)} ${this.faults.get(kind)}`)
     return [
       `${this.passed + this.failed} seeds, ${(this.virtualMs / 3_600_000).toFixed(1)} hours of virtual time`,
       `faults injected: ${[...this.faults.values()].reduce((sum, count) => sum + count, 0)}`,
-      ...faults,
-      `takeovers ${this.takeovers}, pages ${this.pages}, of them decided by timers ${this.timers}, attempts in doubt ${this.inDoubt}, hashes compared ${this.comparisons}`,
+      ...table(faultKinds, this.faults),
+      'exercised:',
+      ...table(exerciseKinds, this.exercised),
+      ...this.missing().map((kind) => `nothing exercised: no ${kind} in the whole batch`),
       `${this.passed} passed, ${this.failed} failed`,
     ].join('\n')
   }
+}
+
+function addTo<Kind>(sums: Map<Kind, number>, counts: ReadonlyMap<Kind, number>): void {
+  for (const [kind, count] of counts) sums.set(kind, (sums.get(kind) ?? 0) + count)
+}
+
+function table<Kind extends string>(kinds: readonly Kind[], counts: ReadonlyMap<Kind, number>): string[] {
+  return kinds.map((kind) => `  ${kind.padEnd(30)} ${counts.get(kind) ?? 0}`)
 }

@@ -1,4 +1,6 @@
-import type { Engine } from '@ricci/engine'
+import type { Engine, SkipRecord } from '@ricci/engine'
+import type { StoredRecord } from '@ricci/replica'
+import { sameSkip, skipOf } from './oracle/referee.ts'
 import type { Verdict } from './oracle/verdict.ts'
 import type { World } from './world.ts'
 
@@ -10,7 +12,8 @@ export class Watch {
   readonly verdicts: Verdict[] = []
   /** Owners seen, over all partitions: each but a partition's first is a takeover. */
   owners = 0
-  comparisons = 0
+  /** By partition: each skip, with the first record that says it. */
+  readonly #skips: { readonly skip: SkipRecord; readonly at: number }[][] = []
   readonly #owners = new Map<string, string>()
   readonly #hashes = new Map<string, { readonly who: string; readonly text: string }>()
 
@@ -36,17 +39,38 @@ export class Watch {
     if (!this.verdicts.some((verdict) => verdict.text === text)) this.verdicts.push({ kind, text })
   }
 
+  /** A record of the log. */
+  written(partition: number, record: StoredRecord): void {
+    const skip = skipOf(record)
+    const skips = (this.#skips[partition] ??= [])
+    if (skip === undefined || skips.some((known) => sameSkip(known.skip, skip))) return
+    skips.push({ skip, at: record.offset })
+    this.world.exercise('skip')
+  }
+
   /** Makes an engine tell its hashes at every {@link hashTicks}th tick, as it stands after applying it. */
-  overhear(engine: Engine, partition: number, who: string): Engine {
+  overhear(engine: Engine, partition: number, who: string, skips: readonly SkipRecord[]): Engine {
     const apply = engine.apply.bind(engine)
     engine.apply = (offset, bytes, checksum) => {
       const tick = engine.lastTick
       apply(offset, bytes, checksum)
       if (engine.lastTick === tick || engine.lastTick % hashTicks !== 0) return
       const { input, decisions } = engine.hashes()
-      this.#compare(`p${partition} offset ${offset}`, who, `${input} ${decisions} ${engine.stateHash()}`)
+      this.#compare(
+        `p${partition} offset ${offset}${this.#disputed(partition, offset, skips)}`,
+        who,
+        `${input} ${decisions} ${engine.stateHash()}`,
+      )
     }
     return engine
+  }
+
+  /** From a skipped event up to its skip, who knows of the skip and who does not are both right. */
+  #disputed(partition: number, offset: number, known: readonly SkipRecord[]): string {
+    return (this.#skips[partition] ?? [])
+      .filter(({ skip, at }) => skip.offset <= offset && at > offset && known.some((other) => sameSkip(other, skip)))
+      .map(({ skip }) => ` without ${skip.offset}.${skip.event} ${skip.branch}`)
+      .join()
   }
 
   #compare(at: string, who: string, text: string): void {
@@ -55,7 +79,7 @@ export class Watch {
       this.#hashes.set(at, { who, text })
       return
     }
-    this.comparisons++
+    this.world.exercise('hashes compared')
     if (first.text !== text) this.say('hashes differ', `at ${at} ${first.who} has ${first.text}, ${who} has ${text}`)
   }
 }

@@ -4,14 +4,15 @@ import { Producer, type Door, type SentMsg } from './producer.ts'
 import type { World } from './world.ts'
 
 /** TTL of every event, seconds. Presence is judged by service `alive`. */
-export const ttls = { alive: 12, check: 60, load: 30, deploy: 60 } as const
+export const ttls = { alive: 12, check: 60, load: 30, deploy: 60, noise: 60, grind: 60, burst: 60 } as const
 
 /** TTL, grace and then some. */
 const peaceSilenceMs = 40_000
 
 /**
  * One host's life by script, drawn before it begins: heartbeats with a TTL, a check whose state changes, a load that rises and
- * falls, deploys that people are told of one by one, and spells of silence.
+ * falls, deploys that people are told of one by one, chatter that is throttled, and spells of silence. Besides, when the nemesis
+ * says so: bursts of things that go wrong all at once, and events at which an engine stalls.
  */
 export class Host {
   /** From and to, milliseconds: the host sends nothing. */
@@ -25,6 +26,13 @@ export class Host {
   #nextCheckMs: number
   #nextLoadMs: number
   #over = false
+  /** Sends chatter with every beat. */
+  readonly #noisy: boolean
+  /** Names of what went wrong in a burst; well again at the time given. */
+  readonly #bursts = new Map<string, number>()
+  readonly #burstEver = new Set<string>()
+  readonly #grinds: number[] = []
+  #ground = 0
 
   constructor(
     readonly world: World,
@@ -47,6 +55,7 @@ export class Host {
       atMs = toMs + random.between(20_000, 200_000)
     }
     if (silentInPeace) this.silences.push({ fromMs: endMs + 3_000, toMs: endMs + 3_000 + peaceSilenceMs })
+    this.#noisy = random.chance(0.3)
     this.#nextDeployMs = random.exponential(20_000)
     this.#nextCheckMs = random.exponential(15_000)
     this.#nextLoadMs = random.exponential(30_000)
@@ -85,7 +94,38 @@ export class Host {
         this.#event('deploy', { ttl: ttls.deploy, state: 'done', description: `deploy at ${Math.round(now)}` }),
       )
     }
+    if (this.#noisy) events.push(this.#event('noise', { ttl: ttls.noise, description: `at ${Math.round(now)}` }))
+    events.push(...this.#grinding())
     this.producer.send(events)
+    this.#calmBursts(now)
+  }
+
+  /** So many things go wrong at once, and are well again after `ms`. */
+  burst(count: number, ms: number): void {
+    const names = Array.from({ length: count }, (_, i) => `burst ${i}`)
+    this.producer.send(names.map((service) => this.#event(service, { ttl: ttls.burst, state: 'bad' })))
+    for (const name of names) {
+      this.#bursts.set(name, this.world.nowMs + ms)
+      this.#burstEver.add(name)
+    }
+  }
+
+  /** With its next beat it sends an event at which an engine stalls, each with this probability. */
+  grind(chance: number): void {
+    this.#grinds.push(chance)
+  }
+
+  #grinding(): Event[] {
+    return this.#grinds
+      .splice(0)
+      .map((metric) => this.#event('grind', { ttl: ttls.grind, metric, description: `event ${this.#ground++}` }))
+  }
+
+  #calmBursts(now: number): void {
+    const over = [...this.#bursts].filter(([, untilMs]) => now >= untilMs).map(([service]) => service)
+    if (over.length === 0) return
+    for (const service of over) this.#bursts.delete(service)
+    this.producer.send(over.map((service) => this.#event(service, { ttl: ttls.burst, state: 'ok' })))
   }
 
   /** An event that people must be told of, out of turn. */
@@ -101,6 +141,7 @@ export class Host {
         this.#event('alive', { ttl: ttls.alive, state: 'ok' }),
         this.#event('check', { ttl: ttls.check, state: 'ok' }),
         this.#event('load', { ttl: ttls.load, metric: 0.2 }),
+        ...[...this.#burstEver].map((service) => this.#event(service, { ttl: ttls.burst, state: 'ok' })),
       ])
     }
     this.world.after(this.#intervalMs, () => this.calm())

@@ -38,8 +38,30 @@ export const faultKinds = [
   'disk slow',
   'disk torn',
   'disk error',
+  'event stalls',
+  'burst',
 ] as const
 export type FaultKind = (typeof faultKinds)[number]
+
+/** What the faults are there for: the parts of the product that only trouble brings to work. A batch counts each. */
+export const exerciseKinds = [
+  'takeover',
+  'page sent',
+  'page decided by a timer',
+  'attempt in doubt',
+  'hashes compared',
+  'checkpoint with a state hash',
+  'snapshot stored',
+  'restored from a snapshot',
+  'skip',
+  'skip passed',
+  'snapshot void by a skip',
+  'rule quarantined',
+  'overflow digest',
+  'page in a digest',
+  'event throttled',
+] as const
+export type ExerciseKind = (typeof exerciseKinds)[number]
 
 /** One run's universe: its only clock, its only source of chance, its trace and what was done to it. */
 export class World {
@@ -47,6 +69,7 @@ export class World {
   readonly random: SeededRandom
   readonly trace: Trace
   readonly faults = new Map<FaultKind, number>()
+  readonly exercised = new Map<ExerciseKind, number>()
   /** No fault begins once this is false. */
   faulty = true
 
@@ -70,5 +93,10 @@ export class World {
   fault(kind: FaultKind, who: string, detail: string): void {
     this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1)
     this.trace.add(who, `✗ ${kind}: ${detail}`)
+  }
+
+  /** Counts that a part of the product had work to do. */
+  exercise(kind: ExerciseKind, times = 1): void {
+    if (times > 0) this.exercised.set(kind, (this.exercised.get(kind) ?? 0) + times)
   }
 }

@@ -14,7 +14,9 @@ export class OwnedTime {
   #firstAfterClaim = true
   /** Owned time of every claim that won its epoch, and of every move of the calendar that nobody's time covers. */
   readonly graces: number[] = []
-  #calendarMs = 0
+  calendarMs = 0
+  /** Whether the calendar may have been set back: from then on it is not known for sure. */
+  setBack = false
 
   apply(record: LogRecord): void {
     if (record.kind === 'claim' && record.epoch > this.epoch) {
@@ -34,8 +36,9 @@ export class OwnedTime {
 
   /** Leniently: anything that might be a gap puts deadlines off, so that none is demanded too early. */
   #calendar(wallMs: number, elapsedMs: number): void {
-    if (wallMs > this.#calendarMs + elapsedMs + 1_000 || wallMs < this.#calendarMs - 30_000)
+    if (wallMs > this.calendarMs + elapsedMs + 1_000 || wallMs < this.calendarMs - 30_000)
       this.graces.push(this.ownedMs)
-    if (wallMs > this.#calendarMs) this.#calendarMs = wallMs
+    if (wallMs < this.calendarMs - 30_000) this.setBack = true
+    if (wallMs > this.calendarMs) this.calendarMs = wallMs
   }
 }

@@ -6,7 +6,7 @@ import type { Verdict } from './verdict.ts'
 const settleMs = 20_000
 
 /** Receivers' rules of the product itself: not decided from events, so no spell stands behind them. */
-const ownRules = new Set(['delivery-failed'])
+const ownRules = new Set(['delivery-failed', 'rule-quarantined'])
 
 export interface PageEvidence {
   readonly decisions: readonly Decision[]
@@ -33,6 +33,7 @@ export function judgePages(evidence: PageEvidence): Verdict[] {
   const decided = new Set<string>()
   for (const { page } of evidence.decisions) {
     decided.add(page.id)
+    for (const member of page.members ?? []) decided.add(member)
     const result = evidence.settled.get(page.id)
     const effects = (arrivals.get(page.id) ?? []).filter((arrival) => arrival.effect !== 'none')
     const what = `${page.action} of ${page.rule} ${page.key} (${page.id}) at ${page.receiver}`
@@ -49,6 +50,10 @@ export function judgePages(evidence: PageEvidence): Verdict[] {
         'page doubled',
         `${what} opened ${opened.length} incidents, at ${opened.map((a) => Math.round(a.atMs)).join(' and ')} ms`,
       )
+    }
+    for (const { request } of effects) {
+      const left = (page.members ?? []).filter((member) => request.members?.includes(member) !== true)
+      if (left.length > 0) say('page lost', `${what} is a digest that was delivered without ${left.join(' and ')}`)
     }
     judgeBlind(what, effects, evidence.disturbances, say)
   }

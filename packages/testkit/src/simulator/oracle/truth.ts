@@ -2,7 +2,10 @@ import { decodeRecord, type PendingPage } from '@ricci/engine'
 import type { StoredRecord } from '@ricci/replica'
 import { crc32 } from 'node:zlib'
 import type { SentMsg } from '../producer.ts'
+import type { ExerciseKind } from '../world.ts'
+import { judgeLimits, judgeSkips, ThrottleTruth } from './limits.ts'
 import { longestTickMs, OwnedTime } from './owned-time.ts'
+import { Told } from './told.ts'
 import type { Verdict } from './verdict.ts'
 
 /** A decision, as the fresh engine told it. */
@@ -24,6 +27,9 @@ interface HostTruth {
   /** Its last presence was older than its TTL when it came: nothing is demanded until the next. */
   doubtful: boolean
   check: 'ok' | 'bad'
+  /** Services of a burst that are bad. */
+  readonly bursts: Set<string>
+  readonly noise: ThrottleTruth
 }
 
 /**
@@ -36,21 +42,10 @@ export function judgeTruth(
   records: readonly StoredRecord[],
   messages: ReadonlyMap<number, SentMsg>,
   decisions: readonly Decision[],
+  exercise: (kind: ExerciseKind, times: number) => void,
 ): Verdict[] {
   const verdicts: Verdict[] = []
-  const decidedAt = new Map<string, Decision[]>()
-  for (const decision of decisions) {
-    const key = `${decision.page.rule}/${decision.page.host}/${decision.offset}`
-    decidedAt.set(key, [...(decidedAt.get(key) ?? []), decision])
-  }
-  const taken = new Set<Decision>()
-  const take = (rule: string, host: string, offset: number, action: string): boolean => {
-    const found = (decidedAt.get(`${rule}/${host}/${offset}`) ?? []).find(
-      (decision) => decision.page.action === action && !taken.has(decision),
-    )
-    if (found !== undefined) taken.add(found)
-    return found !== undefined
-  }
+  const told = new Told(decisions)
   const downDecisions = decisions.filter(({ page }) => page.rule === 'host-down' && page.action === 'trigger')
   const time = new OwnedTime()
   const seen = new Map<string, { incarnation: number; sequences: Set<number> }>()
@@ -66,7 +61,7 @@ export function judgeTruth(
         if (host.doubtful || host.seenMs === undefined) continue
         if (time.ownedMs <= latestMs(host, time) + patienceMs) continue
         host.doubtful = true
-        if (!downDecisions.some(({ page, offset: at }) => page.host === name && at > host.seenOffset && at <= offset)) {
+        if (!told.isDown(name, host.seenOffset, offset)) {
           verdicts.push({
             kind: 'silence missed',
             text: `p${partition}: ${name}, last heard at offset ${host.seenOffset}, was not reported down by offset ${offset}`,
@@ -80,14 +75,14 @@ export function judgeTruth(
     for (const event of msg.events) {
       const name = event.host!
       let host = hosts.get(name)
-      if (host === undefined) hosts.set(name, (host = { seenOffset: -1, ttlMs: 0, doubtful: true, check: 'ok' }))
+      if (host === undefined) hosts.set(name, (host = newHost()))
       const ageMs = Math.max(0, msg.sentAtMs - event.time! * 1_000)
       const ttlMs = event.ttl! * 1_000
       if (event.service === 'alive') {
         Object.assign(host, { seenMs: time.ownedMs - ageMs, seenOffset: offset, ttlMs, doubtful: ageMs >= ttlMs - 10 })
       } else if (event.service === 'check' && ageMs < ttlMs - 10) {
         const state = event.state === 'ok' ? 'ok' : 'bad'
-        if (state === 'bad' && host.check === 'ok' && !take('check', name, offset, 'trigger')) {
+        if (state === 'bad' && host.check === 'ok' && !told.take('check', name, offset, 'trigger')) {
           verdicts.push({
             kind: 'spell missed',
             text: `p${partition}: the check of ${name} turned bad at offset ${offset}, nobody is paged`,
@@ -95,26 +90,50 @@ export function judgeTruth(
         }
         host.check = state
       } else if (event.service === 'deploy' && ageMs < ttlMs - 10) {
-        if (!take('deploy', name, offset, 'notify')) {
+        if (!told.take('deploy', name, offset, 'notify')) {
           verdicts.push({
             kind: 'spell missed',
             text: `p${partition}: ${name} deployed at offset ${offset}, nobody is told`,
           })
         }
+      } else if (event.service === 'noise' && ageMs < ttlMs - 10) {
+        const paged = told.take('noise', name, offset, 'notify')
+        const wrong = host.noise.event(time.calendarMs, time.setBack, paged)
+        if (wrong !== undefined) {
+          verdicts.push({
+            kind: 'limit exceeded',
+            text: `p${partition}: the noise of ${name} at offset ${offset} ${wrong}`,
+          })
+        }
+      } else if (event.service!.startsWith('burst') && ageMs < ttlMs - 10) {
+        const bad = event.state !== 'ok'
+        if (bad && !host.bursts.has(event.service!) && !told.take('burst', name, offset, 'trigger')) {
+          verdicts.push({
+            kind: 'spell missed',
+            text: `p${partition}: ${event.service} of ${name} turned bad at offset ${offset}, nobody is paged`,
+          })
+        }
+        if (bad) host.bursts.add(event.service!)
+        else host.bursts.delete(event.service!)
       }
     }
   }
-  for (const decision of decisions) {
-    const { rule, action, host } = decision.page
-    const invented = (rule === 'check' && action === 'trigger') || action === 'notify'
-    if (invented && !taken.has(decision)) {
-      verdicts.push({
-        kind: 'spell invented',
-        text: `p${partition}: offset ${decision.offset} pages ${rule} of ${host}, which had no such event`,
-      })
-    }
+  const invented = [...told.left(['check', 'burst'], 'trigger'), ...told.left(['deploy', 'noise'], 'notify')]
+  for (const what of invented) {
+    verdicts.push({ kind: 'spell invented', text: `p${partition}: ${what}, and there was no such event` })
   }
-  return [...verdicts, ...judgeAlarms(partition, records, messages, downDecisions)]
+  exercise('page in a digest', told.members)
+  for (const { noise } of hosts.values()) exercise('event throttled', noise.dropped)
+  return [
+    ...verdicts,
+    ...judgeAlarms(partition, records, messages, downDecisions),
+    ...judgeLimits(partition, decisions),
+    ...judgeSkips(partition, records, messages, decisions),
+  ]
+}
+
+function newHost(): HostTruth {
+  return { seenOffset: -1, ttlMs: 0, doubtful: true, check: 'ok', bursts: new Set(), noise: new ThrottleTruth() }
 }
 
 /** The latest owned time at which a silent host's deadline may lie. */

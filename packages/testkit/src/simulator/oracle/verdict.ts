@@ -9,6 +9,8 @@ export type VerdictKind =
   | 'false alarm'
   | 'spell missed'
   | 'spell invented'
+  | 'limit exceeded'
+  | 'skip invented'
   | 'two owners'
   | 'hashes differ'
   | 'replica failed'
