@@ -9,7 +9,8 @@ import { Ticker } from './ticker.ts'
 
 export interface OwnershipOptions extends Omit<DeliveryOptions, 'append' | 'calendarMs' | 'claimedAtMs'> {
   readonly writer: LogWriter
-  readonly progress: () => Progress
+  /** The host's latest report; undefined once the host has failed. */
+  readonly progress: () => Progress | undefined
   /** Brought by the first owner of a log without any. */
   readonly rules?: RulesRecord
   readonly onAlarm: (name: string, detail: string) => void
@@ -22,33 +23,34 @@ export class Ownership {
   readonly #options: OwnershipOptions
   readonly #ticker: Ticker
   #busy = true
+  #calendarMs = 0
   #tickSeenMs: number
   #rulesTimer: Timer | undefined
   #ended = false
 
   constructor(options: OwnershipOptions) {
-    const { epoch, clock, writer, progress, onAlarm } = options
+    const { epoch, clock, writer, onAlarm } = options
     this.#options = options
     this.epoch = epoch
     this.#tickSeenMs = clock.monotonicMs()
     this.#writeRules()
     this.#ticker = new Ticker({
       epoch,
-      lastTick: progress().lastTick,
+      lastTick: options.progress()?.lastTick ?? 0,
       clock,
       append: (tick) => {
         this.#busy = false
         return writer.append([tick])
       },
       busy: () => this.#busy,
-      calendarMs: () => progress().calendarMs,
+      calendarMs: () => this.#calendar(),
       onAlarm,
     })
     this.delivery = new Delivery({
       ...options,
       claimedAtMs: clock.monotonicMs(),
       append: (records: readonly LogRecord[]) => writer.write(records),
-      calendarMs: () => progress().calendarMs,
+      calendarMs: () => this.#calendar(),
     })
   }
 
@@ -91,10 +93,15 @@ export class Ownership {
     return this.delivery
   }
 
+  /** What is under way when the host fails ends after it: the last that was reported holds on. */
+  #calendar(): number {
+    return (this.#calendarMs = this.#options.progress()?.calendarMs ?? this.#calendarMs)
+  }
+
   /** Written again until they are read. */
   #writeRules(): void {
     const { rules, writer, clock, progress } = this.#options
-    if (rules === undefined || this.#ended || progress().rulesHash !== undefined) return
+    if (rules === undefined || this.#ended || progress()?.rulesHash !== undefined) return
     writer.write([rules])
     this.#rulesTimer = clock.setTimer(readBackMs, () => this.#writeRules())
   }

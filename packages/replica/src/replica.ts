@@ -72,7 +72,7 @@ export class Replica {
     this.#ownerships = new Ownerships({
       ...options,
       writer: this.#writer,
-      progress: () => this.#progress!,
+      progress: () => this.#progress,
       mirror: this.#mirror,
       receivers: options.transports,
       counters: this.#counters,

@@ -91,6 +91,37 @@ describe('stopping', () => {
     await house.close()
   })
 
+  it('a request that ends while its host is being restored: its outcome is written', async () => {
+    const house = new House()
+    let fail = (): void => undefined
+    house.onEngine = (engine) => {
+      const { apply } = engine
+      fail = () => {
+        engine.apply = () => {
+          throw new Error('broken')
+        }
+      }
+      engine.apply = (...record) => apply.apply(engine, record)
+    }
+    const replica = await house.owner()
+    let answer = (): void => undefined
+    house.oncall.answer = () => new Promise((resolve) => (answer = () => resolve({ kind: 'failed', detail: 'busy' })))
+    house.event('h', 'down')
+    await house.until('a request is out', () => house.oncall.sent.length === 1)
+    let listed = (): void => undefined
+    house.snapshots.list = () => new Promise((resolve) => (listed = () => resolve([])))
+    fail()
+    house.event('h', 'down')
+    await house.until('it restores', () => replica.state === 'restoring')
+    await house.clock.advance(1_000)
+    answer()
+    await house.until('the outcome is written', () => house.log.all('outcome').length > 0)
+    house.oncall.answer = () => ({ kind: 'delivered' })
+    house.snapshots.list = () => Promise.resolve([])
+    listed()
+    await house.close()
+  })
+
   it('in the middle of a hand-over: no timer is left', async () => {
     const house = new House()
     const replica = await house.owner()
