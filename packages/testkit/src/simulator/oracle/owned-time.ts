@@ -18,13 +18,14 @@ export class OwnedTime {
   /** Whether the calendar may have been set back: from then on it is not known for sure. */
   setBack = false
 
-  apply(record: LogRecord): void {
+  /** @param repeated events that were there before: dropped by their mark, they move no clock */
+  apply(record: LogRecord, repeated = false): void {
     if (record.kind === 'claim' && record.epoch > this.epoch) {
       this.epoch = record.epoch
       this.#firstAfterClaim = true
       this.graces.push(this.ownedMs)
     } else if (record.kind === 'events') {
-      this.#calendar(record.receivedAtMs, 0)
+      if (!repeated) this.#calendar(record.receivedAtMs, 0)
     } else if (record.kind === 'tick' && record.epoch === this.epoch && record.number > this.#lastTick) {
       this.#lastTick = record.number
       const elapsedMs = this.#firstAfterClaim ? 0 : Math.min(longestTickMs, Math.max(0, record.elapsedMs))

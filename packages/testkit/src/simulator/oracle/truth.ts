@@ -54,7 +54,9 @@ export function judgeTruth(
 
   for (const { offset, bytes } of records) {
     const record = decodeRecord(bytes)
-    time.apply(record)
+    const msg = record.kind === 'events' ? messages.get(crc32(record.msg)) : undefined
+    const fresh = msg !== undefined && isNew(seen, msg)
+    time.apply(record, msg !== undefined && !fresh)
     if (record.kind === 'rules') ruled = true
     if (record.kind === 'tick') {
       for (const [name, host] of hosts) {
@@ -69,9 +71,7 @@ export function judgeTruth(
         }
       }
     }
-    if (record.kind !== 'events') continue
-    const msg = messages.get(crc32(record.msg))
-    if (msg === undefined || !isNew(seen, msg) || !ruled) continue
+    if (!fresh || !ruled) continue
     for (const event of msg.events) {
       const name = event.host!
       let host = hosts.get(name)
