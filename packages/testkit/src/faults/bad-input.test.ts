@@ -113,7 +113,7 @@ const exploding = `${'a'.repeat(90)}!`
 
 describe('what is done to a daemon that runs', { timeout: 2 * timeout }, () => {
   it('rules that throw, loop or explode, wrong and exploding queries, malformed frames: all else goes on', async () => {
-    const pager = await Pager.start(new SeededRandom(1))
+    const pager = await Pager.start(new SeededRandom(1), 'A')
     open.push(() => pager.close())
     const receivers = { pager: { type: 'webhook', url: pager.url } }
     const folder = folderWith({ data: 'data', listen, receivers }, hostileRules)

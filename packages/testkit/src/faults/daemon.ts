@@ -11,6 +11,8 @@ export interface LogLine {
 /** Where a daemon listens; ports of 127.0.0.1. */
 export interface Ports {
   readonly tcp: number
+  /** 0 where it is off. */
+  readonly udp: number
   readonly http: number
 }
 
@@ -81,14 +83,19 @@ export class Daemon {
 
   /** Resolves once it listens. Throws as {@link logged}. */
   async serving(): Promise<Ports> {
-    const { tcp, http } = await this.logged(/^ricci \S+ serves$/)
-    return { tcp: portOf(tcp), http: portOf(http) }
+    const { tcp, udp, http } = await this.logged(/^ricci \S+ serves$/)
+    return { tcp: portOf(tcp), udp: portOf(udp), http: portOf(http) }
   }
 
   /** kill -9: the process runs not one instruction more. */
   async kill(): Promise<Exit> {
     this.child.kill('SIGKILL')
     return this.exited
+  }
+
+  /** Asks it to load its rules anew. */
+  reload(): void {
+    this.child.kill('SIGHUP')
   }
 
   /** Asks it to stop, and waits for its end. */
@@ -122,5 +129,5 @@ function parse(line: string): LogLine {
 }
 
 function portOf(address: unknown): number {
-  return Number(String(address).split(':').at(-1))
+  return address === undefined ? 0 : Number(String(address).split(':').at(-1))
 }

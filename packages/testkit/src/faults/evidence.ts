@@ -6,6 +6,10 @@ import { EmbeddedLog, evaluateBundle, nodeDisk } from 'ricci/embedded'
 
 export interface Evidence {
   readonly records: number
+  /** Rules records that switched the rules. */
+  readonly switches: number
+  /** Msgs that the log holds more than once under one mark. */
+  readonly repeated: number
   /** Claims that won their epoch: lives that came to own. */
   readonly claims: number
   /** Sequences of each producer that the log holds. */
@@ -20,6 +24,8 @@ export interface Evidence {
   readonly attempts: ReadonlyMap<string, number>
   /** Checkpoints of the killed processes that the fresh engine's hashes were compared with, and those that differed. */
   readonly checkpoints: number
+  /** How many of them told of the whole state as well: at a clean stop they do. */
+  readonly states: number
   readonly differing: readonly string[]
 }
 
@@ -39,9 +45,13 @@ async function judge(log: EmbeddedLog): Promise<Evidence> {
   const decided = new Map<string, Readonly<PendingPage>>()
   const settled = new Map<string, string>()
   const attempts = new Map<string, number>()
-  const hashes = new Map<number, Hashes>()
+  const marks = new Set<string>()
+  const hashes = new Map<number, Hashes & { readonly state: string }>()
   const differing: string[] = []
   let claims = 0
+  let switches = 0
+  let repeated = 0
+  let states = 0
   let checkpoints = 0
   const engine = createEngine({
     logId: log.id,
@@ -62,12 +72,17 @@ async function judge(log: EmbeddedLog): Promise<Evidence> {
   for (const [at, record] of records.entries()) {
     const { offset, bytes, checksum } = stored[at]
     const owned = engine.ownership?.epoch
+    const rulesHash = engine.rulesHash
     engine.apply(offset, bytes, checksum)
-    if (hashed.has(offset)) hashes.set(offset, engine.hashes())
+    if (hashed.has(offset)) hashes.set(offset, { ...engine.hashes(), state: engine.stateHash() })
+    if (rulesHash !== undefined && engine.rulesHash !== rulesHash) switches++
     if (record.kind === 'events') {
       const mark = readMark(record.msg)
       if (mark === undefined) throw new Error(`record ${offset} has no producer mark`)
       const sequences = held.get(mark.producer) ?? new Set()
+      const name = `${mark.producer}/${mark.incarnation}/${mark.sequence}`
+      if (marks.has(name)) repeated++
+      marks.add(name)
       held.set(mark.producer, sequences.add(mark.sequence))
     } else if (record.kind === 'claim' && engine.ownership?.epoch !== owned) claims++
     else if (record.kind === 'attempt') {
@@ -75,13 +90,29 @@ async function judge(log: EmbeddedLog): Promise<Evidence> {
     } else if (record.kind === 'checkpoint') {
       const ours = hashes.get(record.offset)
       checkpoints++
-      if (ours?.input !== record.input || ours.decisions !== record.decisions) {
+      if (record.state !== undefined) states++
+      const sameState = record.state === undefined || record.state === ours?.state
+      if (ours?.input !== record.input || ours.decisions !== record.decisions || !sameState) {
         differing.push(`the checkpoint of tick ${record.tick} has other hashes than a fresh engine`)
       }
     }
   }
   const pending = new Set(engine.pendingPages().map(({ id }) => id))
-  return { records: records.length, claims, held, applied, decided, settled, pending, attempts, checkpoints, differing }
+  return {
+    records: records.length,
+    switches,
+    repeated,
+    claims,
+    held,
+    applied,
+    decided,
+    settled,
+    pending,
+    attempts,
+    checkpoints,
+    states,
+    differing,
+  }
 }
 
 async function readAll(log: EmbeddedLog): Promise<StoredRecord[]> {

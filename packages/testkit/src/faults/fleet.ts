@@ -12,14 +12,19 @@ export const ttlSeconds = 5
 /** Names of the incidents in {@link fleetRules}. */
 export const silentRule = 'host-silent'
 export const jobRule = 'job-failed'
+export const noteRule = 'note'
 
-/** What the daemon is to watch the fleet by. */
-export const fleetRules = `import { incident, index, rules, tap, where } from 'ricci'
+/** What the daemon is to watch the fleet by. Which edition makes no difference to what is told, only to the text and the tree of the rules. */
+export const fleetRules = (
+  edition: number,
+): string => `import { incident, index, notify, rules, tap, where } from 'ricci'
 export default rules(
+  where('service = "edition ${edition}"', tap('edition')),
   index(),
   tap('all'),
   where('service = "alive"', incident('${silentRule}', { bad: 'state = "expired"', to: 'pager' })),
   where('service = "job"', incident('${jobRule}', { bad: 'state = "critical"', to: 'pager' })),
+  where('service = "note"', notify('chat', { name: '${noteRule}' })),
 )
 `
 
@@ -49,6 +54,8 @@ interface Job {
 export class Fleet {
   private readonly hosts: Host[] = []
   private readonly jobs: Job[] = []
+  private notes = 0
+  private datagrams = 0
   private turn = 0
 
   constructor(talkers: number, fallingSilent: number) {
@@ -95,6 +102,16 @@ export class Fleet {
     return { host: job.name, event: jobEvent(job.name, 'critical') }
   }
 
+  /** Something that people are to be told of once, at a blind receiver. */
+  note(): Event {
+    return { ...jobEvent(`note-${this.notes++}`, 'ok'), service: 'note' }
+  }
+
+  /** What a client sends that waits for no ack; its metric is below 0 and never used twice. */
+  datagram(): Event {
+    return { ...jobEvent('datagrams', 'ok'), service: 'datagram', metric: -++this.datagrams }
+  }
+
   isOver(host: string): boolean {
     return this.jobs.some(({ name, over }) => name === host && over)
   }
@@ -130,6 +147,13 @@ export class Fleet {
   /** What must have been told and was not. */
   missing(effects: readonly Effect[]): string[] {
     return this.compare(effects, (has, least) => has < least, 'was not told: ')
+  }
+
+  /** Notes that the blind receiver was not told of. */
+  untold(effects: readonly Effect[]): string[] {
+    const told = new Set(effects.filter(({ rule }) => rule === noteRule).map(({ host }) => host))
+    const names = Array.from({ length: this.notes }, (_, i) => `note-${i}`)
+    return names.filter((name) => !told.has(name)).map((name) => `was not told: ${name}`)
   }
 
   /** What was told and must not have been. */

@@ -15,7 +15,12 @@ it('30 kills lose no ack and no page, and no key takes effect twice', async (con
   assert.ok(result.during >= 10, `${result.during} kills with a page pending or a send open`)
   assert.ok(result.sendOpen >= 5 && result.pagePending >= 5, killsText(result))
   assert.equal(result.counts['pages pending at the end'], 0, killsText(result))
-  for (const name of ['messages sent again', 'hosts that fell silent', 'pages delivered', 'checkpoints compared']) {
+  const exercised = [
+    ...['messages sent again', 'messages in the log more than once', 'datagrams applied', 'switches of the rules'],
+    ...['kills of a life that began from a snapshot', 'hosts that fell silent', 'pages delivered'],
+    ...['requests at the blind receiver', 'checkpoints compared', 'whole states compared'],
+  ]
+  for (const name of exercised) {
     assert.ok(result.counts[name] > 0, `no ${name}: ${killsText(result)}`)
   }
 })

@@ -3,11 +3,12 @@
  * request that the receiver holds open, an answer that has just left. Then the log, the receiver, the producer and the script are
  * asked what became of it.
  */
-import { mkdirSync, mkdtempSync, rmSync, watch, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, watch, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { RiemannUdpClient } from '@ricci/client'
 import { SeededRandom } from '../random.ts'
-import { Daemon } from './daemon.ts'
+import { Daemon, type Ports } from './daemon.ts'
 import { readEvidence } from './evidence.ts'
 import { Fleet, fleetRules, jobRule, silentRule, ttlSeconds } from './fleet.ts'
 import { Pager } from './pager.ts'
@@ -24,13 +25,18 @@ const moments = {
   starting: 'the data folder was first touched: the log is being recovered',
   closing: 'a resolve is held open by the receiver',
   serving: 'the log line that it serves, nobody is connected yet',
+  unheard: 'a trigger is held open by the receiver; no ack of this life arrived, all is sent again',
+  switching: 'the rules were just told to be loaded anew',
+  switched: 'the log line that the rules were switched',
+  restored: 'a trigger is held open in the life after a clean stop, which began from a snapshot',
   outage: 'as acks; and then nobody keeps the log for longer than any ttl',
 } as const
 type Moment = keyof typeof moments
 
-/** In turn; 10 of these 15 are moments with a send open or a page decided and not settled. */
+/** In turn; 12 of these 19 are moments with a send open or a page decided and not settled. */
 const plan: readonly Moment[] = [
-  ...(['acks', 'opening', 'decided', 'answered', 'opening', 'starting', 'silence', 'closing'] as const),
+  ...(['acks', 'opening', 'decided', 'answered', 'unheard', 'opening', 'starting', 'silence', 'closing'] as const),
+  ...(['switching', 'switched', 'restored'] as const),
   ...(['decided', 'serving', 'opening', 'outage', 'silence', 'answered', 'closing'] as const),
 ]
 
@@ -43,7 +49,8 @@ const patienceMs = 90_000
 const longestPauseMs = ttlSeconds * 600
 /** The log goes unkept for longer than any host may be silent. */
 const outageMs = ttlSeconds * 1_000 + 1_500
-const pollMs = 100
+/** Every so many beats a datagram goes out. */
+const beatsPerDatagram = 5
 
 export interface KillsOptions {
   /** Path of the built `ricci.mjs`. */
@@ -80,10 +87,15 @@ class KillRun {
   private readonly producer = new Producer('load')
   private readonly fleet: Fleet
   private daemon: Daemon | undefined
+  private datagrams: RiemannUdpClient | undefined
+  /** Which edition of the rules lies in the folder. */
+  private edition = 0
+  /** Whether there was a snapshot to begin this life from. */
+  private fromSnapshot = false
   private beats: NodeJS.Timeout | undefined
   private lastBeatMs = 0
   private longestMs = 0
-  private readonly tally = { kills: 0, sendOpen: 0, pagePending: 0, during: 0 }
+  private readonly tally = { kills: 0, sendOpen: 0, pagePending: 0, during: 0, afterSnapshot: 0 }
   /** Jobs that were acknowledged as failed and whose trigger the receiver has not answered. */
   private readonly owed = new Set<string>()
 
@@ -91,6 +103,7 @@ class KillRun {
     private readonly options: KillsOptions,
     private readonly folder: string,
     private readonly pager: Pager,
+    private readonly chat: Pager,
     private readonly random: SeededRandom,
   ) {
     this.fleet = new Fleet(talkers, options.kills)
@@ -99,21 +112,25 @@ class KillRun {
   static async prepare(options: KillsOptions): Promise<KillRun> {
     const random = new SeededRandom(options.seed)
     const folder = mkdtempSync(join(tmpdir(), 'ricci-kills-'))
-    const pager = await Pager.start(random.fork('pager'))
+    const pager = await Pager.start(random.fork('pager'), 'A')
+    const chat = await Pager.start(random.fork('chat'), 'C')
     mkdirSync(join(folder, 'data'))
     mkdirSync(join(folder, 'rules'))
-    writeFileSync(join(folder, 'rules', 'index.ts'), fleetRules)
+    writeFileSync(join(folder, 'rules', 'index.ts'), fleetRules(0))
     writeFileSync(
       join(folder, 'ricci.yaml'),
       JSON.stringify({
         instance: 'killed',
         data: 'data',
-        listen: { tcp: '127.0.0.1:0', udp: 'off', http: '127.0.0.1:0' },
-        receivers: { pager: { type: 'webhook', url: pager.url } },
+        listen: { tcp: '127.0.0.1:0', udp: '127.0.0.1:0', http: '127.0.0.1:0' },
+        receivers: {
+          pager: { type: 'webhook', url: pager.url },
+          chat: { type: 'webhook', url: chat.url, class: 'C' },
+        },
         engine: { grace: '2s' },
       }),
     )
-    return new KillRun(options, folder, pager, random)
+    return new KillRun(options, folder, pager, chat, random)
   }
 
   async run(): Promise<KillsResult> {
@@ -121,10 +138,12 @@ class KillRun {
     const beganMs = performance.now()
     for (let i = 0; i < kills; i++) {
       const moment = plan[i % plan.length]
+      if (moment === 'restored') await this.liveAndStop()
       await this.live(moment)
       if (i % 2 === 0) this.fleet.silence()
       const seconds = ((performance.now() - beganMs) / 1_000).toFixed(1)
       report?.(`${seconds} s: kill ${i + 1} of ${kills}: ${moments[moment]}`)
+      // Real time is the subject: the daemon must not take its own absence for silence of the hosts, so it has to last.
       if (moment === 'outage') await new Promise((resolve) => setTimeout(resolve, outageMs))
     }
     await this.comeToRest()
@@ -136,6 +155,8 @@ class KillRun {
     await this.producer.disconnect()
     await this.daemon?.kill()
     await this.pager.close()
+    await this.chat.close()
+    await this.datagrams?.close()
     rmSync(this.folder, { recursive: true, force: true })
   }
 
@@ -144,21 +165,36 @@ class KillRun {
     const daemon = this.start()
     if (moment === 'starting') await this.within(this.folderTouched(), moment)
     else {
-      const { tcp } = await this.within(daemon.serving(), moment)
+      const ports = await this.within(daemon.serving(), moment)
       if (moment !== 'serving') {
-        this.talk(tcp)
+        this.producer.deaf = moment === 'unheard'
+        this.talk(ports)
         await this.within(this.until(moment), moment)
       }
     }
-    this.count()
+    this.count(daemon)
     const { signal } = await daemon.kill()
     if (signal !== 'SIGKILL')
       throw new Error(`the daemon ended by itself before its kill:\n${daemon.text.slice(-2_000)}`)
     this.fallQuiet()
     await this.producer.disconnect()
+    this.producer.deaf = false
+  }
+
+  /** A life that ends as an operator ends it, leaving a snapshot: what follows begins from there. */
+  private async liveAndStop(): Promise<void> {
+    const daemon = this.start()
+    const ports = await this.within(daemon.serving(), 'clean stop')
+    this.talk(ports)
+    await this.within(this.told(), 'clean stop')
+    this.fallQuiet()
+    const { code } = await this.within(daemon.stop(), 'rest')
+    if (code !== 0) throw new Error(`the daemon did not stop cleanly (${code}):\n${daemon.text.slice(-2_000)}`)
+    await this.producer.disconnect()
   }
 
   private start(): Daemon {
+    this.fromSnapshot = snapshotsIn(this.folder)
     return (this.daemon = new Daemon(this.options.program, [
       ...['serve', '--config', join(this.folder, 'ricci.yaml'), '--log-format', 'json'],
     ]))
@@ -176,6 +212,8 @@ class KillRun {
         // a first page that is answered shows that this life owns
         await this.told()
         return producer.untilAcked(this.fail().sequence)
+      case 'unheard':
+      case 'restored':
       case 'opening': {
         const { host } = this.fail()
         await pager.hold((request) => request.host === host)
@@ -191,11 +229,23 @@ class KillRun {
         await held
         return
       }
+      case 'switching':
+        this.switchRules()
+        return producer.untilMore(this.random.below(60))
+      case 'switched':
+        this.switchRules()
+        return void (await this.daemon!.logged(/^the rules were switched/))
       case 'silence':
         return this.untilMissed()
       default:
         throw new Error(`${moment} is no moment of a life under load`)
     }
+  }
+
+  /** The folder's rules change, and the daemon is told. */
+  private switchRules(): void {
+    writeFileSync(join(this.folder, 'rules', 'index.ts'), fleetRules(++this.edition))
+    this.daemon!.reload()
   }
 
   /** A job fails; resolves when the receiver has answered its trigger. */
@@ -226,6 +276,7 @@ class KillRun {
     producer.send([blink.event])
     const sequence = producer.send([event])
     producer.send([fleet.recover(blink.host)])
+    producer.send([fleet.note()])
     void producer.untilAcked(sequence).then(async () => {
       owed.add(host)
       const isAnswered = (): boolean =>
@@ -237,9 +288,12 @@ class KillRun {
   }
 
   /** Load, from now on. */
-  private talk(port: number): void {
+  private talk({ tcp, udp }: Ports): void {
     const { producer, fleet, pager } = this
-    producer.connect(port)
+    producer.connect(tcp)
+    const datagrams = new RiemannUdpClient({ port: udp })
+    this.datagrams = datagrams
+    let beats = 0
     producer.send(fleet.everyone())
     this.lastBeatMs = performance.now()
     this.beats = setInterval(() => {
@@ -248,35 +302,43 @@ class KillRun {
       this.lastBeatMs = nowMs
       producer.send(fleet.beat())
       for (const event of fleet.afterPages(pager.effects)) producer.send([event])
+      if (++beats % beatsPerDatagram === 0) datagrams.send(fleet.datagram()).catch(() => undefined)
     }, beatMs)
   }
 
   private fallQuiet(): void {
     clearInterval(this.beats)
+    void this.datagrams?.close()
+    this.datagrams = undefined
   }
 
-  private count(): void {
-    const { tally, pager, owed } = this
+  private count(daemon: Daemon): void {
+    const { tally, pager, chat, owed } = this
+    const open = pager.open + chat.open > 0
     tally.kills++
-    if (pager.open > 0) tally.sendOpen++
+    if (open) tally.sendOpen++
     if (owed.size > 0) tally.pagePending++
-    if (pager.open > 0 || owed.size > 0) tally.during++
+    if (open || owed.size > 0) tally.during++
+    if (this.fromSnapshot && !/passed over|cannot be fetched/.test(daemon.text)) tally.afterSnapshot++
   }
 
   /** A last life without a kill: everything that must be told is, and nothing waits any more. */
   private async comeToRest(): Promise<void> {
-    const { pager, producer, fleet } = this
+    const { pager, chat, producer, fleet } = this
     const daemon = this.start()
-    const { tcp, http } = await this.within(daemon.serving(), 'rest')
-    this.talk(tcp)
+    const ports = await this.within(daemon.serving(), 'rest')
+    const { http } = ports
+    this.talk(ports)
     const rest = async (): Promise<void> => {
       for (;;) {
         // a query is answered from all that was in the log when it arrived: before that, not every page may be known
         const { status } = await fetch(`http://127.0.0.1:${http}/api/v1/query?query=false`)
         const answer = await fetch(`http://127.0.0.1:${http}/api/v1/incidents`)
         const { pages } = (await answer.json()) as { pages: unknown[] }
-        if (status === 200 && pages.length === 0 && fleet.atRest && fleet.missing(pager.effects).length === 0) return
-        await new Promise((resolve) => setTimeout(resolve, pollMs))
+        const missing = [...fleet.missing(pager.effects), ...fleet.untold(chat.effects)]
+        if (status === 200 && pages.length === 0 && fleet.atRest && missing.length === 0) return
+        // asked again when something more was taken in; the talk goes on, so something is
+        await producer.next()
       }
     }
     // what did not come within this time is told by the verdict, each by its name
@@ -289,9 +351,9 @@ class KillRun {
   }
 
   private async judge(): Promise<KillsResult> {
-    const { pager, producer, fleet, tally } = this
+    const { pager, chat, producer, fleet, tally } = this
     const evidence = await readEvidence(join(this.folder, 'data'))
-    const wrong = verdicts(evidence, pager, producer, fleet)
+    const wrong = verdicts(evidence, pager, chat, producer, fleet)
     if (this.longestMs > longestPauseMs) {
       wrong.unshift(
         `the producer itself stood still for ${Math.round(this.longestMs)} ms: hosts were silent that its script calls talking. Run it again on a machine that is less busy`,
@@ -302,6 +364,10 @@ class KillRun {
     const counts = {
       'messages acknowledged': producer.acked.size,
       'messages sent again': producer.resent,
+      'messages in the log more than once': evidence.repeated,
+      'datagrams applied': [...evidence.applied.keys()].filter((metric) => metric < 0).length,
+      'switches of the rules': evidence.switches,
+      'kills of a life that began from a snapshot': tally.afterSnapshot,
       'events applied': [...evidence.applied.values()].reduce((sum, events) => sum + events, 0),
       'records in the log': evidence.records,
       'lives that owned': evidence.claims,
@@ -310,11 +376,14 @@ class KillRun {
       'pages overtaken': ended.filter((result) => result === 'overtaken').length,
       'pages pending at the end': evidence.pending.size,
       'requests at the receiver': pager.requests.length,
+      'requests at the blind receiver': chat.requests.length,
+      'possible repeats there': chat.requests.filter(({ possibleRepeat }) => possibleRepeat).length,
       'requests under a key that had taken effect': pager.repeats,
       'hosts that fell silent': silenced,
       'hosts that did not': steady,
       'jobs that failed': jobs,
       'checkpoints compared': evidence.checkpoints,
+      'whole states compared': evidence.states,
     }
     return { ...tally, counts, wrong }
   }
@@ -346,6 +415,12 @@ class KillRun {
       clearTimeout(timer)
     }
   }
+}
+
+/** Whether a life that begins now finds a snapshot. */
+function snapshotsIn(folder: string): boolean {
+  const snapshots = join(folder, 'data', 'snapshots')
+  return existsSync(snapshots) && readdirSync(snapshots).some((name) => name.endsWith('.snapshot'))
 }
 
 /** The result for people. */

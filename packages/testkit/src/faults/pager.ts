@@ -1,5 +1,5 @@
 /**
- * A receiver of pages at the other end of the webhook, scripted and keyed (class A): it keeps its own list of what was asked of it
+ * A receiver of pages at the other end of the webhook, scripted, keyed (class A) or blind (class C): it keeps its own list of what was asked of it
  * and of what took effect, and is as awkward as real ones are. It answers late, says 503, takes a request to heart and loses the
  * answer, or acts long after whoever asked has died.
  */
@@ -15,12 +15,14 @@ export interface PageRequest {
   readonly dedupKey: string
   readonly rule: string
   readonly host: string
+  /** Its sender says that this may have been told before. */
+  readonly possibleRepeat: boolean
   /** Effects that stood in the list when it arrived or, since then, when it was acted on. */
   effectsBefore: number
   status: number | undefined
 }
 
-/** What took effect, once for each `Idempotency-Key`. */
+/** What took effect: at a keyed receiver once for each `Idempotency-Key`. */
 export interface Effect {
   readonly id: string
   readonly action: string
@@ -60,14 +62,16 @@ export class Pager {
   private constructor(
     private readonly server: Server,
     private readonly random: SeededRandom,
+    private readonly keyed: boolean,
   ) {
     server.on('request', (request, response) => void this.take(request, response))
   }
 
-  static async start(random: SeededRandom): Promise<Pager> {
+  /** @param receiverClass `A` knows a request again by its key; `C` tells people whatever comes in */
+  static async start(random: SeededRandom, receiverClass: 'A' | 'C'): Promise<Pager> {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    return new Pager(server, random)
+    return new Pager(server, random, receiverClass === 'A')
   }
 
   get url(): string {
@@ -150,7 +154,7 @@ export class Pager {
   private effect(request: PageRequest): void {
     const { id, action, dedupKey, rule, host } = request
     request.effectsBefore = this.effects.length
-    if (this.taken.has(id)) return
+    if (this.keyed && this.taken.has(id)) return
     this.taken.add(id)
     this.effects.push({ id, action, dedupKey, rule, host })
     this.tell()
@@ -159,9 +163,19 @@ export class Pager {
   private read(incoming: IncomingMessage, body: string): PageRequest | undefined {
     const key = incoming.headers['idempotency-key']
     try {
-      const { action, dedupKey, rule, host } = JSON.parse(body) as Record<string, string>
+      const { possibleRepeat, ...texts } = JSON.parse(body) as Record<string, unknown>
+      const { action, dedupKey, rule, host } = texts as Record<string, string>
       if (typeof key === 'string' && typeof action === 'string' && typeof dedupKey === 'string') {
-        return { id: key, action, dedupKey, rule, host, effectsBefore: this.effects.length, status: undefined }
+        return {
+          id: key,
+          action,
+          dedupKey,
+          rule,
+          host,
+          possibleRepeat: possibleRepeat === true,
+          effectsBefore: this.effects.length,
+          status: undefined,
+        }
       }
     } catch {
       // told below

@@ -15,6 +15,8 @@ export class Producer {
   readonly refusals: string[] = []
   /** The first message lost on the present connection; whoever did not end the daemon looks here. */
   lostAt: string | undefined
+  /** Acks are lost on their way: what is sent meanwhile is sent again with the next connection, though the log may hold it. */
+  deaf = false
   private sequence = 0
   /** In order: what has no ack yet. */
   private readonly unacked = new Map<number, Uint8Array>()
@@ -62,21 +64,22 @@ export class Producer {
 
   /** Resolves when a message was acknowledged. */
   async untilAcked(sequence: number): Promise<void> {
-    while (!this.acked.has(sequence)) await this.nextAck()
+    while (!this.acked.has(sequence)) await this.next()
   }
 
   /** Resolves when so many more messages were acknowledged. */
   async untilMore(count: number): Promise<void> {
     const target = this.acked.size + count
-    while (this.acked.size < target) await this.nextAck()
+    while (this.acked.size < target) await this.next()
   }
 
   /** Resolves when nothing waits for an ack. */
   async untilSettled(): Promise<void> {
-    while (this.unacked.size > 0) await this.nextAck()
+    while (this.unacked.size > 0) await this.next()
   }
 
-  private nextAck(): Promise<void> {
+  /** Resolves with the next answer. */
+  next(): Promise<void> {
     return new Promise((resolve) => this.listeners.add(resolve))
   }
 
@@ -84,6 +87,7 @@ export class Producer {
     const { client } = this
     client?.sendMsg(msg).then(
       (reply) => {
+        if (this.deaf) return
         if (reply.ok === true) {
           this.acked.add(sequence)
           this.unacked.delete(sequence)

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { PendingPage } from '@ricci/engine'
 import type { Evidence } from './evidence.ts'
-import { Fleet, jobRule, silentRule } from './fleet.ts'
+import { Fleet, jobRule, noteRule, silentRule } from './fleet.ts'
 import type { Effect, PageRequest } from './pager.ts'
-import { ofAcks, ofPages, ofReceiver } from './verdict.ts'
+import { ofAcks, ofBlindReceiver, ofDatagrams, ofPages, ofReceiver } from './verdict.ts'
 
 const effect = (id: string, action: string, host: string, dedupKey = `key-${host}`, rule = jobRule): Effect => ({
   id,
@@ -14,13 +14,20 @@ const effect = (id: string, action: string, host: string, dedupKey = `key-${host
   rule,
   host,
 })
-const request = (of: Effect, effectsBefore = 0): PageRequest => ({ ...of, effectsBefore, status: 200 })
+const request = (of: Effect, effectsBefore = 0): PageRequest => ({
+  ...of,
+  possibleRepeat: false,
+  effectsBefore,
+  status: 200,
+})
 const trigger = effect('t', 'trigger', 'a')
 const resolve = effect('r', 'resolve', 'a')
 const page = ({ id, action, host }: Effect): PendingPage => ({ id, action, host, rule: jobRule }) as PendingPage
 
 const evidence = (more: Partial<Evidence> = {}): Evidence => ({
   records: 0,
+  switches: 0,
+  repeated: 0,
   claims: 0,
   held: new Map([['p', new Set([1, 2])]]),
   applied: new Map([
@@ -38,6 +45,7 @@ const evidence = (more: Partial<Evidence> = {}): Evidence => ({
     ['r', 1],
   ]),
   checkpoints: 0,
+  states: 0,
   differing: [],
   ...more,
 })
@@ -84,6 +92,22 @@ describe('the oracle of the kills', () => {
     assert.match(wrong([resolve]), /resolved and never triggered/)
     assert.match(wrong([resolve, trigger]), /took effect after the resolve/)
     assert.match(wrong([trigger, resolve], [request(trigger, 2)]), /was acted on, after its resolve had taken effect/)
+  })
+
+  it('datagrams: one that took effect twice is found', () => {
+    assert.deepEqual(ofDatagrams({ applied: new Map([[-1, 1]]) }), [])
+    assert.match(ofDatagrams({ applied: new Map([[-1, 2]]) })[0], /datagram 1 reached the rules 2 times/)
+  })
+
+  it('blind receiver: who is told again is told so, and every note is told', () => {
+    const note = effect('n', 'notify', 'note-0', '', noteRule)
+    const again = { ...request(note), possibleRepeat: true }
+    assert.deepEqual(ofBlindReceiver(pager([], [request(note), again])), [])
+    assert.match(ofBlindReceiver(pager([], [request(note), request(note)]))[0], /not marked as a possible repeat/)
+    const fleet = new Fleet(1, 0)
+    fleet.note()
+    assert.match(fleet.untold([])[0], /was not told: note-0/)
+    assert.deepEqual(fleet.untold([note]), [])
   })
 
   it('truth: whoever fell silent is told of, whoever did not is not', () => {

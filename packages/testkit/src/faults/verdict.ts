@@ -5,11 +5,15 @@ import type { Pager } from './pager.ts'
 import type { Producer } from './producer.ts'
 
 /** Everything that is wrong. */
-export function verdicts(evidence: Evidence, pager: Pager, producer: Producer, fleet: Fleet): string[] {
+export function verdicts(evidence: Evidence, pager: Pager, chat: Pager, producer: Producer, fleet: Fleet): string[] {
+  const both = { effects: [...pager.effects, ...chat.effects], requests: [...pager.requests, ...chat.requests] }
   return [
     ...ofAcks(evidence, producer),
-    ...ofPages(evidence, pager),
+    ...ofDatagrams(evidence),
+    ...ofPages(evidence, both),
     ...ofReceiver(pager),
+    ...ofBlindReceiver(chat),
+    ...fleet.untold(chat.effects),
     ...fleet.missing(pager.effects),
     ...fleet.excess(pager.effects),
   ]
@@ -32,6 +36,12 @@ export function ofAcks(
     }
   }
   return wrong
+}
+
+/** What came by UDP may be lost, and takes effect no more than once. */
+export function ofDatagrams({ applied }: Pick<Evidence, 'applied'>): string[] {
+  const doubled = [...applied].filter(([metric, times]) => metric < 0 && times > 1)
+  return doubled.map(([metric, times]) => `datagram ${-metric} reached the rules ${times} times`)
 }
 
 /** What was decided was delivered, was over before anybody was told, or is still pending; nothing was sent without its record. */
@@ -82,6 +92,18 @@ export function ofReceiver({ effects, requests, strange }: Pick<Pager, 'effects'
     if (action === 'trigger' && effectsBefore > (resolved.get(dedupKey) ?? Infinity)) {
       wrong.push(`${host}: the trigger of ${dedupKey} arrived, or was acted on, after its resolve had taken effect`)
     }
+  }
+  return wrong
+}
+
+/** A blind receiver is told again only where nobody could know of the first time, and is told so. */
+export function ofBlindReceiver({ requests, strange }: Pick<Pager, 'requests' | 'strange'>): string[] {
+  const wrong = strange.map((text) => `no page: ${text}`)
+  const asked = new Set<string>()
+  for (const { id, host, possibleRepeat } of requests) {
+    if (asked.has(id) && !possibleRepeat)
+      wrong.push(`${host}: ${id} was told again and not marked as a possible repeat`)
+    asked.add(id)
   }
   return wrong
 }
