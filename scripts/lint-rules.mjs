@@ -67,6 +67,8 @@ const outside = 'reaches the outside; what the code needs is handed in'
 const random = 'is random; randomness comes from the port that is handed in'
 const uncertain = 'depends on the garbage collector'
 
+const unseen = 'makes code that these rules do not see'
+
 /** Globals by what is wrong with them. */
 const globals = {
   Date: clock,
@@ -86,6 +88,10 @@ const globals = {
   navigator: outside,
   Buffer: outside,
   globalThis: outside,
+  global: outside,
+  self: outside,
+  eval: unseen,
+  Function: unseen,
   crypto: random,
   Intl: 'depends on the locale of the machine',
   WeakRef: uncertain,
@@ -110,6 +116,10 @@ const syntax = {
   locale: {
     selector: 'MemberExpression[property.name=/^(toLocale|localeCompare$)/]',
     message: 'The result depends on the locale of the machine.',
+  },
+  math: {
+    selector: ':not(MemberExpression) > Identifier[name="Math"]',
+    message: 'Math under another name, or taken apart, escapes these rules; write Math.name.',
   },
   load: { selector: 'ImportExpression', message: 'import() loads code at run time; import at the top of the file.' },
   meta: { selector: 'MetaProperty[meta.name="import"]', message: 'import.meta reaches the outside.' },
@@ -162,14 +172,14 @@ export const houseRules = [
     [],
     Object.keys(globals),
     [mathRandom, mathPow],
-    [syntax.power, syntax.locale, syntax.load, syntax.meta],
+    [syntax.power, syntax.math, syntax.locale, syntax.load, syntax.meta],
   ),
   deterministic(
     ['packages/replica/src/**/*.ts'],
     [],
     Object.keys(globals).filter((name) => name !== 'queueMicrotask'),
     [mathRandom],
-    [syntax.locale, syntax.load, syntax.meta],
+    [syntax.math, syntax.locale, syntax.load, syntax.meta],
   ),
   // The codec runs inside the engine; the clients around it may use sockets and timers.
   deterministic(['packages/client/src/**/*.ts'], [], ['console', 'Intl'], [mathRandom, dateNow], [syntax.load]),

@@ -35,6 +35,8 @@ const imports = (name: string): string => `import { a } from '${name}'\nexport c
 /** A text whose expression uses something. */
 const uses = (expression: string): string => `export const sample = (x: number): unknown => [x, ${expression}]\n`
 
+const alias = 'Math under another name, or taken apart, escapes these rules; write Math.name.'
+
 const samples: Record<string, Sample[]> = {
   'client: nothing of ours, no npm package': [
     [inClient, imports('@ricci/engine'), 'Package client may import no package and node:*.'],
@@ -78,6 +80,12 @@ const samples: Record<string, Sample[]> = {
     [inEngine, uses('console'), `console ${outside}`],
     [inEngine, uses('Buffer'), `Buffer ${outside}`],
     [inEngine, uses('globalThis'), `globalThis ${outside}`],
+    [inEngine, uses('global'), `global ${outside}`],
+    [inEngine, uses('self'), `self ${outside}`],
+    [inEngine, uses("eval('x')"), 'eval makes code that these rules do not see.'],
+    [inEngine, uses("new Function('return 1')"), 'Function makes code that these rules do not see.'],
+    [inEngine, uses("Reflect.get(Math, 'random')"), alias],
+    [inEngine, 'export const M = Math\n', alias],
     [inEngine, uses('crypto'), `crypto ${random}`],
     [inEngine, uses('Intl'), 'Intl depends on the locale of the machine.'],
     [inEngine, uses('WeakRef'), 'WeakRef depends on the garbage collector.'],
