@@ -1,5 +1,5 @@
-// The rules that `npm start` runs. Copy this folder, change it, and start Ricci with it: `ricci dev --rules FOLDER`.
-import { by, incident, index, rules, stable, where } from 'ricci'
+// The rules that `npm start` runs. Copy this folder, change it, and start Ricci with it: `npm start -- --rules FOLDER`.
+import { by, incident, index, notExpired, notify, rollup, rules, stable, tagged, throttle, where } from 'ricci'
 
 export default rules(
   // Everything that comes is kept by host and service until its ttl has passed: `ricci query 'service = "cpu"'` finds it.
@@ -19,4 +19,12 @@ export default rules(
       summary: (event) => `nothing heard from ${event.host} any more`,
     }),
   ),
+
+  // News for people: three a minute come one by one, the rest of them together when the minute is over. What the index lets go of
+  // comes by once more, as expired: that is no news.
+  // Try it, five times: ricci send --service deploy --tag news --description 'shop 1.2 is out'
+  tagged('news', notExpired(rollup(3, 60, notify('console', { severity: 'info' })))),
+
+  // A program that restarts over and over is told of once in ten minutes, each host for itself.
+  where('service = "restart"', notExpired(by('host', throttle(1, 600, notify('console', { severity: 'error' }))))),
 )

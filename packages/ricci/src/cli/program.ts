@@ -8,6 +8,7 @@ import { sendCommand } from './send.ts'
 import { serveCommand } from './serve.ts'
 import { statusCommand } from './status.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
+import { testCommand } from './test.ts'
 import { version, versionCommand } from './version.ts'
 import { watchCommand } from './watch.ts'
 
@@ -34,6 +35,7 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
     serveCommand(surroundings),
     agentCommand(surroundings),
     checkCommand(surroundings),
+    testCommand(surroundings),
     sendCommand(surroundings),
     queryCommand(surroundings),
     watchCommand(surroundings),

@@ -5,13 +5,18 @@ const named = 3
 
 /**
  * What a switch of rules did to the state of operators, as one line for people.
- * @example "2 operators keep their state, 1 begins anew (by[1] > stable[0]), none dropped"
+ * @example "2 operators keep what they hold, 1 begins anew (by[1] > stable[0]), none are dropped"
  */
 export function describeSwitch({ kept, fresh, dropped }: RulesReport): string {
   const count = (paths: readonly string[], one: string, many: string): string => {
     if (paths.length === 0) return `none ${many}`
     const more = paths.length > named ? ', …' : ''
     return `${paths.length} ${paths.length === 1 ? one : many} (${paths.slice(0, named).join(', ')}${more})`
+  }
+  if (kept.length + dropped.length === 0) {
+    return fresh.length === 0
+      ? 'no operator holds anything'
+      : `all ${fresh.length} operators that hold anything begin anew`
   }
   const keeping = `${kept.length === 1 ? '1 operator keeps' : `${kept.length} operators keep`} what they hold`
   return `${keeping}, ${count(fresh, 'begins anew', 'begin anew')}, ${count(dropped, 'is dropped', 'are dropped')}`

@@ -32,7 +32,7 @@ export interface RulesChecks {
 }
 
 /** What a rules record is made from. */
-export type RulesConfig = Pick<Config, 'rulesFolder' | 'engine' | 'fallback' | 'receivers'>
+export type RulesConfig = Pick<Config, 'rulesFolder' | 'engine' | 'fallback'> & Partial<Pick<Config, 'receivers'>>
 
 /**
  * Bundles the rules of the configured folder and makes their record, with the settings that decide. Nothing of them has run yet.
@@ -60,7 +60,7 @@ export async function readRules(config: RulesConfig): Promise<FolderRules> {
 export async function loadRules({ record }: FolderRules, config: RulesConfig, clock: Clock): Promise<void> {
   const { settings, bundle } = record
   const { receivers } = await tryRules(bundle, { workerFile: builtFile('rules-worker'), clock, settings })
-  checkReceivers(receivers, config.receivers)
+  if (config.receivers !== undefined) checkReceivers(receivers, config.receivers)
 }
 
 /**
@@ -85,7 +85,7 @@ export async function checkRules(
   ])
   const typesUnchecked = valueOf(typesAnswer)
   const tried = valueOf(triedAnswer)
-  checkReceivers(tried.receivers, config.receivers)
+  if (config.receivers !== undefined) checkReceivers(tried.receivers, config.receivers)
   failWithTests(tried.tests)
   failWithHiddenState(tried.hiddenState, folder)
   return { typesUnchecked, streams: tried.streams, tests: tried.tests?.passed ?? 0, hiddenState: tried.hiddenState }

@@ -73,6 +73,8 @@ export class Server {
   private rules: RulesRecord | undefined
   private rulesError: Error | undefined
   private addresses: Addresses = {}
+  /** That types are not checked is said once. */
+  private toldOfTypes = false
   private readonly readyListeners = new Set<() => void>()
   /** Reloads go one after another: each compares with what the one before put in force. */
   private reloading: Promise<unknown> = Promise.resolve()
@@ -142,7 +144,7 @@ export class Server {
       this.rulesError = undefined
       return { switched: false }
     }
-    const checks = await checkRules(folder, this.options.config, this.clock, this.options.types)
+    const checks = await this.check(folder)
     this.rules = rules
     this.rulesError = undefined
     const [offset] = await log.append(partition, [encodeRecord(rules)])
@@ -154,6 +156,17 @@ export class Server {
     if (report?.offset !== offset) return { switched: true, checks }
     this.options.telemetry.rulesSwitched(rules.hash, report)
     return { switched: true, checks, report }
+  }
+
+  private async check(folder: FolderRules): Promise<RulesChecks> {
+    const { config, types, telemetry } = this.options
+    const checks = await checkRules(folder, config, this.clock, types)
+    const { typesUnchecked } = checks
+    if (typesUnchecked !== undefined && !this.toldOfTypes) {
+      this.toldOfTypes = true
+      telemetry.log.warn(`types of rules are not checked: ${typesUnchecked}`)
+    }
+    return checks
   }
 
   async status(): Promise<ServerStatus> {
@@ -330,7 +343,7 @@ export class Server {
     const { config } = this.options
     try {
       const folder = await readRules(config)
-      if (needed) await checkRules(folder, config, this.clock, this.options.types)
+      if (needed) await this.check(folder)
       else await loadRules(folder, config, this.clock)
       this.rules = folder.record
     } catch (error) {

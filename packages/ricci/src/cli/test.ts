@@ -1,0 +1,32 @@
+import { Command } from 'commander'
+import { defaultConfig, loadConfig } from '../config/config.ts'
+import { nodeClock } from '../server/node-clock.ts'
+import { checkRules, readRules } from '../server/rules-source.ts'
+import { describeChecks } from './rules.ts'
+import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
+
+/** `ricci test`: what stands before a switch of rules, without a server, and without receivers where no configuration names any. */
+export function testCommand(surroundings: Surroundings): Command {
+  return new Command('test')
+    .description(
+      'check the types of rules, run the tests beside them, and look for state that they keep outside of the engine',
+    )
+    .argument('[folder]', 'the rules; default: those of the configuration, else ./rules')
+    .option('-c, --config <file>', 'the configuration whose settings and receivers hold')
+    .action(async (folder: string | undefined, { config: file }: { config?: string }) => {
+      const { receivers, ...config } = file === undefined ? defaultConfig(process.cwd()) : loadConfig(file)
+      const given = {
+        ...config,
+        ...(file === undefined ? {} : { receivers }),
+        ...(folder === undefined ? {} : { rulesFolder: folder }),
+      }
+      try {
+        const checks = await checkRules(await readRules(given), given, nodeClock)
+        surroundings.write(`${given.rulesFolder}: ok\n${describeChecks(checks)}`)
+      } catch (error) {
+        // a test that fails is no bad configuration
+        const { code, message } = error as { code?: string; message: string }
+        throw code === 'RULES_TESTS' ? new CommandError(ExitCode.failed, message, { cause: error }) : error
+      }
+    })
+}
