@@ -239,3 +239,28 @@ describe('ricci dev', () => {
     assert.equal(dev.signals.listenerCount('SIGINT'), 0)
   })
 })
+
+describe('ricci test', () => {
+  it('runs what stands before a switch: exit code 0, 1 for a test that failed, 78 for rules that are wrong', async () => {
+    const bench = new Bench()
+    benches.push(bench)
+    const folder = join(bench.folder, 'rules')
+    const test = (pages: string): void =>
+      writeFileSync(
+        join(folder, 'index.test.ts'),
+        `import { expect, test } from 'ricci/test'\ntest('nobody is paged', (run) => expect(run.pages, ${pages}))\n`,
+      )
+    test('[]')
+    const good = await run('test', folder)
+    assert.deepEqual([good.code, good.err], [0, ''])
+    assert.match(good.out, /: ok\n {2}types: right\n {2}tests: 1 passed\n$/)
+    test(`[{ rule: 'x' }]`)
+    const failing = await run('test', folder)
+    assert.equal(failing.code, 1)
+    assert.match(failing.err, /^ricci: 1 of the 1 tests of the rules failed:\n"nobody is paged": index\.test\.ts:2:/)
+    bench.writeRules(`import { rules, where } from 'ricci'\nexport default rules(where((e) => e.nothing))\n`)
+    const wrong = await run('test', folder)
+    assert.equal(wrong.code, 78)
+    assert.match(wrong.err, /index\.ts:2:37: Property 'nothing' does not exist/)
+  })
+})
