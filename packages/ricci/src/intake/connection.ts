@@ -30,6 +30,8 @@ export interface ConnectionHost {
   /** Whether all connections together hold as much as intake may. */
   full(): boolean
   gone(connection: Connection): void
+  /** Bytes of messages that are not whole came, or went (below 0). Whoever holds most of them may be closed. */
+  begun(bytes: number): void
 }
 
 /** `ok: true` as a frame, and many of them in a row: acks of one group go out as one slice of it. */
@@ -49,6 +51,8 @@ export class Connection {
   inFlightBytes = 0
   /** Msgs of this connection handed to the log and not settled. */
   appending = 0
+  /** Bytes of a message that is not whole. */
+  begunBytes = 0
   private paused = false
   /** No more is taken in; close when everything before is answered. */
   private ending = false
@@ -74,6 +78,7 @@ export class Connection {
     socket.on('error', () => undefined)
     socket.on('close', () => {
       this.closed = true
+      this.begin(0)
       this.slots = []
       this.head = 0
       host.gone(this)
@@ -123,6 +128,12 @@ export class Connection {
     this.flush()
   }
 
+  /** Closes at once, for holding more of a message that is not whole than any other. */
+  giveWay(): void {
+    this.begin(0)
+    this.drop('half-sent', 'messages that are not whole fill the room there is, and its own is the largest of them')
+  }
+
   /** Closes at once. */
   destroy(): void {
     this.socket.destroy()
@@ -169,7 +180,7 @@ export class Connection {
   }
 
   private onData(chunk: Buffer): void {
-    if (this.ending) return
+    if (this.ending || this.closed || this.socket.destroyed) return
     this.lastByteMs = this.host.clock.monotonicMs()
     this.host.telemetry.tally.tcpBytes += chunk.length
     // once for all Msgs of a chunk: asking the clock costs as much as the rest of a small one's head
@@ -181,8 +192,16 @@ export class Connection {
       this.refuse(error as CodecError)
       return
     }
+    this.begin(this.reader.pendingBytes)
     if (this.head < this.slots.length && this.slots[this.head].reply !== undefined) this.flush()
     else this.steer()
+  }
+
+  private begin(bytes: number): void {
+    const more = bytes - this.begunBytes
+    if (more === 0) return
+    this.begunBytes = bytes
+    this.host.begun(more)
   }
 
   /** @throws CodecError for bytes that are no Msg, or one beyond a limit */

@@ -235,6 +235,28 @@ describe('Intake over TCP', () => {
     assert.equal(intake.lag.heldMessages, 0)
   })
 
+  it('closes who holds most, when messages that are not whole fill the room there is', async () => {
+    const { connect, intake, telemetry } = await serve({ maxBegunBytes: 100_000 })
+    const header = Buffer.alloc(4)
+    header.writeUInt32BE(200_000)
+    const [large, small, last] = [await connect(), await connect(), await connect()]
+    large.socket.write(Buffer.concat([header, Buffer.alloc(80_000)]))
+    small.socket.write(Buffer.concat([header, Buffer.alloc(10_000)]))
+    while (intake.begunBytes < 90_000) await new Promise((resolve) => setImmediate(resolve))
+    last.socket.write(Buffer.concat([header, Buffer.alloc(60_000)]))
+    await large.ended()
+    assert.deepEqual(await sample(telemetry, 'ricci_intake_connections_closed_total'), [
+      'ricci_intake_connections_closed_total{reason="half-sent"} 1',
+    ])
+    const other = await connect()
+    other.send(event('after'))
+    await other.received(1)
+    assert.deepEqual([small.closed, last.closed], [false, false])
+    small.socket.destroy()
+    last.socket.destroy()
+    while (intake.begunBytes > 0) await new Promise((resolve) => setImmediate(resolve))
+  })
+
   it('goes on without an owner, whatever the lag', async () => {
     const { connect } = await serve({ progress: { appliedOffset: () => -1, ownerTicking: () => false } })
     const client = await connect()

@@ -7,6 +7,7 @@ import type { Connection, ConnectionHost } from './connection.ts'
 import { LagGate, type Progress } from './lag.ts'
 import type { QueryPort } from './queries.ts'
 import { Recorder } from './recorder.ts'
+import { maxBegunBytes } from './limits.ts'
 import { TcpListener } from './tcp.ts'
 import { UdpListener } from './udp.ts'
 
@@ -26,6 +27,8 @@ export interface IntakeOptions {
   /** Bytes of all connections that wait for the log; then none is read any more. */
   readonly maxQueuedBytes: number
   readonly idleConnectionMs: number
+  /** See {@link maxBegunBytes}, the default. */
+  readonly maxBegunBytes?: number
 }
 
 /** What was taken in is answered within this when the server stops; then connections are cut. */
@@ -70,6 +73,7 @@ export class Intake {
       idleConnectionMs: options.idleConnectionMs,
       full: () => this.full(),
       gone: (connection: Connection) => this.tcp.forget(connection),
+      begun: (bytes: number) => this.begun(bytes),
     }
     this.tcp = new TcpListener(host, options.maxConnections)
     this.udp = new UdpListener(this.appender, this.recorder, telemetry)
@@ -117,6 +121,14 @@ export class Intake {
     await this.tcp.close(closeGraceMs)
     await this.appender.settledSoFar()
     this.lag.close()
+  }
+
+  /** Bytes of messages that have begun and are not whole, over all connections. */
+  begunBytes = 0
+
+  private begun(bytes: number): void {
+    this.begunBytes += bytes
+    if (bytes > 0 && this.begunBytes > (this.options.maxBegunBytes ?? maxBegunBytes)) this.tcp.closeLargest()
   }
 
   private wasFull = false

@@ -15,6 +15,12 @@ export const maxQueuedDatagramBytes = 16 << 20
 /** Replies a peer leaves unread before its connection is not read any more (and, after {@link stalledWriteMs}, closed). */
 export const maxUnreadReplyBytes = 4 << 20
 
+/**
+ * Bytes of messages that have begun and are not whole, over all connections; then the connection with most of them is closed.
+ * Room for twice the largest message that can be allowed (128 MiB), or for 700 of the usual large ones (3,000 events) at once.
+ */
+export const maxBegunBytes = 256 << 20
+
 /** A frame that was begun must go on within this: a half-sent frame holds memory. */
 export const stalledFrameMs = 30_000
 

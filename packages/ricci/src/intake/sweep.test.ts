@@ -26,6 +26,7 @@ function connection() {
     idleConnectionMs: 600_000,
     full: () => false,
     gone: () => undefined,
+    begun: () => undefined,
   }
   const it = new Connection(socket, 'peer', host)
   /** Lets time pass, looking at the connection every five seconds. */

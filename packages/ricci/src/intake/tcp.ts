@@ -40,6 +40,15 @@ export class TcpListener {
     for (const connection of this.connections) connection.steer()
   }
 
+  /** Makes room by closing whoever holds most of a message that is not whole. */
+  closeLargest(): void {
+    let largest: Connection | undefined
+    for (const connection of this.connections) {
+      if (connection.begunBytes > (largest?.begunBytes ?? 0)) largest = connection
+    }
+    largest?.giveWay()
+  }
+
   forget(connection: Connection): void {
     this.connections.delete(connection)
   }

@@ -10,7 +10,7 @@ import { Metrics, type Gauges } from './metrics.ts'
 import { RateLimit } from './rate-limit.ts'
 import { Tally } from './tally.ts'
 
-export type CloseReason = 'malformed' | 'idle' | 'stalled' | 'slow-reader' | 'too-many'
+export type CloseReason = 'malformed' | 'idle' | 'stalled' | 'half-sent' | 'slow-reader' | 'too-many'
 export type DropReason = 'too-large' | 'queue-full' | 'log-refused'
 
 /** Turns an alarm into an event of this instance; set once there is an intake to take it. */
