@@ -1,5 +1,12 @@
 /** Counts of what was refused because of a limit, in the order of {@link limits}. */
-export type Refusals = readonly [events: number, texts: number, forks: number, rows: number, producers: number]
+export type Refusals = readonly [
+  events: number,
+  texts: number,
+  forks: number,
+  rows: number,
+  producers: number,
+  buffers: number,
+]
 
 /** Ticks between two tellings of a limit: half a minute to a minute. */
 const limitTicks = 60
@@ -12,6 +19,7 @@ const limits = [
     name: 'producers-full',
     what: 'producers were let go to make room for others: duplicates of theirs would not be known',
   },
+  { name: 'buffers-full', what: 'events found the buffer or window of their fork full (setting `eventsPerBuffer`)' },
 ] as const
 
 /**
@@ -19,7 +27,7 @@ const limits = [
  * Counts only: what was told is no state.
  */
 export class LimitAlarms {
-  #told: Refusals = [0, 0, 0, 0, 0]
+  #told: Refusals = [0, 0, 0, 0, 0, 0]
   #toldAt = -Infinity
 
   /** @param alarm told of each limit that refused more than when it was last told */

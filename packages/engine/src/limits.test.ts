@@ -10,6 +10,7 @@ import {
   changed,
   counter,
   index,
+  movingTimeWindow,
   notExpired,
   rules,
   smap,
@@ -155,6 +156,21 @@ describe('events that rules make', () => {
     )
     assert.equal(bench.engine.stats().ruleErrors, 0, 'a limit is no error')
     assert.deepEqual(bench.alarms, ['symbols-full'])
+  })
+})
+
+describe('buffers and windows', () => {
+  it('refuse what they have no room for, and that is told of', () => {
+    const bench = new EngineBench(rules(stable(60, 'state', tap('out')), movingTimeWindow(60, tap('window'))), {
+      eventsPerBuffer: 3,
+    })
+    bench.tick(0, t0)
+    for (let i = 1; i <= 3; i++) bench.events(t0, { metric: i })
+    bench.tick(1_000, t0 + 1_000)
+    assert.deepEqual(bench.alarms, [])
+    bench.events(t0, { metric: 4 })
+    bench.tick(1_000, t0 + 2_000)
+    assert.deepEqual(bench.alarms, ['buffers-full'])
   })
 })
 

@@ -29,6 +29,7 @@ import { decodeRecord, kindOf, type LogRecord, type RulesRecord, type SkipRecord
 import type { EngineSettings } from './settings.ts'
 import { statsOf } from './stats.ts'
 import { cutState, type EngineState, hashState, readSnapshotHead, readState, slicesOf } from './snapshot.ts'
+import { sameBytes } from './state/bytes.ts'
 import { collectForks, collectTexts } from './state/collection.ts'
 import { Hasher } from './state/hash.ts'
 import type { StateCut } from './state/writer.ts'
@@ -77,6 +78,7 @@ class Machine implements Engine, Runtime, EngineState {
   readonly rules: RulesInForce
   readonly progress: Int32Array
   timersFired = 0
+  bufferRefusals = 0
   generation = 0
   appliedOffset = -1
   lastTick = 0
@@ -316,8 +318,10 @@ class Machine implements Engine, Runtime, EngineState {
 
   #tellOfLimits(tick: number): void {
     const forks = (this.rules.tree?.dimensions ?? []).reduce((sum, dimension) => sum + dimension.refused, 0)
-    const { refused } = this.index.rows
-    const now = [this.#arrivals.overflowed, this.table.refused, forks, refused, this.producers.evicted] as const
+    const { table, producers, bufferRefusals } = this
+    const { rows } = this.index
+    const { overflowed } = this.#arrivals
+    const now = [overflowed, table.refused, forks, rows.refused, producers.evicted, bufferRefusals] as const
     this.#limits.check(tick, now, (name, detail) => this.alarm(name, detail))
   }
 
@@ -393,8 +397,4 @@ const wholeRecord = -1
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : 'something was thrown that is no error'
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i])
 }

@@ -71,3 +71,7 @@ export class ByteReader {
     return at
   }
 }
+
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}

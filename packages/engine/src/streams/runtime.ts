@@ -18,6 +18,8 @@ export interface Runtime {
   /** [number of the operator last called, number of the event within its record]: read by the monitor of another thread. */
   readonly progress: Int32Array
   timersFired: number
+  /** Events that a full buffer or window refused, or made another one leave. Counted, not state. */
+  bufferRefusals: number
   /** Counts collections of symbols: whoever caches by symbol id starts anew when it changes. */
   readonly generation: number
   /** An operator threw: its branch ends here for this event, and the nearest `exceptionStream` above hears of it. */

@@ -2,7 +2,7 @@ import { EventCursor } from '@ricci/client'
 import { ValueSlot } from '../../state/values.ts'
 import { checkField, compileField, type Field } from '../fields.ts'
 import { OneOrTwo } from '../lists.ts'
-import { defineOperator } from '../operator.ts'
+import { type Build, defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
 import { by } from './by.ts'
 import { tap } from './tap.ts'
@@ -41,28 +41,40 @@ export function changedState(...rest: readonly (ChangedOptions | Stream)[]): Str
   return by(['host', 'service'], changed('state', ...rest))
 }
 
+/** The columns that hold the value before, and what compares with it: true for an event that differs, whose value is kept then. */
+const compared = { known: 'flag', value: 'value' } as const
+
+function comparer({ args, columns, runtime }: Pick<Build<typeof compared>, 'args' | 'columns' | 'runtime'>) {
+  const [field, { init }] = args as [Field, ChangedOptions]
+  const { known, value } = columns
+  const { table } = runtime
+  const read = compileField(field, runtime)
+  const slot = new ValueSlot()
+  return (event: EventCursor, fork: number): boolean => {
+    if (known.get(fork) === 0) {
+      known.set(fork, 1)
+      slot.set(init, table)
+      value.store(fork, slot)
+    }
+    read(event, slot)
+    if (value.equals(fork, slot)) return false
+    value.store(fork, slot)
+    return true
+  }
+}
+
 defineOperator({
   name: 'changed',
   sample: () => changed('state', tap('out')),
   takes: ['event'],
   gives: 'event',
-  columns: { known: 'flag', value: 'value' },
-  build({ args: [field, options], columns: { known, value }, out, runtime }) {
-    const read = compileField(field as Field, runtime)
-    const { init } = options as ChangedOptions
-    const slot = new ValueSlot()
-    const first = new ValueSlot()
+  columns: compared,
+  build(build) {
+    const differs = comparer(build)
+    const { out } = build
     return {
       event(event, fork) {
-        if (known.get(fork) === 0) {
-          known.set(fork, 1)
-          first.set(init, runtime.table)
-          value.store(fork, first)
-        }
-        read(event, slot)
-        if (value.equals(fork, slot)) return
-        value.store(fork, slot)
-        out.event(event, fork)
+        if (differs(event, fork)) out.event(event, fork)
       },
     }
   },
@@ -73,24 +85,16 @@ defineOperator({
   sample: () => changed('state', { pairs: true }, tap('out')),
   takes: ['event'],
   gives: 'list',
-  columns: { known: 'flag', value: 'value', seen: 'flag', previous: 'event' },
-  build({ args: [field, options], columns: { known, value, seen, previous }, out, runtime }) {
-    const read = compileField(field as Field, runtime)
-    const { init } = options as ChangedOptions
-    const slot = new ValueSlot()
-    const first = new ValueSlot()
+  columns: { ...compared, seen: 'flag', previous: 'event' },
+  build(build) {
+    const differs = comparer(build)
+    const { out } = build
+    const { seen, previous } = build.columns
     const before = new EventCursor()
     const pair = new OneOrTwo()
     return {
       event(event, fork) {
-        if (known.get(fork) === 0) {
-          known.set(fork, 1)
-          first.set(init, runtime.table)
-          value.store(fork, first)
-        }
-        read(event, slot)
-        if (!value.equals(fork, slot)) {
-          value.store(fork, slot)
+        if (differs(event, fork)) {
           if (seen.get(fork) === 1) previous.load(fork, before)
           out.list(pair.two(seen.get(fork) === 1 ? before : undefined, event), fork)
         }

@@ -1,6 +1,6 @@
 import type { EventCursor } from '@ricci/client'
 import { lifetimeMs } from '../../index/store.ts'
-import { defineOperator } from '../operator.ts'
+import { type Behaviour, type Build, defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
 import { Stream } from '../stream.ts'
 import { tap } from './tap.ts'
@@ -29,17 +29,21 @@ export function isExpired(event: EventCursor, runtime: Runtime): boolean {
   return runtime.ageMs > lifetimeMs(event, runtime.settings.defaultTtlSeconds)
 }
 
+function passing(wanted: boolean) {
+  return ({ out, runtime }: Build<Record<string, never>>): Behaviour<Record<string, never>> => ({
+    event: (event, fork) => {
+      if (isExpired(event, runtime) === wanted) out.event(event, fork)
+    },
+  })
+}
+
 defineOperator({
   name: 'expired',
   sample: () => expired(tap('out')),
   takes: ['event'],
   gives: 'event',
   columns: {},
-  build: ({ out, runtime }) => ({
-    event: (event, fork) => {
-      if (isExpired(event, runtime)) out.event(event, fork)
-    },
-  }),
+  build: passing(true),
 })
 
 defineOperator({
@@ -48,11 +52,7 @@ defineOperator({
   takes: ['event'],
   gives: 'event',
   columns: {},
-  build: ({ out, runtime }) => ({
-    event: (event, fork) => {
-      if (!isExpired(event, runtime)) out.event(event, fork)
-    },
-  }),
+  build: passing(false),
 })
 
 /* @__PURE__ */ casesOf('expired', () => [

@@ -3,6 +3,7 @@ import { restsOnLate } from '../../folds/list.ts'
 import { QueueView } from '../../state/lists.ts'
 import { EngineError } from '../../errors.ts'
 import { fold } from '../../folds/vocabulary.ts'
+import { hold } from '../buffer.ts'
 import { metricNumber } from '../metric.ts'
 import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
@@ -113,8 +114,8 @@ defineOperator({
   sample: () => percentiles(2, [0, 0.5, 1], tap('out')),
   takes: ['event'],
   gives: 'event',
-  columns: { held: 'list', refused: 'count', expires: 'number', tick: 'periodicTimer' },
-  build({ args: [seconds, points], columns: { held, refused, expires, tick }, out, runtime }) {
+  columns: { held: 'list', expires: 'number', tick: 'periodicTimer' },
+  build({ args: [seconds, points], columns: { held, expires, tick }, out, runtime }) {
     const dt = (seconds as number) * 1000
     const sample = fold.sortedSample(points as readonly number[])
     const { calendar, owned } = runtime.clocks
@@ -129,8 +130,7 @@ defineOperator({
         expires.set(fork, expiresAt(event, runtime))
         if (tick.get(fork) === Infinity) tick.set(fork, calendar.now + dt)
         if (event.metricKind === Kind.none) return
-        if (held.count(fork) < runtime.settings.eventsPerBuffer) held.push(fork, event)
-        else refused.set(fork, refused.get(fork) + 1)
+        hold(held, fork, event, runtime)
       },
       timers: {
         tick(fork, deadline, gap) {

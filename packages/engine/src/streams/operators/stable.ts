@@ -1,6 +1,7 @@
 import { EventCursor, Kind } from '@ricci/client'
 import { QueueView } from '../../state/lists.ts'
 import { ValueSlot } from '../../state/values.ts'
+import { hold } from '../buffer.ts'
 import { checkField, compileField, type Field } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import { notNegative, Stream } from '../stream.ts'
@@ -61,7 +62,7 @@ defineOperator({
         }
         if (held.count(fork) === 0) return out.event(event, fork)
         held.loadFirst(fork, first)
-        if (held.count(fork) < runtime.settings.eventsPerBuffer) held.push(fork, event)
+        hold(held, fork, event, runtime)
         const timed = event.timeKind !== Kind.none && first.timeKind !== Kind.none
         if (timed && event.time - first.time >= dt) {
           flush.clear(fork)

@@ -1,4 +1,5 @@
 import { QueueView } from '../../state/lists.ts'
+import { hold } from '../buffer.ts'
 import { OneOrTwo } from '../lists.ts'
 import { defineOperator } from '../operator.ts'
 import { positive, Stream, wholeNumber } from '../stream.ts'
@@ -81,8 +82,8 @@ defineOperator({
   takes: ['event'],
   gives: 'list',
   // `carried`: the last window with an event sent a list at its end
-  columns: { end: 'number', count: 'count', carried: 'flag', held: 'list', refused: 'count', flush: 'calendarTimer' },
-  build({ args: [most, seconds], columns: { end, count, carried, held, refused, flush }, out, runtime }) {
+  columns: { end: 'number', count: 'count', carried: 'flag', held: 'list', flush: 'calendarTimer' },
+  build({ args: [most, seconds], columns: { end, count, carried, held, flush }, out, runtime }) {
     const length = (seconds as number) * 1000
     const { calendar } = runtime.clocks
     const one = new OneOrTwo()
@@ -100,12 +101,8 @@ defineOperator({
           count.set(fork, seen + 1)
           return out.list(one.one(event), fork)
         }
-        if (held.count(fork) >= runtime.settings.eventsPerBuffer) {
-          refused.set(fork, refused.get(fork) + 1)
-          return
-        }
-        held.push(fork, event)
-        if (held.count(fork) === 1) flush.set(fork, end.get(fork))
+        hold(held, fork, event, runtime)
+        if (flush.get(fork) === Infinity) flush.set(fork, end.get(fork))
       },
       timers: {
         // a gap in time makes the list late, it does not take it away: these are pages

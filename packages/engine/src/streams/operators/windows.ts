@@ -1,6 +1,7 @@
 import { Kind } from '@ricci/client'
 import { isFold } from '../../folds/fold.ts'
 import { QueueView } from '../../state/lists.ts'
+import { hold } from '../buffer.ts'
 import { defineOperator } from '../operator.ts'
 import { positive, Stream, wholeNumber } from '../stream.ts'
 import { by } from './by.ts'
@@ -108,8 +109,8 @@ defineOperator({
   takes: ['event'],
   gives: 'list',
   // `cutoff` begins at 0: times up to 0 are older than any window
-  columns: { cutoff: 'number', held: 'list', refused: 'count' },
-  build({ args: [seconds], columns: { cutoff, held, refused }, out, children, runtime }) {
+  columns: { cutoff: 'number', held: 'list' },
+  build({ args: [seconds], columns: { cutoff, held }, out, children, runtime }) {
     const width = seconds as number
     const view = new QueueView()
     if (children.some(isFolded)) held.keepNumbers()
@@ -123,7 +124,7 @@ defineOperator({
           held.remove(fork, (pool, slot) => pool.timeKind(slot) !== Kind.none && pool.time(slot) <= boundary)
         }
         if (held.count(fork) >= runtime.settings.eventsPerBuffer) {
-          refused.set(fork, refused.get(fork) + 1)
+          runtime.bufferRefusals++
           held.shift(fork)
         }
         held.push(fork, event)
@@ -138,8 +139,8 @@ defineOperator({
   sample: () => fixedTimeWindow(3, tap('out')),
   takes: ['event'],
   gives: 'list',
-  columns: { started: 'flag', begins: 'number', held: 'list', refused: 'count' },
-  build({ args: [seconds], columns: { started, begins, held, refused }, out, runtime }) {
+  columns: { started: 'flag', begins: 'number', held: 'list' },
+  build({ args: [seconds], columns: { started, begins, held }, out, runtime }) {
     const width = seconds as number
     const view = new QueueView()
     const empty = new QueueView()
@@ -159,8 +160,7 @@ defineOperator({
           held.giveBack(list)
           for (let i = 1; i < Math.min(passed, mostEmptyWindows); i++) out.list(empty, fork)
         }
-        if (held.count(fork) < runtime.settings.eventsPerBuffer) held.push(fork, event)
-        else refused.set(fork, refused.get(fork) + 1)
+        hold(held, fork, event, runtime)
       },
     }
   },

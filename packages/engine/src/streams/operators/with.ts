@@ -5,7 +5,7 @@ import { CursorView, type EventView } from '../../event/view.ts'
 import { MappedList } from '../lists.ts'
 import { takeEvent } from '../made-event.ts'
 import { metricOf, numberOf } from '../metric.ts'
-import { defineOperator } from '../operator.ts'
+import { type Behaviour, type Build, defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
 import { describeValue, Stream } from '../stream.ts'
 import { tap } from './tap.ts'
@@ -26,15 +26,16 @@ function fieldsOf(operator: string, given: readonly unknown[]): [Fields, Stream[
       `${operator} takes a field and a value, or an object of fields, got ${describeValue(first)}`,
     )
   }
-  for (const name of Object.keys(fields)) {
-    if (!settable.has(name)) {
-      throw new EngineError(
-        'RULES_INVALID',
-        `${operator}: ${name} is no field; custom ones go into attributes: { ${name}: … }`,
-      )
-    }
-  }
+  for (const name of Object.keys(fields)) checkSettable(operator, name)
   return [fields as Fields, given.slice(single ? 2 : 1) as Stream[]]
+}
+
+function checkSettable(operator: string, name: string): void {
+  if (settable.has(name)) return
+  throw new EngineError(
+    'RULES_INVALID',
+    `${operator}: ${name} is no field; custom ones go into attributes: { ${name}: … }`,
+  )
 }
 
 const settable = new Set([
@@ -77,15 +78,25 @@ export function defaultFields(...given: readonly unknown[]): Stream {
 
 /**
  * Passes on what a function makes of an event: the fields it gives are set, null takes one away. Nothing passes when it gives
- * undefined.
+ * undefined. With a field's name before it, the function gets that field's value as {@link EventView} has it, and gives the new one.
  * Source: Riemann's `adjust`.
  * @example adjust((e) => ({ service: `${e.service} total` }), index())
+ * @example adjust('metric', (metric) => metric / 60, index())
  */
-export function adjust(change: (event: EventView) => Fields | undefined, ...children: Stream[]): Stream {
+export function adjust<K extends keyof Event & keyof EventView>(
+  field: K,
+  change: (value: EventView[K]) => Event[K] | null,
+  ...children: Stream[]
+): Stream
+export function adjust(change: (event: EventView) => Fields | undefined, ...children: Stream[]): Stream
+export function adjust(...given: readonly unknown[]): Stream {
+  const field = typeof given[0] === 'string' ? given[0] : undefined
+  const [change, ...children] = field === undefined ? given : given.slice(1)
   if (typeof change !== 'function') {
     throw new EngineError('RULES_INVALID', `adjust takes a function of an event, got ${describeValue(change)}`)
   }
-  return new Stream('adjust', [change], children)
+  if (field !== undefined) checkSettable('adjust', field)
+  return new Stream('adjust', field === undefined ? [change] : [change, field], children as Stream[])
 }
 
 /**
@@ -190,13 +201,9 @@ function has(name: string, event: EventCursor): boolean {
   }
 }
 
-defineOperator({
-  name: 'with',
-  sample: () => withFields({ state: 'set', metric: null, attributes: { set: 'yes' } }, tap('out')),
-  takes: ['event', 'list'],
-  gives: 'same',
-  columns: {},
-  build({ args: [fields], out, runtime }) {
+/** What `with` and `default` do with events and lists; nothing goes on while the table of texts has no room for the fields. */
+function setting(set: (fields: Prepared, into: EventCursor) => void) {
+  return ({ args: [fields], out, runtime }: Build<Record<string, never>>): Behaviour<Record<string, never>> => {
     const prepared = constant(fields as Fields, runtime)
     const changed = new EventCursor()
     const scratch = new EventCursor()
@@ -205,12 +212,24 @@ defineOperator({
         const fields = prepared()
         if (!fields.whole) return
         changed.copyFrom(event)
-        fields.set(changed)
+        set(fields, changed)
         out.event(changed, fork)
       },
-      list: (list, fork) => out.list(new MappedList(list, (event) => prepared().set(event), scratch), fork),
+      list(list, fork) {
+        const fields = prepared()
+        if (fields.whole) out.list(new MappedList(list, (event) => set(fields, event), scratch), fork)
+      },
     }
-  },
+  }
+}
+
+defineOperator({
+  name: 'with',
+  sample: () => withFields({ state: 'set', metric: null, attributes: { set: 'yes' } }, tap('out')),
+  takes: ['event', 'list'],
+  gives: 'same',
+  columns: {},
+  build: setting((fields, into) => fields.set(into)),
 })
 
 defineOperator({
@@ -219,19 +238,7 @@ defineOperator({
   takes: ['event'],
   gives: 'event',
   columns: {},
-  build({ args: [fields], out, runtime }) {
-    const prepared = constant(fields as Fields, runtime)
-    const changed = new EventCursor()
-    return {
-      event(event, fork) {
-        const fields = prepared()
-        if (!fields.whole) return
-        changed.copyFrom(event)
-        fields.setMissing(changed)
-        out.event(changed, fork)
-      },
-    }
-  },
+  build: setting((fields, into) => fields.setMissing(into)),
 })
 
 defineOperator({
@@ -240,13 +247,19 @@ defineOperator({
   takes: ['event'],
   gives: 'event',
   columns: {},
-  build({ args: [change], out, runtime }) {
+  build({ args, out, runtime }) {
     const changed = new EventCursor()
     const view = new CursorView(changed, runtime.table)
+    const [change, field] = args as [(value: never) => unknown, (keyof EventView)?]
+    const fieldsOf = (): unknown => {
+      if (field === undefined) return change(view as never)
+      const value = change(view[field] as never)
+      return value === undefined ? undefined : { [field]: value }
+    }
     return {
       event(event, fork) {
         view.event = event
-        const fields = (change as (event: EventView) => Fields | undefined)(view)
+        const fields = fieldsOf()
         if (fields === undefined || fields === null) return
         const prepared = new Prepared(fields, runtime)
         if (!prepared.whole) return
@@ -343,6 +356,17 @@ defineOperator({
       [0, { service: 's', metric: 1 }],
       [1, { service: 's', metric: 2, ttl: 9, host: 'a' }, { service: 's doubled', metric: 4, host: 'a' }],
       [2, { service: 's' }],
+    ],
+  },
+  {
+    name: 'takes a field and a function of its value; an absent number is NaN, and makes the metric NaN',
+    stream: sdo(
+      adjust('metric', (metric) => metric / 2, tap('out')),
+      adjust('tags', () => ['t'], tap('tags')),
+    ),
+    rows: [
+      [0, { metric: 3 }, { metric: 1.5 }, { tap: 'tags', shows: { metric: 3, tags: ['t'] } }],
+      [1, { host: 'a' }, { host: 'a', metric: NaN }, { tap: 'tags', shows: { host: 'a', tags: ['t'] } }],
     ],
   },
 ])
