@@ -50,6 +50,7 @@ export interface SentPage {
 /** A test's own code. */
 export type TestBody = (run: Run) => void
 
+/** What a test runs on, where that is not the whole folder under its own settings. */
 export interface TestOptions {
   /** Instead of all rules of the folder. */
   readonly rules?: RulesDescription
