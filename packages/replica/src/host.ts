@@ -78,6 +78,8 @@ export type HostFailureCode =
   | 'SKIP_PASSED'
   /** One event took more than two seconds. */
   | 'ENGINE_STUCK'
+  /** In the midst of a record the engine threw, or its thread ended. */
+  | 'ENGINE_DIED'
   /** Anything else. */
   | 'HOST_FAILED'
 
@@ -85,7 +87,7 @@ export type HostFailureCode =
 export interface HostFailure {
   readonly code: HostFailureCode
   readonly message: string
-  /** For `SKIP_PASSED` the record's offset; for `ENGINE_STUCK` where it stands. */
+  /** For `SKIP_PASSED` the record's offset; for `ENGINE_STUCK` and `ENGINE_DIED` where it stood. */
   readonly offset?: number
   readonly event?: number
   readonly branch?: string

@@ -174,13 +174,13 @@ export class InThreadHost implements EngineHost {
   }
 
   #applyOne(engine: Engine, { offset, bytes, checksum }: StoredRecord): void {
-    if (kindOf(bytes) === 'events') return engine.apply(offset, bytes, checksum)
+    if (kindOf(bytes) === 'events') return applied(engine, offset, bytes, checksum)
     const record = control(bytes)
     if (record.kind === 'skip' && !this.#knows(record) && this.#options.mutations?.has('skip') !== true) {
       throw new SkipPassed(record.offset)
     }
     const lastTick = engine.lastTick
-    engine.apply(offset, bytes, checksum)
+    applied(engine, offset, bytes, checksum)
     if (record.kind === 'checkpoint' && this.#isDisputed(record.offset)) return
     const ticked = record.kind === 'tick' && engine.lastTick !== lastTick && record.number % checkpointTicks === 0
     this.#sightings.push(ticked ? { offset, record, hashes: engine.hashes() } : { offset, record })
@@ -274,6 +274,26 @@ export class InThreadHost implements EngineHost {
   }
 }
 
+/** An engine never throws for what a record holds; one that does all the same would do so again, on every instance. */
+class EngineDied extends Error {
+  constructor(
+    readonly offset: number,
+    cause: unknown,
+  ) {
+    const said = cause instanceof Error ? cause.message : String(cause)
+    super(`the engine threw at record ${offset}: ${said}`, { cause })
+  }
+}
+
+function applied(engine: Engine, offset: number, bytes: Uint8Array, checksum: number): void {
+  try {
+    engine.apply(offset, bytes, checksum)
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'RECORD_UNKNOWN') throw error
+    throw new EngineDied(offset, error)
+  }
+}
+
 class SkipPassed extends Error {
   constructor(readonly offset: number) {
     super(`record ${offset} was applied before the log said to skip it; restoring from before it`)
@@ -289,6 +309,7 @@ function control(bytes: Uint8Array): ControlRecord {
 function failureOf(error: unknown): HostFailure {
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof SkipPassed) return { code: 'SKIP_PASSED', message, offset: error.offset }
+  if (error instanceof EngineDied) return { code: 'ENGINE_DIED', message, offset: error.offset }
   if (error instanceof ReplicaError && error.code === 'OFFSET_TRIMMED') return { code: 'OFFSET_TRIMMED', message }
   if (error instanceof EngineError && error.code === 'RECORD_UNKNOWN') return { code: 'RECORD_UNKNOWN', message }
   return { code: 'HOST_FAILED', message }

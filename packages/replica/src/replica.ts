@@ -217,13 +217,12 @@ export class Replica {
     this.#letGo()
     // What is under way ends beside the restoring; the next host's reports tell of its outcomes.
     if (this.state === 'owning') void this.#leaveOwning(`its host failed: ${failure.message}`)
-    if (failure.code === 'ENGINE_STUCK') {
-      this.#stalls.blame(failure)
+    if (this.#stalls.blame(failure)) {
       const { lastEpoch } = this.#ownerships
       const owned = lastEpoch !== 0 && lastEpoch === this.#highestEpoch
       if (owned || this.#candidate.lease !== undefined) this.#stalls.write()
     }
-    // Whoever stands by is there at once; only what is stuck must be got out of the way by one who holds the lease.
+    // Whoever stands by is there at once; only an event that none survives must be got out of the way by one who holds the lease.
     else this.#candidate.end()
     if (failure.code === 'RECORD_UNKNOWN') return this.#life.become('diverged', failure.message)
     if (this.state !== 'restoring') this.#life.become('restoring', failure.message)

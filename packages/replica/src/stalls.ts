@@ -5,7 +5,13 @@ import type { LogWriter } from './log-writer.ts'
 /** The first skip may have been lost, or come too late for the next engine's look ahead: the third stall is the branch's fault. */
 const stallsOfOneBranch = 2
 
-/** The event at which engines stall, and the record that says to leave it out. */
+/**
+ * Who died once may have been killed by something else: memory that others took, the end of the process. Who dies twice at one
+ * event dies of it.
+ */
+const deathsExcused = 1
+
+/** The event at which engines stall or die, and the record that says to leave it out. */
 export class Stalls {
   readonly #writer: LogWriter
   #unread: SkipRecord | undefined
@@ -21,13 +27,17 @@ export class Stalls {
     if (this.#unread !== undefined) this.#writer.write([this.#unread])
   }
 
-  blame({ offset, event = -1, branch = '' }: HostFailure): void {
-    if (offset === undefined) return
+  /** Gives whether the failure is one event's fault. */
+  blame({ code, offset, event = -1, branch = '' }: HostFailure): boolean {
+    if (offset === undefined || (code !== 'ENGINE_STUCK' && code !== 'ENGINE_DIED')) return false
     const again = this.#last?.offset === offset && this.#last.event === event
     const times = again ? this.#last!.times + 1 : 1
     this.#last = { offset, event, times }
+    const blamed = code === 'ENGINE_DIED' ? times - deathsExcused : times
+    if (blamed < 1) return false
     // The operator named is the one called last; where leaving that out does not help, it was one above it.
-    this.#unread = { kind: 'skip', offset, event, branch: times > stallsOfOneBranch ? '' : branch }
+    this.#unread = { kind: 'skip', offset, event, branch: blamed > stallsOfOneBranch ? '' : branch }
+    return true
   }
 
   read(skip: SkipRecord): void {

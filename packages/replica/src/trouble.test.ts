@@ -249,6 +249,61 @@ describe('an event that stalls the engine', () => {
     await house.close()
   })
 
+  it('dies at it: once is excused, twice is that event’s fault, and a standby dies of it no more', async () => {
+    const house = new House()
+    let deaths = 0
+    let poison = -1
+    house.onEngine = (engine, _events, skips) => {
+      const { apply } = engine
+      engine.apply = (offset, bytes, checksum) => {
+        if (offset === poison && !skips.some((skip) => skip.offset === offset)) {
+          deaths++
+          throw new Error('out of memory')
+        }
+        apply.call(engine, offset, bytes, checksum)
+      }
+    }
+    await house.owner()
+    await house.started(house.replica('b'), 'following')
+    poison = house.log.records.length
+    house.event('poison', 'down')
+    house.event('after', 'down')
+    await house.until('what comes after is paged', () => house.oncall.sent.some(({ host }) => host === 'after'), 60_000)
+    assert.deepEqual(house.log.all('skip').map(({ offset, event }) => ({ offset, event }))[0], {
+      offset: poison,
+      event: -1,
+    })
+    await house.until('both read on', () =>
+      house.replicas.every(({ state }) => state === 'owning' || state === 'following'),
+    )
+    const died = deaths
+    assert.ok(died >= 3 && died <= 6, `${died} deaths of the pair`)
+    await house.clock.advance(60_000)
+    assert.equal(deaths, died)
+    await house.close()
+  })
+
+  it('a death at different events skips none of them', async () => {
+    const house = new House()
+    let left = 4
+    house.onEngine = (engine) => {
+      const { apply } = engine
+      engine.apply = (offset, bytes, checksum) => {
+        if (left > 0 && offset >= 3 + left) {
+          left--
+          throw new Error('out of memory')
+        }
+        apply.call(engine, offset, bytes, checksum)
+      }
+    }
+    const replica = house.replica('a')
+    void replica.start()
+    for (let i = 0; i < 10; i++) house.event('h', 'ok')
+    await house.until('it owns', () => replica.state === 'owning' && left === 0, 60_000)
+    assert.equal(house.log.all('skip').length, 0)
+    await house.close()
+  })
+
   it('is skipped again when the log confirmed a skip that it does not hold', async () => {
     const house = new House()
     const stall = stalling(house)

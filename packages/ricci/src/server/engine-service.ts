@@ -2,6 +2,7 @@
  * The engine as the rest of the server sees it: one name for a succession of workers. Makes them for the replica, asks the one
  * that runs, waits for the next one when there is none, and keeps what the last one reported.
  */
+import type { ResourceLimits } from 'node:worker_threads'
 import { maxReplyBytes } from '@ricci/client'
 import type { EngineStats, PendingPage } from '@ricci/engine'
 import type { Clock, EngineHost, HostEvents, HostFactory, Progress } from '@ricci/replica'
@@ -22,6 +23,8 @@ export interface EngineServiceOptions {
   readonly telemetry: Telemetry
   /** Told of every report, and when a worker begins to run. */
   readonly onProgress?: () => void
+  /** Memory that a worker may take; by default what Node gives a thread. */
+  readonly resourceLimits?: ResourceLimits
   /** Tests hand in their own worker. */
   readonly workerFile?: URL
 }
@@ -50,6 +53,7 @@ export class EngineService implements QueryPort {
       {
         setup: { logId, partition, dataDirectory, logProgress: logProgress.buffer },
         clock,
+        resourceLimits: this.options.resourceLimits,
         file: this.options.workerFile,
         onRunning: () => this.tellWaiting(),
         onRuleError: (path, text) => telemetry.ruleError(path, text),

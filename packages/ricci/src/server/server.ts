@@ -5,6 +5,7 @@
  * what was opened and is thrown as one sentence. Stop: take nothing more, answer what was taken in, step down with a snapshot,
  * close the log.
  */
+import type { ResourceLimits } from 'node:worker_threads'
 import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { encodeRecord, type RulesRecord, type RulesReport } from '@ricci/engine'
@@ -37,6 +38,8 @@ export interface ServerOptions {
   readonly types?: TypeCheck
   readonly clock?: Clock
   readonly random?: Random
+  /** Memory that the engine's thread may take; by default what Node gives a thread. */
+  readonly engineLimits?: ResourceLimits
 }
 
 /** Where a server listens; what is off is absent. */
@@ -262,6 +265,7 @@ export class Server {
       logProgress: log.progress,
       clock,
       telemetry,
+      resourceLimits: this.options.engineLimits,
       onProgress: () => this.tellReady(),
     })
     log.onSleeperWanted = () => engine.wake()

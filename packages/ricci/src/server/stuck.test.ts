@@ -32,20 +32,46 @@ export default rules(
       ])
       await bench.said(/for two seconds, in where/)
       await client.send([{ host: 'a', service: 'after', ttl: 3600 }])
-      const services = async (): Promise<(string | undefined)[]> => {
-        const answer = await fetch(`http://${http}/api/v1/query?query=${encodeURIComponent('host = "a"')}`)
-        if (answer.status !== 200) return []
-        return ((await answer.json()) as { events: { service?: string }[] }).events.map((event) => event.service)
-      }
-      let found = await services()
-      while (!found.includes('after')) found = await services()
-      assert.deepEqual(found.sort(), ['after', 'before', 'beside', 'hang'])
+      assert.deepEqual(await bench.services(http, 'after'), ['after', 'before', 'beside', 'hang'])
       const status = await server.status()
       assert.equal(status.engine.generation, 2)
       assert.match(
         await (await fetch(`http://${http}/metrics`)).text(),
         /^ricci_engine_restarts_total\{reason="ENGINE_STUCK"\} 1$/m,
       )
+    },
+  )
+
+  it(
+    'dies of one event, twice: that event is skipped in that branch, and everything else goes on',
+    { timeout: 120_000 },
+    async () => {
+      bench = new Bench(`import { index, rules, where, tap } from 'ricci'
+const held = []
+export default rules(
+  index(),
+  where((event) => {
+    while (event.service === 'die') held.push({ text: 'memory ' + held.length })
+    return true
+  }, tap('seen')),
+)
+`)
+      const server = bench.server({ engineLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 8 } })
+      const { tcp, http } = await server.start()
+      await server.ready()
+      const client = bench.client(tcp)
+      await client.send([{ host: 'a', service: 'before', ttl: 3600 }])
+      await client.send([
+        { host: 'a', service: 'die', ttl: 3600 },
+        { host: 'a', service: 'beside', ttl: 3600 },
+      ])
+      await bench.said(/ran out of memory.*event 0 of record \d+, in where/)
+      await client.send([{ host: 'a', service: 'after', ttl: 3600 }])
+      assert.deepEqual(await bench.services(http, 'after'), ['after', 'before', 'beside', 'die'])
+      // the first death is excused
+      const metrics = await (await fetch(`http://${http}/metrics`)).text()
+      assert.match(metrics, /^ricci_engine_restarts_total\{reason="ENGINE_DIED"\} 2$/m)
+      assert.equal((await server.status()).engine.generation, 3)
     },
   )
 

@@ -68,6 +68,17 @@ export class Bench {
     return client
   }
 
+  /** The services of host a in the index, sorted, once the awaited one is among them: an engine may be restored meanwhile. */
+  async services(http: string | undefined, awaited: string): Promise<(string | undefined)[]> {
+    for (;;) {
+      const answer = await fetch(`http://${http}/api/v1/query?query=${encodeURIComponent('host = "a"')}`)
+      if (answer.status !== 200) continue
+      const { events } = (await answer.json()) as { events: { service?: string }[] }
+      const found = events.map((event) => event.service)
+      if (found.includes(awaited)) return found.sort()
+    }
+  }
+
   /** Resolves with the first line written or logged, now or later, that matches. */
   async said(pattern: RegExp): Promise<string> {
     for (;;) {

@@ -3,7 +3,7 @@
  * them by itself; what crosses is small or transferred. Life: made → started → (failed or stopped); never started again.
  * What a worker still says after it failed or was stopped is dropped: a new generation may be running by then.
  */
-import { Worker } from 'node:worker_threads'
+import { Worker, type ResourceLimits } from 'node:worker_threads'
 import type { QueryOptions, QueryPage } from '@ricci/engine'
 import {
   ReplicaError,
@@ -14,7 +14,7 @@ import {
   type HostStart,
 } from '@ricci/replica'
 import { Inbox } from './inbox.ts'
-import { ProgressWords } from './progress-words.ts'
+import { ProgressWords, type Standing } from './progress-words.ts'
 import { StallMonitor } from './stall-monitor.ts'
 import { builtFile } from './built-file.ts'
 import {
@@ -34,6 +34,8 @@ export interface WorkerHostOptions {
   readonly onRunning?: () => void
   readonly onRuleError?: (path: string, text: string) => void
   readonly onRules?: (rules: RulesInForce) => void
+  /** Memory that its thread may take; by default what Node gives a thread. */
+  readonly resourceLimits?: ResourceLimits
   /** Tests hand in their own worker. */
   readonly file?: URL
 }
@@ -74,12 +76,12 @@ export class WorkerHost implements EngineHost {
       () => this.words.standing(),
       options.clock,
       processCpuMs,
-      ({ offset, event, operator }) => {
-        const branch = this.operators[operator] ?? ''
-        const where = branch === '' ? '' : `, in ${branch}`
+      (standing) => {
+        const { event, offset, branch } = this.placeOf(standing)
+        const message = `the engine has been at event ${event} of record ${offset} for two seconds${inside(branch)}`
         this.fail({
           code: 'ENGINE_STUCK',
-          message: `the engine has been at event ${event} of record ${offset} for two seconds${where}; it is abandoned and a new one starts`,
+          message: `${message}; it is abandoned and a new one starts`,
           offset,
           event,
           branch,
@@ -99,15 +101,12 @@ export class WorkerHost implements EngineHost {
     }
     const worker = new Worker(this.options.file ?? builtFile('engine-worker'), {
       workerData: { ...this.options.setup, words: this.words.buffer } satisfies WorkerSetup,
+      resourceLimits: this.options.resourceLimits,
     })
     this.worker = worker
     worker.on('message', (message: FromWorker) => this.hear(message))
-    worker.on('error', (error) =>
-      this.fail({ code: 'HOST_FAILED', message: `the engine's worker died: ${describe(error)}` }),
-    )
-    worker.on('exit', (code) =>
-      this.fail({ code: 'HOST_FAILED', message: `the engine's worker ended with code ${code}` }),
-    )
+    worker.on('error', (error) => this.fail(this.death(`the engine's worker died: ${describe(error)}`)))
+    worker.on('exit', (code) => this.fail(this.death(`the engine's worker ended with code ${code}`)))
     return new Promise((resolve, reject) => {
       this.starting = { resolve, reject }
       // the snapshot is cloned, once at a start: its caller may still want it
@@ -208,7 +207,8 @@ export class WorkerHost implements EngineHost {
         this.events.onProgress(message.progress)
         return
       case 'failure':
-        this.fail(message.failure)
+        // where the engine threw, the words say more than it could: they still stand there
+        this.fail(message.failure.code === 'ENGINE_DIED' ? this.death(message.failure.message) : message.failure)
         return
       case 'page':
         this.pending.get(message.id)?.resolve?.(message.page)
@@ -247,6 +247,19 @@ export class WorkerHost implements EngineHost {
     this.events.onFailure(failure)
   }
 
+  /** The thread is gone or of no use; what it was applying, if it was, may be what killed it. */
+  private death(message: string): HostFailure {
+    const standing = this.words.standing()
+    if (!standing.busy) return { code: 'HOST_FAILED', message }
+    const { offset, event, branch } = this.placeOf(standing)
+    const where = `at event ${event} of record ${offset}${inside(branch)}`
+    return { code: 'ENGINE_DIED', message: `${message}, ${where}`, offset, event, branch }
+  }
+
+  private placeOf({ offset, event, operator }: Standing): { offset: number; event: number; branch: string } {
+    return { offset, event, branch: this.operators[operator] ?? '' }
+  }
+
   private async end(error: Error): Promise<void> {
     this.running = false
     this.monitor.stop()
@@ -267,6 +280,11 @@ export class WorkerHost implements EngineHost {
   private post(message: ToWorker): void {
     if (this.gone === undefined) this.worker?.postMessage(message)
   }
+}
+
+/** For people: the operator that had it. */
+function inside(branch: string): string {
+  return branch === '' ? '' : `, in ${branch}`
 }
 
 function away(): Error {
