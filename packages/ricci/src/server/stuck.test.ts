@@ -5,7 +5,7 @@ import { Bench } from './testing.ts'
 let bench: Bench | undefined
 afterEach(() => bench?.close())
 
-describe('An engine that an event stalls', () => {
+describe('An engine that an event stalls or kills', () => {
   it(
     'is abandoned; the event is skipped in that branch, and everything else goes on',
     { timeout: 60_000 },
@@ -47,11 +47,11 @@ export default rules(
     { timeout: 120_000 },
     async () => {
       bench = new Bench(`import { index, rules, where, tap } from 'ricci'
-const held = []
+const held: object[] = []
 export default rules(
   index(),
   where((event) => {
-    while (event.service === 'die') held.push({ text: 'memory ' + held.length })
+    while (event.service?.split('').reverse().join('') === 'eid') held.push({ text: 'memory ' + held.length })
     return true
   }, tap('seen')),
 )
