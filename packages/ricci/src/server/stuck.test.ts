@@ -51,7 +51,7 @@ const held: object[] = []
 export default rules(
   index(),
   where((event) => {
-    while (event.service?.split('').reverse().join('') === 'eid') held.push({ text: 'memory ' + held.length })
+    if (event.service?.split('').reverse().join('') === 'eid') for (;;) held.push(new Array(1_000).fill(0.5))
     return true
   }, tap('seen')),
 )
