@@ -123,13 +123,16 @@ export class MsgWriter {
     }
   }
 
-  /** @throws CodecError `UNENCODABLE`: half of the event is written then, so reset the writer */
-  event(event: Event): void {
+  /**
+   * @param nearest a time beyond the wire is written as the nearest that fits: for answers, which one event must not spoil
+   * @throws CodecError `UNENCODABLE`: half of the event is written then, so reset the writer
+   */
+  event(event: Event, nearest = false): void {
     this.ensure(fixedBytes)
     const guess = this.eventLengthBytes
     const start = this.beginMessage(MsgTag.event, guess)
     const { time, metric, ttl, tags, attributes, state, host } = event
-    if (time !== undefined && time !== null) this.seconds(time)
+    if (time !== undefined && time !== null) this.seconds(time, nearest)
     if (state !== undefined && state !== null) this.remembered(EventTag.state, state, this.states)
     if (event.service !== undefined && event.service !== null) this.text(EventTag.service, event.service)
     if (host !== undefined && host !== null) this.remembered(EventTag.host, host, this.hosts)

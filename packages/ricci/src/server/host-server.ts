@@ -1,6 +1,6 @@
 /** The worker's side of an engine host: carries an {@link EngineHost}'s reports and answers to the main thread. */
 import type { MessagePort } from 'node:worker_threads'
-import { encodeMsg, type Event } from '@ricci/client'
+import { type Event, MsgWriter } from '@ricci/client'
 import type { QueryOptions, QueryPage } from '@ricci/engine'
 import type { EngineHost, HostEvents } from '@ricci/replica'
 import { jsonOfEvent } from './json.ts'
@@ -156,7 +156,7 @@ export class HostServer {
       const options: QueryOptions = { limit: Math.min(pageLimit, left), cursor, budget: pageBudget }
       const page: QueryPage = await this.host.query(query, options)
       left -= page.events.length
-      if (page.events.length > 0) yield form === 'msg' ? encodeMsg({ events: page.events }) : jsonOf(page.events)
+      if (page.events.length > 0) yield form === 'msg' ? msgOf(page.events) : jsonOf(page.events)
       cursor = page.nextCursor
       if (cursor === undefined) return
       await nextTurn()
@@ -194,6 +194,13 @@ export class HostServer {
 }
 
 const encoder = new TextEncoder()
+
+/** Events as a Msg. Whatever anybody sent or a rule made can be written, or one event would spoil the answer for all. */
+function msgOf(events: readonly Event[]): Uint8Array {
+  const writer = new MsgWriter()
+  for (const event of events) writer.event(event, true)
+  return writer.finish()
+}
 
 /** Events as JSON texts joined by commas. */
 function jsonOf(events: readonly Event[]): Uint8Array {

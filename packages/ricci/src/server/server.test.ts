@@ -37,6 +37,21 @@ describe('Server', () => {
     assert.deepEqual(b.logged, [])
   })
 
+  it('answers queries with all events, also one whose time is beyond every calendar', async () => {
+    const b = bench()
+    const { tcp, http } = await b.server().start()
+    const client = b.client(tcp)
+    await client.send({ host: 'b', time: Date.now() / 1000 })
+    const largest = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]
+    assert.deepEqual(await client.sendMsg(Uint8Array.of(0x32, 13, 0x08, ...largest, 0x22, 1, 0x61)), { ok: true })
+    assert.deepEqual(
+      (await client.query('true sort by host')).map(({ host }) => host),
+      ['a', 'b'],
+    )
+    const json = await (await fetch(`http://${http}/api/v1/query?query=true`)).json()
+    assert.equal((json as { events: unknown[] }).events.length, 2)
+  })
+
   it('sends what a rule decides to the console', async () => {
     const b = bench(`import { incident, index, rules, where } from 'ricci'
 export default rules(index(), where('service = "disk"', incident('disk-full', { bad: 'metric > 0.9', to: 'console' })))
