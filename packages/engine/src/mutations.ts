@@ -14,3 +14,4 @@ export type Mutation =
   | 'dedup-key'
   | 'skip'
   | 'digest-member'
+  | 'self-alarm'

@@ -1,4 +1,4 @@
-import type { PendingPage } from '@ricci/engine'
+import type { Mutation, PendingPage } from '@ricci/engine'
 import { selfAlarmMs } from '../limits.ts'
 import type { Clock, Random, SendRequest, Timer } from '../ports.ts'
 import type { Receiver } from '../options.ts'
@@ -22,6 +22,8 @@ export interface SelfAlarmsOptions {
   /** Decided pages that wait meanwhile. */
   readonly waiting: () => Iterable<Readonly<PendingPage>>
   readonly onAlarm: (name: string, detail: string) => void
+  /** Tests only. */
+  readonly mutations?: ReadonlySet<Mutation>
 }
 
 const names: readonly SelfAlarmName[] = ['event-path', 'log-unavailable', 'cannot-own']
@@ -62,7 +64,7 @@ export class SelfAlarms {
    * @param sinceMs monotonic time at which it began; undefined when there is none
    */
   is(name: SelfAlarmName, sinceMs: number | undefined, detail: string): void {
-    if (this.#stopped) return
+    if (this.#stopped || this.#options.mutations?.has('self-alarm') === true) return
     const state = this.#stateOf(name)
     state.dueMs = Infinity
     state.detail = detail

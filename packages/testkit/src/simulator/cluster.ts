@@ -14,7 +14,8 @@ import { SimSnapshots } from './snapshots.ts'
 import { StallingHost } from './stalling-host.ts'
 import type { Watch } from './watch.ts'
 import { Host } from './workload.ts'
-import type { World } from './world.ts'
+import { SelfAlarmJudge } from './oracle/self-alarms.ts'
+import type { ExerciseKind, World } from './world.ts'
 
 /** State hashes, and with them snapshots, fifteen times as often as in the product: runs last minutes. */
 const stateHashTicks = 40
@@ -36,6 +37,7 @@ export class Cluster {
   readonly firstRules: RulesRecord
   /** Times at which a process or the log was touched: nothing can be demanded of a moment near one. */
   readonly disturbances: number[] = []
+  readonly selfAlarms: SelfAlarmJudge
   readonly #listeners: ((kind: RecordKind) => void)[][]
 
   constructor(
@@ -63,9 +65,18 @@ export class Cluster {
       return new Instance(this, `i${i + 1}`, drift, random.between(-1, 1) * plan.wallErrorMs)
     })
     this.messages = Array.from({ length: plan.partitions }, () => new Map())
+    this.selfAlarms = new SelfAlarmJudge(
+      () => world.nowMs,
+      (kind, text) => watch.say(kind, text),
+    )
+    this.network.onSelf = ({ name }, request) => {
+      if (request.action === 'trigger') world.exercise(`alarm ${request.rule}` as ExerciseKind)
+      this.selfAlarms.asked(name, request)
+    }
     this.#listeners = Array.from({ length: plan.partitions }, () => [])
     for (let p = 0; p < plan.partitions; p++) {
       this.log.partition(p).onWritten.push((record) => {
+        this.selfAlarms.written(p, record)
         if (this.#listeners[p].length === 0) return
         const kind = kindOf(record.bytes)
         for (const listener of this.#listeners[p]) listener(kind)
@@ -88,6 +99,13 @@ export class Cluster {
   start(): void {
     for (const instance of this.instances) instance.start()
     for (const host of this.hosts) host.start()
+    this.#lookAtReplicas()
+  }
+
+  /** Once a second: what is to be told of a state, and is not, shows by its lasting. */
+  #lookAtReplicas(): void {
+    for (const instance of this.instances) instance.look()
+    this.world.after(1_000, () => this.#lookAtReplicas())
   }
 
   instance(name: string): Instance | undefined {

@@ -63,7 +63,10 @@ export class Instance implements Door {
     this.#leaving = false
     const process = new Process(cluster.world, `${this.name}#${++this.#lives}`, this.machine)
     this.#process = process
-    const log = cluster.connectLog(process, (partition, records) => this.#intake?.delivered(partition, records))
+    const log = cluster.connectLog(process, (partition, records) => {
+      cluster.selfAlarms.given(process.name, partition, records)
+      this.#intake?.delivered(partition, records)
+    })
     this.#log = log
     this.#intake = new SimIntake(process, log, cluster.plan.embedded)
     const coordination = cluster.coordination.connect(process)
@@ -76,7 +79,7 @@ export class Instance implements Door {
       const options: ReplicaOptions = {
         instance: this.name,
         partition,
-        log,
+        log: this.#confirming(process, log),
         coordination,
         snapshots,
         hostFactory: this.#watched(cluster.hostFactory(process, log, partition), partition, process),
@@ -140,6 +143,32 @@ export class Instance implements Door {
   append(partition: number, bytes: Uint8Array): void {
     if (!this.running) return
     this.#log?.append(partition, [bytes]).catch(() => {})
+  }
+
+  /** Tells who judges the alarms how its replicas stand. */
+  look(): void {
+    const { selfAlarms } = this.cluster
+    const runs = this.running && !this.#leaving
+    for (const [partition, { state }] of this.#replicas.entries()) {
+      selfAlarms.look(this.#process!.name, partition, runs ? state : undefined)
+    }
+  }
+
+  /** A replica's way to the log, which tells of its confirms. */
+  #confirming(process: Process, log: LogPort): LogPort {
+    const { selfAlarms } = this.cluster
+    return {
+      id: log.id,
+      partitions: log.partitions,
+      append: async (partition, records) => {
+        const offsets = await log.append(partition, records)
+        selfAlarms.confirmed(process.name, partition)
+        return offsets
+      },
+      read: (partition, from, signal) => log.read(partition, from, signal),
+      range: (partition) => log.range(partition),
+      close: () => log.close(),
+    }
   }
 
   #changed(process: Process, partition: number, state: ReplicaState, before: ReplicaState, why: string): void {

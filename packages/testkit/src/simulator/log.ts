@@ -60,6 +60,8 @@ export class PartitionLog {
    * measured, confirmed and in no log. Processes named here publish through the frozen broker.
    */
   frozen = false
+  /** This process is given nothing, however often it reads anew; what it appends is written and confirmed. */
+  deaf: string | undefined
   /** Told of every record as it is written, before anybody else. */
   readonly onWritten: ((record: StoredRecord) => void)[] = []
   readonly #readers = new Set<Reader>()
@@ -106,6 +108,11 @@ export class PartitionLog {
   thaw(): void {
     this.frozen = false
     for (const callback of this.#thaw.splice(0)) callback()
+    for (const reader of this.#readers) reader.wake()
+  }
+
+  hear(): void {
+    this.deaf = undefined
     for (const reader of this.#readers) reader.wake()
   }
 
@@ -305,14 +312,18 @@ export class Reader implements AsyncIterator<readonly StoredRecord[]> {
     }
   }
 
+  get #hearsNothing(): boolean {
+    return this.silent || this.log.away || this.log.deaf === this.process.name
+  }
+
   /** There is something new: it arrives after a network's delay. */
   wake(): void {
     if (this.#underWay || this.#ended) return
-    if (this.silent || this.log.away || this.log.frozen || this.log.end <= this.#sent) return
+    if (this.#hearsNothing || this.log.frozen || this.log.end <= this.#sent) return
     this.#underWay = true
     this.log.world.after(this.random.between(0.3, 5), () => {
       this.#underWay = false
-      if (this.silent || this.log.away) return
+      if (this.#hearsNothing) return
       const end = Math.min(this.log.end, this.#sent + batchLimit)
       this.#sent = end
       this.process.deliver(() => {

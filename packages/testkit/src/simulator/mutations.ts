@@ -13,6 +13,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'dedup-key': 1,
   skip: 1,
   'digest-member': 1,
+  'self-alarm': 1,
 }
 
 export const mutationNames = Object.keys(knownSeeds) as Mutation[]

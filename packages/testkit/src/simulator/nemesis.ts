@@ -125,6 +125,13 @@ export class Nemesis {
         }
         return
       }
+      case 'deaf reader': {
+        const deaf = random.pick([...partition.readers])?.process.name
+        if (deaf === undefined || partition.deaf !== undefined) return
+        world.fault('reader deaf', deaf, `p${partition.index}`)
+        partition.deaf = deaf
+        return this.#last(random.between(10_000, 45_000), () => partition.hear())
+      }
       case 'lease lost': {
         const holder = cluster.coordination.takeAway(partition.index)
         if (holder !== undefined) world.fault('lease lost', holder, `p${partition.index}`)

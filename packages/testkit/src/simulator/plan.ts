@@ -13,6 +13,7 @@ export const spellNames = [
   'append storm',
   'silent reader',
   'reader error',
+  'deaf reader',
   'lease lost',
   'two holders',
   'store away',

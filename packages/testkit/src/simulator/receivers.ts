@@ -113,6 +113,8 @@ export interface NetworkWeather {
   slowConnect: number
   /** Told when a process is about to connect: between its decision to send and the request's first byte. */
   onConnecting?: (process: Process) => void
+  /** Told of every request to the receiver `self`, whatever becomes of it. */
+  onSelf?: (process: Process, request: SendRequest) => void
 }
 
 /** The way from one process to all receivers. */
@@ -137,6 +139,7 @@ export class SimTransport implements Transport {
       if (receiver === undefined) throw new Error(`no receiver is named ${request.receiver}`)
       const connectMs = random.chance(weather.slowConnect) ? random.between(500, 4_000) : random.between(0.5, 30)
       weather.onConnecting?.(process)
+      if (request.receiver === 'self') weather.onSelf?.(process, request)
       let started = false
       const outOfTime = (): void =>
         resolve(

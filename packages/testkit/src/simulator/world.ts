@@ -19,6 +19,7 @@ export const faultKinds = [
   'append phantom',
   'reader silent',
   'reader error',
+  'reader deaf',
   'lease lost',
   'two holders',
   'store away',
@@ -60,6 +61,9 @@ export const exerciseKinds = [
   'overflow digest',
   'page in a digest',
   'event throttled',
+  'alarm event-path',
+  'alarm log-unavailable',
+  'alarm cannot-own',
 ] as const
 export type ExerciseKind = (typeof exerciseKinds)[number]
 

@@ -10,6 +10,8 @@ export type VerdictKind =
   | 'spell missed'
   | 'spell invented'
   | 'limit exceeded'
+  | 'alarm missed'
+  | 'alarm without cause'
   | 'skip invented'
   | 'two owners'
   | 'hashes differ'

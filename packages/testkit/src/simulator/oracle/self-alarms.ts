@@ -1,0 +1,120 @@
+import { kindOf } from '@ricci/engine'
+import type { ReplicaState, SendRequest, StoredRecord } from '@ricci/replica'
+import type { Verdict } from './verdict.ts'
+
+/** The alarms that cannot travel a broken log are sent after this: DESIGN section 9. */
+const alarmAfterMs = 15_000
+/** What a replica needs to notice, and clocks that drift. */
+const noticeMs = 5_000
+/** A trigger is without cause only where all was well until so shortly before it. */
+const wellMs = 3_000
+
+/** One replica of one process, as it is seen from outside. */
+interface Watched {
+  state: ReplicaState
+  /** Since when its process has run, undisturbed, and its replica neither begun to own nor stepped down. */
+  steadySinceMs: number
+  restlessMs: number
+  /** When it was last given a tick that had just been written. */
+  tickGivenMs: number
+  /** When an append of its replica was last confirmed. */
+  confirmedMs: number
+  /** Of each alarm, what it asked last, and when. */
+  readonly asked: Map<string, { readonly action: string; readonly atMs: number }>
+}
+
+/**
+ * Judges the three alarms that a replica sends by itself, outside the log, by what went over its borders: ticks in the log, ticks
+ * its readers were given, confirms, and requests to the receiver `self`. Where nobody shows a tick for longer than 15 s, everyone
+ * who ran all the while must have said so; nobody may who was given ticks and confirms.
+ */
+export class SelfAlarmJudge {
+  /** By partition: when each record was written, and when the last tick was. */
+  readonly #writtenMs: number[][] = []
+  readonly #tickMs: number[] = []
+  readonly #watched = new Map<string, Watched>()
+  readonly #nowMs: () => number
+  readonly #say: (kind: Verdict['kind'], text: string) => void
+
+  constructor(nowMs: () => number, say: (kind: Verdict['kind'], text: string) => void) {
+    this.#nowMs = nowMs
+    this.#say = say
+  }
+
+  written(partition: number, record: StoredRecord): void {
+    const times = (this.#writtenMs[partition] ??= [])
+    times[record.offset] = this.#nowMs()
+    if (kindOf(record.bytes) === 'tick') this.#tickMs[partition] = this.#nowMs()
+  }
+
+  given(process: string, partition: number, records: readonly StoredRecord[]): void {
+    const now = this.#nowMs()
+    const isFresh = ({ offset, bytes }: StoredRecord): boolean =>
+      kindOf(bytes) === 'tick' && now - (this.#writtenMs[partition]?.[offset] ?? now) < wellMs
+    if (records.some(isFresh)) this.#of(process, partition).tickGivenMs = now
+  }
+
+  confirmed(process: string, partition: number): void {
+    this.#of(process, partition).confirmedMs = this.#nowMs()
+  }
+
+  /** A request to `self` is on its way. */
+  asked(process: string, request: SendRequest): void {
+    const { partition } = request.provenance as { readonly partition: number }
+    const now = this.#nowMs()
+    const watched = this.#of(process, partition)
+    const before = watched.asked.get(request.rule)
+    watched.asked.set(request.rule, { action: request.action, atMs: now })
+    // Asked again because the receiver did not answer: judged the first time.
+    if (request.action !== 'trigger' || before?.action === 'trigger') return
+    const wellAtMs = request.rule === 'log-unavailable' ? watched.confirmedMs : watched.tickGivenMs
+    const wasRestless = now - watched.restlessMs < alarmAfterMs + wellMs
+    if (wasRestless || now - wellAtMs >= alarmAfterMs - wellMs) return
+    this.#say(
+      'alarm without cause',
+      `p${partition}: ${process} tells of ${request.rule}, all was well at ${Math.round(wellAtMs)} ms`,
+    )
+  }
+
+  /** Looked at once a second. `state` is undefined while its process does not run. */
+  look(process: string, partition: number, state: ReplicaState | undefined): void {
+    const now = this.#nowMs()
+    const watched = this.#of(process, partition)
+    const before = watched.state
+    watched.state = state ?? 'stopped'
+    if (watched.state === 'restoring' || watched.state === 'diverged') watched.restlessMs = now
+    const isBusy = watched.state === 'stopped' || watched.state === 'stepping-down'
+    if (isBusy || (before !== watched.state && (before === 'owning' || watched.state === 'owning'))) {
+      watched.steadySinceMs = now
+    }
+    const troubleMs = now - Math.max(watched.steadySinceMs, this.#tickMs[partition] ?? 0)
+    if (troubleMs <= alarmAfterMs + noticeMs) return
+    const isTold = [...watched.asked.values()].some(
+      ({ action, atMs }) => action === 'trigger' || atMs > now - troubleMs,
+    )
+    if (isTold) return
+    this.#say(
+      'alarm missed',
+      `p${partition}: no tick for ${Math.round(troubleMs / 1_000)} s, ${process} (${state}) tells nobody`,
+    )
+    watched.steadySinceMs = now
+  }
+
+  #of(process: string, partition: number): Watched {
+    const key = `${process}/${partition}`
+    let watched = this.#watched.get(key)
+    if (watched === undefined) {
+      const now = this.#nowMs()
+      watched = {
+        state: 'stopped',
+        steadySinceMs: now,
+        restlessMs: now,
+        tickGivenMs: now,
+        confirmedMs: now,
+        asked: new Map(),
+      }
+      this.#watched.set(key, watched)
+    }
+    return watched
+  }
+}
