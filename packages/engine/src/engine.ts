@@ -6,6 +6,7 @@ import type { LogRecord, RulesRecord, SkipRecord } from './records.ts'
 import type { RulesDescription } from './streams/stream.ts'
 import type { StateCut } from './state/writer.ts'
 import type { RulesReport } from './streams/tree.ts'
+import type { ChangePosition, ChangesOptions, ChangesPage } from './index/changes.ts'
 import type { Event } from '@ricci/client'
 
 /** Told while records are applied; never asked. What it does has no influence on the engine. */
@@ -133,12 +134,12 @@ export interface Engine {
   operatorPaths(): readonly string[]
   query(query: string, options?: QueryOptions): QueryPage
   /**
-   * Tells a listener of each event that changes the index and matches a query: one put in, or one that says that its entry has
-   * expired. For people's eyes: not state, and the listener may not call the engine.
-   * @returns ends it
+   * A page of the events that changed the index: put in, or saying that their entry has gone. They come from a bounded ring that is
+   * no state and begins to be filled when it is first asked for; where it does not reach back far enough, the page says so.
+   * @param from as `next` of the page before, of this engine or of another on the same log; without it, what is applied from now on
    * @throws QueryError
    */
-  watch(query: string, listener: (event: Event) => void): () => void
+  changes(from?: ChangePosition, options?: ChangesOptions): ChangesPage
   /**
    * A cut of the state as it stands now, to be worked on in steps while later records are applied (chunks that change meanwhile
    * are copied aside, so go on soon). It gives the hash of the state, and to `onSlice` the snapshot, in slices of 256 KiB; the

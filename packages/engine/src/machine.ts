@@ -1,5 +1,5 @@
 /** The engine: what applying each kind of record does. */
-import { type Event, type EventCursor, SymbolTable } from '@ricci/client'
+import { type EventCursor, SymbolTable } from '@ricci/client'
 import { Decisions } from './decisions/decisions.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type {
@@ -17,9 +17,9 @@ import { EngineError } from './errors.ts'
 import { Arrivals } from './event/arrivals.ts'
 import type { Producers } from './event/producers.ts'
 import { IndexLookups } from './event/index-view.ts'
+import { ChangeRing, type ChangePosition, type ChangesOptions, type ChangesPage } from './index/changes.ts'
 import { searchIndex } from './index/search.ts'
 import { Index } from './index/store.ts'
-import { Watchers } from './index/watchers.ts'
 import { LimitAlarms } from './limit-alarms.ts'
 import type { Mutation } from './mutations.ts'
 import { QueryCache } from './query/cache.ts'
@@ -32,6 +32,7 @@ import { cutState, type EngineState, hashState, readSnapshotHead, readState, sli
 import { sameBytes } from './state/bytes.ts'
 import { collectForks, collectTexts } from './state/collection.ts'
 import { Hasher } from './state/hash.ts'
+import type { Marks } from './state/marks.ts'
 import type { StateCut } from './state/writer.ts'
 import { exceptionEvent } from './streams/operators/exception-stream.ts'
 import { engineSemantics, RulesInForce } from './streams/rules-in-force.ts'
@@ -91,7 +92,7 @@ class Machine implements Engine, Runtime, EngineState {
   #first = true
   /** The newest cut: it ends the one before. */
   #cut: StateCut | undefined
-  readonly #watchers: Watchers
+  readonly #changes: ChangeRing
   readonly #limits = new LimitAlarms()
 
   constructor(options: EngineOptions) {
@@ -105,7 +106,7 @@ class Machine implements Engine, Runtime, EngineState {
     this.#arrivals = new Arrivals(this, this.#mutations.has('producer-mark'))
     this.rules = new RulesInForce(this, options.loadRules, options.skips ?? [])
     this.index = new Index(this.table, this.clocks, this.settings)
-    this.#watchers = new Watchers(this.index, this.table)
+    this.#changes = new ChangeRing(this.index, this.table, this)
     this.lookups = new IndexLookups(this.index, this.table)
     this.clocks.beforeFire = () => this.decisions.time(this.clocks.calendar.now, this.clocks.owned.now)
     this.index.onExpired = (event) => this.stream(event, 0)
@@ -333,11 +334,11 @@ class Machine implements Engine, Runtime, EngineState {
     const dimensions = [this.index.rows, ...(this.rules.tree?.dimensions ?? [])]
     collectForks(dimensions, owned.now, idleBefore)
     this.index.rowsChanged()
-    if (!collectTexts(this.table, dimensions, [this.index.expiredSymbol])) return
+    const freeing = (marks: Marks): void => this.#changes.forgetUnmarked(marks)
+    if (!collectTexts(this.table, dimensions, [this.index.expiredSymbol], freeing)) return
     this.generation++
     this.#arrivals.skews.clear()
     this.#queries = new QueryCache(this.table)
-    this.#watchers.recompile(this.#queries)
   }
 
   pendingPages(): readonly Readonly<PendingPage>[] {
@@ -356,8 +357,9 @@ class Machine implements Engine, Runtime, EngineState {
     return statsOf(this, this.timersFired, this.#arrivals.skews)
   }
 
-  watch(query: string, listener: (event: Event) => void): () => void {
-    return this.#watchers.add(query, this.#queries, listener)
+  changes(from?: ChangePosition, options: ChangesOptions = {}): ChangesPage {
+    const { query } = options
+    return this.#changes.read(from, query === undefined ? everything : this.#queries.get(query).matches, options)
   }
 
   operatorPaths(): readonly string[] {
@@ -398,3 +400,5 @@ const wholeRecord = -1
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : 'something was thrown that is no error'
 }
+
+const everything = (): boolean => true

@@ -19,6 +19,8 @@ export type RicciErrorCode =
   | 'ENGINE_AWAY'
   /** Asked of a server that has not been started, or was stopped. */
   | 'NOT_RUNNING'
+  /** As many readers watch the index as may at a time. */
+  | 'TOO_MANY_WATCHES'
   /** More bytes than one reply may hold. */
   | 'ANSWER_TOO_LARGE'
 

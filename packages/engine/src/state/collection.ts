@@ -13,12 +13,21 @@ export function collectForks(dimensions: readonly Dimension[], now: number, idle
   for (const dimension of dimensions.toReversed()) collectIdle(dimension, dimensions, now, idleBefore)
 }
 
-/** Frees texts that no cell names any more; true when it did: ids may now mean something else. */
-export function collectTexts(table: SymbolTable, dimensions: readonly Dimension[], always: readonly number[]): boolean {
+/**
+ * Frees texts that no cell names any more; true when it did: ids may now mean something else.
+ * @param freeing told what stays, just before: for whoever names texts without being state
+ */
+export function collectTexts(
+  table: SymbolTable,
+  dimensions: readonly Dimension[],
+  always: readonly number[],
+  freeing: (marks: Marks) => void,
+): boolean {
   if (table.fullness < collectionShare) return false
   const marks = new Marks(table.highestId + 1, table.highestTagSet + 1, table.highestAttributeSet + 1)
   for (const id of always) marks.symbol(id)
   for (const dimension of dimensions) dimension.mark(marks)
+  freeing(marks)
   table.sweep(marks)
   return true
 }

@@ -18,6 +18,14 @@ export interface QueryRequest {
   readonly limit?: number
 }
 
+/** Changes of the index, in their order. */
+export interface WatchPage {
+  /** A sentence for who watches: changes before these are missing, and why. */
+  readonly gap?: string
+  /** The JSON text of each event. */
+  readonly events: readonly string[]
+}
+
 /** What the HTTP side asks of the server around it. Text, not objects: answers are encoded where the events are. */
 export interface HttpBackend {
   readonly metrics: Registry
@@ -33,9 +41,6 @@ export interface HttpBackend {
   query(request: QueryRequest): AsyncIterable<Uint8Array>
   /** Open incidents and pages not settled, as JSON text. */
   incidents(): Promise<string>
-  /**
-   * Resolves once the query is accepted; then yields the JSON text of each event that matches, as they come, until the signal
-   * aborts.
-   */
-  watch(query: string, signal: AbortSignal): Promise<AsyncIterable<string>>
+  /** Resolves once the query is accepted; then yields changes of the index that match, as they come, until the signal aborts. */
+  watch(query: string, signal: AbortSignal): Promise<AsyncIterable<WatchPage>>
 }

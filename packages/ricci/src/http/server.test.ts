@@ -4,7 +4,7 @@ import { Registry } from 'prom-client'
 import { silentLogger } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
 import { RicciError } from '../errors.ts'
-import type { HttpBackend } from './backend.ts'
+import type { HttpBackend, WatchPage } from './backend.ts'
 import { HttpServer } from './server.ts'
 
 const open: HttpServer[] = []
@@ -12,7 +12,7 @@ afterEach(async () => {
   for (const server of open.splice(0)) await server.close()
 })
 
-async function* none(): AsyncGenerator<string> {}
+async function* none(): AsyncGenerator<WatchPage> {}
 
 const aborted = (signal: AbortSignal): Promise<unknown> =>
   new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
@@ -95,7 +95,7 @@ describe('HTTP', () => {
     const { url } = await serve({
       watch: async (query, signal) =>
         (async function* () {
-          yield '{"host":"a"}'
+          yield { events: ['{"host":"a"}'] }
           await aborted(signal)
           ended.push(query)
         })(),
@@ -119,7 +119,7 @@ describe('HTTP', () => {
         if (query === 'wrong') throw Object.assign(new Error('wrong'), { code: 'QUERY_SYNTAX' })
         return (async function* () {
           await aborted(signal)
-          yield ''
+          yield { events: [] }
         })()
       },
     })

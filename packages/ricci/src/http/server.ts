@@ -24,6 +24,9 @@ const maxQueryCharacters = 10_000
 /** A watcher without an event is sent a sign of life, so that proxies keep the connection and clients notice a dead one. */
 const heartbeatMs = 15_000
 
+/** What a watcher that was closed may leave unread, before its connection is cut. */
+const lingerMs = 30_000
+
 const queryString = {
   type: 'object',
   required: ['query'],
@@ -43,6 +46,7 @@ const statusOf: Readonly<Record<string, number>> = {
   // taken, and to be asked again: DESIGN 11.1
   NOT_EVALUATED: 202,
   ENGINE_AWAY: 503,
+  TOO_MANY_WATCHES: 503,
 }
 
 /** The HTTP listener: `listen` once, `close` ends watchers too. */
@@ -127,33 +131,45 @@ export class HttpServer {
     )
   }
 
-  /** Server-sent events for who asks for `text/event-stream`, else one JSON event a line. */
+  /**
+   * Server-sent events for who asks for `text/event-stream`, else one JSON event a line. Who does not read is waited for, and costs
+   * one page of memory; who was waited for so long that changes are missing is told, and closed.
+   */
   private async watch(
     request: FastifyRequest<{ Querystring: { query: string } }>,
     reply: FastifyReply,
   ): Promise<FastifyReply> {
     const until = this.until(reply)
-    const events = await this.options.backend.watch(request.query.query, until)
+    const pages = await this.options.backend.watch(request.query.query, until)
     const sse = (request.headers.accept ?? '').includes('text/event-stream')
     const heartbeat = sse ? ': \n\n' : '\n'
+    const line = (event: string): string => (sse ? `data: ${event}\n\n` : `${event}\n`)
     reply.hijack()
     const raw = reply.raw
     raw.writeHead(200, {
       'content-type': sse ? 'text/event-stream; charset=utf-8' : 'application/x-ndjson; charset=utf-8',
       'cache-control': 'no-store',
+      connection: 'close',
     })
     raw.flushHeaders() // the first event may take hours
     const timer = setInterval(() => raw.write(heartbeat), heartbeatMs)
+    let waited = false
     try {
-      for await (const event of events) {
-        // a watcher that does not read is waited for; the backend's ring is bounded and says what was left out
-        if (!raw.write(sse ? `data: ${event}\n\n` : `${event}\n`)) await once(raw, 'drain', { signal: until })
+      for await (const { gap, events } of pages) {
+        if (gap !== undefined && waited) {
+          raw.write(line(notice(`${gap}; the watch ends here, watch again with a narrower query or read faster`)))
+          break
+        }
+        const lines = gap === undefined ? events : [notice(gap), ...events]
+        waited = !raw.write(lines.map(line).join(''))
+        if (waited) await once(raw, 'drain', { signal: until })
       }
     } catch {
       // the peer went, or we close
     } finally {
       clearInterval(timer)
       raw.end()
+      raw.setTimeout(lingerMs, () => raw.destroy())
     }
     return reply
   }
@@ -176,6 +192,11 @@ export class HttpServer {
       .code(status ?? 500)
       .send({ error: message, code: validation !== undefined ? ('USAGE' satisfies HttpErrorCode) : (code ?? 'FAILED') })
   }
+}
+
+/** An event that tells a watcher something. */
+function notice(description: string): string {
+  return JSON.stringify({ service: 'ricci watch', state: 'warning', description })
 }
 
 async function* queryBody(

@@ -7,10 +7,12 @@ import { maxReplyBytes } from '@ricci/client'
 import type { EngineStats, PendingPage } from '@ricci/engine'
 import type { Clock, EngineHost, HostEvents, HostFactory, Progress } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
+import type { WatchPage } from '../http/backend.ts'
 import { queryWaitMs } from '../intake/limits.ts'
 import type { QueryPort } from '../intake/queries.ts'
 import type { LogProgress } from '../log/index.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
+import { Subscriptions } from './subscriptions.ts'
 import { WorkerHost } from './worker-host.ts'
 import type { AnswerForm, Inspection, RulesInForce } from './worker-protocol.ts'
 
@@ -41,6 +43,7 @@ export class EngineService implements QueryPort {
   private current: WorkerHost | undefined
   private readonly hosts = new Set<WorkerHost>()
   private readonly waiting = new Set<() => void>()
+  private readonly subscriptions = new Subscriptions((deadlineMs) => this.runningHost(deadlineMs))
 
   constructor(private readonly options: EngineServiceOptions) {}
 
@@ -51,7 +54,13 @@ export class EngineService implements QueryPort {
     this.pages.clear()
     const host = new WorkerHost(
       {
-        setup: { logId, partition, dataDirectory, logProgress: logProgress.buffer },
+        setup: {
+          logId,
+          partition,
+          dataDirectory,
+          logProgress: logProgress.buffer,
+          changesFrom: this.subscriptions.earliest,
+        },
         clock,
         resourceLimits: this.options.resourceLimits,
         file: this.options.workerFile,
@@ -151,43 +160,11 @@ export class EngineService implements QueryPort {
   }
 
   /**
-   * Resolves once the query is accepted; then yields the JSON text of each event that changes the index and matches. Goes on with
-   * the next worker where one is replaced; what happened in between is not told.
-   * @throws RicciError `NOT_EVALUATED`; QueryError
+   * Resolves once the query is accepted; then yields what changes the index and matches, across all generations.
+   * @throws RicciError `NOT_EVALUATED`, `TOO_MANY_WATCHES`; QueryError
    */
-  async watch(query: string, signal: AbortSignal): Promise<AsyncIterable<string>> {
-    const host = await this.runningHost(this.options.clock.monotonicMs() + queryWaitMs)
-    const first = host.watch(query)[Symbol.asyncIterator]()
-    await first.next()
-    return this.watching(query, first, signal)
-  }
-
-  private async *watching(
-    query: string,
-    first: AsyncIterator<Uint8Array>,
-    signal: AbortSignal,
-  ): AsyncGenerator<string> {
-    const aborted = new Promise<undefined>((resolve) => {
-      if (signal.aborted) resolve(undefined)
-      signal.addEventListener('abort', () => resolve(undefined), { once: true })
-    })
-    const decoder = new TextDecoder()
-    for (let pieces = first; !signal.aborted;) {
-      try {
-        for (;;) {
-          const step = await Promise.race([pieces.next(), aborted])
-          if (step === undefined || step.done === true) return
-          if (step.value.length > 0) yield* decoder.decode(step.value).split('\n')
-        }
-      } catch (error) {
-        if ((error as { code?: string }).code !== 'ENGINE_AWAY') throw error
-      } finally {
-        void pieces.return?.()
-      }
-      const host = await Promise.race([this.runningHost(Infinity), aborted])
-      if (host === undefined) return
-      pieces = host.watch(query)[Symbol.asyncIterator]()
-    }
+  watch(query: string, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
+    return this.subscriptions.watch(query, signal, this.options.clock.monotonicMs() + queryWaitMs)
   }
 
   /** Whether a record has been applied and reported, waiting for it so long at most. */

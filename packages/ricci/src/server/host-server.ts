@@ -1,10 +1,10 @@
 /** The worker's side of an engine host: carries an {@link EngineHost}'s reports and answers to the main thread. */
 import type { MessagePort } from 'node:worker_threads'
 import { type Event, MsgWriter } from '@ricci/client'
-import type { QueryOptions, QueryPage } from '@ricci/engine'
+import type { Engine, QueryOptions, QueryPage } from '@ricci/engine'
 import type { EngineHost, HostEvents } from '@ricci/replica'
 import { jsonOfEvent } from './json.ts'
-import { WatchBuffer } from './watch-buffer.ts'
+import { Watches } from './watches.ts'
 import { maxCredits, plainError, type FromWorker, type Inspection, type ToWorker } from './worker-protocol.ts'
 
 /** Rows looked at and events given at a time: 1 to 3 ms of work between which records are applied. */
@@ -18,15 +18,13 @@ interface Answer {
   credits: number
   wake?: () => void
   cancelled: boolean
-  readonly onCancel?: () => void
 }
 
 /** What of the engine is not an {@link EngineHost}'s to give. */
 export interface EngineWindow {
   /** Gives JSON text. */
   inspect(what: Inspection): string
-  /** As `Engine.watch`. */
-  watch(query: string, listener: (event: Event) => void): () => void
+  readonly changes: Engine['changes']
 }
 
 export class HostServer {
@@ -34,7 +32,7 @@ export class HostServer {
   private readonly answers = new Map<number, Answer>()
   /** Questions that wait for the log to be applied so far. */
   private readonly waiting = new Map<number, Ask>()
-  private readonly watches = new Set<WatchBuffer>()
+  private readonly watches: Watches
   private applied = -1
 
   /**
@@ -46,11 +44,15 @@ export class HostServer {
     private readonly wake: () => void,
     private readonly window: EngineWindow,
   ) {
+    this.watches = new Watches({
+      changes: window.changes,
+      answer: (id, page) => this.post({ type: 'changes', id, page }, [page.lines.buffer as ArrayBuffer]),
+      refuse: (id, error) => this.post({ type: 'error', id, error: plainError(error) }),
+    })
     this.host = makeHost({
       onProgress: (progress) => {
         this.applied = progress.appliedOffset
-        this.post({ type: 'progress', progress })
-        for (const buffer of this.watches) buffer.flush()
+        this.post({ type: 'progress', progress, watches: this.watches.applied() })
         for (const [id, ask] of this.waiting) {
           if (ask.atLeast > this.applied) continue
           this.waiting.delete(id)
@@ -95,15 +97,15 @@ export class HostServer {
       }
       case 'cancel': {
         this.waiting.delete(message.id)
+        this.watches.cancel(message.id)
         const answer = this.answers.get(message.id)
         if (answer === undefined) return
         answer.cancelled = true
-        answer.onCancel?.()
         answer.wake?.()
         return
       }
-      case 'watch':
-        void this.watch(message.id, message.query)
+      case 'changes':
+        this.watches.ask(message.id, message.query, message.from)
         return
       case 'inspect': {
         const { id, what } = message
@@ -131,24 +133,6 @@ export class HostServer {
     void this.give(ask.id, this.pages(ask))
   }
 
-  private async watch(id: number, query: string): Promise<void> {
-    const buffer = new WatchBuffer()
-    let stop: () => void
-    try {
-      stop = this.window.watch(query, (event) => buffer.push(event))
-    } catch (error) {
-      this.post({ type: 'error', id, error: plainError(error) })
-      return
-    }
-    this.watches.add(buffer)
-    try {
-      await this.give(id, buffer.pieces(), () => buffer.end())
-    } finally {
-      this.watches.delete(buffer)
-      stop()
-    }
-  }
-
   /** The pages of an answer, encoded. Between two of them records are applied. */
   private async *pages({ query, form, limit }: Ask): AsyncGenerator<Uint8Array, void, undefined> {
     let left = limit ?? Infinity
@@ -164,12 +148,8 @@ export class HostServer {
   }
 
   /** Sends pieces as fast as they are taken. */
-  private async give(
-    id: number,
-    pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-    onCancel?: () => void,
-  ): Promise<void> {
-    const answer: Answer = { credits: maxCredits, cancelled: false, onCancel }
+  private async give(id: number, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+    const answer: Answer = { credits: maxCredits, cancelled: false }
     this.answers.set(id, answer)
     try {
       for await (const piece of pieces) {

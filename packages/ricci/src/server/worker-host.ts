@@ -4,7 +4,7 @@
  * What a worker still says after it failed or was stopped is dropped: a new generation may be running by then.
  */
 import { Worker, type ResourceLimits } from 'node:worker_threads'
-import type { QueryOptions, QueryPage } from '@ricci/engine'
+import type { ChangePosition, QueryOptions, QueryPage } from '@ricci/engine'
 import {
   ReplicaError,
   type Clock,
@@ -20,6 +20,7 @@ import { builtFile } from './built-file.ts'
 import {
   revivedError,
   type AnswerForm,
+  type ChangesText,
   type FromWorker,
   type Inspection,
   type RulesInForce,
@@ -44,6 +45,8 @@ interface Pending {
   readonly inbox?: Inbox
   readonly resolve?: (answer: unknown) => void
   readonly reject: (error: Error) => void
+  /** A request for changes: told how far there is none that matches. */
+  readonly onNothing?: (position: ChangePosition) => void
 }
 
 /** Processor time of all threads, milliseconds. */
@@ -131,9 +134,27 @@ export class WorkerHost implements EngineHost {
     return this.request((id) => ({ type: 'ask', id, query, form, atLeast, limit }))
   }
 
-  /** Changes of the index that match, in pieces of JSON lines; the first piece is empty: the query is accepted. */
-  watch(query: string): AsyncIterable<Uint8Array> {
-    return this.request((id) => ({ type: 'watch', id, query }))
+  /**
+   * Asks for a page of changes of the index: resolves once there is one that matches; without a place to begin at, at once.
+   * @param onNothing told now and then, while it waits, up to where nothing matched
+   */
+  changes(
+    query: string,
+    from: ChangePosition | undefined,
+    onNothing?: (position: ChangePosition) => void,
+  ): { readonly page: Promise<ChangesText>; cancel(): void } {
+    const id = ++this.lastId
+    const page = new Promise<ChangesText>((resolve, reject) => {
+      if (!this.running) return reject(away())
+      this.pending.set(id, { resolve: resolve as (answer: unknown) => void, reject, onNothing })
+      this.post({ type: 'changes', id, query, from })
+    })
+    return {
+      page,
+      cancel: () => {
+        if (this.pending.delete(id)) this.post({ type: 'cancel', id })
+      },
+    }
   }
 
   cutAtNextStateHash(): void {
@@ -204,6 +225,9 @@ export class WorkerHost implements EngineHost {
       }
       case 'progress':
         if (message.progress.cut?.kept === true) this.hasCut = true
+        for (const id of message.watches) {
+          this.pending.get(id)?.onNothing?.({ offset: message.progress.appliedOffset + 1, nth: 0 })
+        }
         this.events.onProgress(message.progress)
         return
       case 'failure':
@@ -211,6 +235,7 @@ export class WorkerHost implements EngineHost {
         this.fail(message.failure.code === 'ENGINE_DIED' ? this.death(message.failure.message) : message.failure)
         return
       case 'page':
+      case 'changes':
         this.pending.get(message.id)?.resolve?.(message.page)
         this.pending.delete(message.id)
         return

@@ -71,6 +71,8 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
               progress: words.engine,
             })
             words.applied(engine.appliedOffset)
+            // readers of the generation before go on where they were
+            if (setup.changesFrom !== undefined) engine.changes(setup.changesFrom)
             // a restore is no switch, and is not told as one
             if (loaded !== undefined) say({ type: 'rules', rules: loaded })
             return watched(engine, words)
@@ -82,7 +84,7 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
     () => log.wake(),
     {
       inspect: (what) => inspect(running(engine), what),
-      watch: (query, listener) => running(engine).watch(query, listener),
+      changes: (from, options) => running(engine).changes(from, options),
     },
   )
 }

@@ -1,5 +1,12 @@
 /** What the main thread and an engine's worker say to each other. What is large goes as bytes that are transferred, not cloned. */
-import { EngineError, type EngineErrorCode, type QueryOptions, type QueryPage, type RulesReport } from '@ricci/engine'
+import {
+  EngineError,
+  type ChangePosition,
+  type EngineErrorCode,
+  type QueryOptions,
+  type QueryPage,
+  type RulesReport,
+} from '@ricci/engine'
 import { ReplicaError, type HostFailure, type HostStart, type Progress, type ReplicaErrorCode } from '@ricci/replica'
 
 /** What a worker is started with. */
@@ -9,6 +16,8 @@ export interface WorkerSetup {
   readonly dataDirectory: string
   /** How far the log is durable: shared with the log's writer. */
   readonly logProgress: SharedArrayBuffer
+  /** Changes of the index are wanted from here on; absent while nobody reads them. */
+  readonly changesFrom?: ChangePosition
   /** Where the worker says what it is doing: shared with the monitor. */
   readonly words: SharedArrayBuffer
 }
@@ -47,8 +56,8 @@ export type ToWorker =
       readonly atLeast: number
       readonly limit?: number
     }
-  /** Gives each event that changes the index and matches, one JSON text a line, until it is cancelled. */
-  | { readonly type: 'watch'; readonly id: number; readonly query: string }
+  /** Asks for a page of changes of the index, once there is one that matches; at once where `from` is absent. */
+  | { readonly type: 'changes'; readonly id: number; readonly query: string; readonly from?: ChangePosition }
   /** A page of an answer has been passed on: one more may be sent. */
   | { readonly type: 'credit'; readonly id: number }
   /** Nobody waits for this answer any more. */
@@ -61,7 +70,12 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: 'started' }
   | { readonly type: 'start-failed'; readonly error: PlainError }
-  | { readonly type: 'progress'; readonly progress: Progress }
+  | {
+      readonly type: 'progress'
+      readonly progress: Progress
+      /** Requests for changes that have seen all that is applied, and found nothing. */
+      readonly watches: readonly number[]
+    }
   | { readonly type: 'failure'; readonly failure: HostFailure }
   | { readonly type: 'page'; readonly id: number; readonly page: QueryPage }
   | { readonly type: 'text'; readonly id: number; readonly text: string }
@@ -74,7 +88,17 @@ export type FromWorker =
   /** One page of an answer, or one slice of a snapshot. */
   | { readonly type: 'bytes'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly type: 'end'; readonly id: number }
+  | { readonly type: 'changes'; readonly id: number; readonly page: ChangesText }
   | { readonly type: 'error'; readonly id: number; readonly error: PlainError }
+
+/** A page of changes of the index. */
+export interface ChangesText {
+  /** JSON texts of the events, one a line. */
+  readonly lines: Uint8Array
+  /** As in the engine's own page. */
+  readonly next: ChangePosition
+  readonly gapUntil?: ChangePosition
+}
 
 /** Pages or slices on their way at a time: enough to hide a round trip, few enough to bound memory. */
 export const maxCredits = 4

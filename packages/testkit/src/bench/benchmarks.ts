@@ -11,4 +11,5 @@ export const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benc
   scale: () => import('./scale.ts'),
   operators: () => import('./operators.ts'),
   server: () => import('./server.ts'),
+  watch: () => import('./watch.ts'),
 }
