@@ -14,16 +14,9 @@ export function isDropped(name: string): boolean {
   return droppedTexts.has(name)
 }
 
-/**
- * Walks a run of attributes (see {@link EventScan}): after each `next()` that gives true, key and value are slices of `bytes`.
- * An attribute without a value has an empty one.
- */
-export class AttributeRun extends WireReader {
-  keyAt = 0
-  keyLength = 0
-  valueAt = 0
-  valueLength = 0
-  private end = 0
+/** A run of fields of one number within an event. */
+class Run extends WireReader {
+  protected end = 0
 
   start(bytes: Uint8Array, view: DataView, at: number, length: number): void {
     this.bytes = bytes
@@ -31,6 +24,17 @@ export class AttributeRun extends WireReader {
     this.at = at
     this.end = at + length
   }
+}
+
+/**
+ * Walks a run of attributes (see {@link EventScan}): after each `next()` that gives true, key and value are slices of `bytes`.
+ * An attribute without a value has an empty one.
+ */
+export class AttributeRun extends Run {
+  keyAt = 0
+  keyLength = 0
+  valueAt = 0
+  valueLength = 0
 
   /** @throws CodecError `ATTRIBUTE_WITHOUT_KEY`, `TRUNCATED`, `MALFORMED` */
   next(): boolean {
@@ -82,17 +86,9 @@ const longestDropped = 6
 const longestOverriding = 'description'.length
 
 /** Walks a run of tags: after each `next()` that gives true, the tag is a slice of `bytes`. */
-export class TagRun extends WireReader {
+export class TagRun extends Run {
   tagAt = 0
   tagLength = 0
-  private end = 0
-
-  start(bytes: Uint8Array, view: DataView, at: number, length: number): void {
-    this.bytes = bytes
-    this.view = view
-    this.at = at
-    this.end = at + length
-  }
 
   next(): boolean {
     if (this.at >= this.end) return false
