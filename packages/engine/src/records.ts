@@ -6,6 +6,7 @@
  * it came, producer mark included. A reader that meets a kind or version it does not know must stop: it never skips.
  */
 import { EngineError } from './errors.ts'
+import { checkHeader } from './record-shapes.ts'
 
 /** A Msg as an instance took it in. */
 export interface EventsRecord {
@@ -237,9 +238,19 @@ export function decodeRecord(bytes: Uint8Array): LogRecord {
   if (headerStart + length > bytes.length) {
     throw new EngineError('RECORD_MALFORMED', `a ${kind} record is shorter than its header`)
   }
-  const header = JSON.parse(text.decode(bytes.subarray(headerStart, headerStart + length)))
-  if (kind === 'rules') header.bundle = bytes.subarray(headerStart + length)
-  return { kind, ...header }
+  const header = parsed(kind, text.decode(bytes.subarray(headerStart, headerStart + length)))
+  checkHeader(kind, header)
+  const bundle = kind === 'rules' ? { bundle: bytes.subarray(headerStart + length) } : {}
+  // The kind byte has the last word: a header that names a kind of its own is still of this one.
+  return { ...header, ...bundle, kind } as LogRecord
+}
+
+function parsed(kind: string, json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch (error) {
+    throw new EngineError('RECORD_MALFORMED', `the header of a ${kind} record is no JSON: ${(error as Error).message}`)
+  }
 }
 
 const noBytes = new Uint8Array(0)

@@ -176,6 +176,8 @@ export class InThreadHost implements EngineHost {
   #applyOne(engine: Engine, { offset, bytes, checksum }: StoredRecord): void {
     if (kindOf(bytes) === 'events') return applied(engine, offset, bytes, checksum)
     const record = control(bytes)
+    // The engine passes over what cannot be read, counts it and says so: there is nothing here to steer by.
+    if (record === undefined) return applied(engine, offset, bytes, checksum)
     if (record.kind === 'skip' && !this.#knows(record) && this.#options.mutations?.has('skip') !== true) {
       throw new SkipPassed(record.offset)
     }
@@ -251,7 +253,7 @@ export class InThreadHost implements EngineHost {
           for (const { offset, bytes } of records) {
             if (kindOf(bytes) !== 'skip') continue
             const skip = control(bytes)
-            if (skip.kind !== 'skip' || this.#knows(skip)) continue
+            if (skip?.kind !== 'skip' || this.#knows(skip)) continue
             this.#skips.push(skip)
             this.#disputed.push({ from: skip.offset, to: offset })
           }
@@ -300,10 +302,16 @@ class SkipPassed extends Error {
   }
 }
 
-function control(bytes: Uint8Array): ControlRecord {
-  const record = decodeRecord(bytes)
-  if (record.kind === 'events') throw new ReplicaError('STATE', 'events are no control record', false)
-  return record.kind === 'rules' ? { ...record, bundle: noBytes } : record
+/** Undefined for a record that cannot be read. */
+function control(bytes: Uint8Array): ControlRecord | undefined {
+  try {
+    const record = decodeRecord(bytes)
+    if (record.kind === 'events') throw new ReplicaError('STATE', 'events are no control record', false)
+    return record.kind === 'rules' ? { ...record, bundle: noBytes } : record
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'RECORD_MALFORMED') return undefined
+    throw error
+  }
 }
 
 function failureOf(error: unknown): HostFailure {

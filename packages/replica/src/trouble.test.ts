@@ -211,6 +211,33 @@ describe('the log', () => {
   })
 })
 
+describe('records that parse and say nothing', () => {
+  it('steer nobody: an owner goes on, a standby follows, and both tell of them', async () => {
+    const house = new House()
+    const owner = await house.owner()
+    const standby = await house.started(house.replica('b'), 'following')
+    const broken: object[] = [
+      { kind: 'claim', epoch: '9', instance: 'x', semantics: 1 },
+      { kind: 'claim', instance: 'x' },
+      { kind: 'tick', number: null, epoch: 1, elapsedMs: 1e6, wallMs: 0 },
+      { kind: 'checkpoint', epoch: 1, offset: 1 },
+      { kind: 'skip', offset: 'all', event: 0, branch: '' },
+      { kind: 'outcome', epoch: 1, n: 1, pages: 7 },
+      { kind: 'rules', hash: 1 },
+    ]
+    for (const record of broken) house.log.add(record as SkipRecord)
+    house.event('h', 'down')
+    await house.until('a page', () => house.oncall.sent.length === 1)
+    assert.deepEqual([owner.state, standby.state], ['owning', 'following'])
+    const told = (instance: string) => house.alarms.filter((a) => a.startsWith(`${instance} record-malformed`)).length
+    assert.deepEqual([told('a'), told('b')], [broken.length, broken.length])
+    house.kill(owner)
+    await house.until('the standby takes over', () => standby.state === 'owning')
+    assert.equal(standby.stats().generations, 1)
+    await house.close()
+  })
+})
+
 describe('an event that stalls the engine', () => {
   /** Every engine stalls at the record at `offset` (set once it is known), unless it was told to leave it out. */
   function stalling(house: House): { offset: number; stalls: number; heeds: (skip: SkipRecord) => boolean } {
