@@ -27,7 +27,7 @@ import './streams/operators/root.ts'
 import './streams/vocabulary.ts'
 import { decodeRecord, kindOf, type LogRecord, type RulesRecord, type SkipRecord, type TickRecord } from './records.ts'
 import type { EngineSettings } from './settings.ts'
-import { statsOf } from './stats.ts'
+import { refusalsOf, statsOf } from './stats.ts'
 import { cutState, type EngineState, hashState, readSnapshotHead, readState, slicesOf } from './snapshot.ts'
 import { sameBytes } from './state/bytes.ts'
 import { collectForks, collectTexts } from './state/collection.ts'
@@ -258,7 +258,8 @@ class Machine implements Engine, Runtime, EngineState {
     const ownedTo = this.#mutations.has('owned-time') ? Math.max(owned.now, tick.wallMs) : owned.now + elapsed
     this.#move(ownedTo, Math.max(calendar.now, tick.wallMs), elapsed)
     this.#arrivals.check()
-    this.#tellOfLimits(tick.number)
+    const refusals = refusalsOf(this, this.#arrivals.overflowed, this.bufferRefusals)
+    this.#limits.check(tick.number, refusals, (name, detail) => this.alarm(name, detail))
     if (tick.number % collectionTicks === 0) this.#collect()
   }
 
@@ -315,15 +316,6 @@ class Machine implements Engine, Runtime, EngineState {
 
   alarm(name: string, detail: string): void {
     this.#observer.onAlarm?.(name, detail, this.appliedOffset)
-  }
-
-  #tellOfLimits(tick: number): void {
-    const forks = (this.rules.tree?.dimensions ?? []).reduce((sum, dimension) => sum + dimension.refused, 0)
-    const { table, producers, bufferRefusals } = this
-    const { rows } = this.index
-    const { overflowed } = this.#arrivals
-    const now = [overflowed, table.refused, forks, rows.refused, producers.evicted, bufferRefusals] as const
-    this.#limits.check(tick, now, (name, detail) => this.alarm(name, detail))
   }
 
   /** Gives back what nothing uses any more; at the same tick on every replica. */

@@ -1,5 +1,6 @@
 import type { EngineStats } from './engine.ts'
 import type { Skews } from './event/skews.ts'
+import type { Refusals } from './limit-alarms.ts'
 import type { EngineState } from './snapshot.ts'
 import type { Dimension } from './state/dimension.ts'
 
@@ -19,4 +20,10 @@ export function statsOf(state: EngineState, timersFired: number, skews: Skews): 
     skews: skews.worst(table),
     bytes: table.bytes + index.rows.bytes + sum((dimension) => dimension.bytes),
   }
+}
+
+/** What limits have refused so far: of events that arrived, of texts, forks, rows of the index, producers and buffers. */
+export function refusalsOf({ table, rules, index, producers }: EngineState, events: number, buffers: number): Refusals {
+  const forks = (rules.tree?.dimensions ?? []).reduce((sum, dimension) => sum + dimension.refused, 0)
+  return [events, table.refused, forks, index.rows.refused, producers.evicted, buffers]
 }
