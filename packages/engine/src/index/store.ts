@@ -3,7 +3,7 @@ import { Dimension } from '../state/dimension.ts'
 import { EventColumn } from '../state/rows.ts'
 import type { EngineSettings } from '../settings.ts'
 import { RowChains } from './chains.ts'
-import { EntryColumn, Presence } from './entries.ts'
+import { Entries, entryWords, Presence } from './entries.ts'
 import type { Clocks } from '../time/clocks.ts'
 import { TimerColumn } from '../time/timers.ts'
 
@@ -19,7 +19,7 @@ export class Index {
   /** Rows by host and by service, for queries. */
   readonly byHost: RowChains
   readonly byService: RowChains
-  readonly #entries = new EntryColumn()
+  readonly #entries: Entries
   readonly #expiry: TimerColumn
   readonly #table: SymbolTable
   readonly #clocks: Clocks
@@ -39,7 +39,8 @@ export class Index {
     this.#clocks = clocks
     this.#settings = settings
     this.expiredSymbol = table.internText('expired')
-    this.rows = new Dimension(undefined, 2, settings.indexRows)
+    this.rows = new Dimension(undefined, 2, settings.indexRows, entryWords)
+    this.#entries = new Entries(this.rows)
     this.#expiry = new TimerColumn(clocks, clocks.owned, -1, true, (row) => this.#expire(row))
     this.byHost = new RowChains(this.rows, 0)
     this.byService = new RowChains(this.rows, 1)
@@ -49,7 +50,6 @@ export class Index {
     }
     this.rows.name = 'the index'
     this.rows.attach(this.events, 'the index: events')
-    this.rows.attach(this.#entries, 'the index: entries')
     this.rows.attach(this.#expiry, 'the index: timer')
     this.settings = settings
   }

@@ -10,7 +10,7 @@ import type { StateWriter } from './writer.ts'
  *   word 1: 0 on the free list, 1 alive, 2 alive and used since the last collection
  *   double 1: owned time of the collection before which the id was last used
  *   word 4: next free id + 1, for ids on the free list
- *   words 5 …: the key
+ *   words 5 …: the key, then, from an even word on, cells of who opened the dimension
  *   last word: id + 1 of the follower, a cache (see Dimension.id2)
  */
 const aliveAt = 1
@@ -43,8 +43,11 @@ export class Dimension {
   /** Columns of the operators below, in the order of the tree. */
   readonly columns: Column[] = []
   readonly #columnNames = new WeakMap<Column, string>()
-  readonly #records: Records
+  /** Records of the ids: the cells of who opened the dimension are its own affair, cleared when an id is given back. */
+  readonly records: Records
   readonly #words: number
+  /** Where these cells begin. */
+  readonly cellsAt: number
   #freeHead = 0
   /** Open addressing over pairs of id + 1 and hash: a key that is not it is mostly passed over without a look at its record. */
   #slots = new Int32Array(2 * firstSlots)
@@ -53,13 +56,18 @@ export class Dimension {
   /** How far the guesses of {@link id2} are to be trusted: they were right lately. A cache. */
   #trust = mostTrust
 
-  /** @param limit ids at most; a key beyond it is refused (id -1), no live one is evicted */
-  constructor(parent: Dimension | undefined, keyCount: number, limit: number) {
+  /**
+   * @param limit ids at most; a key beyond it is refused (id -1), no live one is evicted
+   * @param cellWords words of each record for who opens the dimension
+   */
+  constructor(parent: Dimension | undefined, keyCount: number, limit: number, cellWords = 0) {
     this.parent = parent
     this.keyCount = keyCount
     this.limit = limit
-    this.#words = (keyAt + Math.max(2, keyCount) + followerWords + 1) & ~1
-    this.#records = new Records(this.#words, this.#words - followerWords)
+    const keyEnd = keyAt + Math.max(2, keyCount)
+    this.cellsAt = (keyEnd + 1) & ~1
+    this.#words = ((cellWords === 0 ? keyEnd : this.cellsAt + cellWords) + followerWords + 1) & ~1
+    this.records = new Records(this.#words, this.#words - followerWords)
     if (keyCount === 0) this.#add(0, noKeys, 0)
   }
 
@@ -89,11 +97,11 @@ export class Dimension {
   idle(id: number, now: number, before: number): boolean {
     const at = (id & chunkMask) * this.#words
     if (this.#word(id, aliveAt) === usedLately) {
-      const chunk = this.#records.change(id)
+      const chunk = this.records.change(id)
       chunk.ints[at + aliveAt] = 1
       chunk.doubles[(at >> 1) + lastUsedAt] = now
     }
-    return this.#records.chunks[id >>> chunkBits].doubles[(at >> 1) + lastUsedAt] < before
+    return this.records.chunks[id >>> chunkBits].doubles[(at >> 1) + lastUsedAt] < before
   }
 
   /**
@@ -106,7 +114,7 @@ export class Dimension {
   id2(parent: number, first: number, second: number, now: number): number {
     const previous = this.#previous
     if (previous < 0) return (this.#previous = this.#lookUp(parent, first, second, now))
-    const { ints } = this.#records.chunks[previous >>> chunkBits]
+    const { ints } = this.records.chunks[previous >>> chunkBits]
     const at = (previous & chunkMask) * this.#words
     if (this.#is(ints, at, parent, first, second)) {
       if (ints[at + aliveAt] !== usedLately) this.#use(previous)
@@ -115,7 +123,7 @@ export class Dimension {
     const followerAt = at + this.#words - 1
     const guess = ints[followerAt] - 1
     if (guess >= 0 && this.#trust > 0) {
-      const { ints: guessed } = this.#records.chunks[guess >>> chunkBits]
+      const { ints: guessed } = this.records.chunks[guess >>> chunkBits]
       const guessedAt = (guess & chunkMask) * this.#words
       if (this.#is(guessed, guessedAt, parent, first, second)) {
         if (guessed[guessedAt + aliveAt] !== usedLately) this.#use(guess)
@@ -172,11 +180,11 @@ export class Dimension {
   }
 
   #use(id: number): void {
-    this.#records.change(id).ints[(id & chunkMask) * this.#words + aliveAt] = usedLately
+    this.records.change(id).ints[(id & chunkMask) * this.#words + aliveAt] = usedLately
   }
 
   #word(id: number, field: number): number {
-    return this.#records.chunks[id >>> chunkBits].ints[(id & chunkMask) * this.#words + field]
+    return this.records.chunks[id >>> chunkBits].ints[(id & chunkMask) * this.#words + field]
   }
 
   /** The id of a dimension further out that an id of this one lies in; -1 where that one is not around it. */
@@ -189,7 +197,7 @@ export class Dimension {
   free(id: number): void {
     for (const column of this.columns) column.clear(id)
     const at = (id & chunkMask) * this.#words
-    const { ints } = this.#records.change(id)
+    const { ints } = this.records.change(id)
     ints.fill(0, at, at + this.#words)
     ints[at + nextAt] = this.#freeHead
     this.#freeHead = id + 1
@@ -206,7 +214,7 @@ export class Dimension {
   }
 
   #matches(id: number, parent: number, key: ArrayLike<number>): boolean {
-    const { ints } = this.#records.chunks[id >>> chunkBits]
+    const { ints } = this.records.chunks[id >>> chunkBits]
     const at = (id & chunkMask) * this.#words
     for (let i = 0; i < this.keyCount; i++) if (ints[at + keyAt + i] !== key[i]) return false
     return ints[at] === parent
@@ -222,7 +230,7 @@ export class Dimension {
       if ((id & chunkMask) === 0) this.#ensure()
     }
     this.live++
-    const { ints, doubles } = this.#records.change(id)
+    const { ints, doubles } = this.records.change(id)
     const at = (id & chunkMask) * this.#words
     ints[at] = parent
     ints[at + aliveAt] = usedLately
@@ -236,7 +244,7 @@ export class Dimension {
   }
 
   #ensure(): void {
-    this.#records.ensure(this.high)
+    this.records.ensure(this.high)
     for (const column of this.columns) column.ensure(this.high)
   }
 
@@ -260,7 +268,7 @@ export class Dimension {
     out.int(this.high)
     out.int(this.live)
     out.int(this.#freeHead)
-    this.#records.write(out, this.high)
+    this.records.write(out, this.high)
     for (const column of this.columns) {
       out.part(this.#columnNames.get(column)!)
       column.write(out, this.high)
@@ -271,7 +279,7 @@ export class Dimension {
     this.high = from.int()
     this.live = from.int()
     this.#freeHead = from.int()
-    this.#records.read(from, this.high)
+    this.records.read(from, this.high)
     for (const column of this.columns) column.read(from, this.high)
     this.#previous = -1
     let size = firstSlots
@@ -285,7 +293,7 @@ export class Dimension {
   }
 
   get bytes(): number {
-    return this.columns.reduce((sum, column) => sum + column.bytes, this.#records.bytes + this.#slots.byteLength)
+    return this.columns.reduce((sum, column) => sum + column.bytes, this.records.bytes + this.#slots.byteLength)
   }
 }
 
