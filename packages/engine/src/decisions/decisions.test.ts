@@ -45,7 +45,8 @@ class Desk {
   }
 
   event(rule: string, key: string, bad: boolean, to = ['oncall']): void {
-    this.#begin().incident(rule, key, bad, to, () => description)
+    const summary = bad ? description.summary : 'it is good'
+    this.#begin().incident(rule, key, bad, to, () => ({ ...description, summary }))
   }
 
   notify(to = 'oncall'): void {
@@ -111,6 +112,11 @@ describe('decisions', () => {
     ])
     const resolves = desk.decisions.pendingPages()
     assert.ok(resolves.every((page) => page.dedupKey === first.dedupKey))
+    assert.deepEqual(
+      resolves.map((page) => page.summary),
+      ['it is good', 'it is good'],
+      'of the event that resolved it, not of the one that opened it',
+    )
     assert.match(first.id, /^log\.0\.3\.1\.00000007$/)
     assert.deepEqual(
       desk.decisions.incidents().closed.map((incident) => incident.key),
@@ -279,6 +285,18 @@ describe('decisions', () => {
     assert.equal(desk.command('4', 'resolve', { rule: 'cpu', key: 'h' }), true)
     assert.deepEqual(desk.decided, ['notify oncall drill', 'trigger oncall cpu h', 'trigger oncall cpu h'])
     assert.equal(desk.settled.at(-1), 'trigger oncall overtaken')
+  })
+
+  it('many commands are remembered; of more than that the oldest is forgotten first', () => {
+    const desk = new Desk()
+    const drill = (n: number) => desk.command(`${n}`, 'drill', { receiver: 'oncall' })
+    for (let n = 0; n < 10_000; n++) assert.equal(drill(n), true)
+    assert.equal(drill(0), false)
+    assert.equal(drill(9_999), false)
+    assert.equal(drill(10_000), true)
+    desk.restore()
+    assert.equal(drill(1), false)
+    assert.equal(drill(0), true)
   })
 
   it('provenance is plain data of at most 8 KiB, whatever it was', () => {

@@ -107,7 +107,10 @@ export class Decisions {
   incident(rule: string, key: string, bad: boolean, to: readonly string[], describe: () => PageDescription): void {
     const incident = this.#incidents.get(rule, key)
     if (bad && incident === undefined) this.#openIncident(rule, key, to, describe())
-    else if (!bad && incident !== undefined) this.#closeIncident(incident, 'not bad any more', describe().provenance)
+    else if (!bad && incident !== undefined) {
+      const { provenance, summary } = describe()
+      this.#closeIncident(incident, 'not bad any more', provenance, summary)
+    }
   }
 
   /** An event reached `notify(to)`: a page without a life of its own. */
@@ -256,14 +259,14 @@ export class Decisions {
     }
   }
 
-  #closeIncident(incident: Incident, reason: string, provenance: unknown): void {
+  #closeIncident(incident: Incident, reason: string, provenance: unknown, summary = incident.summary): void {
     const kept = boundedProvenance(provenance)
     this.#incidents.close(incident, { atMs: this.#at.calendarMs, offset: this.#at.offset, reason, provenance: kept })
-    for (const delivery of incident.deliveries) this.#takeBack(incident, delivery, kept)
+    for (const delivery of incident.deliveries) this.#takeBack({ ...incident, summary }, delivery, kept)
   }
 
   /** Resolve if and only if the trigger was attempted. */
-  #takeBack(incident: Incident, delivery: IncidentDelivery, provenance: unknown): void {
+  #takeBack(incident: Readonly<Incident>, delivery: IncidentDelivery, provenance: unknown): void {
     const digest = this.#book.digest(delivery.trigger)
     if (digest !== undefined) return this.#digests.leave(digest.id)
     const trigger = this.#book.get(delivery.trigger)

@@ -22,7 +22,10 @@ export interface IncidentOptions {
   readonly key?: Field | readonly Field[]
   /** For receivers: `critical` unless told otherwise. */
   readonly severity?: 'critical' | 'error' | 'warning' | 'info'
-  /** The line people read; default: name, host, service, state, metric, description. */
+  /**
+   * The line people read; default: name, host, service, state, metric, description. The default stands in where a function throws
+   * or gives no text, which is an error of the rule: wording costs no page.
+   */
   readonly summary?: string | ((event: Readonly<Event>) => string)
 }
 
@@ -40,6 +43,7 @@ export function incident(name: string, options: IncidentOptions): Stream {
   checkPredicate('incident', bad)
   const key = options.key === undefined ? ['host', 'service'] : [options.key].flat()
   for (const field of key) checkField('incident', field)
+  checkSummary('incident', options.summary)
   if (typeof name !== 'string' || name === '') throw new EngineError('RULES_INVALID', 'an incident needs a name')
   return new Stream('incident', [name, { ...options, to, bad, key }], [])
 }
@@ -59,6 +63,7 @@ export interface NotifyOptions {
  */
 export function notify(to: string | readonly string[], options: NotifyOptions = {}): Stream {
   const receivers = receiversOf('notify', to)
+  checkSummary('notify', options.summary)
   return new Stream('notify', [options.name ?? `notify ${receivers.join(' ')}`, { ...options, to: receivers }], [])
 }
 
@@ -71,6 +76,14 @@ function receiversOf(operator: string, to: string | readonly string[]): readonly
     )
   }
   return list
+}
+
+function checkSummary(operator: string, summary: unknown): void {
+  if (summary === undefined || typeof summary === 'string' || typeof summary === 'function') return
+  throw new EngineError(
+    'RULES_INVALID',
+    `${operator} takes a text or a function as \`summary\`, got ${describeValue(summary)}`,
+  )
 }
 
 defineOperator({
@@ -86,6 +99,7 @@ defineOperator({
     const slot = new ValueSlot()
     const newer = new Cursor()
     const rule = name as string
+    const words = new Words(rule, options)
     function keyOf(event: EventCursor): string {
       return keys
         .map((read) => {
@@ -100,14 +114,18 @@ defineOperator({
       if (!bad && !runtime.decisions.hasOpen(rule)) return
       if (event.late === 1 && loadNewer(event, newer, runtime) && isBad(newer) !== bad) return
       runtime.decisions.incident(rule, keyOf(event), bad, options.to, () =>
-        describe(event, rule, options, path, runtime),
+        describe(event, words, options, path, runtime),
       )
     }
     const member = new Cursor()
     return {
-      event: judge,
+      event(event) {
+        judge(event)
+        words.complain()
+      },
       list(list) {
         for (let i = 0; i < list.length; i++) if (list.load(i, member)) judge(member)
+        words.complain()
       },
     }
   },
@@ -122,6 +140,7 @@ defineOperator({
   build({ args: [name, given], runtime, path }) {
     const options = given as NotifyOptions & { to: readonly string[] }
     const rule = name as string
+    const words = new Words(rule, options)
     const cursor = new Cursor()
     const newer = new Cursor()
     const isContradicted = (event: EventCursor) =>
@@ -129,7 +148,8 @@ defineOperator({
     return {
       event(event) {
         if (isContradicted(event)) return
-        runtime.decisions.notify(rule, options.to, () => describe(event, rule, options, path, runtime))
+        runtime.decisions.notify(rule, options.to, () => describe(event, words, options, path, runtime))
+        words.complain()
       },
       list(list) {
         const events: Event[] = []
@@ -144,14 +164,12 @@ defineOperator({
         if (first === undefined || !stands) return
         runtime.decisions.notify(rule, options.to, () => ({
           severity: options.severity ?? 'critical',
-          summary:
-            list.length === 1
-              ? summaryOf(first, rule, options)
-              : `${list.length} events: ${summaryOf(first, rule, options)} …`,
+          summary: list.length === 1 ? words.of(first) : `${list.length} events: ${words.of(first)} …`,
           host: first.host ?? '',
           service: first.service ?? '',
           provenance: { path, count: list.length, events },
         }))
+        words.complain()
       },
     }
   },
@@ -170,7 +188,7 @@ const eventsToldOf = 20
 
 function describe(
   event: EventCursor,
-  rule: string,
+  words: Words,
   options: NotifyOptions,
   path: string,
   runtime: Runtime,
@@ -178,7 +196,7 @@ function describe(
   const shown = cursorToEvent(event, runtime.table)
   return {
     severity: options.severity ?? 'critical',
-    summary: summaryOf(shown, rule, options),
+    summary: words.of(shown),
     host: shown.host ?? '',
     service: shown.service ?? '',
     provenance: { path, late: event.late === 1, event: plain(shown) },
@@ -189,12 +207,46 @@ function plain(event: Event): unknown {
   return typeof event.metric === 'bigint' ? { ...event, metric: event.metric.toString() } : event
 }
 
-function summaryOf(event: Event, rule: string, { summary }: NotifyOptions): string {
-  if (typeof summary === 'function') return String(summary(event))
-  if (summary !== undefined) return summary
-  const metric = event.metric === undefined ? undefined : `(${event.metric})`
-  const parts = [event.host, event.service, event.state, metric, event.description]
-  return `${rule}: ${parts.filter((part) => part !== undefined && part !== '').join(' ')}`
+/** Words the pages of one rule. */
+class Words {
+  readonly #rule: string
+  readonly #summary: NotifyOptions['summary']
+  #thrown: { readonly error: unknown } | undefined
+
+  constructor(rule: string, { summary }: NotifyOptions) {
+    this.#rule = rule
+    this.#summary = summary
+  }
+
+  of(event: Event): string {
+    const summary = this.#summary
+    if (typeof summary === 'string') return summary
+    if (summary !== undefined) {
+      try {
+        const text: unknown = summary(event)
+        if (typeof text === 'string') return text
+        throw new Error(`summary gave ${describeValue(text)} where a text is wanted`)
+      } catch (error) {
+        this.#thrown ??= { error }
+      }
+    }
+    const metric = event.metric === undefined ? undefined : `(${shortNumber(event.metric)})`
+    const parts = [event.host, event.service, event.state, metric, event.description]
+    return `${this.#rule}: ${parts.filter((part) => part !== undefined && part !== '').join(' ')}`
+  }
+
+  /** After the decision: an error of the wording ends nothing, and is counted and told like any other. @throws it */
+  complain(): void {
+    const thrown = this.#thrown
+    this.#thrown = undefined
+    if (thrown !== undefined) throw thrown.error
+  }
+}
+
+/** A number as people read it: four digits that count, of large ones all before the point; what is exact stands in the provenance. */
+function shortNumber(number: number | bigint): string {
+  if (typeof number === 'bigint' || Number.isInteger(number)) return String(number)
+  return String(Math.abs(number) >= 1_000 ? Math.round(number) : Number(number.toPrecision(4)))
 }
 
 /* @__PURE__ */ casesOf('incident', () => [
@@ -231,6 +283,30 @@ function summaryOf(event: Event, rule: string, { summary }: NotifyOptions): stri
     ],
   },
   {
+    name: 'tells the default where its summary throws or gives no text',
+    stream: sdo(
+      incident('thrown', { to: 'oncall', summary: (event) => `${event.description!.length}` }),
+      incident('no text', { to: 'oncall', summary: (() => Promise.resolve('')) as never }),
+      notify('oncall', {
+        summary: () => {
+          throw new Error('no')
+        },
+      }),
+    ),
+    rows: [
+      [
+        0,
+        { host: 'a', state: 'bad', metric: 0.9949494949494949 },
+        { page: { action: 'trigger', rule: 'thrown', key: 'a ', summary: 'thrown: a bad (0.9949)' } },
+        { page: { action: 'trigger', rule: 'no text', summary: 'no text: a bad (0.9949)' } },
+        { page: { action: 'notify', summary: 'notify oncall: a bad (0.9949)' } },
+        { throws: 'sdo[0] > incident[0]' },
+        { throws: 'sdo[0] > incident[1]' },
+        { throws: 'sdo[0] > notify[2]' },
+      ],
+    ],
+  },
+  {
     name: 'judges a list event by event',
     stream: fixedEventWindow(2, incident('bad', { to: 'oncall', key: 'host' })),
     rows: [
@@ -263,7 +339,8 @@ function summaryOf(event: Event, rule: string, { summary }: NotifyOptions): stri
         { host: 'a', service: 's', state: 'bad', metric: 3 },
         { page: { action: 'notify', receiver: 'oncall', key: '', summary: 'notify oncall: a s bad (3)' } },
       ],
-      [2, { host: 'a', state: 'bad' }, { page: { action: 'notify' } }],
+      [2, { host: 'a', state: 'bad', metric: 1234.56 }, { page: { summary: 'notify oncall: a bad (1235)' } }],
+      [3, { host: 'a', state: 'bad', metric: 123_456_789 }, { page: { summary: 'notify oncall: a bad (123456789)' } }],
     ],
   },
   {
