@@ -6,6 +6,9 @@ import { defaultConfig, type Config } from '../config/config.ts'
 import { parseAddress } from '../config/units.ts'
 import type { RicciError } from '../errors.ts'
 import { describeSwitch } from '../rules/switch-report.ts'
+import { TypeCheck } from '../rules/type-check.ts'
+import { watchFolder } from '../rules/watch-folder.ts'
+import { builtFile } from '../server/built-file.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { Server, type Addresses } from '../server/server.ts'
 import { createLogger, type Logger } from '../telemetry/logger.ts'
@@ -30,7 +33,7 @@ const agentIntervalMs = 1_000
 /** `ricci dev` is what `npm start` runs: server and agent in one process, on this machine, with the example rules. */
 export function devCommand(surroundings: Surroundings): Command {
   return new Command('dev')
-    .description('watch this very machine: server and agent in one process; rules are reloaded at the start')
+    .description('watch this very machine: server and agent in one process; rules take effect when they are saved')
     .option('--directory <folder>', 'where data (.ricci) and rules (examples/rules) lie', '.')
     .option('--rules <folder>', 'the rules, instead of examples/rules')
     .option('--data <folder>', 'the data, instead of .ricci/data')
@@ -39,25 +42,33 @@ export function devCommand(surroundings: Surroundings): Command {
     .action(async (options: Options) => {
       const config = devConfig(options)
       const log = createLogger({ format: 'people', level: 'warn', write: surroundings.complain })
+      // started at the first change of the rules, and kept: who writes rules saves often
+      const types = new TypeCheck({ file: builtFile('type-checker'), clock: nodeClock, keep: true })
       const server = new Server({
         config,
+        types,
         version,
         telemetry: new Telemetry(log, () => nodeClock.monotonicMs()),
         console: (line) => surroundings.write(`${line}\n`),
       })
       const stopped = untilStopped(surroundings)
       let agent: Agent | undefined
+      let unwatch: (() => void) | undefined
       try {
         const addresses = await server.start()
         agent = agentBeside(addresses, log, surroundings)
         await Promise.race([server.ready(), stopped.promise])
         if (!stopped.signal.aborted) {
           surroundings.write(greeting(config, addresses))
-          await reload(server, surroundings)
+          const reload = (): void => void reloadRules(server, surroundings, stopped.signal)
+          unwatch = watchFolder(config.rulesFolder, nodeClock, reload)
+          reload()
         }
         await stopped.promise
       } finally {
+        unwatch?.()
         await agent?.stop()
+        await types.close()
         await server.stop()
         stopped.dispose()
       }
@@ -65,14 +76,14 @@ export function devCommand(surroundings: Surroundings): Command {
 }
 
 /** Puts in force what the folder holds, and says what came of it where that is news. */
-async function reload(server: Server, surroundings: Surroundings): Promise<void> {
+async function reloadRules(server: Server, surroundings: Surroundings, stopped: AbortSignal): Promise<void> {
   try {
     const { switched, report } = await server.reload()
     if (!switched) return
     const what = report === undefined ? '' : `: ${describeSwitch(report)}`
     surroundings.write(`The rules were switched${what}.\n`)
   } catch (error) {
-    if ((error as RicciError).code === undefined) throw error
+    if (stopped.aborted) return
     surroundings.complain(`The rules were not switched, the old ones run on:\n${(error as Error).message}\n`)
   }
 }

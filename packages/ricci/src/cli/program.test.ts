@@ -39,6 +39,11 @@ class Run {
     }
   }
 
+  /** The same of what it complained of. */
+  async complained(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.err)) await new Promise<void>((resolve) => this.told.add(resolve))
+  }
+
   private note(add: () => void): void {
     add()
     for (const tell of this.told) tell()
@@ -232,6 +237,14 @@ describe('ricci dev', () => {
     )
     assert.equal(second.code, 1)
     assert.match(second.err, /is in use by another ricci/)
+    // saved rules take effect, once they are right
+    bench.writeRules(`import { index, rules, tap } from 'ricci'\nexport default rules(index(), tap(5))\n`)
+    await dev.complained(/were not switched, the old ones run on:\n.*index\.ts:2:35: Argument of type 'number'/)
+    bench.writeRules(
+      `import { changed, index, rules, tap } from 'ricci'\nexport default rules(index(), changed('state', tap('x')))\n`,
+    )
+    await dev.said(/The rules were switched: 1 operator begins anew, nothing was held before\./)
+    dev.err = ''
     dev.signals.emit('SIGINT')
     dev.signals.emit('SIGINT')
     assert.equal(await dev.exit, 0)

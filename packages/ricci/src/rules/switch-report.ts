@@ -14,9 +14,8 @@ export function describeSwitch({ kept, fresh, dropped }: RulesReport): string {
     return `${paths.length} ${paths.length === 1 ? one : many} (${paths.slice(0, named).join(', ')}${more})`
   }
   if (kept.length + dropped.length === 0) {
-    return fresh.length === 0
-      ? 'no operator holds anything'
-      : `all ${fresh.length} operators that hold anything begin anew`
+    if (fresh.length === 0) return 'no operator holds anything'
+    return `${fresh.length} ${fresh.length === 1 ? 'operator begins' : 'operators begin'} anew, nothing was held before`
   }
   const keeping = `${kept.length === 1 ? '1 operator keeps' : `${kept.length} operators keep`} what they hold`
   return `${keeping}, ${count(fresh, 'begins anew', 'begin anew')}, ${count(dropped, 'is dropped', 'are dropped')}`
