@@ -32,6 +32,7 @@ export interface Config {
     readonly maxFrameBytes: number
     readonly maxUnsettledBytes: number
   }
+  readonly http: { readonly allowedHosts: readonly string[] }
   readonly retention: { readonly ageMs: number; readonly bytes: number }
 }
 
@@ -159,6 +160,7 @@ function finish(parsed: ParsedConfig, source: Source): Config {
       maxFrameBytes: intake.frameSize,
       maxUnsettledBytes: intake.unsettled,
     },
+    http: parsed.http,
     retention: { ageMs: retention.age, bytes: retention.size },
   }
 }

@@ -226,6 +226,17 @@ export function configSchema(surroundings: ConfigSurroundings) {
       })
       .prefault({})
       .describe('limits of what clients may do'),
+    http: z
+      .strictObject({
+        allowedHosts: z
+          .array(z.string().min(1))
+          .default([])
+          .describe(
+            'names by which browsers and others may ask, besides localhost, 127.0.0.1 and [::1], while HTTP listens there',
+          ),
+      })
+      .prefault({})
+      .describe('who may ask over HTTP'),
     retention: z
       .strictObject({
         age: duration('records are kept for this long', '15m', '365d').prefault('24h'),

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { request } from 'node:http'
 import { afterEach, describe, it } from 'node:test'
 import { Registry } from 'prom-client'
 import { silentLogger } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
 import { RicciError } from '../errors.ts'
 import type { HttpBackend, WatchPage } from './backend.ts'
+import { refusalOf } from './rebinding.ts'
 import { HttpServer } from './server.ts'
 
 const open: HttpServer[] = []
@@ -127,6 +129,48 @@ describe('HTTP', () => {
     const waiting = await fetch(`${url}/api/v1/watch?query=true`)
     await server.close()
     await waiting.text().catch(() => undefined)
+  })
+
+  it('answers only who asks by a name of this machine, and takes nothing from foreign pages', async () => {
+    const { url } = await serve({})
+    const port = Number(new URL(url).port)
+    const ask = (headers: Record<string, string>, method = 'GET'): Promise<{ status: number; text: string }> =>
+      new Promise((resolve, reject) => {
+        request({ host: '127.0.0.1', port, path: '/api/v1/status', method, headers, agent: false }, (answer) => {
+          let text = ''
+          answer.on('data', (chunk: Buffer) => (text += chunk.toString()))
+          answer.on('end', () => resolve({ status: answer.statusCode!, text }))
+        })
+          .on('error', reject)
+          .end()
+      })
+    for (const name of ['localhost', `localhost:${port}`, 'LOCALHOST:1', `127.0.0.1:${port}`, `[::1]:${port}`]) {
+      assert.equal((await ask({ host: name })).status, 200, name)
+    }
+    for (const name of ['evil.example', `evil.example:${port}`, 'localhost.evil.example', '127.0.0.1.evil.example']) {
+      const { status, text } = await ask({ host: name })
+      assert.equal(status, 421, name)
+      assert.match(text, /HOST_NOT_ALLOWED/)
+      assert.match(text, /add the name to http\.allowedHosts/)
+    }
+    const local = { host: `127.0.0.1:${port}` }
+    // there is no such route: what matters is who is turned away before
+    assert.equal((await ask({ ...local, origin: `http://localhost:${port}` }, 'POST')).status, 404)
+    for (const origin of ['http://evil.example', 'null']) {
+      const { status, text } = await ask({ ...local, origin }, 'POST')
+      assert.equal(status, 403, origin)
+      assert.match(text, /ORIGIN_NOT_ALLOWED/)
+    }
+  })
+
+  it('is asked by further names where they are allowed, and by any beyond loopback', () => {
+    const from = (host: string, listen: string, allowed: string[] = []) =>
+      refusalOf({ host }, 'GET', listen, allowed)?.code
+    assert.equal(from('ricci.internal:5556', '127.0.0.1', ['ricci.internal']), undefined)
+    assert.equal(from('other.internal', '127.0.0.1', ['ricci.internal']), 'HOST_NOT_ALLOWED')
+    assert.equal(from('anything', '0.0.0.0'), undefined)
+    assert.equal(from('anything', '0.0.0.0', ['ricci.internal']), 'HOST_NOT_ALLOWED')
+    assert.equal(from('127.0.0.7:80', '127.0.0.7'), undefined)
   })
 
   it('says which port is in use', async () => {

@@ -9,11 +9,14 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { listenError } from '../server/listen-error.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { HttpBackend } from './backend.ts'
+import { refusalOf } from './rebinding.ts'
 
 export interface HttpOptions {
   readonly host: string
   /** 0: any free one. */
   readonly port: number
+  /** Names by which it may be asked besides loopback's own, where it listens there. */
+  readonly allowedHosts?: readonly string[]
   readonly backend: HttpBackend
   readonly telemetry: Telemetry
 }
@@ -37,7 +40,15 @@ const queryString = {
 } as const
 
 /** Codes of answers that are HTTP's own. What a part of the server refuses has that part's code. */
-export type HttpErrorCode = 'USAGE' | 'NOT_FOUND' | 'LOOPBACK_ONLY' | 'FAILED'
+export type HttpErrorCode =
+  | 'USAGE'
+  | 'NOT_FOUND'
+  | 'LOOPBACK_ONLY'
+  /** Asked by a name that is not this machine's. */
+  | 'HOST_NOT_ALLOWED'
+  /** A page of another origin would change something. */
+  | 'ORIGIN_NOT_ALLOWED'
+  | 'FAILED'
 
 /** Status of each error code; everything else is ours: 500. */
 const statusOf: Readonly<Record<string, number>> = {
@@ -85,7 +96,12 @@ export class HttpServer {
     const { backend, telemetry } = this.options
     const app = this.app
     app.addHook('onRequest', async (request, reply) => {
-      if (request.method !== 'GET' && request.method !== 'HEAD' && !fromThisMachine(request)) {
+      const { host, allowedHosts = [] } = this.options
+      const refusal = refusalOf(request.headers, request.method, host, allowedHosts)
+      if (refusal !== undefined) {
+        const { status, code, error } = refusal
+        await reply.code(status).send({ error, code: code satisfies HttpErrorCode })
+      } else if (request.method !== 'GET' && request.method !== 'HEAD' && !fromThisMachine(request)) {
         await reply.code(403).send({
           error: 'What changes something is taken from this machine only (127.0.0.1); ask there.',
           code: 'LOOPBACK_ONLY' satisfies HttpErrorCode,

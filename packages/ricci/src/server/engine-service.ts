@@ -14,7 +14,7 @@ import type { LogProgress } from '../log/index.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { WorkerHost } from './worker-host.ts'
-import type { AnswerForm, Inspection, RulesInForce } from './worker-protocol.ts'
+import type { AnswerForm, Inspection, PageNews, RulesInForce } from './worker-protocol.ts'
 
 export interface EngineServiceOptions {
   readonly logId: string
@@ -41,17 +41,23 @@ export class EngineService implements QueryPort {
   rules: RulesInForce | undefined
   private readonly pages = new Map<string, Readonly<PendingPage>>()
   private current: WorkerHost | undefined
+  /** Pages that earlier records decided or settled were told of: before the start, or by an earlier worker. */
+  private newsFrom: number
+  private lastNews = -1
   private readonly hosts = new Set<WorkerHost>()
   private readonly waiting = new Set<() => void>()
   private readonly subscriptions = new Subscriptions((deadlineMs) => this.runningHost(deadlineMs))
 
-  constructor(private readonly options: EngineServiceOptions) {}
+  constructor(private readonly options: EngineServiceOptions) {
+    this.newsFrom = options.logProgress.end
+  }
 
   /** For the replica: makes the next generation. */
   readonly factory: HostFactory = (events: HostEvents): EngineHost => {
     const { logId, partition, dataDirectory, logProgress, clock, telemetry } = this.options
     this.generation++
     this.pages.clear()
+    this.newsFrom = Math.max(this.newsFrom, this.lastNews + 1, (this.progress?.appliedOffset ?? -1) + 1)
     const host = new WorkerHost(
       {
         setup: {
@@ -66,6 +72,7 @@ export class EngineService implements QueryPort {
         file: this.options.workerFile,
         onRunning: () => this.tellWaiting(),
         onRuleError: (path, text) => telemetry.ruleError(path, text),
+        onPageNews: (news) => this.tellOf(news),
         onRules: (rules) => (this.rules = rules),
       },
       {
@@ -235,18 +242,19 @@ export class EngineService implements QueryPort {
   }
 
   private observe(progress: Progress): void {
-    const { telemetry } = this.options
     this.progress = progress
-    for (const page of progress.pages.changed) {
-      if (!this.pages.has(page.id) && page.attempts.length === 0) telemetry.pageDecided(page)
-      this.pages.set(page.id, page)
-    }
-    for (const { id, result } of progress.pages.settled) {
-      const page = this.pages.get(id)
-      if (page !== undefined) telemetry.pageSettled(page, result)
-      this.pages.delete(id)
-    }
+    for (const page of progress.pages.changed) this.pages.set(page.id, page)
+    for (const { id } of progress.pages.settled) this.pages.delete(id)
     this.tellWaiting()
+  }
+
+  /** Log and metrics hear of a page once: not again when a record is applied again, after a start or by another worker. */
+  private tellOf({ offset, page, result }: PageNews): void {
+    if (offset < this.newsFrom) return
+    this.lastNews = offset
+    const { telemetry } = this.options
+    if (result === undefined) telemetry.pageDecided(page)
+    else telemetry.pageSettled(page, result)
   }
 }
 

@@ -197,6 +197,37 @@ export default rules(index(), by('host', stable(5, 'state', tap('stable'))), ${m
     assert.equal((await second.reload()).switched, false)
   })
 
+  it('counts a page as decided once: not again after a start', async () => {
+    const b = bench(`import { incident, index, rules } from 'ricci'
+export default rules(index(), incident('bad', { bad: 'state = "bad"', to: 'away' }))
+`)
+    const receivers = new Map(b.config().receivers)
+    // nobody listens there: its pages stay pending, most of them without an attempt
+    const url = 'http://127.0.0.1:1/'
+    receivers.set('away', { type: 'webhook', url, headers: {}, class: 'A', inDoubt: 'repeat', sendOvertaken: false })
+    const config = { ...b.config(), receivers }
+    const decided = async (http: string | undefined): Promise<number> => {
+      const text = await (await fetch(`http://${http}/metrics`)).text()
+      return Number(/^ricci_pages_decided_total\{action="trigger"\} (\d+)$/m.exec(text)?.[1] ?? 0)
+    }
+    const bad = (name: string) => ['a', 'b', 'c', 'd'].map((host) => ({ host: `${name}-${host}`, state: 'bad' }))
+    const first = b.server({ config })
+    const { tcp, http } = await first.start()
+    await first.ready()
+    await b.client(tcp).send(bad('before'))
+    await b.client(tcp).query('true')
+    assert.equal(await decided(http), 4)
+    await first.stop()
+    const second = b.server({ config })
+    const again = await second.start()
+    await second.ready()
+    await b.client(again.tcp).send(bad('after'))
+    await b.client(again.tcp).query('true')
+    assert.equal(await decided(again.http), 4, 'those of the second run')
+    const { pages } = (await (await fetch(`http://${again.http}/api/v1/incidents`)).json()) as { pages: unknown[] }
+    assert.equal(pages.length, 8)
+  })
+
   it('tells each metric in the registry', async () => {
     const b = bench(`import { incident, index, rules } from 'ricci'
 export default rules(index(), incident('bad', { bad: 'state = "bad"', to: 'console' }))

@@ -14,6 +14,7 @@ import type { Config } from '../config/config.ts'
 import { InProcessCoordination } from '../coordination/index.ts'
 import { RicciError } from '../errors.ts'
 import type { HttpBackend, Degraded, Readiness } from '../http/backend.ts'
+import { isLoopback } from '../http/rebinding.ts'
 import { HttpServer } from '../http/server.ts'
 import { nextIncarnation } from '../intake/incarnation.ts'
 import { Intake } from '../intake/intake.ts'
@@ -320,7 +321,7 @@ export class Server {
     const { tcp, udp } = await intake.listen()
     let http: number | undefined
     if (config.listen.http !== undefined) {
-      const server = new HttpServer({ ...config.listen.http, backend: this.backend(), telemetry })
+      const server = new HttpServer({ ...config.listen.http, ...config.http, backend: this.backend(), telemetry })
       this.open.push(() => server.close())
       http = await server.listen()
     }
@@ -466,10 +467,6 @@ function makeEach(folder: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !statSync(folder).isDirectory()) throw error
   }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\./.test(host)
 }
 
 function bracketed(host: string): string {

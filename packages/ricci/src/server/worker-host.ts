@@ -23,6 +23,7 @@ import {
   type ChangesText,
   type FromWorker,
   type Inspection,
+  type PageNews,
   type RulesInForce,
   type ToWorker,
   type WorkerSetup,
@@ -35,6 +36,7 @@ export interface WorkerHostOptions {
   readonly onRunning?: () => void
   readonly onRuleError?: (path: string, text: string) => void
   readonly onRules?: (rules: RulesInForce) => void
+  readonly onPageNews?: (news: PageNews) => void
   /** Memory that its thread may take; by default what Node gives a thread. */
   readonly resourceLimits?: ResourceLimits
   /** Tests hand in their own worker. */
@@ -248,6 +250,9 @@ export class WorkerHost implements EngineHost {
         return
       case 'rules':
         this.options.onRules?.(message.rules)
+        return
+      case 'page-news':
+        this.options.onPageNews?.(message.news)
         return
       case 'operators':
         this.operators = message.paths

@@ -5,6 +5,7 @@ import { InThreadHost } from '@ricci/replica'
 import { LogProgress } from '../log/index.ts'
 import type { EvaluatedRules } from '../rules/evaluate.ts'
 import { RateLimit } from '../telemetry/rate-limit.ts'
+import type { ToldPage } from '../telemetry/telemetry.ts'
 import { FollowingLog } from './following-log.ts'
 import { HostServer } from './host-server.ts'
 import { nodeClock } from './node-clock.ts'
@@ -53,6 +54,8 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
             onRuleError: (path, error) => {
               if (limit.pass(path) >= 0) say({ type: 'rule-error', path, text: shortened(explain(error)) })
             },
+            onDecision: (page, offset) => say({ type: 'page-news', news: { offset, page: told(page) } }),
+            onSettled: (page, result, offset) => say({ type: 'page-news', news: { offset, page: told(page), result } }),
             onRules: (report, offset) => say({ type: 'rules', rules: { ...loaded!, switched: { ...report, offset } } }),
           },
           createEngine: ({ snapshot, observer, skips }) => {
@@ -107,6 +110,11 @@ function running(engine: Engine | undefined): Engine {
 
 function inspect(engine: Engine, what: Inspection): string {
   return JSON.stringify(what === 'stats' ? engine.stats() : engine.incidents())
+}
+
+/** Of a page what log and metrics tell. */
+function told({ action, rule, receiver, summary }: ToldPage): ToldPage {
+  return { action, rule, receiver, summary }
 }
 
 /** What a user's function threw while no rules could explain it. */

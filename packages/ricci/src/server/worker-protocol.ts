@@ -8,6 +8,7 @@ import {
   type RulesReport,
 } from '@ricci/engine'
 import { ReplicaError, type HostFailure, type HostStart, type Progress, type ReplicaErrorCode } from '@ricci/replica'
+import type { ToldPage } from '../telemetry/telemetry.ts'
 
 /** What a worker is started with. */
 export interface WorkerSetup {
@@ -89,7 +90,16 @@ export type FromWorker =
   | { readonly type: 'bytes'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly type: 'end'; readonly id: number }
   | { readonly type: 'changes'; readonly id: number; readonly page: ChangesText }
+  | { readonly type: 'page-news'; readonly news: PageNews }
   | { readonly type: 'error'; readonly id: number; readonly error: PlainError }
+
+/** A page was decided, or settled with a result: what log and metrics tell of it. */
+export interface PageNews {
+  /** Of the record that did it. */
+  readonly offset: number
+  readonly page: ToldPage
+  readonly result?: string
+}
 
 /** A page of changes of the index. */
 export interface ChangesText {

@@ -10,6 +10,9 @@ import { Metrics, type Gauges } from './metrics.ts'
 import { RateLimit } from './rate-limit.ts'
 import { Tally } from './tally.ts'
 
+/** Of a page what log and metrics tell. */
+export type ToldPage = Pick<PendingPage, 'action' | 'rule' | 'receiver' | 'summary'>
+
 export type CloseReason = 'malformed' | 'idle' | 'stalled' | 'half-sent' | 'slow-reader' | 'too-many'
 export type DropReason = 'too-large' | 'queue-full' | 'log-refused'
 
@@ -100,12 +103,12 @@ export class Telemetry {
     )
   }
 
-  pageDecided(page: Readonly<PendingPage>): void {
+  pageDecided(page: ToldPage): void {
     this.metrics.decided.inc({ action: page.action })
     this.log.info({ rule: page.rule, receiver: page.receiver }, `page decided: ${page.action} ${page.summary}`)
   }
 
-  pageSettled(page: Readonly<PendingPage>, result: string): void {
+  pageSettled(page: ToldPage, result: string): void {
     this.metrics.settled.inc({ result })
     const text = `page ${result}: ${page.action} ${page.summary}`
     if (result === 'delivered' || result === 'overtaken') this.log.debug({ receiver: page.receiver }, text)
