@@ -27,7 +27,7 @@ export class LogWriter {
       // The confirm of an older one may be lost for good: that says nothing about the log any more.
       for (const older of this.#open) if (older.sinceMs <= attempt.sinceMs) this.#open.delete(older)
     } catch (error) {
-      this.#failingSinceMs ??= attempt.sinceMs
+      this.#failingSinceMs = Math.min(this.#failingSinceMs ?? attempt.sinceMs, attempt.sinceMs)
       this.#lastError = error instanceof Error ? error.message : String(error)
       throw error
     } finally {
@@ -42,14 +42,15 @@ export class LogWriter {
 
   /** Since when the log takes nothing, and why in words; undefined while it does. */
   trouble(): { readonly sinceMs: number; readonly why: string } | undefined {
+    // In the order of their beginning: the first is the oldest.
+    const [oldest] = this.#open
+    const isHanging = oldest !== undefined && this.#clock.monotonicMs() - oldest.sinceMs > readBackMs
+    const hangingSinceMs = isHanging ? oldest.sinceMs : undefined
     if (this.#failingSinceMs !== undefined) {
-      return { sinceMs: this.#failingSinceMs, why: `the log refuses records: ${this.#lastError}` }
+      // One that hangs may have begun long before the first that was refused.
+      const sinceMs = Math.min(this.#failingSinceMs, hangingSinceMs ?? Infinity)
+      return { sinceMs, why: `the log refuses records: ${this.#lastError}` }
     }
-    const nowMs = this.#clock.monotonicMs()
-    // In the order of their beginning.
-    for (const { sinceMs } of this.#open) {
-      return nowMs - sinceMs > readBackMs ? { sinceMs, why: 'the log confirms nothing' } : undefined
-    }
-    return undefined
+    return hangingSinceMs === undefined ? undefined : { sinceMs: hangingSinceMs, why: 'the log confirms nothing' }
   }
 }

@@ -209,6 +209,19 @@ describe('the log', () => {
     await writer.append([tick])
     assert.equal(writer.trouble(), undefined)
   })
+
+  it('trouble that begins with a record that hangs counts from it, though a later one is refused first', async () => {
+    const clock = new VirtualClock()
+    const tick = { kind: 'tick', number: 1, epoch: 1, elapsedMs: 0, wallMs: 0 } as const
+    const answers = [never, Promise.reject(new Error('full'))]
+    answers[1].catch(() => undefined)
+    const writer = new LogWriter({ append: () => answers.shift()! } as unknown as LogPort, 0, clock)
+    writer.write([tick])
+    await clock.advance(10_000)
+    writer.write([tick])
+    await clock.settle()
+    assert.deepEqual(writer.trouble(), { sinceMs: 0, why: 'the log refuses records: full' })
+  })
 })
 
 describe('records that parse and say nothing', () => {
