@@ -31,10 +31,12 @@ export class Asides<T extends { readonly byteLength: number }> {
   #copies = new Map<number, T>()
   #left = 0
   #cut: CutCopies | undefined
-  readonly #copy: (index: number) => T
+  readonly #copy: (index: number, into: T | undefined) => T
+  /** Copies that were read, for the next ones: fresh memory in such amounts calls the collector, 5 ms each time. */
+  #spare: T[] = []
 
-  /** @param copy gives a chunk as it stands, for good */
-  constructor(copy: (index: number) => T) {
+  /** @param copy gives a chunk as it stands, for good; in the memory of another copy, where one is to spare */
+  constructor(copy: (index: number, into: T | undefined) => T) {
     this.#copy = copy
   }
 
@@ -56,7 +58,7 @@ export class Asides<T extends { readonly byteLength: number }> {
     const pending = this.#pending!
     if (index >= pending.length || pending[index] === 0) return
     pending[index] = 0
-    const copy = this.#copy(index)
+    const copy = this.#copy(index, this.#spare.pop())
     this.#cut!.bytes += copy.byteLength
     this.#copies.set(index, copy)
   }
@@ -74,12 +76,14 @@ export class Asides<T extends { readonly byteLength: number }> {
     if (copy !== undefined) {
       this.#cut!.bytes -= copy.byteLength
       this.#copies.delete(index)
+      this.#spare.push(copy)
     }
-    if (--this.#left === 0) this.#pending = undefined
+    if (--this.#left === 0) this.end()
   }
 
   end(): void {
     this.#pending = undefined
     this.#copies = new Map()
+    this.#spare = []
   }
 }

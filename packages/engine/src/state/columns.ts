@@ -35,7 +35,11 @@ type Cells = Float64Array | Int32Array | Uint8Array
 abstract class TypedColumn<T extends Cells> implements Column {
   chunks: T[] = []
   readonly initial: number
-  readonly #asides = new Asides<T>((index) => this.chunks[index].slice() as T)
+  readonly #asides = new Asides<T>((index, into) => {
+    if (into === undefined) return this.chunks[index].slice() as T
+    into.set(this.chunks[index])
+    return into
+  })
 
   protected constructor(initial: number) {
     this.initial = initial

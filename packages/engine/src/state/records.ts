@@ -49,7 +49,10 @@ export class Records {
     this.words = words
     this.#state = state
     this.#initial = initial
-    this.#asides = new Asides((index) => this.#copied(this.chunks[index]))
+    this.#asides = new Asides((index, into = new RecordChunk(this.words)) => {
+      into.bytes.set(this.chunks[index].bytes)
+      return into
+    })
   }
 
   ensure(count: number): void {
@@ -103,12 +106,6 @@ export class Records {
       for (let k = 0; k < this.#state; k++) cells[i * this.#state + k] = ints[at + k]
     }
     return cells
-  }
-
-  #copied(chunk: RecordChunk): RecordChunk {
-    const copy = new RecordChunk(this.words)
-    copy.bytes.set(chunk.bytes)
-    return copy
   }
 
   #each(count: number, visit: (chunk: RecordChunk, used: number) => void): void {
