@@ -92,6 +92,8 @@ export interface EngineStats {
   readonly forks: number
   /** Keys refused because a `by` or the index was full. */
   readonly refusedForks: number
+  /** Texts that found no room in their table: of events that were refused, or of rules whose branch ended there. */
+  readonly refusedTexts: number
   readonly producers: number
   readonly timersFired: number
   /** Times that an operator or a user's function threw. */

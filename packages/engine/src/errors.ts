@@ -8,6 +8,7 @@ export type EngineErrorCode =
   | 'QUERY_REGEX'
   | 'FOLD_FAILED'
   | 'SETTING_INVALID'
+  | 'TEXTS_FULL'
 
 /** What the engine refuses, with a stable code and a sentence that says what to do. Never thrown for what an event holds. */
 export class EngineError extends Error {

@@ -127,6 +127,45 @@ describe('symbols', () => {
     assert.equal(bench.engine.stateHash(), before)
   })
 
+  it('that rules make and that find no room pass neither for each other nor for nothing, and nothing else is lost', () => {
+    const bench = new EngineBench(
+      rules(
+        by(
+          'host',
+          changed((e) => `value ${e.metric}`, tap('changed')),
+        ),
+        by((e) => `key ${e.metric}`, counter(tap('forked'))),
+        tag('new tag', tap('tagged')),
+        withFields({ state: 'new state' }, tap('with')),
+        index(),
+        tap('all'),
+      ),
+      { symbols: 12 },
+    )
+    bench.tick(0, t0)
+    const rounds = 20
+    for (let i = 0; i < rounds; i++) bench.events(t0, { host: 'a', service: 's', metric: i })
+    bench.tick(500, t0 + 500)
+    const metrics = (name: string) => (bench.tapped(name) as Event[]).map(({ metric }) => Number(metric))
+    assert.deepEqual(metrics('all'), [...Array(rounds).keys()], 'every event goes on beside what finds no room')
+    assert.equal(bench.engine.query('true').events[0].metric, rounds - 1)
+    for (const [i, metric] of metrics('changed').entries()) assert.equal(metric, i, 'those with room have all changed')
+    assert.deepEqual(
+      metrics('forked').slice(0, 3),
+      [0, 1, 2],
+      'no two keys share a fork: each sums its own event alone',
+    )
+    const passed = ['changed', 'forked', 'tagged', 'with'].map((name) => metrics(name).length)
+    const refused = 4 * rounds - passed.reduce((sum, count) => sum + count, 0)
+    assert.ok(refused > rounds)
+    assert.equal(bench.engine.stats().refusedTexts, refused, 'each is counted')
+    assert.equal(bench.engine.stats().ruleErrors, 0, 'and none is an error')
+    assert.deepEqual(bench.alarms, ['symbols-full'])
+    const before = bench.engine.stateHash()
+    bench.cut()
+    assert.equal(bench.engine.stateHash(), before)
+  })
+
   it('make no storm where it is rules that make texts without end', () => {
     const bench = new EngineBench(rules(by((e) => `key ${e.metric}`, counter(tap('out')))), { symbols: 50 })
     bench.tick(0, t0)

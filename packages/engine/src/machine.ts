@@ -231,6 +231,8 @@ class Machine implements Engine, Runtime, EngineState {
   }
 
   rescue(node: Node, error: unknown, fork: number, event?: EventCursor): void {
+    // a limit is no error: the table has counted it, and tells of it once a minute
+    if (error instanceof EngineError && error.code === 'TEXTS_FULL') return
     node.errors++
     try {
       this.#observer.onRuleError?.(node.path, error, this.appliedOffset)

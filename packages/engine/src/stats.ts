@@ -14,6 +14,7 @@ export function statsOf(state: EngineState, timersFired: number, skews: Skews): 
     symbols: table.size,
     forks: sum((dimension) => dimension.live),
     refusedForks: sum((dimension) => dimension.refused) + index.rows.refused,
+    refusedTexts: table.refused,
     producers: producers.size,
     timersFired,
     ruleErrors: rules.nodes.reduce((total, node) => total + node.errors, 0),

@@ -4,6 +4,7 @@ import { compareNums, divide, metricAt, setMetric, subtract, type Num } from './
 import { eventFold, listFold, loadFirst, type EventFold, type ListFold } from './fold.ts'
 import type { EventList } from './list.ts'
 import { total } from './reductions.ts'
+import { madeText } from '../state/made-texts.ts'
 
 /** Mean of the metrics that are there; nothing when none is. An integer when integers divide evenly, else a double. */
 export const mean = eventFold('mean', (list, out) => {
@@ -111,7 +112,7 @@ export function sortedSample(points: SamplePoints): ListFold {
     const event = new EventCursor()
     for (const { point, suffix } of sampled) {
       list.load(order[sampleIndex(order.length, point)], event)
-      event.service = table.internText((event.service === 0 ? '' : table.text(event.service)) + suffix)
+      event.service = madeText(table, (event.service === 0 ? '' : table.text(event.service)) + suffix)
       emit(event)
     }
   }

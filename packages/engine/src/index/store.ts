@@ -160,7 +160,8 @@ export class Index {
     for (let i = 0; i < pairs.length; i += 2) {
       if (names.has(this.#table.text(pairs[i]))) kept.push(pairs[i], pairs[i + 1])
     }
-    return this.#table.internAttributes(kept)
+    // where there is no room for the smaller set, the entry keeps all of its own
+    return kept.length === 0 ? 0 : this.#table.internAttributes(kept) || set
   }
 
   #expire(row: number): void {

@@ -1,6 +1,7 @@
 import type { InternTable } from '@ricci/client'
 import type { ByteReader } from './bytes.ts'
 import { type Column, F64Column, U8Column } from './columns.ts'
+import { madeText } from './made-texts.ts'
 import type { Marks } from './marks.ts'
 import type { StateWriter } from './writer.ts'
 
@@ -31,7 +32,7 @@ export class ValueSlot {
     const near = Number(value)
     if (BigInt(near) === value) return this.setNumber(near)
     this.kind = ValueKind.big
-    this.number = table.internText(value.toString())
+    this.number = madeText(table, value.toString())
   }
   /** Any value of a user's function; objects and lists compare by their JSON text. */
   set(value: unknown, table: InternTable): void {
@@ -40,7 +41,7 @@ export class ValueSlot {
         return this.setNumber(value)
       case 'string':
         this.kind = ValueKind.text
-        this.number = table.internText(value)
+        this.number = madeText(table, value)
         return
       case 'boolean':
         this.kind = ValueKind.boolean
@@ -51,7 +52,7 @@ export class ValueSlot {
       case 'object':
         if (value === null) return this.none()
         this.kind = ValueKind.json
-        this.number = table.internText(JSON.stringify(value))
+        this.number = madeText(table, JSON.stringify(value))
         return
       default:
         this.none()
@@ -65,11 +66,11 @@ export class ValueSlot {
       case ValueKind.text:
         return this.number
       case ValueKind.number:
-        return table.internText(`\u0001${this.number === 0 ? 0 : this.number}`)
+        return madeText(table, `\u0001${this.number === 0 ? 0 : this.number}`)
       case ValueKind.boolean:
-        return table.internText(this.number === 1 ? '\u0001true' : '\u0001false')
+        return madeText(table, this.number === 1 ? '\u0001true' : '\u0001false')
       default:
-        return table.internText(`\u0001${table.text(this.number)}`)
+        return madeText(table, `\u0001${table.text(this.number)}`)
     }
   }
   /** The value as a user's function or a tap would see it. */

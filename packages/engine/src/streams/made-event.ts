@@ -1,4 +1,5 @@
 import { type Event, type EventCursor, eventToCursor, type SymbolTable } from '@ricci/client'
+import { textsFull } from '../state/made-texts.ts'
 import { describeValue } from './stream.ts'
 
 const texts = ['host', 'service', 'state', 'description'] as const
@@ -6,12 +7,11 @@ const numbers = ['time', 'ttl'] as const
 const known = new Set<string>([...texts, ...numbers, 'metric', 'metricType', 'tags', 'attributes'])
 
 /**
- * Takes in an event that a user's function made; a field that is null is taken for absent. False where the table of texts had no
- * room for one of its own: the table has counted it, and the event must not go on, for without its host or service it would be
- * another's.
- * @throws Error for what is no event, such as a promise: it ends the branch and is told, as whatever the function itself throws
+ * Takes in an event that a user's function made; a field that is null is taken for absent.
+ * @throws Error for what is no event, such as a promise: it ends the branch and is told, as whatever the function itself throws;
+ * EngineError `TEXTS_FULL`: without its host or service it would be another's event
  */
-export function takeEvent(made: unknown, table: SymbolTable, into: EventCursor): boolean {
+export function takeEvent(made: unknown, table: SymbolTable, into: EventCursor): void {
   if (typeof made !== 'object' || made === null || Array.isArray(made)) {
     throw new Error(`a function gave ${describeValue(made)} where an event, or null for none, is wanted`)
   }
@@ -34,7 +34,7 @@ export function takeEvent(made: unknown, table: SymbolTable, into: EventCursor):
   check(event, 'metric', 'a number or a bigint', typeof metric === 'number' || typeof metric === 'bigint')
   check(event, 'tags', 'a list of texts', Array.isArray(tags) && tags.every(isText))
   check(event, 'attributes', 'an object of texts', isObject(attributes) && Object.values(attributes).every(isText))
-  return eventToCursor(event as Event, table, into)
+  if (!eventToCursor(event as Event, table, into)) throw textsFull()
 }
 
 function check(event: Record<string, unknown>, name: string, wanted: string, fits: boolean): void {

@@ -21,7 +21,10 @@ export function exceptionStream(handler: Stream, ...children: Stream[]): Stream 
   return new Stream('exceptionStream', [], [handler, ...children])
 }
 
-/** The event that tells of something thrown at a place. Made anew each time: a handler may fail while it looks at one. */
+/**
+ * The event that tells of something thrown at a place. Made anew each time: a handler may fail while it looks at one. Where the table
+ * of texts is full and was never asked for these before, it lacks them: a handler hears all the same.
+ */
 export function exceptionEvent(runtime: Runtime, path: string, failed: EventCursor | undefined): EventCursor {
   const { table } = runtime
   const host = failed === undefined || failed.host === 0 ? undefined : table.text(failed.host)

@@ -78,7 +78,7 @@ defineOperator({
         const result = (map as Mapper)(view)
         if (result === view) return out.event(event, fork)
         if (result === null || result === undefined) return
-        if (!takeEvent(result, table, mapped)) return
+        takeEvent(result, table, mapped)
         mapped.late = event.late
         out.event(mapped, fork)
       },
@@ -87,7 +87,7 @@ defineOperator({
         for (let i = 0; i < list.length; i++) events.push(list.load(i, loaded) ? cursorToEvent(loaded, table) : null)
         const result = (map as ListMapper)(events)
         if (result === null || result === undefined) return
-        if (!takeEvent(result, table, mapped)) return
+        takeEvent(result, table, mapped)
         mapped.late = restsOnLate(list)
         out.event(mapped, fork)
       },

@@ -5,6 +5,7 @@ import { describeValue, Stream } from '../stream.ts'
 import { tap } from './tap.ts'
 import { casesOf } from '../cases.ts'
 import { sdo } from './sdo.ts'
+import { madeTags, madeText } from '../../state/made-texts.ts'
 
 function tagList(operator: string, tags: string | readonly string[]): readonly string[] {
   const list = [tags].flat()
@@ -79,9 +80,9 @@ defineOperator({
     const added = new EventCursor()
     return {
       event(event, fork) {
-        const ids = (tags as readonly string[]).map((text) => table.internText(text))
+        const ids = (tags as readonly string[]).map((text) => madeText(table, text))
         added.copyFrom(event)
-        added.tags = table.internTags(event.tags === 0 ? ids : [...ids, ...table.tagsOf(event.tags)])
+        added.tags = madeTags(table, event.tags === 0 ? ids : [...ids, ...table.tagsOf(event.tags)])
         out.event(added, fork)
       },
     }

@@ -4,6 +4,7 @@ import { multiply, setMetric } from '../../folds/arithmetic.ts'
 import { CursorView, type EventView } from '../../event/view.ts'
 import { MappedList } from '../lists.ts'
 import { takeEvent } from '../made-event.ts'
+import { madeAttributes } from '../../state/made-texts.ts'
 import { metricOf, numberOf } from '../metric.ts'
 import { type Behaviour, type Build, defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
@@ -115,15 +116,13 @@ class Prepared {
   readonly #names: readonly string[]
   readonly #given = new EventCursor()
   readonly #runtime: Runtime
-  /** Whether the table of texts had room for all: else an event with these fields set would be another's, and goes no further. */
-  readonly whole: boolean
 
   /** Interns what the fields hold: only while an event is applied, so that every replica does it at the same place of the log. */
   constructor(fields: Fields, runtime: Runtime) {
     const entries = Object.entries(fields).filter(([, value]) => value !== undefined)
     this.#names = entries.map(([name]) => name)
     this.#runtime = runtime
-    this.whole = takeEvent(fields, runtime.table, this.#given)
+    takeEvent(fields, runtime.table, this.#given)
   }
 
   set(into: EventCursor): void {
@@ -177,7 +176,7 @@ function setField(name: string, into: EventCursor, given: EventCursor, { table }
     case 'attributes':
       if (into.attributes === 0 || given.attributes === 0) into.attributes = given.attributes
       else {
-        into.attributes = table.internAttributes([
+        into.attributes = madeAttributes(table, [
           ...table.attributesOf(into.attributes),
           ...table.attributesOf(given.attributes),
         ])
@@ -210,7 +209,6 @@ function setting(set: (fields: Prepared, into: EventCursor) => void) {
     return {
       event(event, fork) {
         const fields = prepared()
-        if (!fields.whole) return
         changed.copyFrom(event)
         set(fields, changed)
         out.event(changed, fork)
@@ -262,7 +260,6 @@ defineOperator({
         const fields = fieldsOf()
         if (fields === undefined || fields === null) return
         const prepared = new Prepared(fields, runtime)
-        if (!prepared.whole) return
         changed.copyFrom(event)
         prepared.set(changed)
         out.event(changed, fork)
