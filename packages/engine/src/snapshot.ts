@@ -12,7 +12,7 @@ import { decodeRecord, type RulesRecord } from './records.ts'
 import { ByteReader } from './state/bytes.ts'
 import type { Hasher } from './state/hash.ts'
 import { sliceBytes, SliceWriter } from './state/slices.ts'
-import { StateCut, StateWriter } from './state/writer.ts'
+import { readLists, StateCut, StateWriter } from './state/writer.ts'
 import { engineSemantics, type RulesInForce } from './streams/rules-in-force.ts'
 import type { Clocks } from './time/clocks.ts'
 
@@ -122,9 +122,9 @@ function write(state: EngineState, out: StateWriter): void {
   out.double(clocks.calendar.now)
   out.double(clocks.graceUntil)
   out.part('the producers')
-  out.json(state.producers.snapshot())
+  out.lists(state.producers.snapshot())
   out.part('the decisions')
-  out.json(state.decisions.snapshot())
+  out.lists(state.decisions.snapshot())
   state.index.rows.write(out)
   for (const dimension of rules.tree?.dimensions ?? []) dimension.write(out)
 }
@@ -150,8 +150,8 @@ export function readState(
   clocks.owned.now = clocks.owned.target = from.double()
   clocks.calendar.now = clocks.calendar.target = from.double()
   clocks.graceUntil = from.double()
-  state.producers.restore(from.json())
-  state.decisions.restore(from.json<DecisionsState>())
+  state.producers.restore(readLists(from))
+  state.decisions.restore(readLists(from) as DecisionsState)
   state.index.rows.read(from)
   state.index.rowsChanged()
   for (const dimension of rules.tree?.dimensions ?? []) dimension.read(from)

@@ -100,8 +100,9 @@ export class Producers {
     return this.#known.size
   }
 
+  /** What later marks do not change any more. */
   snapshot(): unknown {
-    return [...this.#known].map(([name, p]) => [name, p.incarnation, p.highest, p.gaps, p.lastSeenMs])
+    return [...this.#known].map(([name, p]) => [name, p.incarnation, p.highest, copyOf(p.gaps), p.lastSeenMs])
   }
 
   restore(state: unknown): void {
@@ -124,6 +125,12 @@ export class Producers {
     this.evicted += idlest.length
   }
 }
+
+function copyOf(gaps: readonly Gap[]): readonly Gap[] {
+  return gaps.length === 0 ? noGaps : gaps.map((gap) => [...gap])
+}
+
+const noGaps: readonly Gap[] = []
 
 /** Whether the sequence lay in an open gap; takes it out. */
 function closeGap(known: Producer, sequence: number): boolean {

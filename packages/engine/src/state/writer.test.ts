@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Event } from '@ricci/client'
 import { EngineBench, SeededRandom } from '@ricci/testkit'
-import { by, changed, index, fixedTimeWindow, rules, type StateCut, stable, tap } from '../index.ts'
+import { by, changed, fixedTimeWindow, incident, index, rules, type StateCut, stable, tap } from '../index.ts'
 
 const t0 = 1_700_000_000_000
 const keys = 5_000
@@ -12,6 +12,7 @@ const perRecord = 100
 const watched = rules(
   index(),
   by(['host', 'service'], changed('state', tap('changed')), stable(5, 'state', tap('stable'))),
+  incident('bad', { to: 'oncall' }),
   by('service', fixedTimeWindow(10, tap('window'))),
 )
 
@@ -120,7 +121,7 @@ describe('a cut of the state', () => {
     })
     assert.deepEqual(
       differing.map(({ name }) => name),
-      ['the head', 'the index: events', 'by[1] > stable[1]: held', 'by[2] > fixedTimeWindow[0]: held'],
+      ['the head', 'the index: events', 'by[1] > stable[1]: held', 'by[3] > fixedTimeWindow[0]: held'],
     )
   })
 })

@@ -1,4 +1,5 @@
 import { CutCopies } from './asides.ts'
+import type { ByteReader } from './bytes.ts'
 import { chunkSize } from './columns.ts'
 import { SliceWriter, type StatePart, sliceBytes } from './slices.ts'
 
@@ -39,10 +40,28 @@ export class StateWriter {
   bytes(values: Uint8Array): void {
     this.#add((out) => out.bytes(values))
   }
-  /** Plain data as JSON. */
+  /** Plain data as JSON, at once. */
   json(value: unknown): void {
     const text = JSON.stringify(value)
     this.#add((out) => out.text(text))
+  }
+  /**
+   * Plain data that nobody changes any more, as JSON when its turn comes; its long lists some members at a time (the text of all
+   * pages and incidents, made at the cut, took 10 ms of it where a thousand waited). {@link readLists} reads it.
+   */
+  lists(value: unknown): void {
+    const lists: (readonly unknown[])[] = []
+    const text = JSON.stringify(value, (_, part: unknown) => {
+      if (!Array.isArray(part) || part.length <= listMembers) return part
+      lists.push(part)
+      return { [longList]: part.length }
+    })
+    this.#add((out) => out.text(text))
+    for (const list of lists) {
+      for (let from = 0; from < list.length; from += listMembers) {
+        this.#add((out) => out.text(JSON.stringify(list.slice(from, from + listMembers))))
+      }
+    }
   }
   /** What follows is this part of the state, for who looks for a difference. */
   part(name: string): void {
@@ -72,6 +91,32 @@ export class StateWriter {
     else piece(this.#now)
   }
 }
+
+/** Reads what {@link StateWriter.lists} wrote. */
+export function readLists(from: ByteReader): unknown {
+  const lists: { readonly list: unknown[]; readonly length: number }[] = []
+  const fill = (part: unknown): unknown => {
+    if (typeof part !== 'object' || part === null) return part
+    const length = (part as Record<string, unknown>)[longList]
+    if (typeof length === 'number') {
+      const list: unknown[] = []
+      lists.push({ list, length })
+      return list
+    }
+    for (const name of Object.keys(part)) {
+      ;(part as Record<string, unknown>)[name] = fill((part as Record<string, unknown>)[name])
+    }
+    return part
+  }
+  const value = fill(from.json())
+  for (const { list, length } of lists) while (list.length < length) list.push(...from.json<unknown[]>())
+  return value
+}
+
+/** Members of a list that are made text at once: with 8 KiB of provenance each, half a megabyte. */
+const listMembers = 64
+/** Stands for a list that follows; no field of ours has this name. */
+const longList = '\u0000list'
 
 /** Chunks that are looked through in a step, where they are too empty to fill it. */
 const piecesPerStep = 64
