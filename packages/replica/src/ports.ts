@@ -78,7 +78,14 @@ export interface SnapshotInfo {
   readonly bytes: number
 }
 
-/** Where snapshots are kept; any instance can fetch them. A snapshot that was not stored whole is not listed. */
+/**
+ * Where snapshots are kept; any instance can fetch them. A snapshot that was not stored whole is not listed.
+ *
+ * What is fetched is, byte for byte, what was stored, or nothing: that is the store's to see to, by a checksum of the whole (CRC-32
+ * at least) that it works out while it stores, keeps beside the bytes and holds against them at every fetch. Nobody else looks again: an engine
+ * reads most of a snapshot as numbers, and would take a changed one for its state. (That the state was the owner's when it was cut
+ * is another matter: who stores has seen the owner's checkpoint name the same hash.)
+ */
 export interface SnapshotPort {
   list(partition: number): Promise<readonly SnapshotInfo[]>
   store(
@@ -86,6 +93,7 @@ export interface SnapshotPort {
     offset: number,
     slices: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   ): Promise<SnapshotInfo>
+  /** @throws ReplicaError `SNAPSHOT_UNREADABLE` when it is gone, or its bytes are not those of its checksum; an older one helps */
   fetch(info: SnapshotInfo): Promise<Uint8Array>
   remove(info: SnapshotInfo): Promise<void>
 }

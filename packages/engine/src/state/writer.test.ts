@@ -65,6 +65,7 @@ describe('a cut of the state', () => {
     const { bench } = load
     load.round()
     load.round()
+    assert.ok(bench.engine.incidents().closed.length > 64, 'a long list is among it')
     for (const pace of [1, 7]) {
       const { engine } = bench
       const atCut = engine.stateHash()

@@ -248,7 +248,7 @@ describe('a simulated receiver', () => {
 })
 
 describe('the simulated store of snapshots', () => {
-  it('gives back what it took, loses and tears it in bad weather', async () => {
+  it('gives back what it took; in bad weather it loses, tears and changes it, and says so when it is fetched', async () => {
     const { world, start } = aWorld()
     const store = new SimSnapshots(world)
     const port = store.connect(start('a'))
@@ -259,9 +259,14 @@ describe('the simulated store of snapshots', () => {
     store.weather.torn = 1
     const torn = await settled(world, port.store(0, 8, [whole]))
     await assert.rejects(settled(world, port.fetch(torn)), { code: 'SNAPSHOT_UNREADABLE' })
+    store.weather.torn = 0
+    store.weather.flipped = 1
+    const flipped = await settled(world, port.store(0, 8, [whole]))
+    await assert.rejects(settled(world, port.fetch(flipped)), { code: 'SNAPSHOT_UNREADABLE' })
+    store.weather.flipped = 0
     store.weather.lost = 1
     await settled(world, port.store(0, 9, [whole]))
-    assert.equal((await settled(world, port.list(0))).length, 2)
+    assert.equal((await settled(world, port.list(0))).length, 3)
     store.away = true
     await assert.rejects(settled(world, port.list(0)))
   })

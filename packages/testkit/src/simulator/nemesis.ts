@@ -151,9 +151,11 @@ export class Nemesis {
       case 'snapshot rot':
         cluster.snapshots.weather.lost = random.between(0, 0.5)
         cluster.snapshots.weather.torn = random.between(0, 0.5)
+        cluster.snapshots.weather.flipped = cluster.snapshots.weather.torn
         return this.#last(random.between(10_000, 60_000), () => {
           cluster.snapshots.weather.lost = 0
           cluster.snapshots.weather.torn = 0
+          cluster.snapshots.weather.flipped = 0
         })
       case 'sick receiver': {
         const receiver = cluster.receivers.get(random.pick(['pager', 'keyed', 'chat', 'chat', 'self']))!

@@ -1,32 +1,40 @@
+import { crc32 } from 'node:zlib'
 import { ReplicaError, type SnapshotInfo, type SnapshotPort } from '@ricci/replica'
+import type { SeededRandom } from '../random.ts'
 import type { Process } from './process.ts'
 import type { World } from './world.ts'
 
 interface Stored {
   readonly info: SnapshotInfo
+  /** As they lie there now. */
   readonly bytes: Uint8Array
-  /** What its checksum says when it is fetched. */
-  readonly torn: boolean
+  /** CRC-32 of what was stored, kept beside it. */
+  readonly checksum: number
 }
 
 /** What goes wrong with the store of snapshots; all 0 in calm weather. */
 export interface SnapshotWeather {
   /** A stored snapshot is gone before anybody fetches it. */
   lost: number
-  /** It is listed, but found damaged when it is fetched. */
+  /** Its end is missing once it lies there. */
   torn: number
+  /** One of its bytes is another one once it lies there. */
+  flipped: number
 }
 
-/** The shared store of snapshots: one map, reached over a network, losing and tearing what it keeps. */
+/** The shared store of snapshots: one map, reached over a network, losing, tearing and changing what it keeps. */
 export class SimSnapshots {
-  readonly weather: SnapshotWeather = { lost: 0, torn: 0 }
+  readonly weather: SnapshotWeather = { lost: 0, torn: 0, flipped: 0 }
   away = false
   stored = 0
   fetched = 0
   readonly #snapshots = new Map<string, Stored>()
   #names = 0
+  readonly #rot: SeededRandom
 
-  constructor(readonly world: World) {}
+  constructor(readonly world: World) {
+    this.#rot = world.random.fork('snapshots rot')
+  }
 
   connect(process: Process): SnapshotPort {
     const { world } = this
@@ -62,7 +70,8 @@ export class SimSnapshots {
             world.fault('snapshot lost', process.name, info.name)
             return info
           }
-          this.#snapshots.set(info.name, { info, bytes, torn: this.#tears(info.name) })
+          const checksum = crc32(bytes)
+          this.#snapshots.set(info.name, { info, bytes: this.#damaged(bytes, info.name), checksum })
           return info
         })
       },
@@ -70,8 +79,8 @@ export class SimSnapshots {
         answer(() => {
           const stored = this.#snapshots.get(info.name)
           if (stored === undefined) throw new Error(`snapshot ${info.name} is gone`)
-          if (stored.torn) {
-            throw new ReplicaError('SNAPSHOT_UNREADABLE', `snapshot ${info.name} is torn; take an older one`, false)
+          if (crc32(stored.bytes) !== stored.checksum) {
+            throw new ReplicaError('SNAPSHOT_UNREADABLE', `snapshot ${info.name} is damaged; take an older one`, false)
           }
           this.fetched++
           return new Uint8Array(stored.bytes)
@@ -83,9 +92,16 @@ export class SimSnapshots {
     }
   }
 
-  #tears(name: string): boolean {
-    if (!this.world.random.chance(this.weather.torn)) return false
-    this.world.fault('snapshot torn', 'snapshots', name)
-    return true
+  /** Only the checksum says that anything happened: a byte that is another one mostly is a number that is another one. */
+  #damaged(bytes: Uint8Array, name: string): Uint8Array {
+    const rot = this.#rot
+    if (this.world.random.chance(this.weather.torn)) {
+      this.world.fault('snapshot torn', 'snapshots', name)
+      return bytes.subarray(0, Math.floor(rot.next() * bytes.length))
+    }
+    if (!rot.chance(this.weather.flipped)) return bytes
+    this.world.fault('snapshot flipped', 'snapshots', name)
+    bytes[Math.floor(rot.next() * bytes.length)] ^= 1 << Math.floor(rot.next() * 8)
+    return bytes
   }
 }

@@ -25,6 +25,7 @@ export const faultKinds = [
   'store away',
   'snapshot lost',
   'snapshot torn',
+  'snapshot flipped',
   'snapshots away',
   'receiver 500',
   'receiver 429',
