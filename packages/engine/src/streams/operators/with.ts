@@ -215,7 +215,7 @@ function setting(set: (fields: Prepared, into: EventCursor) => void) {
       },
       list(list, fork) {
         const fields = prepared()
-        if (fields.whole) out.list(new MappedList(list, (event) => set(fields, event), scratch), fork)
+        out.list(new MappedList(list, (event) => set(fields, event), scratch), fork)
       },
     }
   }
