@@ -33,6 +33,8 @@ export class CodecError extends Error {
 
 /** What a client fails with; see ClientError. */
 export type ClientErrorCode =
+  /** A client was made with an option out of its range. */
+  | 'OPTION_INVALID'
   /** The client was closed by its owner. */
   | 'CLOSED'
   /** As many messages as allowed wait for their answers already: wait for some of them first. */
@@ -43,7 +45,7 @@ export type ClientErrorCode =
   | 'TIMEOUT'
   /** The connection ended before the answer came. The server may have taken the message or not. */
   | 'CONNECTION_LOST'
-  /** The server answered `ok: false`; the message is its text. */
+  /** The server answered `ok: false`; the message is its text. Retriable where a Ricci server could not take it for now. */
   | 'REFUSED'
   /** The server sent bytes that are no Riemann message. */
   | 'BAD_REPLY'

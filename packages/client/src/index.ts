@@ -31,6 +31,7 @@ export {
 export { encodeMark, readMark, withMark } from './mark.ts'
 export { MsgPeek, splitMsg } from './peek.ts'
 export { frame, FrameReader } from './frame.ts'
+export { isRefusedForNow, refusalForNow } from './refusal.ts'
 export { RiemannTcpClient, type CallOptions, type ConnectionState, type TcpClientOptions } from './tcp.ts'
 export { RiemannUdpClient, type UdpClientOptions } from './udp.ts'
 export type { ClientClock, ClientRandom } from './clock.ts'

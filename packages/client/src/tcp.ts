@@ -5,6 +5,8 @@ import { FrameReader } from './frame.ts'
 import { maxReplyBytes } from './limits.ts'
 import { decodeMsg, writeMsg } from './message.ts'
 import { MsgWriter } from './writer.ts'
+import { checkAddress, checkOption } from './options.ts'
+import { isRefusedForNow } from './refusal.ts'
 import type { Event, Msg } from './event.ts'
 
 /** Where a TCP client connects, and its bounds. */
@@ -90,7 +92,9 @@ export class RiemannTcpClient {
   private closing: { promise: Promise<void>; done: () => void } | undefined
   private readonly writer = new MsgWriter(16 * 1024)
 
+  /** @throws ClientError `OPTION_INVALID` */
   constructor(options: TcpClientOptions = {}) {
+    checkOptions(options)
     this.host = options.host ?? '127.0.0.1'
     this.port = options.port ?? 5555
     this.timeoutMs = options.timeoutMs ?? 5_000
@@ -398,9 +402,24 @@ export class RiemannTcpClient {
 const okReply: Msg = { ok: true }
 
 function accepted(reply: Msg): Msg {
-  if (reply.ok === false) throw new ClientError('REFUSED', reply.error ?? 'the server refused without a reason', false)
-  return reply
+  const { ok, error } = reply
+  if (ok !== false) return reply
+  throw new ClientError('REFUSED', error ?? 'the server refused without a reason', isRefusedForNow(error))
 }
+
+function checkOptions(options: TcpClientOptions): void {
+  checkAddress(options)
+  for (const name of ['timeoutMs', 'connectTimeoutMs', 'backoffMs', 'backoffMaxMs'] as const) {
+    const value = options[name]
+    checkOption(name, value, `milliseconds above 0, up to ${longestTimerMs}`, value! > 0 && value! <= longestTimerMs)
+  }
+  for (const name of ['maxOutstanding', 'maxOutstandingBytes'] as const) {
+    checkOption(name, options[name], 'a number from 1 on', options[name]! >= 1)
+  }
+}
+
+/** 24 days: Node's timers fire at once for more. */
+const longestTimerMs = 2 ** 31 - 1
 
 function closedError(): ClientError {
   return new ClientError('CLOSED', 'this client was closed', false)

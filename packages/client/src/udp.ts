@@ -2,6 +2,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { ClientError, CodecError } from './errors.ts'
 import { maxDatagramBytes } from './limits.ts'
+import { checkAddress, checkOption } from './options.ts'
 import { MsgWriter } from './writer.ts'
 import type { Event } from './event.ts'
 
@@ -27,7 +28,10 @@ export class RiemannUdpClient {
   private readonly writer = new MsgWriter(2 * maxDatagramBytes)
   private closed: Promise<void> | undefined
 
+  /** @throws ClientError `OPTION_INVALID` */
   constructor(options: UdpClientOptions = {}) {
+    checkAddress(options)
+    checkOption('maxDatagramBytes', options.maxDatagramBytes, 'a number from 1 on', options.maxDatagramBytes! >= 1)
     this.host = options.host ?? '127.0.0.1'
     this.port = options.port ?? 5555
     this.maxBytes = options.maxDatagramBytes ?? maxDatagramBytes

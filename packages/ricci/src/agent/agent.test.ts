@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
-import { ClientError, decodeMsg, encodeMsg, frame, FrameReader, type Msg, RiemannTcpClient } from '@ricci/client'
+import {
+  ClientError,
+  decodeMsg,
+  encodeMsg,
+  frame,
+  FrameReader,
+  type Msg,
+  refusalForNow,
+  RiemannTcpClient,
+} from '@ricci/client'
 import { TestClock } from '../receivers/testing.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { type Agent, type AgentClient, type AgentOptions, startAgent } from './agent.ts'
@@ -164,6 +173,31 @@ describe('agent', () => {
     assert.deepEqual(order(client), [1, 2])
     assert.deepEqual(agent.stats, { sent: 3, buffered: 0, dropped: 0, refused: 3 })
     assert.ok(problems.includes('the server refused 3 events: no room'))
+  })
+
+  test('what the server cannot take for now waits, and is sent again less and less often, under its mark', async () => {
+    const full: Answer = () => Promise.resolve({ ok: false, error: refusalForNow('the disk is full') })
+    const { clock, client, problems, agent } = start([full, full, full, full, full], { intervalMs: 100_000 })
+    await client.until(1)
+    for (const pauseMs of [1_000, 2_000, 4_000, 8_000, 8_000]) {
+      const { length } = client.sent
+      clock.advance(pauseMs - 1)
+      await turns()
+      assert.equal(client.sent.length, length)
+      clock.advance(1)
+      await client.until(length + 1)
+    }
+    await turns()
+    assert.deepEqual(agent.stats, { sent: 3, buffered: 0, dropped: 0, refused: 0 })
+    await agent.stop()
+    assert.deepEqual(
+      client.sent.map(({ mark }) => mark!.sequence),
+      [1, 1, 1, 1, 1, 1],
+    )
+    assert.deepEqual(problems.slice(5), [
+      'events wait in memory until the server takes them: not taken for now: the disk is full',
+      'the server takes events again; 0 that waited follow',
+    ])
   })
 
   test('stop is idempotent, ends every timer, and waits a second at most', async () => {

@@ -1,5 +1,5 @@
 /** The agent: measures this machine at an interval and sends what it finds to a server, whatever becomes of the server. */
-import { ClientError, CodecError, type Event, type Msg } from '@ricci/client'
+import { ClientError, CodecError, isRefusedForNow, type Event, type Msg } from '@ricci/client'
 import type { Clock, Timer } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import { type Batch, Outbox } from './outbox.ts'
@@ -38,8 +38,10 @@ const ttlIntervals = 3
 /** … and for at least so long: a busy machine may be late by seconds. */
 const minTtlSeconds = 10
 
-/** After a failed send nothing is tried for so long; the client has a backoff of its own for connecting. */
+/** After a failed send nothing is tried for so long, doubled with each further one … */
 const retryMs = 1_000
+/** … up to this: once the server takes events again, it has them before those it had expire. */
+const longestRetryMs = 8_000
 
 /** How long a stopping agent waits for answers that are due. */
 const stopLimitMs = 1_000
@@ -78,7 +80,8 @@ export class Agent {
   #sending: Promise<void> | undefined
   #retry: Timer | undefined
   #stopped: Promise<void> | undefined
-  #failing = false
+  /** Sends in a row that the server did not take. */
+  #failures = 0
   #sent = 0
   #refused = 0
 
@@ -178,8 +181,9 @@ export class Agent {
     const sentAtMs = clock.wallMs()
     batch.mark ??= this.#producer.next(sentAtMs)
     const reply = await client.sendMsg({ events: batch.events, mark: { ...batch.mark, sentAtMs } })
-    if (this.#failing) {
-      this.#failing = false
+    if (isRefusedForNow(reply.error)) throw new ClientError('REFUSED', reply.error!, true)
+    if (this.#failures > 0) {
+      this.#failures = 0
       onProblem(`the server takes events again; ${this.#outbox.events} that waited follow`)
     }
     if (reply.ok === false) {
@@ -199,10 +203,9 @@ export class Agent {
       onProblem(`${batch.events.length} events could not be sent: ${error.message}`)
     } else {
       this.#outbox.putBack(batch)
-      if (!this.#failing) onProblem(`events wait in memory until the server takes them: ${error.message}`)
-      this.#failing = true
+      if (this.#failures++ === 0) onProblem(`events wait in memory until the server takes them: ${error.message}`)
     }
-    this.#retry = clock.setTimer(retryMs, () => {
+    this.#retry = clock.setTimer(Math.min(longestRetryMs, retryMs * 2 ** Math.max(0, this.#failures - 1)), () => {
       this.#retry = undefined
       this.#send()
     })

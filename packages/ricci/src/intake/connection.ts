@@ -4,8 +4,8 @@
  * then the connection is closed.
  */
 import type { Socket } from 'node:net'
-import { encodeMsg, FrameReader, type CodecError } from '@ricci/client'
-import type { Clock } from '@ricci/replica'
+import { encodeMsg, FrameReader, refusalForNow, type CodecError } from '@ricci/client'
+import { ReplicaError, type Clock } from '@ricci/replica'
 import type { CloseReason, Telemetry } from '../telemetry/telemetry.ts'
 import type { Appended, Appender } from './appender.ts'
 import {
@@ -264,7 +264,7 @@ class Slot implements Appended {
 
   refused(error: Error): void {
     this.connection.appending--
-    this.reply = frames([encodeMsg({ ok: false, error: error.message })])
+    this.reply = frames([encodeMsg({ ok: false, error: passes(error) ? refusalForNow(error.message) : error.message })])
   }
 
   groupEnd(): void {
@@ -290,6 +290,11 @@ class Slot implements Appended {
     this.reply = reply
     this.connection.flush()
   }
+}
+
+/** Whether the same message may be taken later: by this log, or by that of the process that follows this one. */
+function passes(error: Error): boolean {
+  return error instanceof ReplicaError && (error.retriable || error.code === 'LOG_CLOSED')
 }
 
 /** Field `ok` of a Msg, true. Protobuf messages concatenate: pages of events that follow belong to the same Msg. */

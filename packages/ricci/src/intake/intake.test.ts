@@ -193,8 +193,8 @@ describe('Intake over TCP', () => {
     await log.group()
     log.refuse(new ReplicaError('LOG_FULL', 'the disk is full', true))
     assert.deepEqual(await client.received(2), [
-      { ok: false, error: 'the disk is full' },
-      { ok: false, error: 'the disk is full' },
+      { ok: false, error: 'not taken for now: the disk is full' },
+      { ok: false, error: 'not taken for now: the disk is full' },
     ])
     log.auto = true
     client.send(event('c'))
