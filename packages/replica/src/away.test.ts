@@ -170,6 +170,23 @@ describe('the alarms about the log', () => {
     await house.close()
   })
 
+  it('ticks are only missed from where the log took records again', async () => {
+    const house = new House()
+    await house.owner()
+    house.log.fate = () => 'refused'
+    await house.until('self hears of it', () => house.told('trigger').length === 1, 30_000)
+    house.log.fate = ([record]) => (record.kind === 'tick' ? 'lost' : 'written')
+    await house.clock.advance(5_000)
+    house.log.fate = () => 'written'
+    await house.until('it is taken back', () => house.told('resolve').at(-1)?.rule === 'log-unavailable')
+    await house.clock.advance(30_000)
+    assert.deepEqual(
+      house.told('trigger').map(({ rule }) => rule),
+      ['log-unavailable'],
+    )
+    await house.close()
+  })
+
   it('a host that fails again and again is told of 15 s after the last tick of an owner', async () => {
     const house = new House()
     const replica = await house.owner()

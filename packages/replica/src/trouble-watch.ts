@@ -21,6 +21,8 @@ export class TroubleWatch {
   /** The ownership in force as it was first seen, and whether all was found well in it. */
   #first: { readonly epoch: number; readonly tickSeenMs: number } | undefined
   #well = false
+  /** When the log was last seen to refuse records for longer than a retry takes: until then there was no tick to be given. */
+  #refusedMs = -Infinity
 
   constructor(writer: LogWriter, options: SelfAlarmsOptions) {
     this.#alarms = new SelfAlarms(options)
@@ -33,13 +35,15 @@ export class TroubleWatch {
     const nowMs = this.#clock.monotonicMs()
     const owning = ownership !== undefined
     const trouble = owning ? this.#writer.trouble() : undefined
-    const unreadMs = owning && trouble === undefined ? nowMs - ownership.tickSeenMs : 0
+    if (trouble !== undefined && nowMs - trouble.sinceMs > readBackMs) this.#refusedMs = nowMs
+    const givenMs = Math.max(ownership?.tickSeenMs ?? nowMs, this.#refusedMs)
+    const unreadMs = owning && trouble === undefined ? nowMs - givenMs : 0
     const unread = unreadMs > watchMs + readBackMs
     const seconds = Math.round(unreadMs / 1_000)
     this.#alarms.is('log-unavailable', trouble?.sinceMs, trouble?.why ?? 'the log takes records again')
     this.#alarms.is(
       'event-path',
-      unread ? ownership?.tickSeenMs : undefined,
+      unread ? givenMs : undefined,
       unread
         ? `the log confirms ticks that its reader was not given for ${seconds} s`
         : 'the reader is given ticks again',

@@ -139,7 +139,10 @@ export class Cluster {
                 partition,
                 loadRules: (record) =>
                   loadVariant(record, ({ metric }) => {
-                    if (random.chance(Number(metric))) host.stall(engine, progress)
+                    if (random.chance(Number(metric))) {
+                      host.stall(engine, progress)
+                      this.selfAlarms.stalled(process.name, partition)
+                    }
                     return true
                   }),
                 mutations: this.mutations,

@@ -8,6 +8,8 @@ const alarmAfterMs = 15_000
 const noticeMs = 5_000
 /** A trigger is without cause only where all was well until so shortly before it. */
 const wellMs = 3_000
+/** One append may be late by so much while others are confirmed: the trouble is as old as the oldest. */
+const lateAppendMs = 6_000
 
 /** One replica of one process, as it is seen from outside. */
 interface Watched {
@@ -58,6 +60,11 @@ export class SelfAlarmJudge {
     this.#of(process, partition).confirmedMs = this.#nowMs()
   }
 
+  /** Its engine stands at an event for good: what its reader is given from here on, it does not see. */
+  stalled(process: string, partition: number): void {
+    this.#of(process, partition).restlessMs = this.#nowMs()
+  }
+
   /** A request to `self` is on its way. */
   asked(process: string, request: SendRequest): void {
     const { partition } = request.provenance as { readonly partition: number }
@@ -67,7 +74,8 @@ export class SelfAlarmJudge {
     watched.asked.set(request.rule, { action: request.action, atMs: now })
     // Asked again because the receiver did not answer: judged the first time.
     if (request.action !== 'trigger' || before?.action === 'trigger') return
-    const wellAtMs = request.rule === 'log-unavailable' ? watched.confirmedMs : watched.tickGivenMs
+    const isLog = request.rule === 'log-unavailable'
+    const wellAtMs = isLog ? watched.confirmedMs - lateAppendMs : watched.tickGivenMs
     const wasRestless = now - watched.restlessMs < alarmAfterMs + wellMs
     if (wasRestless || now - wellAtMs >= alarmAfterMs - wellMs) return
     this.#say(

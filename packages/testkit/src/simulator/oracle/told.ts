@@ -77,6 +77,6 @@ export class Told {
 }
 
 /** A decision's id is log, partition, offset, ordinal and checksum; none of these holds a dot. */
-function offsetOf(id: string): number {
+export function offsetOf(id: string): number {
   return Number(id.split('.')[2])
 }
