@@ -192,8 +192,11 @@ describe('the calendar', () => {
     assert.deepEqual([bench.engine.ownedMs, bench.engine.calendarMs], [0, t0])
     bench.tick(60_000, t0 + 1_000)
     assert.equal(bench.engine.ownedMs, 2_000)
-    bench.append({ kind: 'tick', number: 9, epoch: 1, elapsedMs: -5, wallMs: t0 })
+    bench.append({ kind: 'tick', number: 9, epoch: 1, elapsedMs: 0, wallMs: t0 })
     assert.deepEqual([bench.engine.ownedMs, bench.engine.calendarMs, bench.engine.lastTick], [2_000, t0 + 1_000, 9])
+    bench.append({ kind: 'tick', number: 10, epoch: 1, elapsedMs: -5, wallMs: t0 + 9_000 })
+    assert.deepEqual([bench.engine.ownedMs, bench.engine.calendarMs, bench.engine.lastTick], [2_000, t0 + 1_000, 9])
+    assert.deepEqual(bench.alarms, ['record-malformed'], 'a tick in which time went back says nothing')
   })
 
   it('is, for a timer, its deadline: a page says when it was decided', () => {
