@@ -115,7 +115,7 @@ export class Delivery implements QueueOwner {
       if (page.action === 'trigger') this.#noteTrigger(page)
       if (page.repair === true && page.attempts.length === 0) this.#options.counters.pagesRepaired++
     }
-    for (const { id } of changes.settled) for (const queue of this.#queues.values()) queue.remove(id)
+    for (const { id } of changes.settled) for (const queue of this.#queues.values()) queue.settled(id)
     for (const { record } of sightings) {
       if (record.kind === 'attempt' && record.epoch === this.epoch) this.#attemptRead(record.n)
       if (record.kind === 'outcome') this.#outcomeRead(record)
