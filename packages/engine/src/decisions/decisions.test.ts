@@ -287,6 +287,53 @@ describe('decisions', () => {
     assert.equal(desk.settled.at(-1), 'trigger oncall overtaken')
   })
 
+  it('a redrive reaches a trigger that a digest stood for, whichever way it came into it', () => {
+    for (const [how, settings] of [
+      ['beyond the limit', { pagesPerMinute: 1 }],
+      ['waited', {}],
+    ] as const) {
+      for (const result of ['refused', 'gave-up', 'delivered'] as const) {
+        const desk = new Desk(settings)
+        for (const key of ['a', 'b', 'c']) desk.event('cpu', key, true)
+        if (how === 'waited') {
+          const [, ...late] = desk.pending
+          const attempt = desk.attempt(late, 1, 'waited')!
+          const digest = desk.decisions.pendingPages().find((page) => page.memberCount === 2)!
+          desk.outcome({ ...attempt, pages: [digest.id] }, result)
+        } else desk.send(desk.pending[1], result)
+        desk.send(desk.pending[0], 'delivered')
+        assert.deepEqual(desk.pending, [])
+        desk.restore()
+        const decided = desk.decided.length
+        const isRedriven = result !== 'delivered'
+        assert.equal(desk.command('1', 'redrive', { rule: 'cpu', key: 'b' }), isRedriven, `${how}, ${result}`)
+        assert.deepEqual(desk.decided.slice(decided), isRedriven ? ['trigger oncall cpu b'] : [])
+        assert.equal(desk.command('2', 'redrive', { rule: 'cpu', key: 'b' }), false, 'it is under way')
+        assert.equal(desk.command('3', 'redrive', { rule: 'cpu', key: 'a' }), false, 'it was delivered')
+        if (!isRedriven) continue
+        const [page] = desk.decisions.pendingPages()
+        const [, incident] = desk.decisions.incidents().open
+        assert.deepEqual([page.dedupKey, page.incident], [incident.dedupKey, incident.id])
+        desk.send(page.id, 'delivered')
+        desk.event('cpu', 'b', false)
+        assert.deepEqual(desk.decided.slice(decided + 1), ['resolve oncall cpu b'], 'its own, not the digest’s')
+        desk.event('cpu', 'c', false)
+        assert.match(desk.decided.at(-1)!, /^resolve oncall (cpu|digest)$/, 'the digest’s last has resolved')
+      }
+    }
+  })
+
+  it('the last that is redriven out of a digest ends the digest: what was attempted is resolved', () => {
+    const desk = new Desk({ pagesPerMinute: 1 })
+    for (const key of ['a', 'b']) desk.event('cpu', key, true)
+    const digest = desk.decisions.pendingPages()[1]
+    desk.send(digest.id, 'refused')
+    assert.equal(desk.command('1', 'redrive', { rule: 'cpu', key: 'b' }), true)
+    const resolve = desk.decisions.pendingPages().find((page) => page.action === 'resolve')!
+    assert.deepEqual([resolve.trigger, resolve.dedupKey], [digest.id, digest.dedupKey])
+    assert.equal(desk.decisions.snapshot().book.digests.length, 0)
+  })
+
   it('many commands are remembered; of more than that the oldest is forgotten first', () => {
     const desk = new Desk()
     const drill = (n: number) => desk.command(`${n}`, 'drill', { receiver: 'oncall' })

@@ -279,10 +279,14 @@ export class Decisions {
     })
   }
 
+  /** Triggers that failed for good are decided anew, one of a digest as a page of its own: the digest stands for it no longer. */
   #redrive(incident: Incident): boolean {
     let any = false
     for (const delivery of incident.deliveries) {
-      if (delivery.result !== 'refused' && delivery.result !== 'gave-up') continue
+      const digest = this.#book.digest(delivery.trigger)
+      const result = delivery.result ?? digest?.result
+      if (result !== 'refused' && result !== 'gave-up') continue
+      if (digest !== undefined) this.#digests.leave(digest.id)
       delivery.trigger = this.#decide('trigger', delivery.receiver, incident, incident.provenance, {
         incident: incident.id,
       })
@@ -327,8 +331,8 @@ export class Decisions {
   #settle(page: PendingPage, result: SettledResult, outcome?: OutcomeRecord): void {
     this.#book.settle(page, result)
     if (page.action === 'trigger') {
-      const delivery = this.#incidents.deliveryOf(page)
-      if (delivery !== undefined) delivery.result = result
+      const told = this.#book.digest(page.id) ?? this.#incidents.deliveryOf(page)
+      if (told !== undefined) told.result = result
     }
     if (result === 'refused' || result === 'gave-up') this.#deliveryFailed(page, result, outcome?.detail ?? '')
   }

@@ -17,7 +17,7 @@ export interface IncidentDelivery {
   readonly receiver: string
   /** Id of the trigger's page; of the digest's page once a digest stands for it. */
   trigger: string
-  /** Result with which the trigger was settled. */
+  /** Result with which the trigger was settled; a digest has its own. */
   result?: string
 }
 
@@ -56,6 +56,8 @@ export interface Digest {
   readonly service: string
   /** Incidents it stands for that are still open. */
   open: number
+  /** Result with which its page was settled: how their triggers fared. */
+  result?: string
 }
 
 /** Longest provenance kept with a decision, in bytes of JSON: ten thousand pages with the longest are 80 MB. */
