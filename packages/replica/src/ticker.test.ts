@@ -108,6 +108,7 @@ describe('the ticker', () => {
   it('a wall clock more than a minute behind for a minute is followed back once, and alarmed', async () => {
     const bench = new Bench()
     await bench.time.advance(1_000)
+    assert.equal(wallBehindMs, 60_000)
     bench.time.shiftWall(-wallBehindMs - 600_000)
     await bench.time.advance(wallBehindForMs)
     assert.ok(bench.ticks.every((tick) => tick.back === undefined))

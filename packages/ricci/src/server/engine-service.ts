@@ -44,6 +44,7 @@ export class EngineService implements QueryPort {
   /** Pages that earlier records decided or settled were told of: before the start, or by an earlier worker. */
   private newsFrom: number
   private lastNews = -1
+  private lastRuleError = -1
   private readonly hosts = new Set<WorkerHost>()
   private readonly waiting = new Set<() => void>()
   private readonly subscriptions = new Subscriptions((deadlineMs) => this.runningHost(deadlineMs))
@@ -66,12 +67,16 @@ export class EngineService implements QueryPort {
           dataDirectory,
           logProgress: logProgress.buffer,
           changesFrom: this.subscriptions.earliest,
+          ruleErrorsFrom: Math.max(this.newsFrom, this.lastRuleError + 1),
         },
         clock,
         resourceLimits: this.options.resourceLimits,
         file: this.options.workerFile,
         onRunning: () => this.tellWaiting(),
-        onRuleError: (path, text) => telemetry.ruleError(path, text),
+        onRuleError: ({ path, text, offset }) => {
+          this.lastRuleError = offset
+          telemetry.ruleError(path, text)
+        },
         onPageNews: (news) => this.tellOf(news),
         onRules: (rules) => (this.rules = rules),
       },

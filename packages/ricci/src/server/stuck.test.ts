@@ -76,6 +76,35 @@ export default rules(
     },
   )
 
+  it(
+    'tells once what a rule threw, though the engine that comes next meets it again',
+    { timeout: 60_000 },
+    async () => {
+      bench = new Bench(`import { index, rules, smap, where, tap } from 'ricci'
+const stalling = ['ha', 'ng'].join('')
+export default rules(
+  index(),
+  smap((event) => { if (event.host === 'a') throw new Error('about ' + event.service); return null }),
+  where((event) => { while (event.service === stalling); return true }, tap('seen')),
+)
+`)
+      const server = bench.server()
+      const { tcp, http } = await server.start()
+      await server.ready()
+      const client = bench.client(tcp)
+      await client.send([{ host: 'a', service: 'early', ttl: 3600 }])
+      await bench.said(/about early/)
+      await client.send([{ host: 'a', service: 'hang', ttl: 3600 }])
+      await bench.said(/for two seconds, in where/)
+      await client.send([{ host: 'a', service: 'late', ttl: 3600 }])
+      await bench.services(http, 'late')
+      await bench.said(/about late/)
+      const told = bench.logged.flatMap((line) => /a rule threw: .*about (\w+)/.exec(line)?.[1] ?? [])
+      assert.deepEqual(told, ['early', 'hang', 'late'])
+      assert.match(await (await fetch(`http://${http}/metrics`)).text(), /^ricci_rule_errors_total 3$/m)
+    },
+  )
+
   it('says which rule threw, and goes on', async () => {
     bench = new Bench(`import { index, rules, smap } from 'ricci'
 export default rules(index(), smap((event) => { throw new Error('from the rule: ' + event.service) }, index()))

@@ -24,6 +24,7 @@ import {
   type FromWorker,
   type Inspection,
   type PageNews,
+  type RuleError,
   type RulesInForce,
   type ToWorker,
   type WorkerSetup,
@@ -34,7 +35,7 @@ export interface WorkerHostOptions {
   readonly clock: Clock
   /** It has restored and reads. */
   readonly onRunning?: () => void
-  readonly onRuleError?: (path: string, text: string) => void
+  readonly onRuleError?: (error: RuleError) => void
   readonly onRules?: (rules: RulesInForce) => void
   readonly onPageNews?: (news: PageNews) => void
   /** Memory that its thread may take; by default what Node gives a thread. */
@@ -246,7 +247,7 @@ export class WorkerHost implements EngineHost {
         this.pending.delete(message.id)
         return
       case 'rule-error':
-        this.options.onRuleError?.(message.path, message.text)
+        this.options.onRuleError?.(message)
         return
       case 'rules':
         this.options.onRules?.(message.rules)

@@ -51,8 +51,9 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
           partition,
           clock: nodeClock,
           observer: {
-            onRuleError: (path, error) => {
-              if (limit.pass(path) >= 0) say({ type: 'rule-error', path, text: shortened(explain(error)) })
+            onRuleError: (path, error, offset) => {
+              if (offset < setup.ruleErrorsFrom || limit.pass(path) < 0) return
+              say({ type: 'rule-error', path, text: shortened(explain(error)), offset })
             },
             onDecision: (page, offset) => say({ type: 'page-news', news: { offset, page: told(page) } }),
             onSettled: (page, result, offset) => say({ type: 'page-news', news: { offset, page: told(page), result } }),

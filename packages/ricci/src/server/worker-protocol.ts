@@ -19,6 +19,8 @@ export interface WorkerSetup {
   readonly logProgress: SharedArrayBuffer
   /** Changes of the index are wanted from here on; absent while nobody reads them. */
   readonly changesFrom?: ChangePosition
+  /** What rules threw at earlier records was told by an earlier worker, or before the start. */
+  readonly ruleErrorsFrom: number
   /** Where the worker says what it is doing: shared with the monitor. */
   readonly words: SharedArrayBuffer
 }
@@ -80,8 +82,7 @@ export type FromWorker =
   | { readonly type: 'failure'; readonly failure: HostFailure }
   | { readonly type: 'page'; readonly id: number; readonly page: QueryPage }
   | { readonly type: 'text'; readonly id: number; readonly text: string }
-  /** A user's function threw; for people only, and not each time. */
-  | { readonly type: 'rule-error'; readonly path: string; readonly text: string }
+  | ({ readonly type: 'rule-error' } & RuleError)
   /** Other rules are in force. */
   | { readonly type: 'rules'; readonly rules: RulesInForce }
   /** Paths of the operators by their numbers: what the monitor blames by. */
@@ -92,6 +93,13 @@ export type FromWorker =
   | { readonly type: 'changes'; readonly id: number; readonly page: ChangesText }
   | { readonly type: 'page-news'; readonly news: PageNews }
   | { readonly type: 'error'; readonly id: number; readonly error: PlainError }
+
+/** A user's function threw at a record; for people only, and not each time. */
+export interface RuleError {
+  readonly path: string
+  readonly text: string
+  readonly offset: number
+}
 
 /** A page was decided, or settled with a result: what log and metrics tell of it. */
 export interface PageNews {
