@@ -25,7 +25,16 @@ export class Stream {
     this.children = Object.freeze([...children])
     this.label = label
     Object.freeze(this)
+    madeAt.set(this, new Error('made here'))
   }
+}
+
+/** Whose call made each stream, as an error's stack: what is found wrong only in the whole tree is told at its own line. */
+const madeAt = new WeakMap<Stream, Error>()
+
+/** The stack of the call that made a stream; for people only. */
+export function makingOf(stream: Stream): Error | undefined {
+  return madeAt.get(stream)
 }
 
 /** Names a stream, so that it keeps its state when rules around it change. */

@@ -27,7 +27,7 @@ import {
 } from './operator.ts'
 import { Out } from './out.ts'
 import type { Runtime } from './runtime.ts'
-import { describeArgument, describeStream, type RulesDescription, Stream } from './stream.ts'
+import { describeArgument, describeStream, makingOf, type RulesDescription, Stream } from './stream.ts'
 
 /** An operator instance. */
 export class Node {
@@ -310,14 +310,16 @@ function checkFlows(stream: Stream, given: readonly Flow[], path: string): void 
     throw new EngineError(
       'RULES_INVALID',
       `${place}: ${stream.operator} takes ${operator.takes.join(' or ')}s, but its parent gives ${missing}s; put smap with a fold or function between them`,
+      { cause: makingOf(stream) },
     )
   }
   if (typeof operator.opens === 'function' && operator.opens(stream.args) > maximalKeys) {
-    throw new EngineError('RULES_INVALID', `${place}: at most ${maximalKeys} fields make a key`)
+    const cause = makingOf(stream)
+    throw new EngineError('RULES_INVALID', `${place}: at most ${maximalKeys} fields make a key`, { cause })
   }
   if (operator.gives === 'nothing') {
-    if (stream.children.length > 0) throw new EngineError('RULES_INVALID', `${place} takes no children`)
-    return
+    if (stream.children.length === 0) return
+    throw new EngineError('RULES_INVALID', `${place} takes no children`, { cause: makingOf(stream) })
   }
   const gives = operator.gives === 'same' ? taken : [operator.gives]
   for (const child of stream.children) checkFlows(child, gives, place)

@@ -1,9 +1,12 @@
 import type { RulesDescription, Stream } from '@ricci/engine/vocabulary'
+import { atPlace, type Place } from '../config/excerpt.ts'
 import { didYouMean } from '../config/nearest.ts'
-import { RicciError } from '../errors.ts'
 
-/** Names of the receivers that rules page, by the name of the incident or notice that pages them. */
-export function receiversUsed(description: RulesDescription): ReadonlyMap<string, ReadonlySet<string>> {
+/** Names of the receivers that rules page, each with the incidents and notices that do. */
+export type ReceiversUsed = ReadonlyMap<string, ReadonlySet<string>>
+
+/** What the rules of a description page. */
+export function receiversUsed(description: RulesDescription): ReceiversUsed {
   const used = new Map<string, Set<string>>()
   const visit = ({ operator, args, children }: Stream): void => {
     if (operator === 'incident' || operator === 'notify') {
@@ -17,18 +20,21 @@ export function receiversUsed(description: RulesDescription): ReadonlyMap<string
 }
 
 /**
- * Holds rules to the configured receivers: a page to a name that nobody has would wait for a day and then be given up.
- * @throws RicciError `RULES_INVALID`
+ * What rules page and the configuration lacks, in sentences, a line each; undefined where nothing. A page to a name that nobody
+ * has would wait for a day and then be given up.
+ * @param placeOf where a name is written
  */
-export function checkReceivers(
-  used: ReadonlyMap<string, ReadonlySet<string>>,
+export function missingReceivers(
+  used: ReceiversUsed,
   configured: ReadonlyMap<string, unknown>,
-): void {
+  placeOf: (name: string) => Place | undefined = () => undefined,
+): string | undefined {
   const problems = [...used]
     .filter(([name]) => !configured.has(name))
-    .map(
-      ([name, rules]) =>
-        `${[...rules].join(', ')}: there is no receiver "${name}"; add it to the configuration${didYouMean(name, configured.keys())}`,
-    )
-  if (problems.length > 0) throw new RicciError('RULES_INVALID', problems.join('\n'))
+    .map(([name, rules]) => {
+      const message = `${[...rules].join(', ')}: there is no receiver "${name}"; add it to the configuration${didYouMean(name, configured.keys())}`
+      const place = placeOf(name)
+      return place === undefined ? message : atPlace(place, message)
+    })
+  return problems.length > 0 ? problems.join('\n') : undefined
 }

@@ -21,7 +21,14 @@ function tried({ bundle, settings, tests, limits }: TrySetup): TriedRules {
   const load = (rules: CompiledRules): RulesDescription => rules.evaluate(unknownTime)
   const late = `the rules did not finish loading within ${limits.loadMs / 1000} s; is there an endless loop outside of a function?`
   const description = inTime(compile, load, limits.loadMs, () => late)
-  checkRules(description, settings)
+  try {
+    checkRules(description, settings)
+  } catch (error) {
+    // what does not fit together is told at the line of the stream that does not
+    const place = error instanceof Error ? compile().places.placeOf(error.cause) : undefined
+    if (place === undefined) throw error
+    throw new RicciError('RULES_INVALID', atPlace(place, (error as Error).message), { cause: error })
+  }
   return {
     streams: description.streams.length,
     receivers: receiversUsed(description),

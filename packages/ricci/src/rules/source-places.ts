@@ -33,7 +33,8 @@ export class SourcePlaces {
 
   /** An error as people read it: at its place where it has one, else its own words. */
   explain(error: unknown): string {
-    const message = error instanceof Error ? error.message : `something that is no Error was thrown: ${String(error)}`
+    const message =
+      error instanceof Error ? asWritten(error.message) : `something that is no Error was thrown: ${String(error)}`
     const place = this.placeOf(error)
     return place === undefined ? message : atPlace(place, message)
   }
@@ -55,6 +56,17 @@ export class SourcePlaces {
       lineText: text?.split('\n')[originalLine] ?? '',
     }
   }
+}
+
+/** The compiler writes `nope(…)` of an import as `(0, import_ricci.nope)(…)`: nobody wrote that. */
+function asWritten(message: string): string {
+  return message
+    .replace(
+      /^\(0 ?, import_(\w+?)\d*\.([\w$]+)\) is not a function$/,
+      '"$2" is no function that $1 has; is it spelt right?',
+    )
+    .replaceAll(/\(0 ?, import_\w+\.([\w$]+)\)/g, '$1')
+    .replaceAll(/\bimport_\w+\./g, '')
 }
 
 const framePattern = new RegExp(`${bundleFile.replace('.', '\\.')}:(\\d+):(\\d+)`)

@@ -6,7 +6,7 @@ import { after, test } from 'node:test'
 import { builtFile } from '../server/built-file.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { bundleRules } from './bundle.ts'
-import { checkReceivers } from './receivers-used.ts'
+import { missingReceivers } from './receivers-used.ts'
 import { tryRules, type TriedRules } from './try-rules.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'ricci-try-'))
@@ -34,27 +34,11 @@ test('rules that load say how many streams they have and whom they page', async 
       ['chat', new Set(['cpu'])],
     ]),
   )
-  checkReceivers(
-    receivers,
-    new Map([
-      ['oncall', 1],
-      ['chat', 1],
-    ]),
-  )
-  assert.throws(
-    () =>
-      checkReceivers(
-        receivers,
-        new Map([
-          ['on-call', 1],
-          ['chat', 1],
-        ]),
-      ),
-    {
-      code: 'RULES_INVALID',
-      message:
-        'cpu, notify oncall: there is no receiver "oncall"; add it to the configuration; did you mean "on-call"?',
-    },
+  const configured = (...names: string[]) => new Map(names.map((name) => [name, 1]))
+  assert.equal(missingReceivers(receivers, configured('oncall', 'chat')), undefined)
+  assert.equal(
+    missingReceivers(receivers, configured('on-call', 'chat')),
+    'cpu, notify oncall: there is no receiver "oncall"; add it to the configuration; did you mean "on-call"?',
   )
 })
 
@@ -71,6 +55,27 @@ test('rules that throw are shown at their line', async () => {
   await assert.rejects(tried('const a: any = {}\nexport default rules(a.b.c)'), {
     code: 'RULES_INVALID',
     message: /index\.ts:3:\d+: Cannot read properties/,
+  })
+})
+
+test('streams that do not fit together are told at their line', async () => {
+  const source = `import { fixedTimeWindow, notify } from 'ricci'
+    export default rules(
+      fixedTimeWindow(
+        5,
+        index(),
+      ),
+    )`
+  await assert.rejects(tried(source), {
+    code: 'RULES_INVALID',
+    message: /^index\.ts:6:9: .*fixedTimeWindow > index: index takes events, but its parent gives lists; put smap .*\n/,
+  })
+})
+
+test('a word that is not there is named as it was written', async () => {
+  await assert.rejects(tried('import { nope } from "ricci"\nexport default rules(nope(index()))'), {
+    code: 'RULES_INVALID',
+    message: /^index\.ts:3:\d+: "nope" is no function that ricci has; is it spelt right\?/,
   })
 })
 

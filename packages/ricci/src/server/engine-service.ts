@@ -25,6 +25,8 @@ export interface EngineServiceOptions {
   readonly telemetry: Telemetry
   /** Told of every report, and when a worker begins to run. */
   readonly onProgress?: () => void
+  /** Told of the rules in force, by each worker and at each switch. */
+  readonly onRules?: (rules: RulesInForce) => void
   /** Memory that a worker may take; by default what Node gives a thread. */
   readonly resourceLimits?: ResourceLimits
   /** Tests hand in their own worker. */
@@ -78,7 +80,10 @@ export class EngineService implements QueryPort {
           telemetry.ruleError(path, text)
         },
         onPageNews: (news) => this.tellOf(news),
-        onRules: (rules) => (this.rules = rules),
+        onRules: (rules) => {
+          this.rules = rules
+          this.options.onRules?.(rules)
+        },
       },
       {
         onProgress: (progress) => {

@@ -34,6 +34,13 @@ export default rules(${streams})
 }
 
 describe('before a switch', () => {
+  test('a receiver that the configuration lacks is told where its name stands', async () => {
+    await assert.rejects(checked({ 'index.ts': rulesOf(`\n  notify('nobody'),\n`) }), {
+      code: 'RULES_INVALID',
+      message: /index\.ts:4:10: notify nobody: there is no receiver "nobody"; add it to the configuration.*\n  4 \| /,
+    })
+  })
+
   after(async () => {
     await types.close()
     for (const folder of folders) rmSync(folder, { recursive: true, force: true })

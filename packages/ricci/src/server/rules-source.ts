@@ -1,13 +1,14 @@
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { engineSemantics, type RulesRecord } from '@ricci/engine'
 import type { Clock } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
-import { atPlace } from '../config/excerpt.ts'
+import { atPlace, type Place } from '../config/excerpt.ts'
 import { RicciError } from '../errors.ts'
 import { bundleRules, bundleTests, shownPath } from '../rules/bundle.ts'
 import type { HiddenStateReport } from '../rules/hidden-state.ts'
-import { checkReceivers } from '../rules/receivers-used.ts'
+import { missingReceivers, type ReceiversUsed } from '../rules/receivers-used.ts'
 import type { TestsReport } from '../rules/run-tests.ts'
 import { tryRules } from '../rules/try-rules.ts'
 import { TypeCheck } from '../rules/type-check.ts'
@@ -54,16 +55,6 @@ export async function readRules(config: RulesConfig): Promise<FolderRules> {
 }
 
 /**
- * Loads rules in a thread that is thrown away, and holds them to the configured receivers: what a start does, which switches nothing.
- * @throws RicciError `RULES_…` with file, line and caret, or with the name of a receiver that nobody has
- */
-export async function loadRules({ record }: FolderRules, config: RulesConfig, clock: Clock): Promise<void> {
-  const { settings, bundle } = record
-  const { receivers } = await tryRules(bundle, { workerFile: builtFile('rules-worker'), clock, settings })
-  if (config.receivers !== undefined) checkReceivers(receivers, config.receivers)
-}
-
-/**
  * All that stands before a switch: types, the rules' own tests, the search for state that they keep outside of the engine.
  * @param types stays with who checks again and again; without one, a process checks once
  * @throws RicciError `RULES_…` with file, line and caret as far as there are any: the old rules run on
@@ -85,7 +76,7 @@ export async function checkRules(
   ])
   const typesUnchecked = valueOf(typesAnswer)
   const tried = valueOf(triedAnswer)
-  if (config.receivers !== undefined) checkReceivers(tried.receivers, config.receivers)
+  failWithReceivers(tried.receivers, config.receivers, folder, ownFiles(files))
   failWithTests(tried.tests)
   failWithHiddenState(tried.hiddenState, folder)
   return { typesUnchecked, streams: tried.streams, tests: tried.tests?.passed ?? 0, hiddenState: tried.hiddenState }
@@ -99,6 +90,30 @@ function ownFiles(files: readonly string[]): string[] {
 function valueOf<Value>(settled: PromiseSettledResult<Value>): Value {
   if (settled.status === 'rejected') throw settled.reason
   return settled.value
+}
+
+function failWithReceivers(
+  used: ReceiversUsed,
+  configured: RulesConfig['receivers'],
+  folder: string,
+  files: readonly string[],
+): void {
+  if (configured === undefined) return
+  const missing = missingReceivers(used, configured, (name) => placeOfText(folder, files, name))
+  if (missing !== undefined) throw new RicciError('RULES_INVALID', missing)
+}
+
+/** The first place at which a text stands in quotes: streams do not know who wrote them where. */
+function placeOfText(folder: string, files: readonly string[], text: string): Place | undefined {
+  for (const file of files) {
+    const lines = readFileSync(resolve(folder, file), 'utf8').split('\n')
+    for (const [i, lineText] of lines.entries()) {
+      const at = ["'", '"', '`'].map((quote) => lineText.indexOf(`${quote}${text}${quote}`)).find((found) => found >= 0)
+      if (at === undefined) continue
+      return { file: shownPath(resolve(folder), file), line: i + 1, column: at + 1, length: text.length + 2, lineText }
+    }
+  }
+  return undefined
 }
 
 function failWithTests(report: TestsReport | undefined): void {

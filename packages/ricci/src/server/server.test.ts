@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { afterEach, describe, it } from 'node:test'
 import type { RicciError } from '../errors.ts'
+import type { TypeCheck } from '../rules/type-check.ts'
 import { Bench } from './testing.ts'
 
 const benches: Bench[] = []
@@ -137,6 +138,35 @@ export default rules(index(), where('service = "disk"', incident('disk-full', { 
     await second.ready()
     assert.equal(second.readiness().ready, true)
     assert.match(await b.said(/run on/), /the rules in force run on/)
+  })
+
+  it('checks nothing at a start where it switches nothing, but holds the rules in force to the receivers', async () => {
+    const b = bench(
+      `import { notify, rules, tagged } from 'ricci'\nexport default rules(tagged('x', notify('chat')))\n`,
+    )
+    const chat = { type: 'console', class: 'C', inDoubt: 'repeat', sendOvertaken: false } as const
+    let checks = 0
+    const types = { check: async () => `${++checks}`, close: async () => undefined } as unknown as TypeCheck
+    const first = b.server({
+      types,
+      config: b.config({ receivers: new Map([...b.config().receivers, ['chat', chat]]) }),
+    })
+    await first.start()
+    await first.ready()
+    assert.equal(checks, 1)
+    assert.equal(
+      first.readiness().degraded.find(({ part }) => part === 'rules'),
+      undefined,
+    )
+    await first.stop()
+    const second = b.server({ types })
+    await second.start()
+    await second.ready()
+    assert.equal((await second.reload()).switched, false)
+    assert.equal(checks, 1)
+    const lacking = /notify chat: there is no receiver "chat"; add it to the configuration/
+    assert.match(JSON.stringify(second.readiness().degraded), new RegExp(lacking.source.replaceAll('"', '.{1,2}')))
+    await b.said(lacking)
   })
 
   it('switches rules at a reload, once', async () => {

@@ -20,13 +20,14 @@ import { nextIncarnation } from '../intake/incarnation.ts'
 import { Intake } from '../intake/intake.ts'
 import { EmbeddedLog, nodeDisk } from '../log/index.ts'
 import { createReceivers } from '../receivers/receivers.ts'
+import { missingReceivers, type ReceiversUsed } from '../rules/receivers-used.ts'
 import type { TypeCheck } from '../rules/type-check.ts'
 import { DiskSnapshots } from '../snapshots/index.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { EngineService } from './engine-service.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
 import { ProtectingSnapshots } from './protected-log.ts'
-import { checkRules, differences, type FolderRules, loadRules, readRules, type RulesChecks } from './rules-source.ts'
+import { checkRules, differences, type FolderRules, readRules, type RulesChecks } from './rules-source.ts'
 import type { ServerStatus } from './status.ts'
 
 export interface ServerOptions {
@@ -76,6 +77,8 @@ export class Server {
   private startedMs = 0
   private rules: RulesRecord | undefined
   private rulesError: Error | undefined
+  /** Receivers that the rules in force page and the configuration lacks, in words. */
+  private receiversError: string | undefined
   private addresses: Addresses = {}
   /** That types are not checked is said once. */
   private toldOfTypes = false
@@ -230,7 +233,8 @@ export class Server {
         'rules',
         `the folder's rules cannot be loaded, the old ones run on: ${this.rulesError.message.split('\n')[0]}`,
       )
-    } else if (engine.rules !== undefined && this.rules !== undefined) {
+    } else if (this.receiversError !== undefined) add('rules', this.receiversError)
+    else if (engine.rules !== undefined && this.rules !== undefined) {
       const others = differences(engine.rules, this.rules)
       if (others.length > 0) add('rules', `not those in force: ${others.join(', ')}; reload to switch`)
     }
@@ -268,6 +272,7 @@ export class Server {
       telemetry,
       resourceLimits: this.options.engineLimits,
       onProgress: () => this.tellReady(),
+      onRules: ({ receivers }) => this.holdToReceivers(receivers),
     })
     log.onSleeperWanted = () => engine.wake()
     this.open.push(() => engine.close())
@@ -343,19 +348,29 @@ export class Server {
     return addresses
   }
 
-  /** Loads the folder's rules. Without a log to go on with they are needed; with one, the old rules run on. */
+  /**
+   * Reads the folder's rules. Without a log to go on with they are needed, and checked, before anything is taken in. With one, the
+   * old rules run on: a start switches nothing, so it checks nothing (types and laws are two seconds of CPU).
+   */
   private async loadRules(needed: boolean): Promise<void> {
     const { config } = this.options
     try {
       const folder = await readRules(config)
       if (needed) await this.check(folder)
-      else await loadRules(folder, config, this.clock)
       this.rules = folder.record
     } catch (error) {
       if (needed || !(error instanceof RicciError)) throw error
       this.rulesError = error
       this.options.telemetry.log.error(`${error.message}\nthe rules in force run on`)
     }
+  }
+
+  /** The configuration may have changed since these rules were checked with the one before. */
+  private holdToReceivers(used: ReceiversUsed): void {
+    const { config, telemetry } = this.options
+    const before = this.receiversError
+    this.receiversError = missingReceivers(used, config.receivers)
+    if (this.receiversError !== undefined && this.receiversError !== before) telemetry.log.error(this.receiversError)
   }
 
   private backend(): HttpBackend {

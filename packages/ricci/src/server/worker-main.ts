@@ -4,6 +4,7 @@ import { createEngine, type Engine } from '@ricci/engine'
 import { InThreadHost } from '@ricci/replica'
 import { LogProgress } from '../log/index.ts'
 import type { EvaluatedRules } from '../rules/evaluate.ts'
+import { receiversUsed } from '../rules/receivers-used.ts'
 import { RateLimit } from '../telemetry/rate-limit.ts'
 import type { ToldPage } from '../telemetry/telemetry.ts'
 import { FollowingLog } from './following-log.ts'
@@ -66,7 +67,7 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
               loadRules: ({ bundle, hash, settings }) => {
                 const rules = loadBundle(bundle, () => engine?.calendarMs ?? 0)
                 explain = rules.explain
-                loaded = { hash, settings }
+                loaded = { hash, settings, receivers: receiversUsed(rules.description) }
                 return rules.description
               },
               observer,

@@ -8,6 +8,7 @@ import {
   type RulesReport,
 } from '@ricci/engine'
 import { ReplicaError, type HostFailure, type HostStart, type Progress, type ReplicaErrorCode } from '@ricci/replica'
+import type { ReceiversUsed } from '../rules/receivers-used.ts'
 import type { ToldPage } from '../telemetry/telemetry.ts'
 
 /** What a worker is started with. */
@@ -35,6 +36,7 @@ export type Inspection = 'stats' | 'incidents'
 export interface RulesInForce {
   readonly hash: string
   readonly settings: Readonly<Record<string, unknown>>
+  readonly receivers: ReceiversUsed
   /** What the switch to them did; absent when they came with a snapshot. */
   readonly switched?: RulesSwitch
 }
