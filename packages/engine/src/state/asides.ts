@@ -23,7 +23,7 @@ export class CutCopies {
 
 /**
  * What keeps a cut true while records are applied: chunks that are still to be read and change are copied aside first. One per
- * column; between cuts it costs the check of a field at each write (not measurable).
+ * column of texts; cells of a fixed size have {@link PageAsides}.
  */
 export class Asides<T extends { readonly byteLength: number }> {
   /** Per chunk 1 while it is to be read; undefined when no cut is under way. */
@@ -31,12 +31,10 @@ export class Asides<T extends { readonly byteLength: number }> {
   #copies = new Map<number, T>()
   #left = 0
   #cut: CutCopies | undefined
-  readonly #copy: (index: number, into: T | undefined) => T
-  /** Copies that were read, for the next ones: fresh memory in such amounts calls the collector, 5 ms each time. */
-  #spare: T[] = []
+  readonly #copy: (index: number) => T
 
-  /** @param copy gives a chunk as it stands, for good; in the memory of another copy, where one is to spare */
-  constructor(copy: (index: number, into: T | undefined) => T) {
+  /** @param copy gives a chunk as it stands, for good */
+  constructor(copy: (index: number) => T) {
     this.#copy = copy
   }
 
@@ -58,7 +56,7 @@ export class Asides<T extends { readonly byteLength: number }> {
     const pending = this.#pending!
     if (index >= pending.length || pending[index] === 0) return
     pending[index] = 0
-    const copy = this.#copy(index, this.#spare.pop())
+    const copy = this.#copy(index)
     this.#cut!.bytes += copy.byteLength
     this.#copies.set(index, copy)
   }
@@ -76,7 +74,6 @@ export class Asides<T extends { readonly byteLength: number }> {
     if (copy !== undefined) {
       this.#cut!.bytes -= copy.byteLength
       this.#copies.delete(index)
-      this.#spare.push(copy)
     }
     if (--this.#left === 0) this.end()
   }
@@ -84,6 +81,5 @@ export class Asides<T extends { readonly byteLength: number }> {
   end(): void {
     this.#pending = undefined
     this.#copies = new Map()
-    this.#spare = []
   }
 }

@@ -4,9 +4,9 @@
  * Cells lie in chunks of 2,048, so that growing never copies (doubling 26 columns to a million rows stalled 100 ms; chunks
  * cost 5 to 10 % of speed and no stall).
  */
-import { Asides } from './asides.ts'
 import type { ByteReader } from './bytes.ts'
 import type { Marks } from './marks.ts'
+import { PageAsides } from './page-asides.ts'
 import type { StateWriter } from './writer.ts'
 
 export const chunkBits = 11
@@ -32,26 +32,35 @@ export interface Column {
 
 type Cells = Float64Array | Int32Array | Uint8Array
 
+/** A kind of typed arrays. */
+interface CellType<T extends Cells> {
+  readonly BYTES_PER_ELEMENT: number
+  new (length: number): T
+  new (buffer: ArrayBuffer, from: number, length: number): T
+}
+
 abstract class TypedColumn<T extends Cells> implements Column {
   chunks: T[] = []
   readonly initial: number
-  readonly #asides = new Asides<T>((index, into) => {
-    if (into === undefined) return this.chunks[index].slice() as T
-    into.set(this.chunks[index])
-    return into
-  })
+  readonly #type: CellType<T>
+  readonly #asides: PageAsides
 
-  protected constructor(initial: number) {
+  protected constructor(type: CellType<T>, initial: number) {
     this.initial = initial
+    this.#type = type
+    const size = type.BYTES_PER_ELEMENT
+    this.#asides = new PageAsides(size, (index, from, length) => {
+      const { buffer, byteOffset } = this.chunks[index]
+      return new Uint8Array(buffer, byteOffset + from, length)
+    })
   }
 
-  protected abstract chunk(): T
   /** Makes what is equal equal bits. */
   protected canonical(_chunk: T, _used: number): void {}
 
   ensure(count: number): void {
     while (this.chunks.length << chunkBits < count) {
-      const chunk = this.chunk()
+      const chunk = new this.#type(chunkSize)
       if (this.initial !== 0) chunk.fill(this.initial)
       this.chunks.push(chunk)
     }
@@ -63,7 +72,7 @@ abstract class TypedColumn<T extends Cells> implements Column {
 
   set(id: number, value: number): void {
     const chunk = this.chunks[id >>> chunkBits]
-    if (this.#asides.active) this.#asides.keep(id >>> chunkBits)
+    if (this.#asides.active) this.#asides.keep(id)
     chunk[id & chunkMask] = value
   }
 
@@ -74,9 +83,9 @@ abstract class TypedColumn<T extends Cells> implements Column {
   // Many columns are mostly zero (free lists, graces, parents at the top): a chunk of nothing but zeros is a word
   write(out: StateWriter, count: number): void {
     const { copies } = out
-    if (copies !== undefined) this.#asides.begin(Math.ceil(count / chunkSize), copies)
+    if (copies !== undefined) this.#asides.begin(count, copies)
     out.chunks(count, (slices, index, used) => {
-      const chunk = (copies === undefined ? undefined : this.#asides.at(index)) ?? this.chunks[index]
+      const chunk = copies === undefined ? this.chunks[index] : this.#atCut(index)
       const empty = isZero(chunk, used)
       slices.int(empty ? 0 : 1)
       if (!empty) {
@@ -86,6 +95,17 @@ abstract class TypedColumn<T extends Cells> implements Column {
       if (copies !== undefined) this.#asides.release(index)
     })
   }
+
+  /** A chunk as it stood at the cut; valid until the next call of any column. */
+  #atCut(index: number): T {
+    const chunk = this.chunks[index]
+    if (!this.#asides.changed(index)) return chunk
+    const whole = new this.#type(restored.buffer, 0, chunkSize)
+    whole.set(chunk)
+    this.#asides.restore(index, restored)
+    return whole
+  }
+
   readChunk(from: ByteReader, index: number, used: number): void {
     const chunk = this.chunks[index]
     if (from.int() === 0) chunk.fill(0 as never, 0, used)
@@ -103,6 +123,8 @@ abstract class TypedColumn<T extends Cells> implements Column {
     return this.chunks.length === 0 ? 0 : this.chunks.length * this.chunks[0].byteLength
   }
 }
+
+const restored = new Uint8Array(chunkSize * Float64Array.BYTES_PER_ELEMENT)
 
 /** Whether all bits are zero, looked at in words: -0 is something. */
 function isZero(chunk: Cells, used: number): boolean {
@@ -131,10 +153,7 @@ export function sameNaN(chunk: Float64Array, used: number): void {
 /** Doubles; cells start as `initial`. */
 export class F64Column extends TypedColumn<Float64Array> {
   constructor(initial = 0) {
-    super(initial)
-  }
-  protected chunk(): Float64Array {
-    return new Float64Array(chunkSize)
+    super(Float64Array, initial)
   }
   protected override canonical(chunk: Float64Array, used: number): void {
     sameNaN(chunk, used)
@@ -144,10 +163,7 @@ export class F64Column extends TypedColumn<Float64Array> {
 /** 32-bit integers; cells start as `initial`. */
 export class I32Column extends TypedColumn<Int32Array> {
   constructor(initial = 0) {
-    super(initial)
-  }
-  protected chunk(): Int32Array {
-    return new Int32Array(chunkSize)
+    super(Int32Array, initial)
   }
 }
 
@@ -161,10 +177,7 @@ export class SymbolColumn extends I32Column {
 /** Small numbers, kinds and flags. */
 export class U8Column extends TypedColumn<Uint8Array> {
   constructor(initial = 0) {
-    super(initial)
-  }
-  protected chunk(): Uint8Array {
-    return new Uint8Array(chunkSize)
+    super(Uint8Array, initial)
   }
 }
 

@@ -4,9 +4,9 @@
  * Where keys come in an order new each round every event is a handful of cache misses, each some 100 to 200 ns at a million keys
  * (the line and its page's address). A column for each field of an event, of a key and of a timer made that 23 lines an event; records make it six.
  */
-import { Asides } from './asides.ts'
 import type { ByteReader } from './bytes.ts'
 import { chunkBits, chunkSize } from './columns.ts'
+import { PageAsides } from './page-asides.ts'
 import type { StateWriter } from './writer.ts'
 
 /** 2,048 records: views of the same bytes. */
@@ -42,16 +42,16 @@ export class Records {
   /** The first words of a record that are state; those behind them are a cache, neither hashed nor written. */
   readonly #state: number
   readonly #initial: ((chunk: RecordChunk) => void) | undefined
-  readonly #asides: Asides<RecordChunk>
+  readonly #asides: PageAsides
 
   /** @param initial fills a new chunk; zeros without it */
   constructor(words: number, state = words, initial?: (chunk: RecordChunk) => void) {
     this.words = words
     this.#state = state
     this.#initial = initial
-    this.#asides = new Asides((index, into = new RecordChunk(this.words)) => {
-      into.bytes.set(this.chunks[index].bytes)
-      return into
+    this.#asides = new PageAsides(words * 4, (index, from, length) => {
+      const { bytes } = this.chunks[index]
+      return bytes.subarray(from, from + length)
     })
   }
 
@@ -66,16 +66,16 @@ export class Records {
   /** The chunk of an id, about to be changed. */
   change(id: number): RecordChunk {
     const chunk = this.chunks[id >>> chunkBits]
-    if (this.#asides.active) this.#asides.keep(id >>> chunkBits)
+    if (this.#asides.active) this.#asides.keep(id)
     return chunk
   }
 
   write(out: StateWriter, count: number): void {
     const { copies } = out
-    if (copies !== undefined) this.#asides.begin(Math.ceil(count / chunkSize), copies)
+    if (copies !== undefined) this.#asides.begin(count, copies)
     out.chunks(count, (slices, index, used) => {
-      const chunk = (copies === undefined ? undefined : this.#asides.at(index)) ?? this.chunks[index]
-      const cells = this.#stateOf(chunk, used)
+      const ints = copies === undefined ? this.chunks[index].ints : this.#atCut(index)
+      const cells = this.#stateOf(ints, used)
       slices.raw(new Uint8Array(cells.buffer, cells.byteOffset, used * this.#state * 4))
       if (copies !== undefined) this.#asides.release(index)
     })
@@ -86,7 +86,7 @@ export class Records {
     this.ensure(count)
     this.#each(count, (chunk, used) => {
       if (this.#state === this.words) return from.raw(chunk.bytes.subarray(0, used * this.words * 4))
-      const cells = scratch(used * this.#state)
+      const cells = packed.of(used * this.#state)
       from.raw(new Uint8Array(cells.buffer, 0, used * this.#state * 4))
       for (let i = 0, at = 0; i < used; i++, at += this.words) {
         for (let k = 0; k < this.#state; k++) chunk.ints[at + k] = cells[i * this.#state + k]
@@ -98,10 +98,20 @@ export class Records {
     return this.chunks.length * (chunkSize * this.words * 4 + lineBytes)
   }
 
+  /** A chunk as it stood at the cut; valid until the next call. */
+  #atCut(index: number): Int32Array {
+    const { ints } = this.chunks[index]
+    if (!this.#asides.changed(index)) return ints
+    const whole = restored.of(ints.length)
+    whole.set(ints)
+    this.#asides.restore(index, new Uint8Array(whole.buffer))
+    return whole
+  }
+
   /** The state of the first records of a chunk, end to end; valid until the next call. */
-  #stateOf({ ints }: RecordChunk, used: number): Int32Array {
+  #stateOf(ints: Int32Array, used: number): Int32Array {
     if (this.#state === this.words) return ints
-    const cells = scratch(used * this.#state)
+    const cells = packed.of(used * this.#state)
     for (let i = 0, at = 0; i < used; i++, at += this.words) {
       for (let k = 0; k < this.#state; k++) cells[i * this.#state + k] = ints[at + k]
     }
@@ -126,8 +136,14 @@ export function writeDouble(chunk: RecordChunk, at: number, value: number): void
 
 const canonicalNaN = new Int32Array(Float64Array.of(NaN).buffer)
 
-let scratchCells = new Int32Array(0)
-function scratch(words: number): Int32Array {
-  if (scratchCells.length < words) scratchCells = new Int32Array(words)
-  return scratchCells
+/** Memory that is used anew each time. */
+class Scratch {
+  #cells = new Int32Array(0)
+  of(words: number): Int32Array {
+    if (this.#cells.length < words) this.#cells = new Int32Array(words)
+    return this.#cells
+  }
 }
+
+const packed = new Scratch()
+const restored = new Scratch()

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { crc32 } from 'node:zlib'
 import { createEngine, encodeEventsRecord, encodeRecord, type Engine, type RulesDescription } from '@ricci/engine'
 import { roundSeconds } from './fleet.ts'
@@ -20,8 +21,8 @@ export class EngineFeed {
   constructor(
     description: RulesDescription,
     settings: Readonly<Record<string, unknown>> = {},
-    /** Called after each record with what applying it took, milliseconds; within the time that is measured. */
-    private readonly after: (appliedMs: number) => void = () => undefined,
+    /** Called after each record with what applying it took and when it began, milliseconds; within the time that is measured. */
+    private readonly after: (appliedMs: number, beganMs: number) => void = () => undefined,
   ) {
     this.engine = createEngine({ logId: 'bench', partition: 0, loadRules: () => description })
     this.apply(encodeRecord({ kind: 'rules', hash: 'bench', settings, semantics: 1, bundle: new Uint8Array(0) }))
@@ -50,9 +51,10 @@ export class EngineFeed {
   private apply(bytes: Uint8Array): void {
     const checksum = crc32(bytes)
     const before = processCpuNs()
+    const beganMs = performance.now()
     const applied = ownMs()
     this.engine.apply(this.offset++, bytes, checksum)
-    this.after(applied())
+    this.after(applied(), beganMs)
     this.spentNs += processCpuNs() - before
   }
 }
