@@ -15,7 +15,7 @@ interface Chunks {
  * What columns and tables write their state to, for a snapshot and for the hash of it alike.
  *
  * With {@link copies} it is a cut: what is small is taken at once, chunks of columns are written later, piece by piece, while
- * records are applied in between, and a column keeps a chunk aside before it first changes. (Copying everything at the cut made
+ * records are applied in between, and a column keeps aside what is about to change. (Copying everything at the cut made
  * 50 MB of the production rules' state stall the engine for 30 to 80 ms; hashing it at once, for 40.) Without, everything is
  * written as it stands now, at once, and no cut that is under way notices.
  */
