@@ -11,6 +11,7 @@ export type CodecErrorCode =
   | 'TOO_MANY_TAGS'
   | 'TOO_MANY_ATTRIBUTES'
   | 'TEXT_TOO_LONG'
+  | 'QUERY_TOO_LONG'
   /** A field of an event to be sent cannot be expressed on the wire. */
   | 'UNENCODABLE'
   /** A dump of a symbol table that this release cannot read. */

@@ -8,6 +8,7 @@ export {
   maxEventsPerMsg,
   maxFrameBytes,
   maxMarkBytes,
+  maxQueryBytes,
   maxReplyBytes,
   maxSymbolBytes,
   maxTagsPerEvent,

@@ -9,6 +9,7 @@ export interface Limits {
   readonly maxAttributesPerEvent: number
   readonly maxSymbolBytes: number
   readonly maxTextBytes: number
+  readonly maxQueryBytes: number
 }
 
 /** 40 times a message of 3,000 usual events (360 kB). Bounds what one connection can make the server buffer. */
@@ -29,8 +30,11 @@ export const maxAttributesPerEvent = 256
  */
 export const maxSymbolBytes = 8 * 1024
 
-/** Descriptions carry stack traces (up to about 20 kB) and are kept per index entry; queries and errors are of this kind too. */
+/** Descriptions carry stack traces (up to about 20 kB) and are kept per index entry; errors are of this kind too. */
 export const maxTextBytes = 64 * 1024
+
+/** The longest query, over TCP and HTTP alike: longer ones are a program's mistake, and parsing must stay short. */
+export const maxQueryBytes = 64 * 1024
 
 /** A producer's mark: its name, which is a host name (at most 255 bytes) with something before it, and three numbers. */
 export const maxMarkBytes = 600
@@ -49,4 +53,5 @@ export const defaultLimits: Limits = {
   maxAttributesPerEvent,
   maxSymbolBytes,
   maxTextBytes,
+  maxQueryBytes,
 }

@@ -100,6 +100,7 @@ const limits: Limits = {
   maxAttributesPerEvent: 2,
   maxSymbolBytes: 12,
   maxTextBytes: 20,
+  maxQueryBytes: 20,
 }
 const long = 'x'.repeat(13)
 const attributes = (n: number) => Object.fromEntries(Array.from({ length: n }, (_, i) => [`k${i}`, 'v']))
@@ -116,7 +117,7 @@ const beyond: [string, string, Msg][] = [
   ['TEXT_TOO_LONG', 'attribute', { events: [{ attributes: { [long]: 'a' } }] }],
   ['TEXT_TOO_LONG', 'description', { events: [{ description: 'x'.repeat(21) }] }],
   ['TEXT_TOO_LONG', 'description', { events: [{ attributes: { description: 'x'.repeat(21) } }] }],
-  ['TEXT_TOO_LONG', 'query', { query: 'x'.repeat(21) }],
+  ['QUERY_TOO_LONG', 'query', { query: 'x'.repeat(21) }],
   ['TEXT_TOO_LONG', 'error', { error: 'x'.repeat(21) }],
   ['TEXT_TOO_LONG', 'mark', { mark: { ...mark, producer: 'x'.repeat(600) } }],
 ]

@@ -133,7 +133,7 @@ function validateQuery(length: number, limits: Limits): void {
     const tag = scan.tag(end)
     if (tag === 0x0a) {
       const length = scan.length(end)
-      if (length > limits.maxTextBytes) over('TEXT_TOO_LONG', 'bytes of query', length, limits.maxTextBytes)
+      if (length > limits.maxQueryBytes) over('QUERY_TOO_LONG', 'bytes of query', length, limits.maxQueryBytes)
       scan.at += length
     } else scan.skipField(tag, end)
   }

@@ -80,6 +80,8 @@ describe('Commands without a server', () => {
     ],
     [['send', '--server', 'x'], 2, /"x" is no address/],
     [['send', '--metric', 'many'], 2, /"many" is no number; --metric takes one/],
+    [['send', '--metric', '1e400'], 2, /"1e400" is beyond what a number can hold/],
+    [['send', '--ttl', '-5'], 2, /--ttl takes seconds from 0 on, not -5/],
     [['send', '--attribute', '=x'], 2, /"=x" is no attribute; write name=value/],
     [['agent', '--interval', '5'], 2, /"5" is no interval/],
     [['dev', '--port', '70000'], 2, /"70000" is no port/],

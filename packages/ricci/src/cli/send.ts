@@ -65,7 +65,7 @@ function eventOf(options: Options): Event {
     state,
     description,
     ...(options.metric === undefined ? {} : metricOf(options.metric)),
-    ttl: numberOf('--ttl', options.ttl),
+    ttl: ttlOf(options.ttl),
     time: numberOf('--time', options.time) ?? Date.now() / 1000,
     tags: tag,
     attributes,
@@ -80,11 +80,20 @@ function metricOf(text: string): Pick<Event, 'metric' | 'metricType'> {
   return { metric: numberOf('--metric', text), metricType: 'double' }
 }
 
+function ttlOf(text: string | undefined): number | undefined {
+  const ttl = numberOf('--ttl', text)
+  if (ttl === undefined || ttl >= 0) return ttl
+  throw new CommandError(ExitCode.usage, `--ttl takes seconds from 0 on, not ${text}`)
+}
+
 function numberOf(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   const value = Number(text)
   if (text.trim() === '' || Number.isNaN(value)) {
     throw new CommandError(ExitCode.usage, `"${text}" is no number; ${option} takes one`)
+  }
+  if (!Number.isFinite(value)) {
+    throw new CommandError(ExitCode.usage, `"${text}" is beyond what a number can hold; ${option} takes a finite one`)
   }
   return value
 }

@@ -149,6 +149,12 @@ describe('configuration mistakes', () => {
     ['receiver name', 'receivers:\n  "1 a": { type: console }\n', /:2:3: a name begins with a letter/],
     ['fallback', 'fallback: consle\n', /:1:11: there is no receiver "consle"; did you mean "console"/],
     ['self must be keyed', 'self: console\n', /:1:7: "console" is of class C/],
+    [
+      'console as another type',
+      'receivers:\n  console: { type: webhook, url: "http://x/" }\n',
+      /:2:3: console is always there and prints/,
+    ],
+    ['one port twice', 'listen:\n  tcp: 127.0.0.1:7000\n  http: 0.0.0.0:7000\n', /:3:\d+: tcp and http cannot both/],
     ['self as a name', 'receivers:\n  self: { type: console }\n', /:2:3: the name self stands for/],
     ['duration without unit', 'retention: { age: 24 }\n', /:1:19: a duration needs its unit/],
     ['duration with a wrong unit', 'retention: { age: 24x }\n', /"24x" is no duration; write it like/],

@@ -116,6 +116,16 @@ function finish(parsed: ParsedConfig, source: Source): Config {
     const message = 'the name self stands for the receiver that the key "self" names; give this one another name'
     problems.push(source.problemAtKey(['receivers'], 'self', message))
   }
+  if (receivers.get('console')?.type !== 'console') {
+    const message =
+      'console is always there and prints; a receiver of another type needs another name, and the rules that page it'
+    problems.push(source.problemAtKey(['receivers'], 'console', message))
+  }
+  const { tcp, http } = parsed.listen
+  if (tcp !== undefined && http !== undefined && sharePort(tcp, http)) {
+    const message = `tcp and http cannot both listen on port ${http.port}; give one of them another`
+    problems.push(source.problemAt(['listen', 'http'], message))
+  }
   for (const key of ['fallback', 'self'] as const) {
     const name = parsed[key]
     if (name === undefined) continue
@@ -163,6 +173,14 @@ function finish(parsed: ParsedConfig, source: Source): Config {
     http: parsed.http,
     retention: { ageMs: retention.age, bytes: retention.size },
   }
+}
+
+/** Whether two listeners would be in each other's way; port 0 is any free one. */
+function sharePort(a: Address, b: Address): boolean {
+  const everywhere = ['0.0.0.0', '::']
+  return (
+    a.port === b.port && a.port !== 0 && (a.host === b.host || [a.host, b.host].some((h) => everywhere.includes(h)))
+  )
 }
 
 /** The text with its parsed form, able to show any place of it. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { afterEach, describe, it } from 'node:test'
 import { Registry } from 'prom-client'
@@ -83,10 +84,24 @@ describe('HTTP', () => {
     })
   }
 
+  it('has the routes that docs/http.md tells of', async () => {
+    const { server } = await serve({})
+    const documented = readFileSync('docs/http.md', 'utf8').matchAll(/^\| `GET (\S+)`/gm)
+    assert.deepEqual(server.routes, Array.from(documented, ([, route]) => route).sort())
+  })
+
   it('refuses a query that is missing or absurdly long, and an unknown path', async () => {
     const { url } = await serve({})
     assert.equal((await fetch(`${url}/api/v1/query`)).status, 400)
-    assert.equal((await fetch(`${url}/api/v1/query?query=${'x'.repeat(10_001)}`)).status, 400)
+    // the same limit as over TCP, in bytes, however they are spelt
+    const asked = (query: string) => fetch(`${url}/api/v1/query?query=${encodeURIComponent(query)}`)
+    assert.equal((await asked('"'.repeat(65_536))).status, 200)
+    for (const query of ['x'.repeat(65_537), 'é'.repeat(32_769)]) {
+      const answer = await asked(query)
+      assert.equal(answer.status, 400)
+      assert.equal(((await answer.json()) as { code: string }).code, 'USAGE')
+    }
+    assert.equal((await asked('"'.repeat(100_000))).status, 431)
     const unknown = await fetch(`${url}/nothing?secret=1`)
     assert.equal(unknown.status, 404)
     assert.deepEqual(await unknown.json(), { error: 'There is nothing at /nothing.', code: 'NOT_FOUND' })

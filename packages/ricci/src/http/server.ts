@@ -5,6 +5,7 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
+import { maxQueryBytes } from '@ricci/client'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { listenError } from '../server/listen-error.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
@@ -21,8 +22,8 @@ export interface HttpOptions {
   readonly telemetry: Telemetry
 }
 
-/** Longest query text: longer ones are a program's mistake, and parsing must stay short. */
-const maxQueryCharacters = 10_000
+/** The request line and all headers: Node takes 16 KiB, too few for the longest query, each of whose bytes may stand as %XX. */
+const maxHeaderBytes = 3 * maxQueryBytes + 16 * 1024
 
 /** A watcher without an event is sent a sign of life, so that proxies keep the connection and clients notice a dead one. */
 const heartbeatMs = 15_000
@@ -34,7 +35,7 @@ const queryString = {
   type: 'object',
   required: ['query'],
   properties: {
-    query: { type: 'string', minLength: 1, maxLength: maxQueryCharacters },
+    query: { type: 'string', minLength: 1, maxLength: maxQueryBytes },
     limit: { type: 'integer', minimum: 1, maximum: 1_000_000 },
   },
 } as const
@@ -63,18 +64,26 @@ const statusOf: Readonly<Record<string, number>> = {
 /** The HTTP listener: `listen` once, `close` ends watchers too. */
 export class HttpServer {
   private readonly app: FastifyInstance
+  private readonly urls = new Set<string>()
   private readonly closing = new AbortController()
 
   constructor(private readonly options: HttpOptions) {
     this.app = Fastify({
       forceCloseConnections: true,
+      http: { maxHeaderSize: maxHeaderBytes },
       bodyLimit: 1 << 20,
       routerOptions: { maxParamLength: 200 },
       // a peer that opens a connection and says nothing
       connectionTimeout: 0,
       requestTimeout: 30_000,
     })
-    this.routes()
+    this.app.addHook('onRoute', ({ url }) => void this.urls.add(url))
+    this.addRoutes()
+  }
+
+  /** What it answers at. */
+  get routes(): readonly string[] {
+    return [...this.urls].sort()
   }
 
   /** Listens; gives the port. */
@@ -92,7 +101,7 @@ export class HttpServer {
     await this.app.close()
   }
 
-  private routes(): void {
+  private addRoutes(): void {
     const { backend, telemetry } = this.options
     const app = this.app
     app.addHook('onRequest', async (request, reply) => {
@@ -107,6 +116,13 @@ export class HttpServer {
           code: 'LOOPBACK_ONLY' satisfies HttpErrorCode,
         })
       }
+    })
+    // the schema counts characters
+    app.addHook<{ Querystring: { query?: string } }>('preHandler', async ({ query: { query = '' } }, reply) => {
+      const bytes = Buffer.byteLength(query)
+      if (bytes <= maxQueryBytes) return
+      const error = `The query has ${bytes} bytes; at most ${maxQueryBytes} are taken.`
+      await reply.code(400).send({ error, code: 'USAGE' satisfies HttpErrorCode })
     })
     app.addHook('onResponse', async (_request, reply) => {
       telemetry.metrics.httpRequests.inc({ status: String(reply.statusCode) })

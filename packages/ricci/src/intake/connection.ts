@@ -4,7 +4,7 @@
  * then the connection is closed.
  */
 import type { Socket } from 'node:net'
-import { encodeMsg, FrameReader, refusalForNow, type CodecError } from '@ricci/client'
+import { encodeMsg, FrameReader, refusalForNow, type CodecError, type MsgFacts } from '@ricci/client'
 import { ReplicaError, type Clock } from '@ricci/replica'
 import type { CloseReason, Telemetry } from '../telemetry/telemetry.ts'
 import type { Appended, Appender } from './appender.ts'
@@ -208,7 +208,9 @@ export class Connection {
   private take(frame: Uint8Array, nowMs: number): void {
     const { host } = this
     const { tally } = host.telemetry
-    const { events, marked, asks } = host.recorder.inspect(frame)
+    const facts = this.inspect(frame)
+    if (facts === undefined) return
+    const { events, marked, asks } = facts
     const query = asks ? host.recorder.queryOf(frame) : undefined
     tally.tcpMessages++
     tally.tcpEvents += events
@@ -224,6 +226,21 @@ export class Connection {
       if (this.appending === 0) slot.ask()
       else void host.appender.settledSoFar().then(() => slot.ask())
     } else slot.reply = ackFrame
+  }
+
+  /** What a Msg is; undefined for one whose query is too long, which is answered: whoever asked would not know why it was cut off. */
+  private inspect(frame: Uint8Array): MsgFacts | undefined {
+    try {
+      return this.host.recorder.inspect(frame)
+    } catch (error) {
+      const { code, message } = error as CodecError
+      if (code !== 'QUERY_TOO_LONG') throw error
+      const slot = new Slot(this, frame.length, undefined, false)
+      slot.reply = frames([encodeMsg({ ok: false, error: `${message}; nothing of this message was taken` })])
+      this.slots.push(slot)
+      this.inFlightBytes += frame.length
+      return undefined
+    }
   }
 
   private refuse(error: CodecError): void {

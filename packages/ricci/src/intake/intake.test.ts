@@ -126,6 +126,23 @@ describe('Intake over TCP', () => {
     assert.deepEqual(asked, ['true'])
   })
 
+  it('answers ok: false to a query that is too long, takes nothing of its message, and goes on', async () => {
+    const { log, connect } = await serve()
+    const client = await connect()
+    client.send(event('a'), { ...event('b'), query: 'x'.repeat(65_537) }, event('c'))
+    const replies = await client.received(3)
+    assert.deepEqual([replies[0], replies[2]], [{ ok: true }, { ok: true }])
+    assert.equal(replies[1].ok, false)
+    assert.match(
+      replies[1].error!,
+      /^65537 bytes of query; at most 65536 are taken .*nothing of this message was taken$/,
+    )
+    assert.deepEqual(
+      log.records.map((record) => decodeMsg(recordOf(record).msg).events?.[0].service),
+      ['a', 'c'],
+    )
+  })
+
   it('answers ok: false to a wrong query and goes on', async () => {
     const { connect } = await serve({
       queries: { ask: () => Promise.reject(Object.assign(new Error('no such word'), { code: 'QUERY_SYNTAX' })) },
