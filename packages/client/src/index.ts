@@ -29,7 +29,7 @@ export {
   eventToCursor,
   writeMsg,
 } from './message.ts'
-export { encodeMark, readMark, withMark } from './mark.ts'
+export { countMarkUp, encodeMark, readMark, withMark } from './mark.ts'
 export { MsgPeek, splitMsg } from './peek.ts'
 export { frame, FrameReader } from './frame.ts'
 export { isRefusedForNow, refusalForNow } from './refusal.ts'

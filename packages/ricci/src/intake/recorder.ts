@@ -1,4 +1,4 @@
-import { encodeMark, inspectMsg, MsgReader, type Limits, type MsgFacts } from '@ricci/client'
+import { countMarkUp, encodeMark, inspectMsg, MsgReader, type Limits, type MsgFacts } from '@ricci/client'
 import { eventsHeaderLength, writeEventsHeader } from '@ricci/engine'
 import type { Clock } from '@ricci/replica'
 
@@ -12,6 +12,9 @@ export class Recorder {
   private readonly reader = new MsgReader()
   private sequence = 0
   private life = 0
+  /** The head made last, and its time: further ones of the same instant differ in their sequence number alone. */
+  private last: Uint8Array = noMark
+  private lastMs = NaN
 
   /**
    * @param producer name of this instance's intake as a producer
@@ -45,11 +48,14 @@ export class Recorder {
    * @param nowMs wall clock when it came
    */
   head(marked: boolean, nowMs = this.clock.wallMs()): Uint8Array {
-    const mark = marked ? noMark : this.mark(nowMs)
-    const head = Buffer.allocUnsafe(eventsHeaderLength + mark.length)
-    writeEventsHeader(head, nowMs)
-    head.set(mark, eventsHeaderLength)
-    return head
+    if (marked) return headOf(nowMs, noMark)
+    if (this.sequence === maxSequence) this.renew()
+    this.sequence++
+    if (nowMs !== this.lastMs || !countMarkUp(this.last)) {
+      this.last = headOf(nowMs, this.mark(nowMs))
+      this.lastMs = nowMs
+    }
+    return Buffer.from(this.last)
   }
 
   /**
@@ -59,18 +65,25 @@ export class Recorder {
   renew(): void {
     this.life++
     this.sequence = 0
+    this.lastMs = NaN
   }
 
   private mark(nowMs: number): Uint8Array {
-    if (this.sequence === maxSequence) this.renew()
     // sentAtMs = receivedAtMs: the age of an event is then judged exactly as for a Msg without a mark
     return encodeMark({
       producer: this.producer,
       incarnation: this.incarnation + this.life,
-      sequence: ++this.sequence,
+      sequence: this.sequence,
       sentAtMs: nowMs,
     })
   }
 }
 
 const noMark = new Uint8Array(0)
+
+function headOf(nowMs: number, mark: Uint8Array): Uint8Array {
+  const head = Buffer.allocUnsafe(eventsHeaderLength + mark.length)
+  writeEventsHeader(head, nowMs)
+  head.set(mark, eventsHeaderLength)
+  return head
+}
