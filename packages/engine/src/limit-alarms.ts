@@ -12,7 +12,10 @@ export type Refusals = readonly [
 const limitTicks = 60
 const limits = [
   { name: 'symbols-full', what: 'events were refused: the table of texts is full (setting `symbols`)' },
-  { name: 'symbols-full', what: 'texts that rules made found no room: the table of texts is full (setting `symbols`)' },
+  {
+    name: 'symbols-full',
+    what: 'texts of such events, or made by rules, whose branch ends there, found no room in the table (setting `symbols`)',
+  },
   { name: 'forks-full', what: 'events were refused by a `by` that is full (setting `forksPerBy`)' },
   { name: 'index-full', what: 'events were refused by the index, which is full (setting `indexRows`)' },
   {

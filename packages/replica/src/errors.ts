@@ -8,6 +8,8 @@ export type ReplicaErrorCode =
   | 'RECORD_TOO_LARGE'
   | 'OFFSET_TRIMMED'
   | 'DATA_IN_USE'
+  /** The data folder cannot be made, looked into or written to. */
+  | 'DATA_UNUSABLE'
   | 'SNAPSHOT_NOT_STORED'
   | 'SNAPSHOT_UNREADABLE'
   | 'SNAPSHOT_VOID'

@@ -12,6 +12,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs
 import { createServer, connect, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { ReplicaError } from '@ricci/replica'
+import { dataUnusable } from './errors.ts'
 
 /** Held while this process uses the directory. */
 export interface DirectoryLock {
@@ -25,9 +26,18 @@ const socketName = /^lock\.(\d+)\.[0-9a-f]{16}$/
 
 /**
  * Takes a directory (made where it is missing) for this process until `release` or its death.
- * @throws ReplicaError `DATA_IN_USE` when another process, or another part of this one, has it.
+ * @throws ReplicaError `DATA_IN_USE` when another process, or another part of this one, has it; `DATA_UNUSABLE` when it cannot be
+ *   made or written to
  */
 export async function lockDirectory(directory: string): Promise<DirectoryLock> {
+  try {
+    return await takeDirectory(directory)
+  } catch (error) {
+    throw error instanceof ReplicaError ? error : dataUnusable(directory, error)
+  }
+}
+
+async function takeDirectory(directory: string): Promise<DirectoryLock> {
   mkdirSync(directory, { recursive: true, mode: 0o750 })
   const name = `lock.${process.pid}.${randomBytes(8).toString('hex')}`
   const sockets = socketDirectory(directory)

@@ -54,7 +54,7 @@ export interface Disk {
   syncDirectory(path: string): Promise<void>
   /** Bytes that can still be written to the file system `path` lies on. */
   freeBytes(path: string): Promise<number>
-  /** Takes the directory for this process alone. @throws ReplicaError `DATA_IN_USE` */
+  /** Takes the directory for this process alone. @throws ReplicaError `DATA_IN_USE`, `DATA_UNUSABLE` */
   lock(directory: string): Promise<DirectoryLock>
 }
 

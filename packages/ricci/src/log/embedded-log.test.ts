@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -115,6 +115,31 @@ test('one process per data directory, by whatever path, and free again after a k
   const again = await openLog(path)
   await again.close()
   assert.deepEqual(readdirSync(path), ['log'])
+})
+
+test('a data directory that cannot be one says why, and what to do', async (context) => {
+  const path = folder(context)
+  writeFileSync(join(path, 'file'), '')
+  for (const below of ['file', 'file/data']) {
+    await assert.rejects(openLog(join(path, below)), {
+      code: 'DATA_UNUSABLE',
+      message: `the data directory ${join(path, below)} is no directory, or lies below a file: name another one`,
+    })
+  }
+  const failing = (code: string) =>
+    openLog(path, {
+      disk: {
+        ...nodeDisk,
+        makeDirectory: () => Promise.reject(Object.assign(new Error(code), { code })),
+      },
+    })
+  await assert.rejects(failing('EROFS'), {
+    code: 'DATA_UNUSABLE',
+    message: `the data directory ${path} lies on a file system that is read-only: mount it for writing, or name another directory`,
+  })
+  await assert.rejects(failing('EACCES'), { code: 'DATA_UNUSABLE', message: /is not this user's to write \(uid \d+\)/ })
+  await assert.rejects(failing('ENOSPC'), { code: 'LOG_FULL' })
+  await (await openLog(path)).close() // what failed let go of the lock
 })
 
 test('of many that open a data directory at once exactly one gets it', async (context) => {

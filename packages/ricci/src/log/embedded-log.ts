@@ -17,7 +17,7 @@ import { ReplicaError, type Clock, type LogPort, type StoredRecord } from '@ricc
 import type { DirectoryLock } from './directory-lock.ts'
 import type { Disk, WritableFile } from './disk.ts'
 import { isFull } from './disk.ts'
-import { appendFailed, logClosed } from './errors.ts'
+import { appendFailed, logClosed, openFailed } from './errors.ts'
 import type { LogEvent } from './events.ts'
 import { follow, logDirectory, LogFollower } from './follower.ts'
 import {
@@ -110,7 +110,7 @@ export class EmbeddedLog implements LogPort {
 
   /**
    * Opens the log of a data directory, or makes one.
-   * @throws ReplicaError `DATA_IN_USE`, `LOG_CORRUPT`; `LOG_FULL` or `LOG_FAILED` when it could not be made or repaired
+   * @throws ReplicaError `DATA_IN_USE`, `DATA_UNUSABLE`, `LOG_CORRUPT`; `LOG_FULL` or `LOG_FAILED` when it could not be made or repaired
    */
   static async open(options: EmbeddedLogOptions): Promise<EmbeddedLog> {
     const { disk, dataDirectory } = options
@@ -141,7 +141,7 @@ export class EmbeddedLog implements LogPort {
       return log
     } catch (error) {
       await lock.release()
-      throw appendFailed(directory, error)
+      throw openFailed(dataDirectory, directory, error)
     }
   }
 

@@ -22,6 +22,29 @@ export function trimmed(offset: number, first: number | undefined): ReplicaError
   )
 }
 
+/** The error for a data directory that this process may not use, or that lies on a disk which takes nothing. */
+export function dataUnusable(directory: string, error: unknown): ReplicaError {
+  const { code, message } = error as NodeJS.ErrnoException
+  const does =
+    code === 'EROFS'
+      ? 'lies on a file system that is read-only: mount it for writing, or name another directory'
+      : code === 'EACCES' || code === 'EPERM'
+        ? `is not this user's to write (uid ${process.getuid?.() ?? 'unknown'}): change its owner, or name another directory`
+        : isFull(error)
+          ? 'lies on a disk that is full: free some room, then start again'
+          : code === 'ENOTDIR' || code === 'EEXIST'
+            ? 'is no directory, or lies below a file: name another one'
+            : `cannot be used: ${message}`
+  return new ReplicaError('DATA_UNUSABLE', `the data directory ${directory} ${does}`, false, { cause: error })
+}
+
+/** The error for a log that could not be opened, made or repaired. */
+export function openFailed(dataDirectory: string, directory: string, error: unknown): ReplicaError {
+  const { code } = error as NodeJS.ErrnoException
+  const forbidden = code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
+  return forbidden ? dataUnusable(dataDirectory, error) : appendFailed(directory, error)
+}
+
 /** The error for an append that failed at the disk: may be tried again, the records are not acknowledged. */
 export function appendFailed(directory: string, error: unknown): ReplicaError {
   if (error instanceof ReplicaError) return error
