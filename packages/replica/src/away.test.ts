@@ -176,7 +176,7 @@ describe('the alarms about the log', () => {
     house.log.fate = () => 'refused'
     await house.until('self hears of it', () => house.told('trigger').length === 1, 30_000)
     house.log.fate = ([record]) => (record.kind === 'tick' ? 'lost' : 'written')
-    await house.clock.advance(5_000)
+    await house.clock.advance(1_000)
     house.log.fate = () => 'written'
     await house.until('it is taken back', () => house.told('resolve').at(-1)?.rule === 'log-unavailable')
     await house.clock.advance(30_000)

@@ -1,7 +1,12 @@
 import { SelfAlarms, type SelfAlarmsOptions } from './delivery/self-alarms.ts'
-import { readBackMs, watchMs } from './limits.ts'
+import { readBackMs, selfAlarmMs, watchMs } from './limits.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { Clock } from './ports.ts'
+
+/** A tick that was confirmed is read back within this, or something is wrong. */
+const readMs = watchMs + readBackMs
+/** Whoever looks so much later than it wanted to was stopped, or starved: of what it missed it can say nothing. */
+const stoppedMs = 3 * watchMs
 
 /** How a replica stands, as far as the alarms about its log go. Times are monotonic milliseconds. */
 export interface Standing {
@@ -21,8 +26,11 @@ export class TroubleWatch {
   /** The ownership in force as it was first seen, and whether all was found well in it. */
   #first: { readonly epoch: number; readonly tickSeenMs: number } | undefined
   #well = false
-  /** When the log was last seen to refuse records for longer than a retry takes: until then there was no tick to be given. */
+  /** When the log was last seen to refuse records for longer than a retry takes. */
   #refusedMs = -Infinity
+  #lookedMs: number | undefined
+  /** When it last went on after it had been stopped. */
+  #wokenMs = -Infinity
 
   constructor(writer: LogWriter, options: SelfAlarmsOptions) {
     this.#alarms = new SelfAlarms(options)
@@ -33,24 +41,45 @@ export class TroubleWatch {
   /** Gives when to look again: soon, or at the moment at which an alarm is due. */
   look({ ownership, ownerlessSinceMs, doing }: Standing): number {
     const nowMs = this.#clock.monotonicMs()
-    const owning = ownership !== undefined
-    const trouble = owning ? this.#writer.trouble() : undefined
-    if (trouble !== undefined && nowMs - trouble.sinceMs > readBackMs) this.#refusedMs = nowMs
-    const givenMs = Math.max(ownership?.tickSeenMs ?? nowMs, this.#refusedMs)
-    const unreadMs = owning && trouble === undefined ? nowMs - givenMs : 0
-    const unread = unreadMs > watchMs + readBackMs
-    const seconds = Math.round(unreadMs / 1_000)
-    this.#alarms.is('log-unavailable', trouble?.sinceMs, trouble?.why ?? 'the log takes records again')
+    if (nowMs - (this.#lookedMs ?? nowMs) > stoppedMs) this.#wokenMs = nowMs
+    this.#lookedMs = nowMs
+    const whileAwake = (sinceMs: number): number => Math.max(sinceMs, this.#wokenMs)
+    this.#lookAtLog(ownership, whileAwake, nowMs)
+    this.#alarms.is(
+      'cannot-own',
+      ownerlessSinceMs === undefined ? undefined : whileAwake(ownerlessSinceMs),
+      `no owner is seen, and this replica cannot own: ${doing}`,
+    )
+    this.#lookForHealth(ownership)
+    return Math.min(watchMs, this.#alarms.nextDueMs() - nowMs)
+  }
+
+  /** An owner that is not given its ticks: for want of a log that takes them, or of a reader that gives them. */
+  #lookAtLog(ownership: Standing['ownership'], whileAwake: (sinceMs: number) => number, nowMs: number): void {
+    const trouble = ownership === undefined ? undefined : this.#writer.trouble()
+    const tickSeenMs = ownership?.tickSeenMs ?? nowMs
+    let refusedSinceMs: number | undefined
+    if (trouble !== undefined) {
+      if (nowMs - trouble.sinceMs > readBackMs) this.#refusedMs = nowMs
+      // Before it refused them it may long have confirmed what nobody was given: that is one trouble.
+      refusedSinceMs = trouble.sinceMs - tickSeenMs > readMs ? tickSeenMs : trouble.sinceMs
+    }
+    // What was refused is not missing. Once it is taken again, ticks have the time that a reader needs.
+    const unreadSinceMs = Math.max(whileAwake(tickSeenMs), this.#refusedMs + readMs - selfAlarmMs)
+    const unread = trouble === undefined && nowMs - unreadSinceMs > readMs
+    const seconds = Math.round((nowMs - tickSeenMs) / 1_000)
+    this.#alarms.is(
+      'log-unavailable',
+      refusedSinceMs === undefined ? undefined : whileAwake(refusedSinceMs),
+      trouble?.why ?? 'the log takes records again',
+    )
     this.#alarms.is(
       'event-path',
-      unread ? givenMs : undefined,
+      unread ? unreadSinceMs : undefined,
       unread
         ? `the log confirms ticks that its reader was not given for ${seconds} s`
         : 'the reader is given ticks again',
     )
-    this.#alarms.is('cannot-own', ownerlessSinceMs, `no owner is seen, and this replica cannot own: ${doing}`)
-    this.#lookForHealth(ownership)
-    return Math.min(watchMs, this.#alarms.nextDueMs() - nowMs)
   }
 
   /** A tick of this ownership was read: the log takes records, gives them back, and has an owner. */

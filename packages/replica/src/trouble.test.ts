@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { SkipRecord } from '@ricci/engine'
-import { House, ScriptedLog, VirtualClock } from '@ricci/testkit'
+import { House, ScriptedLog, SeededRandom, VirtualClock } from '@ricci/testkit'
 import { LogWriter } from './log-writer.ts'
 import { SteadyReader } from './steady-reader.ts'
+import { TroubleWatch } from './trouble-watch.ts'
 import type { LogPort } from './ports.ts'
 
 const never = new Promise<never>(() => undefined)
@@ -221,6 +222,30 @@ describe('the log', () => {
     writer.write([tick])
     await clock.settle()
     assert.deepEqual(writer.trouble(), { sinceMs: 0, why: 'the log refuses records: full' })
+  })
+})
+
+describe('a replica that was stopped', () => {
+  it('says nothing of the time in which it did not look', async () => {
+    const clock = new VirtualClock()
+    const told: string[] = []
+    const watch = new TroubleWatch(new LogWriter(new ScriptedLog(), 0, clock), {
+      logId: 'log',
+      instance: 'a',
+      partition: 0,
+      clock,
+      random: new SeededRandom('a'),
+      receiver: () => undefined,
+      waiting: () => [],
+      onAlarm: (name) => told.push(`${name} at ${clock.monotonicMs()}`),
+    })
+    const look = (): number =>
+      watch.look({ ownership: { epoch: 1, tickSeenMs: 0 }, ownerlessSinceMs: undefined, doing: '' })
+    look()
+    await clock.advance(20_000)
+    for (let inMs = look(); told.length === 0; inMs = look()) await clock.advance(inMs)
+    assert.deepEqual(told, ['event-path at 35000'])
+    watch.stop()
   })
 })
 

@@ -127,6 +127,7 @@ export class Instance implements Door {
   goOn(): void {
     this.machine.wake()
     this.#process?.goOn()
+    if (this.#process !== undefined) this.cluster.selfAlarms.woken(this.#process.name, this.#replicas.length)
     this.cluster.disturbed()
     this.cluster.world.trace.add(this.#process?.name ?? this.name, 'goes on')
   }

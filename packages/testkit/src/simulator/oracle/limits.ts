@@ -56,10 +56,13 @@ export function judgeSkips(
 ): Verdict[] {
   const verdicts: Verdict[] = []
   let rulesOffset = -1
+  let rules: Uint8Array | undefined
   let skipped = new Map<string, Set<string>>()
   for (const { offset, bytes } of records) {
     const record = decodeRecord(bytes)
-    if (record.kind === 'rules') {
+    // The same rules once more are no switch, and forgive nothing.
+    if (record.kind === 'rules' && (rules === undefined || Buffer.compare(rules, bytes) !== 0)) {
+      rules = bytes
       rulesOffset = offset
       skipped = new Map()
     }

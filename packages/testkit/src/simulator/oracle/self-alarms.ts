@@ -1,4 +1,4 @@
-import { kindOf } from '@ricci/engine'
+import { decodeRecord, kindOf } from '@ricci/engine'
 import type { ReplicaState, SendRequest, StoredRecord } from '@ricci/replica'
 import type { Verdict } from './verdict.ts'
 
@@ -31,9 +31,11 @@ interface Watched {
  * who ran all the while must have said so; nobody may who was given ticks and confirms.
  */
 export class SelfAlarmJudge {
-  /** By partition: when each record was written, and when the last tick was. */
+  /** By partition: when each tick was written, and when the last was. */
   readonly #writtenMs: number[][] = []
   readonly #tickMs: number[] = []
+  /** By partition: the newest claim. Ticks of an owner that has not heard of it are nobody's. */
+  readonly #epochs: number[] = []
   readonly #watched = new Map<string, Watched>()
   readonly #nowMs: () => number
   readonly #say: (kind: Verdict['kind'], text: string) => void
@@ -45,19 +47,33 @@ export class SelfAlarmJudge {
 
   written(partition: number, record: StoredRecord): void {
     const times = (this.#writtenMs[partition] ??= [])
+    const kind = kindOf(record.bytes)
+    if (kind !== 'tick' && kind !== 'claim') return
+    const decoded = decodeRecord(record.bytes)
+    if (decoded.kind === 'claim') this.#epochs[partition] = Math.max(this.#epochs[partition] ?? 0, decoded.epoch)
+    if (decoded.kind !== 'tick' || decoded.epoch < (this.#epochs[partition] ?? 0)) return
     times[record.offset] = this.#nowMs()
-    if (kindOf(record.bytes) === 'tick') this.#tickMs[partition] = this.#nowMs()
+    this.#tickMs[partition] = this.#nowMs()
   }
 
   given(process: string, partition: number, records: readonly StoredRecord[]): void {
     const now = this.#nowMs()
-    const isFresh = ({ offset, bytes }: StoredRecord): boolean =>
-      kindOf(bytes) === 'tick' && now - (this.#writtenMs[partition]?.[offset] ?? now) < wellMs
+    const isFresh = ({ offset }: StoredRecord): boolean => {
+      const writtenMs = this.#writtenMs[partition]?.[offset]
+      return writtenMs !== undefined && now - writtenMs < wellMs
+    }
     if (records.some(isFresh)) this.#of(process, partition).tickGivenMs = now
   }
 
   confirmed(process: string, partition: number): void {
     this.#of(process, partition).confirmedMs = this.#nowMs()
+  }
+
+  /** Its process was stopped, and goes on. */
+  woken(process: string, partitions: number): void {
+    for (let partition = 0; partition < partitions; partition++) {
+      this.#of(process, partition).steadySinceMs = this.#nowMs()
+    }
   }
 
   /** Its engine stands at an event for good: what its reader is given from here on, it does not see. */
