@@ -23,6 +23,7 @@ import { createReceivers } from '../receivers/receivers.ts'
 import { missingReceivers, type ReceiversUsed } from '../rules/receivers-used.ts'
 import type { TypeCheck } from '../rules/type-check.ts'
 import { DiskSnapshots } from '../snapshots/index.ts'
+import { AlarmPace } from '../telemetry/alarm-pace.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { EngineService } from './engine-service.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
@@ -407,7 +408,9 @@ export class Server {
       ricci_pages_pending: () => engine.pendingPages.length,
       ricci_replica_owning: () => (replica.state === 'owning' ? 1 : 0),
     })
+    const pace = new AlarmPace(alarmTtlSeconds * 1000)
     telemetry.alarmsTo((name, detail) => {
+      if (!pace.due(name, this.clock.monotonicMs())) return
       const event = {
         host: config.instance,
         service: `ricci ${name}`,

@@ -1,0 +1,26 @@
+/**
+ * How often an alarm becomes an event. Its line and its metric come each time.
+ *
+ * A full table may refuse the very event that tells of it: that is counted as a refusal and told of a minute later, by another such
+ * event, for as long as the table is full, whether anybody else sends anything or not. So what tells of a limit is an event twice in
+ * its ttl, which keeps its entry alive; in between, and once only Ricci's own event was refused, there is the line.
+ */
+const ofLimits: ReadonlySet<string> = new Set(['symbols-full', 'forks-full', 'index-full'])
+
+export class AlarmPace {
+  readonly #told = new Map<string, number>()
+  readonly #everyMs: number
+
+  /** @param ttlMs for which an alarm's event holds in the index */
+  constructor(ttlMs: number) {
+    this.#everyMs = ttlMs / 2
+  }
+
+  /** Whether this alarm becomes an event now. @param nowMs monotonic */
+  due(name: string, nowMs: number): boolean {
+    if (!ofLimits.has(name)) return true
+    if (nowMs < (this.#told.get(name) ?? -Infinity) + this.#everyMs) return false
+    this.#told.set(name, nowMs)
+    return true
+  }
+}
