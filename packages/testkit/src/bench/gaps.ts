@@ -1,9 +1,16 @@
 import { performance, PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate as turn } from 'node:timers/promises'
 
+/** Milliseconds of each stretch; `own`: with the collector taken out. */
+export interface Longest {
+  readonly all: readonly number[]
+  readonly own: readonly number[]
+}
+
 /** Times from one record to the next, and how much of each was the garbage collector's. */
 export class Gaps {
   private readonly stretches: number[] = []
+  private readonly places: number[] = []
   private readonly beganMs: number[] = []
   private readonly endedMs: number[] = []
   private readonly ms: number[] = []
@@ -14,16 +21,23 @@ export class Gaps {
     this.observer.observe({ entryTypes: ['gc'] })
   }
 
-  /** @param ms what is measured of it; it ends now */
-  add(stretch: number, beganMs: number, ms: number): void {
+  /**
+   * @param place the record's place in its round
+   * @param ms what is measured of it; it ends now
+   */
+  add(stretch: number, place: number, beganMs: number, ms: number): void {
     this.stretches.push(stretch)
+    this.places.push(place)
     this.beganMs.push(beganMs)
     this.endedMs.push(performance.now())
     this.ms.push(ms)
   }
 
-  /** The longest of each stretch, and the longest where the collector is taken out of each. */
-  async longest(stretches: number): Promise<{ readonly all: number[]; readonly own: number[] }> {
+  /**
+   * The longest of each stretch beyond what is usual at its place, milliseconds, and the longest where the collector is taken out of each.
+   * @param usual of each place in a round: windows that all end at one tick make its record long, whatever else is done
+   */
+  async longest(stretches: number, usual: readonly number[]): Promise<Longest> {
     // what the collector did is told when the loop turns
     await turn()
     await turn()
@@ -43,8 +57,9 @@ export class Gaps {
       // collections are timed on the wall, gaps by the thread: in proportion
       const share = Math.min(1, collected / (this.endedMs[i] - this.beganMs[i]))
       const stretch = this.stretches[i]
-      all[stretch] = Math.max(all[stretch], ms)
-      own[stretch] = Math.max(own[stretch], ms * (1 - share))
+      const usualMs = usual[this.places[i]] ?? 0
+      all[stretch] = Math.max(all[stretch], ms - usualMs)
+      own[stretch] = Math.max(own[stretch], ms * (1 - share) - usualMs)
     }
     return { all, own }
   }
