@@ -212,6 +212,70 @@ describe('the alarms about the log', () => {
     await house.close()
   })
 
+  /** An owner, and a standby whose readers are given nothing from now on. */
+  async function deafStandby(): Promise<House> {
+    const house = new House()
+    await house.owner('a')
+    await house.started(house.replica('b'), 'following')
+    house.deaf = 'b'
+    return house
+  }
+
+  const byStandby = (house: House, action: 'trigger' | 'resolve'): string[] =>
+    house.told(action).flatMap(({ host, rule }) => (host === 'b' ? [rule] : []))
+
+  it('a standby that is given nothing wakes nobody while another holds the lease, and says so in the house', async () => {
+    const house = await deafStandby()
+    await house.clock.advance(120_000)
+    assert.deepEqual(byStandby(house, 'trigger'), [])
+    assert.deepEqual(
+      house.alarms.filter((alarm) => alarm.startsWith('b ')),
+      [
+        'b owner-unseen: another instance holds the lease, and this one is given no tick of an owner: it is following: reading the log from its start',
+      ],
+    )
+    assert.deepEqual(
+      house.replicas.map(({ state }) => state),
+      ['owning', 'following'],
+    )
+    house.deaf = ''
+    await house.clock.advance(5_000)
+    house.deaf = 'b'
+    await house.clock.advance(20_000)
+    assert.equal(
+      house.alarms.filter((alarm) => alarm.startsWith('b owner-unseen')).length,
+      2,
+      'again, it is told again',
+    )
+    await house.close()
+  })
+
+  it('where the store of leases does not say who holds it, everybody who sees no owner tells; what is told stands', async () => {
+    for (const answer of [() => never, () => Promise.reject(new Error('away'))]) {
+      const house = await deafStandby()
+      house.coordination.answer = answer
+      const afterMs = await toldAfterMs(house, 'cannot-own', house.clock.monotonicMs())
+      assert.ok(afterMs <= selfAlarmMs, `${afterMs} ms`)
+      house.coordination.answer = (isHeld) => Promise.resolve(isHeld)
+      await house.clock.advance(30_000)
+      assert.deepEqual([byStandby(house, 'trigger'), byStandby(house, 'resolve')], [['cannot-own'], []])
+      house.deaf = ''
+      await house.until('it is taken back', () => byStandby(house, 'resolve').length === 1)
+      await house.close()
+    }
+  })
+
+  it('a standby that is given nothing and gets the lease tells: nobody else would', async () => {
+    const house = await deafStandby()
+    await house.clock.advance(10_000)
+    house.kill(house.replicas[0])
+    await house.until('it tells', () => byStandby(house, 'trigger').length === 1)
+    assert.deepEqual(byStandby(house, 'trigger'), ['cannot-own'])
+    house.deaf = ''
+    await house.until('it owns', () => house.replicas[0].state === 'owning')
+    await house.close()
+  })
+
   it('what an instance told before it died is taken back by the next owner, once', async () => {
     const house = new House()
     const replica = await house.owner()

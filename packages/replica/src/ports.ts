@@ -66,6 +66,11 @@ export interface CoordinationPort {
    * may no longer rely on it. The store being away is silence, not a loss: an owner goes on until it reads a higher claim.
    */
   campaign(partition: number, onChange: (lease: Lease | undefined) => void, signal: AbortSignal): void
+  /**
+   * Whether anybody holds the partition's lease now, alive as far as the store knows: its session has not lapsed.
+   * Rejects, or does not answer, while the store is away.
+   */
+  isHeld(partition: number): Promise<boolean>
   close(): Promise<void>
 }
 

@@ -7,6 +7,7 @@ import { Checkpoints } from './checkpoints.ts'
 import { ReplicaError } from './errors.ts'
 import { Generations } from './generations.ts'
 import type { HostFailure, Progress, Sighting, StateTaken } from './host.ts'
+import { LeaseElsewhere } from './lease-elsewhere.ts'
 import { Life, type ReplicaState } from './life.ts'
 import * as limits from './limits.ts'
 import { LogWriter } from './log-writer.ts'
@@ -37,6 +38,7 @@ export class Replica {
   readonly #stalls: Stalls
   readonly #trouble: TroubleWatch
   readonly #candidate: Candidate
+  readonly #elsewhere: LeaseElsewhere
   readonly #claims: Claims
   readonly #waiters: AppliedWaiters
   readonly #owner: OwnerSeen
@@ -57,6 +59,7 @@ export class Replica {
     this.#life = new Life(options.onStateChange)
     this.#timers = new Timers(clock)
     this.#writer = new LogWriter(log, partition, clock)
+    this.#elsewhere = new LeaseElsewhere(options.coordination, partition, this.#timers)
     this.#stalls = new Stalls(this.#writer)
     this.#waiters = new AppliedWaiters(clock)
     this.#owner = new OwnerSeen(clock)
@@ -398,9 +401,12 @@ export class Replica {
     if (untrusted && this.#owner.isLost) this.#candidate.begin()
     void this.#candidate.consider()
     const busy = this.state === 'owning' || this.state === 'stepping-down' || this.#stopping !== undefined
+    const ownerlessSinceMs = busy ? undefined : this.#owner.missingSinceMs
+    const mayBeElsewhere = ownerlessSinceMs !== undefined && this.#candidate.lease === undefined
     const delayMs = this.#trouble.look({
       ownership: this.#ownerships.current,
-      ownerlessSinceMs: busy ? undefined : this.#owner.missingSinceMs,
+      ownerlessSinceMs,
+      duty: mayBeElsewhere ? this.#elsewhere.ask() : this.#elsewhere.forget(),
       doing: `it is ${this.state}: ${this.#why}`,
     })
     this.#timers.setTimer(delayMs, () => this.#watch())

@@ -1,4 +1,5 @@
 import { SelfAlarms, type SelfAlarmsOptions } from './delivery/self-alarms.ts'
+import type { AlarmDuty } from './lease-elsewhere.ts'
 import { readBackMs, selfAlarmMs, watchMs } from './limits.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { Clock } from './ports.ts'
@@ -14,6 +15,8 @@ export interface Standing {
   readonly ownership: { readonly epoch: number; readonly tickSeenMs: number } | undefined
   /** For all others that should be able to own: since when they saw nobody own; undefined while somebody does. */
   readonly ownerlessSinceMs: number | undefined
+  /** Who is to tell of that: who holds the lease, and everybody where nobody does. */
+  readonly duty: AlarmDuty
   /** What it is and does, in words. */
   readonly doing: string
 }
@@ -23,9 +26,11 @@ export class TroubleWatch {
   readonly #alarms: SelfAlarms
   readonly #writer: LogWriter
   readonly #clock: Clock
+  readonly #onAlarm: (name: string, detail: string) => void
   /** The ownership in force as it was first seen, and whether all was found well in it. */
   #first: { readonly epoch: number; readonly tickSeenMs: number } | undefined
   #well = false
+  #unseenTold = false
   /** When the log was last seen to refuse records for longer than a retry takes. */
   #refusedMs = -Infinity
   #lookedMs: number | undefined
@@ -36,20 +41,20 @@ export class TroubleWatch {
     this.#alarms = new SelfAlarms(options)
     this.#writer = writer
     this.#clock = options.clock
+    this.#onAlarm = options.onAlarm
   }
 
   /** Gives when to look again: soon, or at the moment at which an alarm is due. */
-  look({ ownership, ownerlessSinceMs, doing }: Standing): number {
+  look({ ownership, ownerlessSinceMs, duty, doing }: Standing): number {
     const nowMs = this.#clock.monotonicMs()
     if (nowMs - (this.#lookedMs ?? nowMs) > stoppedMs) this.#wokenMs = nowMs
     this.#lookedMs = nowMs
     const whileAwake = (sinceMs: number): number => Math.max(sinceMs, this.#wokenMs)
     this.#lookAtLog(ownership, whileAwake, nowMs)
-    this.#alarms.is(
-      'cannot-own',
-      ownerlessSinceMs === undefined ? undefined : whileAwake(ownerlessSinceMs),
-      `no owner is seen, and this replica cannot own: ${doing}`,
-    )
+    const unownedSinceMs = ownerlessSinceMs === undefined ? undefined : whileAwake(ownerlessSinceMs)
+    const unowned = `no owner is seen, and this replica cannot own: ${doing}`
+    this.#alarms.is('cannot-own', unownedSinceMs, unowned, duty === 'ours')
+    this.#tellUnseen(unownedSinceMs !== undefined && nowMs - unownedSinceMs >= selfAlarmMs, duty, doing)
     this.#lookForHealth(ownership)
     return Math.min(watchMs, this.#alarms.nextDueMs() - nowMs)
   }
@@ -91,6 +96,17 @@ export class TroubleWatch {
     if (this.#well || ownership === undefined || ownership.tickSeenMs === this.#first?.tickSeenMs) return
     this.#well = true
     this.#alarms.allIsWell()
+  }
+
+  /** An owner may live whom only this replica does not see. It is no trouble of the log's, and the log can carry the news. */
+  #tellUnseen(isLong: boolean, duty: AlarmDuty, doing: string): void {
+    if (!isLong) this.#unseenTold = false
+    if (!isLong || duty !== 'another' || this.#unseenTold) return
+    this.#unseenTold = true
+    this.#onAlarm(
+      'owner-unseen',
+      `another instance holds the lease, and this one is given no tick of an owner: ${doing}`,
+    )
   }
 
   stop(): void {

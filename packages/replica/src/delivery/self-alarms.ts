@@ -62,8 +62,10 @@ export class SelfAlarms {
   /**
    * Whether the trouble is there now. Called as often as one likes, and when {@link nextDueMs} says.
    * @param sinceMs monotonic time at which it began; undefined when there is none
+   * @param isOurs false while another is to tell of it. What was told already stands all the same: the key is everybody's, and to take
+   *   it back would take back what the other told.
    */
-  is(name: SelfAlarmName, sinceMs: number | undefined, detail: string): void {
+  is(name: SelfAlarmName, sinceMs: number | undefined, detail: string, isOurs = true): void {
     if (this.#stopped || this.#options.mutations?.has('self-alarm') === true) return
     const state = this.#stateOf(name)
     state.dueMs = Infinity
@@ -72,7 +74,7 @@ export class SelfAlarms {
       if (state.wanted === 'trigger') this.#want(name, state, 'resolve')
       return
     }
-    if (state.wanted === 'trigger') return
+    if (state.wanted === 'trigger' || !isOurs) return
     state.dueMs = sinceMs + selfAlarmMs
     if (this.#options.clock.monotonicMs() < state.dueMs) return
     state.dueMs = Infinity

@@ -38,6 +38,10 @@ export class LeaseTable {
     else this.lines.delete(partition)
   }
 
+  isHeld(partition: number): boolean {
+    return this.lines.has(partition)
+  }
+
   private grant(partition: number, campaign: Campaign): void {
     const token = String(++this.tenures)
     // Later, so that nobody is told while still asking; unless the campaign has ended until then.
@@ -72,6 +76,10 @@ export class InProcessCoordination implements CoordinationPort {
     this.endings.add(end)
     signal.addEventListener('abort', end)
     this.table.enter(partition, campaign)
+  }
+
+  async isHeld(partition: number): Promise<boolean> {
+    return this.table.isHeld(partition)
   }
 
   /** Ends all campaigns of this instance: the next in line are served. */

@@ -115,6 +115,22 @@ export function coordinationConformance(
       assert.equal(second.granted, 0)
     })
 
+    each('everybody is told whether a lease is held, of that partition', async (arena) => {
+      const [holder, waiting, other] = [await arena.join(), await arena.join(), await arena.join()]
+      assert.equal(await other.isHeld(0), false)
+      const first = arena.candidate(0, holder)
+      await arena.until('a lease', () => first.lease !== undefined)
+      const second = arena.candidate(0, waiting)
+      assert.deepEqual([await holder.isHeld(0), await waiting.isHeld(0), await other.isHeld(0)], [true, true, true])
+      assert.equal(await other.isHeld(1), false)
+      first.abort()
+      await arena.until('a lease for the second', () => second.lease !== undefined)
+      assert.equal(await other.isHeld(0), true)
+      second.abort()
+      await arena.settle()
+      assert.equal(await other.isHeld(0), false)
+    })
+
     each('close gives up every lease of that instance, and may be called twice', async (arena) => {
       const port = await arena.join()
       const own = [arena.candidate(0, port), arena.candidate(1, port)]

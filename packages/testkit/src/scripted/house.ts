@@ -35,7 +35,7 @@ class Process {
   readonly timers: Timer[] = []
   failHost: (failure: HostFailure) => void = () => undefined
 
-  constructor(house: House) {
+  constructor(house: House, instance: string) {
     this.clock = {
       monotonicMs: () => house.clock.monotonicMs(),
       wallMs: () => house.clock.wallMs(),
@@ -50,7 +50,12 @@ class Process {
       id: log.id,
       partitions: 1,
       append: (partition, records) => (this.alive ? log.append(partition, records) : new Promise(() => undefined)),
-      read: (partition, from, signal) => log.read(partition, from, signal),
+      read: async function* (partition, from, signal) {
+        for await (const batch of log.read(partition, from, signal)) {
+          if (house.deaf === instance) return await aborted(signal)
+          yield batch
+        }
+      },
       range: () => log.range(),
       close: () => Promise.resolve(),
     }
@@ -73,12 +78,14 @@ export class House {
   blindPolicy: 'repeat' | 'miss' = 'repeat'
   /** Whose engine gives hashes unlike all others. */
   wrong = ''
+  /** Whose readers are given nothing, and hear no error. */
+  deaf = ''
   /** Told of each engine that is made, with the way to the replica that it reports to. */
   onEngine: (engine: Engine, events: HostEvents, skips: readonly SkipRecord[], instance: string) => void = () =>
     undefined
 
   replica(instance: string): Replica {
-    const process = new Process(this)
+    const process = new Process(this, instance)
     const replica = new Replica({
       instance,
       partition: 0,
@@ -180,4 +187,11 @@ export class House {
     await this.clock.advance(5_000)
     assert.equal(this.clock.pendingTimers, 0, 'no timer is left behind')
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }

@@ -115,6 +115,13 @@ export class ScriptedCoordination implements CoordinationPort {
     this.#give()
   }
 
+  /** Asked for each question who holds the lease; the default tells. */
+  answer: (isHeld: boolean) => Promise<boolean> = (isHeld) => Promise.resolve(isHeld)
+
+  isHeld(): Promise<boolean> {
+    return this.answer(this.#holder !== undefined)
+  }
+
   /** Takes the lease away, with or without telling its holder; the next gets it. One that is gone does not campaign on. */
   takeAway(tell: boolean, gone = false): void {
     const holder = this.#holder

@@ -5,6 +5,9 @@ import type { World } from './world.ts'
 /** How long after a holder's death its lease lapses: a session's TTL. */
 const sessionTtlMs = { least: 1_000, most: 6_000 }
 
+/** A question to the store and its answer. */
+const questionMs = 10
+
 /**
  * The coordination store: one lease per partition, given to one campaigner at a time, moved on when the holder's process dies.
  * Its faults: it is away (nobody hears of a change, nothing is given), it takes a lease away, and it gives a lease to another
@@ -31,6 +34,12 @@ export class SimCoordination {
         lease.join(campaigner)
         signal.addEventListener('abort', () => lease.leave(campaigner), { once: true })
       },
+      isHeld: (partition) =>
+        new Promise((resolve) => {
+          const lease = this.#partitions[partition]
+          if (lease.isAway) return
+          process.deliverAfter(questionMs, () => resolve(lease.holderName !== undefined))
+        }),
       close: () => {
         for (const campaigner of campaigners) for (const lease of this.#partitions) lease.leave(campaigner)
         return Promise.resolve()
@@ -51,6 +60,12 @@ export class SimCoordination {
   /** Gives the lease to another while the holder believes in it for `ms` longer. Gives the name of the old holder. */
   giveToAnother(partition: number, ms: number): string | undefined {
     return this.#partitions[partition].giveToAnother(ms)
+  }
+
+  /** Whether the store, asked now, would say that another process than this holds the lease. */
+  isElsewhere(partition: number, process: string): boolean {
+    const lease = this.#partitions[partition]
+    return !lease.isAway && lease.holderName !== undefined && lease.holderName !== process
   }
 
   holder(partition: number): string | undefined {
@@ -78,6 +93,10 @@ class PartitionLease {
 
   get holderName(): string | undefined {
     return this.#holder?.process.name
+  }
+
+  get isAway(): boolean {
+    return this.#away
   }
 
   join(campaigner: Campaigner): void {

@@ -148,10 +148,11 @@ export class Instance implements Door {
 
   /** Tells who judges the alarms how its replicas stand. */
   look(): void {
-    const { selfAlarms } = this.cluster
+    const { selfAlarms, coordination } = this.cluster
     const runs = this.running && !this.#leaving
     for (const [partition, { state }] of this.#replicas.entries()) {
-      selfAlarms.look(this.#process!.name, partition, runs ? state : undefined)
+      const { name } = this.#process!
+      selfAlarms.look(name, partition, runs ? state : undefined, coordination.isElsewhere(partition, name))
     }
   }
 

@@ -11,6 +11,9 @@ const wellMs = 3_000
 /** One append may be late by so much while others are confirmed: the trouble is as old as the oldest. */
 const lateAppendMs = 6_000
 
+/** Until a replica has heard that no other holds the lease any more: a look, a question that the store leaves open, a look. */
+const hearMs = 8_000
+
 /** One replica of one process, as it is seen from outside. */
 interface Watched {
   state: ReplicaState
@@ -19,6 +22,9 @@ interface Watched {
   restlessMs: number
   /** When it was last given a tick that had just been written. */
   tickGivenMs: number
+  /** When another held the lease last, and when no other did, as far as the store would have said. */
+  elsewhereMs: number
+  notElsewhereMs: number
   /** When an append of its replica was last confirmed. */
   confirmedMs: number
   /** Of each alarm, what it asked last, and when. */
@@ -27,8 +33,9 @@ interface Watched {
 
 /**
  * Judges the three alarms that a replica sends by itself, outside the log, by what went over its borders: ticks in the log, ticks
- * its readers were given, confirms, and requests to the receiver `self`. Where nobody shows a tick for longer than 15 s, everyone
- * who ran all the while must have said so; nobody may who was given ticks and confirms.
+ * its readers were given, confirms, who holds the lease, and requests to the receiver `self`. Where nobody shows a tick for longer
+ * than 15 s, everyone who ran all the while must have said so, unless another held the lease: then that one must. Nobody may who
+ * was given ticks and confirms, nor say that it cannot own while another held the lease all the while.
  */
 export class SelfAlarmJudge {
   /** By partition: when each tick was written, and when the last was. */
@@ -90,6 +97,9 @@ export class SelfAlarmJudge {
     watched.asked.set(request.rule, { action: request.action, atMs: now })
     // Asked again because the receiver did not answer: judged the first time.
     if (request.action !== 'trigger' || before?.action === 'trigger') return
+    if (request.rule === 'cannot-own' && now - watched.notElsewhereMs > alarmAfterMs + wellMs) {
+      this.#say('alarm without cause', `p${partition}: ${process} tells of cannot-own, another holds the lease`)
+    }
     const isLog = request.rule === 'log-unavailable'
     const wellAtMs = isLog ? watched.confirmedMs - lateAppendMs : watched.tickGivenMs
     const wasRestless = now - watched.restlessMs < alarmAfterMs + wellMs
@@ -101,9 +111,11 @@ export class SelfAlarmJudge {
   }
 
   /** Looked at once a second. `state` is undefined while its process does not run. */
-  look(process: string, partition: number, state: ReplicaState | undefined): void {
+  look(process: string, partition: number, state: ReplicaState | undefined, isElsewhere: boolean): void {
     const now = this.#nowMs()
     const watched = this.#of(process, partition)
+    if (isElsewhere) watched.elsewhereMs = now
+    else watched.notElsewhereMs = now
     const before = watched.state
     watched.state = state ?? 'stopped'
     if (watched.state === 'restoring' || watched.state === 'diverged') watched.restlessMs = now
@@ -112,7 +124,7 @@ export class SelfAlarmJudge {
       watched.steadySinceMs = now
     }
     const troubleMs = now - Math.max(watched.steadySinceMs, this.#tickMs[partition] ?? 0)
-    if (troubleMs <= alarmAfterMs + noticeMs) return
+    if (troubleMs <= alarmAfterMs + noticeMs || now - watched.elsewhereMs <= hearMs) return
     const isTold = [...watched.asked.values()].some(
       ({ action, atMs }) => action === 'trigger' || atMs > now - troubleMs,
     )
@@ -134,6 +146,8 @@ export class SelfAlarmJudge {
         steadySinceMs: now,
         restlessMs: now,
         tickGivenMs: now,
+        elsewhereMs: -Infinity,
+        notElsewhereMs: now,
         confirmedMs: now,
         asked: new Map(),
       }
