@@ -159,6 +159,22 @@ describe('a replica alone', () => {
     await house.close()
   })
 
+  it('an owner that loses its lease goes on, until it reads a higher claim', async () => {
+    const house = new House()
+    const replica = await house.owner()
+    house.coordination.takeAway(true)
+    await house.clock.advance(30_000)
+    house.event('h', 'down')
+    await house.until('a page', () => house.oncall.sent.length === 1)
+    assert.deepEqual([replica.state, house.log.all('claim').length], ['owning', 1])
+    house.log.add({ kind: 'claim', epoch: 2, instance: 'another', semantics: 1 })
+    await house.until('it steps down', () => replica.state !== 'owning')
+    house.event('g', 'down')
+    await house.clock.advance(2_000)
+    assert.equal(house.oncall.sent.length, 1)
+    await house.close()
+  })
+
   it('sends the alarm about the log by another way, with the pages that wait, and takes it back', async () => {
     const house = new House()
     await house.owner()

@@ -276,6 +276,35 @@ describe('records that parse and say nothing', () => {
   })
 })
 
+describe('a record that this release does not know', () => {
+  for (const [what, bytes] of [
+    ['of a kind that is reserved', [8, 1, 0, 0, 0, 2, 0x7b, 0x7d]],
+    ['of a version to come', [3, 2, 0, 0, 0, 2, 0x7b, 0x7d]],
+  ] as const) {
+    it(`${what}: nobody passes it over, nobody owns any more, and both say so`, async () => {
+      const house = new House()
+      const owner = await house.owner()
+      const standby = await house.started(house.replica('b'), 'following')
+      house.log.addBytes(new Uint8Array(bytes))
+      house.event('h', 'down')
+      await house.until('both stop', () => owner.state === 'diverged' && standby.state === 'diverged')
+      const records = house.log.records.length
+      await house.until('self hears of it', () => house.told('trigger').length > 0)
+      assert.match(house.told('trigger')[0].summary, /cannot-own: .*run the release that wrote it/)
+      await house.clock.advance(60_000)
+      assert.deepEqual([owner.state, standby.state], ['diverged', 'diverged'])
+      assert.deepEqual([house.log.records.length, house.oncall.sent.length], [records, 0], 'no tick, no claim, no page')
+      for (const name of ['a', 'b']) {
+        assert.ok(
+          house.alarms.some((alarm) => alarm.startsWith(`${name} host-failed: RECORD_UNKNOWN`)),
+          house.alarms.join(),
+        )
+      }
+      await house.close()
+    })
+  }
+})
+
 describe('an event that stalls the engine', () => {
   /** Every engine stalls at the record at `offset` (set once it is known), unless it was told to leave it out. */
   function stalling(house: House): { offset: number; stalls: number; heeds: (skip: SkipRecord) => boolean } {

@@ -71,7 +71,7 @@ export class Cluster {
     )
     this.network.onSelf = ({ name }, request) => {
       if (request.action === 'trigger') world.exercise(`alarm ${request.rule}` as ExerciseKind)
-      this.selfAlarms.asked(name, request)
+      this.selfAlarms.asked(name, request, (partition) => this.coordination.isElsewhere(partition, name))
     }
     this.#listeners = Array.from({ length: plan.partitions }, () => [])
     for (let p = 0; p < plan.partitions; p++) {

@@ -89,7 +89,7 @@ export class SelfAlarmJudge {
   }
 
   /** A request to `self` is on its way. */
-  asked(process: string, request: SendRequest): void {
+  asked(process: string, request: SendRequest, isElsewhere: (partition: number) => boolean): void {
     const { partition } = request.provenance as { readonly partition: number }
     const now = this.#nowMs()
     const watched = this.#of(process, partition)
@@ -97,7 +97,8 @@ export class SelfAlarmJudge {
     watched.asked.set(request.rule, { action: request.action, atMs: now })
     // Asked again because the receiver did not answer: judged the first time.
     if (request.action !== 'trigger' || before?.action === 'trigger') return
-    if (request.rule === 'cannot-own' && now - watched.notElsewhereMs > alarmAfterMs + wellMs) {
+    const wasElsewhere = now - watched.notElsewhereMs > alarmAfterMs + wellMs && isElsewhere(partition)
+    if (request.rule === 'cannot-own' && wasElsewhere) {
       this.#say('alarm without cause', `p${partition}: ${process} tells of cannot-own, another holds the lease`)
     }
     const isLog = request.rule === 'log-unavailable'
