@@ -240,7 +240,7 @@ describe('a replica that was stopped', () => {
       onAlarm: (name) => told.push(`${name} at ${clock.monotonicMs()}`),
     })
     const look = (): number =>
-      watch.look({ ownership: { epoch: 1, tickSeenMs: 0 }, ownerlessSinceMs: undefined, doing: '' })
+      watch.look({ ownership: { epoch: 1, tickSeenMs: 0 }, ownerlessSinceMs: undefined, duty: 'ours', doing: '' })
     look()
     await clock.advance(20_000)
     for (let inMs = look(); told.length === 0; inMs = look()) await clock.advance(inMs)
