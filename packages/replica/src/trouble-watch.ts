@@ -63,15 +63,15 @@ export class TroubleWatch {
   #lookAtLog(ownership: Standing['ownership'], whileAwake: (sinceMs: number) => number, nowMs: number): void {
     const trouble = ownership === undefined ? undefined : this.#writer.trouble()
     const tickSeenMs = ownership?.tickSeenMs ?? nowMs
-    let refusedSinceMs: number | undefined
-    if (trouble !== undefined) {
-      if (nowMs - trouble.sinceMs > readBackMs) this.#refusedMs = nowMs
-      // Before it refused them it may long have confirmed what nobody was given: that is one trouble.
-      refusedSinceMs = trouble.sinceMs - tickSeenMs > readMs ? tickSeenMs : trouble.sinceMs
-    }
+    const refusedForMs = trouble === undefined ? 0 : nowMs - trouble.sinceMs
+    if (refusedForMs > readBackMs) this.#refusedMs = nowMs
+    // Before it refused them it may long have confirmed what nobody was given: that is one trouble, named by what it is now.
+    const isRefused = refusedForMs > readMs
+    const isLonger = isRefused && trouble !== undefined && trouble.sinceMs - tickSeenMs > readMs
+    const refusedSinceMs = isLonger ? tickSeenMs : trouble?.sinceMs
     // What was refused is not missing. Once it is taken again, ticks have the time that a reader needs.
     const unreadSinceMs = Math.max(whileAwake(tickSeenMs), this.#refusedMs + readMs - selfAlarmMs)
-    const unread = trouble === undefined && nowMs - unreadSinceMs > readMs
+    const unread = !isRefused && nowMs - unreadSinceMs > readMs
     const seconds = Math.round((nowMs - tickSeenMs) / 1_000)
     this.#alarms.is(
       'log-unavailable',

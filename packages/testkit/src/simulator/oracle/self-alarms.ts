@@ -102,7 +102,9 @@ export class SelfAlarmJudge {
       this.#say('alarm without cause', `p${partition}: ${process} tells of cannot-own, another holds the lease`)
     }
     const isLog = request.rule === 'log-unavailable'
-    const wellAtMs = isLog ? watched.confirmedMs - lateAppendMs : watched.tickGivenMs
+    // An owner that is not given its ticks has cause to complain of its log, whatever was confirmed of it.
+    const { confirmedMs, tickGivenMs } = watched
+    const wellAtMs = isLog ? Math.min(confirmedMs - lateAppendMs, tickGivenMs) : tickGivenMs
     const wasRestless = now - watched.restlessMs < alarmAfterMs + wellMs
     if (wasRestless || now - wellAtMs >= alarmAfterMs - wellMs) return
     this.#say(
