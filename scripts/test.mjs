@@ -1,17 +1,27 @@
 // `npm test [-- FILTER …]`: installs what is needed, bundles the test files (esbuild with splitting: three times faster than a
 // loader) and runs them tier by tier with Node's own runner. A filter is a part of a test file's path or the name of a tier.
 // Ends with a line `N passed, N failed, N skipped`; exit code 1 when a test failed or a file left something open. A tier that
-// took longer than its budget says so: a busy machine is no failure.
-import { spawn } from 'node:child_process'
+// took longer than its budget says so: a busy machine is no failure. Told to end, or with nobody left to read it, it ends its tests.
 import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { runChild, stopSignal } from './child.mjs'
 import { ensureInstalled, root } from './install.mjs'
 import { tierOf, tiers } from './tiers.mjs'
 
+const usage = `usage: npm test [-- FILTER …]
+FILTER is a part of a test file's path, or a tier: ${tiers.map(({ name }) => name).join(', ')}. Without one every test runs.`
+const filters = process.argv.slice(2)
+const option = filters.find((word) => word.startsWith('-'))
+if (option !== undefined) {
+  const asked = option === '--help' || option === '-h'
+  if (asked) console.log(usage)
+  else console.error(`There is no option ${option}.\n${usage}`)
+  process.exit(asked ? 0 : 2)
+}
+const stop = stopSignal()
 ensureInstalled('all')
 const { bundle } = await import('./build.mjs')
 const { benchEntries, productEntries } = await import('./product.mjs')
-const filters = process.argv.slice(2).filter((word) => !word.startsWith('-'))
 const wanted = (file) => filters.length === 0 || filters.some((f) => file.includes(f) || tierOf(file).name === f)
 const files = testFiles(join(root, 'packages')).filter(wanted)
 if (files.length === 0) {
@@ -37,19 +47,20 @@ try {
     )
     for (const key of Object.keys(sum)) sum[key] += counts[key]
   }
-  console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
-  process.exitCode = sum.failed === 0 ? 0 : 1
+  if (!stop.aborted) console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
+  process.exitCode = stop.aborted ? stop.reason : sum.failed === 0 ? 0 : 1
 } finally {
   if (filters.length > 0) rmSync(outdir, { recursive: true, force: true })
 }
 
 /** Runs the files of one tier, prints what failed and how long it took; gives the counts. */
 async function run(tier, sources) {
-  if (sources.length === 0) return { passed: 0, failed: 0, skipped: 0 }
+  const none = { passed: 0, failed: 0, skipped: 0 }
+  if (sources.length === 0 || stop.aborted) return none
   const began = performance.now()
   const log = join(outdir, `${tier.name}.log`)
   const output = openSync(log, 'w')
-  const child = spawn(
+  const code = await runChild(
     process.execPath,
     [
       '--enable-source-maps',
@@ -61,10 +72,12 @@ async function run(tier, sources) {
       `--test-reporter=${new URL('reporter.mjs', import.meta.url)}`,
       ...sources.map((file) => join(outdir, file.replace(/\.ts$/, '.mjs'))),
     ],
-    { cwd: root, stdio: ['ignore', output, 'inherit'] },
+    ['ignore', output, 'inherit'],
+    root,
+    stop,
   )
-  const code = await new Promise((resolve) => child.on('close', resolve))
   closeSync(output)
+  if (stop.aborted) return none
   const tookMs = performance.now() - began
   const lines = readFileSync(log, 'utf8').trimEnd().split('\n')
   const [, ...numbers] = /^(\d+) passed, (\d+) failed, (\d+) skipped$/.exec(lines.pop()) ?? []

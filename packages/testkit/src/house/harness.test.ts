@@ -1,10 +1,12 @@
 // The harness watches the tests; this watches the harness: what is left open fails, what is closed passes, and the counts that
 // CI adds up are those of the leaves.
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import type { Readable } from 'node:stream'
 import { after, before, describe, it } from 'node:test'
 
 const nameOf = {
@@ -91,4 +93,46 @@ describe('the harness of the tests', () => {
     assert.match(said, /skipped: c: no c here/)
     assert.match(said, /\n2 passed, 2 failed, 1 skipped\n$/)
   })
+
+  it('options it does not have are refused, --help tells how it is used, and neither runs a test', () => {
+    const test = (word: string) => spawnSync(process.execPath, ['scripts/test.mjs', word], { encoding: 'utf8' })
+    const help = test('--help')
+    assert.match(help.stdout, /^usage: npm test \[-- FILTER …\]\n.*servers.*\n$/)
+    assert.equal(help.status, 0)
+    const unknown = test('--watch')
+    assert.match(unknown.stderr, /^There is no option --watch\.\nusage: npm test/)
+    assert.deepEqual([unknown.status, unknown.stdout], [2, ''])
+  })
+
+  for (const [how, code] of [
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+    ['its output without a reader', 141],
+  ] as const)
+    it(`${how} ends what it runs, with all that this started`, async () => {
+      const file = join(folder, 'running.mjs')
+      // the innermost process says that it runs, and by its end that it does not, on a pipe that only these three hold
+      const inner = `require('fs').writeSync(3, 'runs'); setInterval(() => {}, 1e6)`
+      const outer = `require('child_process').spawn(process.execPath, ['-e', ${JSON.stringify(inner)}], { stdio: [0, 1, 2, 3] })`
+      writeFileSync(
+        file,
+        `import { runChild, stopSignal } from ${JSON.stringify(resolve('scripts/child.mjs'))}
+        process.stdin.once('data', () => console.log('said')).unref()
+        const stop = stopSignal()
+        await runChild(process.execPath, ['-e', ${JSON.stringify(outer)}], ['ignore', 'ignore', 'inherit', 3], '.', stop)
+        process.exit(stop.reason)`,
+      )
+      const runner = spawn(process.execPath, [file], { stdio: ['pipe', 'pipe', 'inherit', 'pipe'] })
+      const ended = once(runner, 'close')
+      const pipe = runner.stdio[3] as Readable
+      assert.equal(String(await once(pipe, 'data')), 'runs')
+      if (how.startsWith('SIG')) runner.kill(how as NodeJS.Signals)
+      else {
+        runner.stdout!.destroy()
+        await once(runner.stdout!, 'close')
+        runner.stdin!.write('say something')
+      }
+      await once(pipe.resume(), 'close')
+      assert.deepEqual(await ended, [code, null])
+    })
 })
