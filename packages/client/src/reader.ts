@@ -101,6 +101,11 @@ export class MsgReader {
     return true
   }
 
+  /** Takes the texts of the event just read once more, from a table that has room by now; see {@link overflowed}. */
+  again(cursor: EventCursor, table: SymbolTable): void {
+    this.takeTexts(cursor, table)
+  }
+
   private takeTexts(cursor: EventCursor, table: SymbolTable): void {
     const { scan } = this
     const { source, sourceView } = scan

@@ -1,14 +1,17 @@
 /** Limits of the engine and what is given back (DESIGN section 5, "Bounded"). */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { crc32 } from 'node:zlib'
 import { type Event } from '@ricci/client'
 import { EngineBench } from '@ricci/testkit'
+import { reservedForAlarms } from './own-alarms.ts'
 import {
   type EventView,
   adjust,
   by,
   changed,
   counter,
+  incident,
   index,
   movingTimeWindow,
   notExpired,
@@ -23,6 +26,9 @@ import {
 } from './index.ts'
 
 const t0 = 1_700_000_000_000
+
+/** Services of alarms, which stand beside the limit. */
+const ownTexts = new EngineBench(rules()).engine.stats().symbols
 
 /** One tick further, at which idle things and symbols are collected: the engine counts ticks by their numbers. */
 function collect(bench: EngineBench, seconds: number): void {
@@ -243,5 +249,74 @@ describe('forks and rows', () => {
     )
     bench.events(t0 + 90_000, { host: 'short', state: 'new', ttl: 1 })
     assert.equal(bench.engine.stats().forks, 2)
+  })
+})
+
+describe('alarms of Ricci’s own', () => {
+  const paging = rules(
+    index(),
+    by((e: EventView) => `${e.host} ${e.service}`, tap('forked')),
+    where('service =~ "ricci %"', incident('ricci', { to: 'console' })),
+  )
+  const alarm = (i: number, name = 'index-full'): Event => ({
+    host: `instance-${i}`,
+    service: `ricci ${name}`,
+    state: 'critical',
+    description: 'there is no room',
+    tags: ['ricci'],
+    ttl: 3_600,
+  })
+  const full = { symbols: 40, indexRows: 5, forksPerBy: 5 }
+
+  it('find room in the index, in forks and for their texts when all of these are full, and page', () => {
+    for (const name of ['symbols-full', 'forks-full', 'index-full']) {
+      const bench = new EngineBench(paging, full)
+      bench.tick(0, t0)
+      for (let i = 0; i < 100; i++) bench.events(t0, { host: `h${i}`, service: 's' })
+      const { indexSize } = bench.engine.stats()
+      assert.ok(indexSize <= 5)
+      bench.events(t0, { host: 'other', service: 'ricci agent dropped' }, alarm(1, name), {
+        host: 'late',
+        service: 's',
+      })
+      assert.deepEqual(
+        bench.engine.query('service =~ "ricci %"').events.map(({ host, service }) => [host, service]),
+        [['instance-1', `ricci ${name}`]],
+      )
+      assert.equal(bench.engine.stats().indexSize, indexSize + 1, 'nobody else has use of that room')
+      assert.equal((bench.tapped('forked').at(-1) as Event).service, `ricci ${name}`)
+      assert.deepEqual(
+        bench.decided.map(({ receiver }) => receiver),
+        ['console'],
+      )
+    }
+  })
+
+  it('find it after texts were collected and in an engine restored, which gives the same ids', () => {
+    const bench = new EngineBench(paging, { ...full, idleForkMs: 1 })
+    bench.tick(0, t0)
+    for (let i = 0; i < 100; i++) bench.events(t0, { host: `h${i}`, service: 's', ttl: 1 })
+    for (let i = 1; i <= 3; i++) collect(bench, 10 * i)
+    for (let i = 0; i < 100; i++) bench.events(t0 + 40_000, { host: `g${i}`, service: 's' })
+    const records = [alarm(1), alarm(2, 'delivery-failed')]
+    const whole = bench.engine
+    bench.cut()
+    bench.events(t0 + 40_000, ...records)
+    const restored = bench.engine.stateHash()
+    assert.equal(bench.engine.query('service =~ "ricci %"').events.length, 2)
+    const last = bench.log.length - 1
+    whole.apply(last, bench.log[last], crc32(bench.log[last]))
+    assert.equal(whole.stateHash(), restored)
+  })
+
+  it('have an end as well: whoever sends events so named fills no more than the room kept for them', () => {
+    const bench = new EngineBench(paging, { ...full, symbols: 100_000 })
+    bench.tick(0, t0)
+    for (let i = 0; i < 10; i++) bench.events(t0, { host: `h${i}`, service: 's' })
+    for (let i = 0; i < 2 * reservedForAlarms; i++) bench.events(t0, alarm(i))
+    assert.equal(bench.engine.stats().indexSize, full.indexRows + reservedForAlarms)
+    const texts = new EngineBench(paging, full)
+    for (let i = 0; i < 4 * reservedForAlarms; i++) texts.events(t0, alarm(i))
+    assert.ok(texts.engine.stats().symbols <= full.symbols + reservedForAlarms + ownTexts)
   })
 })

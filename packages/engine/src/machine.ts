@@ -22,6 +22,7 @@ import { searchIndex } from './index/search.ts'
 import { Index } from './index/store.ts'
 import { LimitAlarms } from './limit-alarms.ts'
 import type { Mutation } from './mutations.ts'
+import { OwnAlarms } from './own-alarms.ts'
 import { QueryCache } from './query/cache.ts'
 import './streams/operators/root.ts'
 import './streams/vocabulary.ts'
@@ -94,6 +95,7 @@ class Machine implements Engine, Runtime, EngineState {
   #cut: StateCut | undefined
   readonly #changes: ChangeRing
   readonly #limits = new LimitAlarms()
+  readonly #own: OwnAlarms
 
   constructor(options: EngineOptions) {
     this.logId = options.logId
@@ -106,6 +108,7 @@ class Machine implements Engine, Runtime, EngineState {
     this.#arrivals = new Arrivals(this, this.#mutations.has('producer-mark'))
     this.rules = new RulesInForce(this, options.loadRules, options.skips ?? [])
     this.index = new Index(this.table, this.clocks, this.settings)
+    this.#own = new OwnAlarms(this.table, this.index, this.settings.symbols)
     this.#changes = new ChangeRing(this.index, this.table, this)
     this.lookups = new IndexLookups(this.index, this.table)
     this.clocks.beforeFire = () => this.decisions.time(this.clocks.calendar.now, this.clocks.owned.now)
@@ -204,7 +207,8 @@ class Machine implements Engine, Runtime, EngineState {
     const { stalenessMs } = this.settings
     this.ageMs = ageMs
     event.late = stalenessMs !== null && ageMs > stalenessMs ? 1 : 0
-    this.rules.top.event(event, 0)
+    if (this.#own.is(event.service)) this.withReserve(() => this.rules.top.event(event, 0))
+    else this.rules.top.event(event, 0)
   }
 
   streamWithout(event: EventCursor, ageMs: number, skips: readonly SkipRecord[]): void {
@@ -212,6 +216,14 @@ class Machine implements Engine, Runtime, EngineState {
     const left = this.rules.leaveOut(skips)
     this.stream(event, ageMs)
     this.rules.takeBack(left)
+  }
+
+  isOwnAlarm(service: number): boolean {
+    return this.#own.is(service)
+  }
+
+  withReserve<T>(what: () => T): T {
+    return this.#own.within(this.rules.tree?.dimensions ?? [], what)
   }
 
   received(atMs: number): void {
@@ -300,7 +312,7 @@ class Machine implements Engine, Runtime, EngineState {
   #load(record: RulesRecord, bytes: Uint8Array): void {
     this.rules.load(record, bytes)
     this.index.settings = this.settings
-    this.table.limitSymbols(this.settings.symbols)
+    this.#own.limitSymbols(this.settings.symbols)
   }
 
   /** An event was skipped: counted against its branch. The event itself lies behind; who had not left it out begins again before it. */
@@ -329,7 +341,7 @@ class Machine implements Engine, Runtime, EngineState {
     collectForks(dimensions, owned.now, idleBefore)
     this.index.rowsChanged()
     const freeing = (marks: Marks): void => this.#changes.forgetUnmarked(marks)
-    if (!collectTexts(this.table, dimensions, [this.index.expiredSymbol], freeing)) return
+    if (!collectTexts(this.table, dimensions, [this.index.expiredSymbol, ...this.#own.ids], freeing)) return
     this.generation++
     this.#arrivals.skews.clear()
     this.#queries = new QueryCache(this.table)

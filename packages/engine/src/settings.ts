@@ -21,16 +21,16 @@ export interface EngineSettings {
   readonly stalenessMs: number | null
   /** After a claim or gap, deadlines of absence are at least this far away. */
   readonly graceMs: number
-  /** Forks of one `by` at most. A new key beyond it is refused and counted; no live one is evicted. */
+  /** Forks of one `by` at most. A new key beyond it is refused and counted; no live one is evicted. Alarms of Ricci's own have some more. */
   readonly forksPerBy: number
-  /** Keys (host, service) in the index at most. */
+  /** Keys (host, service) in the index at most, and some more for alarms of Ricci's own. */
   readonly indexRows: number
   /** Events one window or buffer of one fork holds at most. */
   readonly eventsPerBuffer: number
   /**
    * Different texts (hosts, services, states, tags, attributes and their values) at most, with 64 bytes for each and a quarter as
    * many sets of tags and of attributes. Half full, those that nothing names any more are collected; an event that finds it full
-   * is refused and counted.
+   * is refused and counted, unless it is an alarm of Ricci's own.
    */
   readonly symbols: number
   /** Forks and rows unused for this long, without a timer, are given back. */

@@ -16,6 +16,10 @@ export interface Arriving {
   stream(event: EventCursor, ageMs: number): void
   /** The same, without what these skips name. */
   streamWithout(event: EventCursor, ageMs: number, skips: readonly SkipRecord[]): void
+  /** Whether a service is that of an alarm of Ricci's own. */
+  isOwnAlarm(service: number): boolean
+  /** Does something with the room open that is kept for these. */
+  withReserve<T>(what: () => T): T
   /** Moves the calendar to when a record was received. */
   received(atMs: number): void
   alarm(name: string, detail: string): void
@@ -65,6 +69,9 @@ export class Arrivals {
         if (!reader.next(event, table)) break
       } catch (error) {
         return this.#malformed(`event ${i} of record ${offset} cannot be read: ${(error as Error).message}`)
+      }
+      if (reader.overflowed && this.#engine.isOwnAlarm(event.service)) {
+        this.#engine.withReserve(() => reader.again(event, table))
       }
       if (reader.overflowed) {
         this.overflowed++

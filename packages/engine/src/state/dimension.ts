@@ -31,6 +31,8 @@ export class Dimension {
   readonly keyCount: number
   /** Ids alive at most; settings may change it. */
   limit: number
+  /** Ids beyond the limit that may be given out just now; see OwnAlarms. */
+  reserve = 0
   /** Ids below this have been given out. */
   high = 0
   live = 0
@@ -159,7 +161,7 @@ export class Dimension {
       if (this.#word(id, aliveAt) !== usedLately) this.#use(id)
       return id
     }
-    if (this.live >= this.limit) {
+    if (this.live >= this.limit + this.reserve) {
       this.refused++
       return -1
     }

@@ -1,9 +1,10 @@
 /**
  * How often an alarm becomes an event. Its line and its metric come each time.
  *
- * A full table may refuse the very event that tells of it: that is counted as a refusal and told of a minute later, by another such
- * event, for as long as the table is full, whether anybody else sends anything or not. So what tells of a limit is an event twice in
- * its ttl, which keeps its entry alive; in between, and once only Ricci's own event was refused, there is the line.
+ * The engine keeps some room for alarms' events beyond its limits (`reservedForAlarms`). Their first texts, or an event that finds
+ * even that room taken, still count as refused, which is told of a minute later, whether anybody else sends anything or not: one
+ * event each time would never end. So what tells of a limit is an event twice in its ttl, which keeps its entry alive; in between
+ * there is the line.
  */
 const ofLimits: ReadonlySet<string> = new Set(['symbols-full', 'forks-full', 'index-full'])
 
