@@ -22,8 +22,8 @@ export interface QueryRequest {
 export interface WatchPage {
   /** A sentence for who watches: changes before these are missing, and why. */
   readonly gap?: string
-  /** The JSON text of each event. */
-  readonly events: readonly string[]
+  /** The JSON text of each event, a newline after each; they stay bytes until they are sent. May be empty. */
+  readonly lines: Uint8Array
 }
 
 /** What the HTTP side asks of the server around it. Text, not objects: answers are encoded where the events are. */

@@ -112,14 +112,14 @@ describe('HTTP', () => {
     const { url } = await serve({
       watch: async (query, signal) =>
         (async function* () {
-          yield { events: ['{"host":"a"}'] }
+          yield { lines: Buffer.from('{"host":"a"}\n{"host":"ä"}\n') }
           await aborted(signal)
           ended.push(query)
         })(),
     })
     for (const [accept, expected] of [
-      ['application/x-ndjson', '{"host":"a"}\n'],
-      ['text/event-stream', 'data: {"host":"a"}\n\n'],
+      ['application/x-ndjson', '{"host":"a"}\n{"host":"ä"}\n'],
+      ['text/event-stream', 'data: {"host":"a"}\n\ndata: {"host":"ä"}\n\n'],
     ]) {
       const watcher = new AbortController()
       const response = await fetch(`${url}/api/v1/watch?query=true`, { headers: { accept }, signal: watcher.signal })
@@ -130,13 +130,36 @@ describe('HTTP', () => {
     while (ended.length < 2) await new Promise((resolve) => setImmediate(resolve))
   })
 
+  it('tells a watcher that reads of a gap, and goes on', async () => {
+    const { url } = await serve({
+      watch: async (_query, signal) =>
+        (async function* () {
+          yield { lines: Buffer.from('{"host":"a"}\n') }
+          yield { gap: 'changes are missing', lines: Buffer.from('{"host":"b"}\n') }
+          yield { lines: Buffer.from('{"host":"c"}\n') }
+          await aborted(signal)
+        })(),
+    })
+    const response = await fetch(`${url}/api/v1/watch?query=true`)
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+    let text = ''
+    while (!text.includes('"c"')) {
+      const { value, done } = await reader.read()
+      assert.ok(!done, `it ended after ${text}`)
+      text += value
+    }
+    const gap = '{"service":"ricci watch","state":"warning","description":"changes are missing"}'
+    assert.equal(text, `{"host":"a"}\n${gap}\n{"host":"b"}\n{"host":"c"}\n`)
+    await reader.cancel()
+  })
+
   it('gives a wrong watch its status, and closes while watchers wait', async () => {
     const { url, server } = await serve({
       watch: async (query, signal) => {
         if (query === 'wrong') throw Object.assign(new Error('wrong'), { code: 'QUERY_SYNTAX' })
         return (async function* () {
           await aborted(signal)
-          yield { events: [] }
+          yield { lines: new Uint8Array(0) }
         })()
       },
     })

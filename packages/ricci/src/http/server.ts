@@ -175,7 +175,7 @@ export class HttpServer {
     const pages = await this.options.backend.watch(request.query.query, until)
     const sse = (request.headers.accept ?? '').includes('text/event-stream')
     const heartbeat = sse ? ': \n\n' : '\n'
-    const line = (event: string): string => (sse ? `data: ${event}\n\n` : `${event}\n`)
+    const bodyOf = (lines: Uint8Array): Uint8Array => (sse ? serverSentEvents(lines) : lines)
     reply.hijack()
     const raw = reply.raw
     raw.writeHead(200, {
@@ -187,13 +187,12 @@ export class HttpServer {
     const timer = setInterval(() => raw.write(heartbeat), heartbeatMs)
     let waited = false
     try {
-      for await (const { gap, events } of pages) {
+      for await (const { gap, lines } of pages) {
         if (gap !== undefined && waited) {
-          raw.write(line(notice(`${gap}; the watch ends here, watch again with a narrower query or read faster`)))
+          raw.write(bodyOf(notice(`${gap}; the watch ends here, watch again with a narrower query or read faster`)))
           break
         }
-        const lines = gap === undefined ? events : [notice(gap), ...events]
-        waited = !raw.write(lines.map(line).join(''))
+        waited = !raw.write(bodyOf(gap === undefined ? lines : Buffer.concat([notice(gap), lines])))
         if (waited) await once(raw, 'drain', { signal: until })
       }
     } catch {
@@ -226,10 +225,25 @@ export class HttpServer {
   }
 }
 
-/** An event that tells a watcher something. */
-function notice(description: string): string {
-  return JSON.stringify({ service: 'ricci watch', state: 'warning', description })
+/** The line of an event that tells a watcher something. */
+function notice(description: string): Buffer {
+  return Buffer.from(`${JSON.stringify({ service: 'ricci watch', state: 'warning', description })}\n`)
 }
+
+/** Each line as a server-sent event. No JSON text has a newline inside. */
+function serverSentEvents(lines: Uint8Array): Buffer {
+  const parts: Uint8Array[] = []
+  for (let from = 0; from < lines.length;) {
+    const end = lines.indexOf(newline, from) + 1
+    parts.push(dataField, lines.subarray(from, end), emptyLine)
+    from = end
+  }
+  return Buffer.concat(parts)
+}
+
+const newline = 0x0a
+const dataField = Buffer.from('data: ')
+const emptyLine = Buffer.from('\n')
 
 async function* queryBody(
   first: IteratorResult<Uint8Array>,

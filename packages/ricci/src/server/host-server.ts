@@ -48,11 +48,13 @@ export class HostServer {
       changes: window.changes,
       answer: (id, page) => this.post({ type: 'changes', id, page }, [page.lines.buffer as ArrayBuffer]),
       refuse: (id, error) => this.post({ type: 'error', id, error: plainError(error) }),
+      nothing: (ids, before) => this.post({ type: 'no-changes', ids, before }),
     })
     this.host = makeHost({
       onProgress: (progress) => {
         this.applied = progress.appliedOffset
-        this.post({ type: 'progress', progress, watches: this.watches.applied() })
+        this.post({ type: 'progress', progress })
+        this.watches.applied()
         for (const [id, ask] of this.waiting) {
           if (ask.atLeast > this.applied) continue
           this.waiting.delete(id)

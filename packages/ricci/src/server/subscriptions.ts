@@ -100,12 +100,11 @@ export class Subscriptions {
 }
 
 function pageFor({ lines, gapUntil }: ChangesText, from: ChangePosition, restored: boolean): WatchPage {
-  const events = lines.length === 0 ? [] : decoder.decode(lines).split('\n')
-  if (gapUntil === undefined) return { events }
+  if (gapUntil === undefined) return { lines }
   const why = restored
     ? 'the engine was restored from a snapshot that is newer'
     : 'they came faster than they were read, and only the latest are kept'
-  return { events, gap: `changes by the records ${from.offset} to ${gapUntil.offset} are missing here: ${why}` }
+  return { lines, gap: `changes by the records ${from.offset} to ${gapUntil.offset} are missing here: ${why}` }
 }
 
 function isBefore(a: ChangePosition, b: ChangePosition): boolean {
@@ -115,5 +114,3 @@ function isBefore(a: ChangePosition, b: ChangePosition): boolean {
 function isAway(error: unknown): boolean {
   return (error as { code?: string }).code === 'ENGINE_AWAY'
 }
-
-const decoder = new TextDecoder()

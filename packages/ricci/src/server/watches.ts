@@ -1,7 +1,7 @@
 /**
  * Who waits for changes of the index, on the worker's side. A request is answered with a page as soon as something matches, and is
  * held until then; whoever reads slowly asks for the next page later and holds nothing here meanwhile. Changes are looked at
- * between records, in the engine's ring: never while one is applied.
+ * between records, in the engine's ring: never while one is applied, and for a few readers a turn, so that records go on between.
  */
 import type { ChangePosition, ChangesOptions, ChangesPage } from '@ricci/engine'
 import { jsonOfEvent } from './json.ts'
@@ -15,12 +15,12 @@ const pageBudget = 20_000
  * of 200 it was 0.6 GB and 1 s, on the same two busy cores.
  */
 export const pageLimit = 200
+/** Requests looked at in a turn: a page of 200 events of 500 bytes takes about a millisecond, and all 256 readers may ask at once. */
+export const readersPerTurn = 4
 
 interface Watch {
   readonly query: string
   from: ChangePosition | undefined
-  /** It has seen all that is applied. */
-  caughtUp: boolean
 }
 
 /** What the answers go to. */
@@ -29,50 +29,81 @@ export interface WatchAnswers {
   changes(from: ChangePosition | undefined, options: ChangesOptions): ChangesPage
   answer(id: number, page: ChangesText): void
   refuse(id: number, error: unknown): void
+  /** These have seen all before a position, and found nothing. */
+  nothing(ids: readonly number[], before: ChangePosition): void
 }
 
 export class Watches {
   private readonly asked = new Map<number, Watch>()
+  /** Those of them who have not seen all that is applied; who waits longest comes first. */
+  private readonly behind = new Set<number>()
+  private scheduled = false
 
   constructor(private readonly answers: WatchAnswers) {}
 
-  /** Without a place to begin at it is answered at once, with the place that is now. */
+  /** Without a place to begin at it is answered in its turn with the place that is then. */
   ask(id: number, query: string, from: ChangePosition | undefined): void {
-    this.asked.set(id, { query, from, caughtUp: false })
-    this.look(id)
+    this.asked.set(id, { query, from })
+    this.behind.add(id)
+    this.schedule()
   }
 
   cancel(id: number): void {
     this.asked.delete(id)
+    this.behind.delete(id)
   }
 
-  /** Records were applied. Gives the requests that have seen all of it and found nothing. */
-  applied(): readonly number[] {
-    for (const [id, watch] of this.asked) if (watch.caughtUp) this.look(id)
-    return [...this.asked].filter(([, { caughtUp }]) => caughtUp).map(([id]) => id)
+  /** Records were applied. */
+  applied(): void {
+    for (const id of this.asked.keys()) this.behind.add(id)
+    this.schedule()
   }
 
-  private look(id: number): void {
-    const watch = this.asked.get(id)
-    if (watch === undefined) return
+  private schedule(): void {
+    if (this.scheduled || this.behind.size === 0) return
+    this.scheduled = true
+    setImmediate(() => {
+      this.scheduled = false
+      this.turn()
+      this.schedule()
+    })
+  }
+
+  private turn(): void {
+    const idle: number[] = []
+    let before: ChangePosition | undefined
+    for (const id of [...this.behind].slice(0, readersPerTurn)) {
+      this.behind.delete(id)
+      const seen = this.look(id, this.asked.get(id)!)
+      if (seen === undefined) continue
+      idle.push(id)
+      before = seen
+    }
+    // nothing is applied in a turn: they have all seen the same
+    if (before !== undefined) this.answers.nothing(idle, before)
+  }
+
+  /** Gives the position before which all was seen, where nothing was found and nothing is left to look at. */
+  private look(id: number, watch: Watch): ChangePosition | undefined {
     const { query, from } = watch
     let page: ChangesPage
     try {
       page = this.answers.changes(from, { query, limit: pageLimit, budget: pageBudget })
     } catch (error) {
       this.asked.delete(id)
-      return this.answers.refuse(id, error)
+      this.answers.refuse(id, error)
+      return
     }
     const { changes, next, gapUntil, appliedOffset } = page
     if (from === undefined || changes.length > 0 || gapUntil !== undefined) {
       this.asked.delete(id)
-      const lines = encoder.encode(changes.map(({ event }) => jsonOfEvent(event)).join('\n'))
-      return this.answers.answer(id, { lines, next, ...(gapUntil === undefined ? {} : { gapUntil }) })
+      const lines = encoder.encode(changes.map(({ event }) => `${jsonOfEvent(event)}\n`).join(''))
+      this.answers.answer(id, { lines, next, ...(gapUntil === undefined ? {} : { gapUntil }) })
+      return
     }
     watch.from = next
-    watch.caughtUp = next.offset > appliedOffset
-    // records are applied before it looks further
-    if (!watch.caughtUp) setImmediate(() => this.look(id))
+    if (next.offset > appliedOffset) return { offset: appliedOffset + 1, nth: 0 }
+    this.behind.add(id)
   }
 }
 

@@ -228,10 +228,10 @@ export class WorkerHost implements EngineHost {
       }
       case 'progress':
         if (message.progress.cut?.kept === true) this.hasCut = true
-        for (const id of message.watches) {
-          this.pending.get(id)?.onNothing?.({ offset: message.progress.appliedOffset + 1, nth: 0 })
-        }
         this.events.onProgress(message.progress)
+        return
+      case 'no-changes':
+        for (const id of message.ids) this.pending.get(id)?.onNothing?.(message.before)
         return
       case 'failure':
         // where the engine threw, the words say more than it could: they still stand there

@@ -75,12 +75,9 @@ export type ToWorker =
 export type FromWorker =
   | { readonly type: 'started' }
   | { readonly type: 'start-failed'; readonly error: PlainError }
-  | {
-      readonly type: 'progress'
-      readonly progress: Progress
-      /** Requests for changes that have seen all that is applied, and found nothing. */
-      readonly watches: readonly number[]
-    }
+  | { readonly type: 'progress'; readonly progress: Progress }
+  /** Requests for changes that have seen all before a position, and found nothing. */
+  | { readonly type: 'no-changes'; readonly ids: readonly number[]; readonly before: ChangePosition }
   | { readonly type: 'failure'; readonly failure: HostFailure }
   | { readonly type: 'page'; readonly id: number; readonly page: QueryPage }
   | { readonly type: 'text'; readonly id: number; readonly text: string }
@@ -113,7 +110,7 @@ export interface PageNews {
 
 /** A page of changes of the index. */
 export interface ChangesText {
-  /** JSON texts of the events, one a line. */
+  /** JSON texts of the events, a newline after each. */
   readonly lines: Uint8Array
   /** As in the engine's own page. */
   readonly next: ChangePosition
