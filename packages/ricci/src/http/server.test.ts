@@ -107,6 +107,46 @@ describe('HTTP', () => {
     assert.deepEqual(await unknown.json(), { error: 'There is nothing at /nothing.', code: 'NOT_FOUND' })
   })
 
+  it('has its own words for what never comes to a route', async () => {
+    const { url, telemetry } = await serve({})
+    const unreadable = await fetch(`${url}/%ff`)
+    assert.equal(unreadable.status, 400)
+    const answer = (await unreadable.json()) as { error: string; code: string }
+    assert.deepEqual(Object.keys(answer), ['error', 'code'])
+    assert.equal(answer.code, 'USAGE')
+    assert.match(answer.error, /%ff/)
+    const { values } = await telemetry.metrics.httpRequests.get()
+    assert.deepEqual(
+      values.map(({ labels, value }) => [labels.status, value]),
+      [['400', 1]],
+    )
+    const body = await fetch(url, { method: 'POST', body: '{', headers: { 'content-type': 'application/json' } })
+    assert.deepEqual([body.status, ((await body.json()) as { code: string }).code], [400, 'USAGE'])
+  })
+
+  it('tells of a watch without watching to who asks for the head alone', async () => {
+    let watching = 0
+    const { url } = await serve({
+      watch: async () => {
+        watching++
+        return none()
+      },
+    })
+    for (const [accept, type] of [
+      ['application/x-ndjson', 'application/x-ndjson; charset=utf-8'],
+      ['text/event-stream', 'text/event-stream; charset=utf-8'],
+    ]) {
+      const head = await fetch(`${url}/api/v1/watch?query=true`, { method: 'HEAD', headers: { accept } })
+      assert.equal(head.status, 200)
+      assert.equal(head.headers.get('content-type'), type)
+      assert.equal(await head.text(), '')
+    }
+    assert.equal((await fetch(`${url}/api/v1/watch`, { method: 'HEAD' })).status, 400)
+    assert.equal(watching, 0)
+    await (await fetch(`${url}/api/v1/watch?query=true`)).text()
+    assert.equal(watching, 1)
+  })
+
   it('streams a watch as lines or as server-sent events, and ends it when the watcher goes', async () => {
     const ended: string[] = []
     const { url } = await serve({

@@ -76,6 +76,12 @@ export class HttpServer {
       // a peer that opens a connection and says nothing
       connectionTimeout: 0,
       requestTimeout: 30_000,
+      // before any route or hook: a path that cannot be decoded
+      frameworkErrors: (_error, request, reply) => {
+        const error = `The path ${request.url.split('?')[0]} cannot be read: %XX must be bytes of UTF-8; mend the address.`
+        this.sendError({ statusCode: 400, code: 'USAGE' satisfies HttpErrorCode, message: error }, reply)
+        this.count(400)
+      },
     })
     this.app.addHook('onRoute', ({ url }) => void this.urls.add(url))
     this.addRoutes()
@@ -102,7 +108,7 @@ export class HttpServer {
   }
 
   private addRoutes(): void {
-    const { backend, telemetry } = this.options
+    const { backend } = this.options
     const app = this.app
     app.addHook('onRequest', async (request, reply) => {
       const { host, allowedHosts = [] } = this.options
@@ -124,9 +130,7 @@ export class HttpServer {
       const error = `The query has ${bytes} bytes; at most ${maxQueryBytes} are taken.`
       await reply.code(400).send({ error, code: 'USAGE' satisfies HttpErrorCode })
     })
-    app.addHook('onResponse', async (_request, reply) => {
-      telemetry.metrics.httpRequests.inc({ status: String(reply.statusCode) })
-    })
+    app.addHook('onResponse', async (_request, reply) => this.count(reply.statusCode))
     app.setNotFoundHandler((request, reply) => {
       void reply
         .code(404)
@@ -171,18 +175,20 @@ export class HttpServer {
     request: FastifyRequest<{ Querystring: { query: string } }>,
     reply: FastifyReply,
   ): Promise<FastifyReply> {
+    const sse = (request.headers.accept ?? '').includes('text/event-stream')
+    const headers = {
+      'content-type': sse ? 'text/event-stream; charset=utf-8' : 'application/x-ndjson; charset=utf-8',
+      'cache-control': 'no-store',
+    }
+    // who wants no events takes no watcher's place
+    if (request.method === 'HEAD') return reply.headers(headers).send()
     const until = this.until(reply)
     const pages = await this.options.backend.watch(request.query.query, until)
-    const sse = (request.headers.accept ?? '').includes('text/event-stream')
     const heartbeat = sse ? ': \n\n' : '\n'
     const bodyOf = (lines: Uint8Array): Uint8Array => (sse ? serverSentEvents(lines) : lines)
     reply.hijack()
     const raw = reply.raw
-    raw.writeHead(200, {
-      'content-type': sse ? 'text/event-stream; charset=utf-8' : 'application/x-ndjson; charset=utf-8',
-      'cache-control': 'no-store',
-      connection: 'close',
-    })
+    raw.writeHead(200, { ...headers, connection: 'close' })
     raw.flushHeaders() // the first event may take hours
     const timer = setInterval(() => raw.write(heartbeat), heartbeatMs)
     let waited = false
@@ -212,16 +218,23 @@ export class HttpServer {
     return AbortSignal.any([gone.signal, this.closing.signal])
   }
 
+  private count(status: number): void {
+    this.options.telemetry.metrics.httpRequests.inc({ status: String(status) })
+  }
+
   private sendError(error: unknown, reply: FastifyReply): void {
     const { code, message, validation } = error as { code?: string; message: string; validation?: unknown }
     const status =
       validation !== undefined ? 400 : (statusOf[code ?? ''] ?? (error as { statusCode?: number }).statusCode)
+    // the framework's own codes are not ours, and change with it
+    const isUsage =
+      validation !== undefined || (code?.startsWith('FST_') === true && status !== undefined && status < 500)
     if (status === undefined || (status >= 500 && statusOf[code ?? ''] === undefined)) {
       this.options.telemetry.log.error({ err: error }, 'an HTTP request failed')
     }
     void reply
       .code(status ?? 500)
-      .send({ error: message, code: validation !== undefined ? ('USAGE' satisfies HttpErrorCode) : (code ?? 'FAILED') })
+      .send({ error: message, code: isUsage ? ('USAGE' satisfies HttpErrorCode) : (code ?? 'FAILED') })
   }
 }
 
