@@ -8,11 +8,12 @@
  * Of two that try at the same moment the one with the smaller name waits for the other to give way.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, unlinkSync } from 'node:fs'
 import { createServer, connect, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { ReplicaError } from '@ricci/replica'
 import { dataUnusable } from './errors.ts'
+import { makeDirectory } from './make-directory.ts'
 
 /** Held while this process uses the directory. */
 export interface DirectoryLock {
@@ -38,7 +39,7 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
 }
 
 async function takeDirectory(directory: string): Promise<DirectoryLock> {
-  mkdirSync(directory, { recursive: true, mode: 0o750 })
+  makeDirectory(directory)
   const name = `lock.${process.pid}.${randomBytes(8).toString('hex')}`
   const sockets = socketDirectory(directory)
   const candidate = new Candidate()

@@ -18,9 +18,10 @@ import {
   readSync,
   writev,
 } from 'node:fs'
-import { mkdir, rename, statfs, unlink } from 'node:fs/promises'
+import { rename, statfs, unlink } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { lockDirectory, type DirectoryLock } from './directory-lock.ts'
+import { makeDirectory } from './make-directory.ts'
 
 /** An open file that can be read. Synchronous: a read comes from the page cache nearly always, at a tenth of the cost. */
 export interface ReadableFile {
@@ -77,7 +78,7 @@ export const nodeDisk: Disk = {
   openForWriting: async (path) => new NodeWritableFile(await openFile(path, 'r+')),
   rename,
   unlink,
-  makeDirectory: async (path) => void (await mkdir(path, { recursive: true, mode: 0o750 })),
+  makeDirectory: async (path) => makeDirectory(path),
   async syncDirectory(path) {
     const descriptor = await openFile(path, 'r')
     try {

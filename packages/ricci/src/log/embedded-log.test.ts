@@ -126,6 +126,12 @@ test('a data directory that cannot be one says why, and what to do', async (cont
       message: `the data directory ${join(path, below)} is no directory, or lies below a file: name another one`,
     })
   }
+  if (process.platform === 'linux') {
+    await assert.rejects(openLog('/proc/none/data'), {
+      code: 'DATA_UNUSABLE',
+      message: 'the data directory /proc/none/data lies where no directory can be made: name another one',
+    })
+  }
   const failing = (code: string) =>
     openLog(path, {
       disk: {

@@ -24,7 +24,7 @@ export function trimmed(offset: number, first: number | undefined): ReplicaError
 
 /** The error for a data directory that this process may not use, or that lies on a disk which takes nothing. */
 export function dataUnusable(directory: string, error: unknown): ReplicaError {
-  const { code, message } = error as NodeJS.ErrnoException
+  const { code, syscall, message } = error as NodeJS.ErrnoException
   const does =
     code === 'EROFS'
       ? 'lies on a file system that is read-only: mount it for writing, or name another directory'
@@ -34,7 +34,9 @@ export function dataUnusable(directory: string, error: unknown): ReplicaError {
           ? 'lies on a disk that is full: free some room, then start again'
           : code === 'ENOTDIR' || code === 'EEXIST'
             ? 'is no directory, or lies below a file: name another one'
-            : `cannot be used: ${message}`
+            : code === 'ENOENT' && syscall === 'mkdir'
+              ? 'lies where no directory can be made: name another one'
+              : `cannot be used: ${message}`
   return new ReplicaError('DATA_UNUSABLE', `the data directory ${directory} ${does}`, false, { cause: error })
 }
 

@@ -6,8 +6,6 @@
  * close the log.
  */
 import type { ResourceLimits } from 'node:worker_threads'
-import { existsSync, mkdirSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { encodeRecord, type RulesRecord, type RulesReport } from '@ricci/engine'
 import { Replica, type Clock, type Random } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
@@ -18,7 +16,7 @@ import { isLoopback } from '../http/rebinding.ts'
 import { HttpServer } from '../http/server.ts'
 import { nextIncarnation } from '../intake/incarnation.ts'
 import { Intake } from '../intake/intake.ts'
-import { EmbeddedLog, nodeDisk } from '../log/index.ts'
+import { EmbeddedLog, makeDirectory, nodeDisk } from '../log/index.ts'
 import { createReceivers } from '../receivers/receivers.ts'
 import { missingReceivers, type ReceiversUsed } from '../rules/receivers-used.ts'
 import type { TypeCheck } from '../rules/type-check.ts'
@@ -247,7 +245,7 @@ export class Server {
     const { config, telemetry } = this.options
     const { clock, random } = this
     this.startedMs = clock.monotonicMs()
-    makeDirectory(config.dataFolder)
+    makeDataFolder(config.dataFolder)
     const log = await EmbeddedLog.open({
       dataDirectory: config.dataFolder,
       disk: nodeDisk,
@@ -463,9 +461,9 @@ const readyPollMs = 100
 /** Alarms hold for an hour in the index, so that a look in the morning still finds the night's. */
 const alarmTtlSeconds = 3_600
 
-function makeDirectory(folder: string): void {
+function makeDataFolder(folder: string): void {
   try {
-    makeEach(folder)
+    makeDirectory(folder)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     throw new RicciError(
@@ -473,17 +471,6 @@ function makeDirectory(folder: string): void {
       `the data directory ${folder} cannot be made (${code}); choose one that this user may write`,
       { cause: error },
     )
-  }
-}
-
-/** Not Node's `recursive`: where the file system says ENOENT below a folder that is there (/proc), that one tries for ever. */
-function makeEach(folder: string): void {
-  const above = dirname(folder)
-  if (!existsSync(above)) makeEach(above)
-  try {
-    mkdirSync(folder, { mode: 0o750 })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !statSync(folder).isDirectory()) throw error
   }
 }
 
