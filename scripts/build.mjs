@@ -1,4 +1,5 @@
 // esbuild settings shared by everything that turns our TypeScript into something Node runs.
+import { join } from 'node:path'
 import { root } from './install.mjs'
 
 /** Bundles entry points for Node; workspace packages come from source, those from npm stay outside. */
@@ -23,8 +24,17 @@ export async function bundle(entryPoints, outdir, more = {}) {
   })
 }
 
+/** Gives tests fast-check with its seed set. */
+export const seededProperties = {
+  name: 'seeded-properties',
+  setup(build) {
+    const path = join(root, 'scripts/fast-check.mjs')
+    build.onResolve({ filter: /^fast-check$/ }, ({ importer }) => (importer === path ? undefined : { path }))
+  },
+}
+
 /** Leaves npm packages outside the bundle, takes our own workspaces in. */
-const externalPackages = {
+export const externalPackages = {
   name: 'external-packages',
   setup(build) {
     build.onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {

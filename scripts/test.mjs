@@ -20,7 +20,7 @@ if (option !== undefined) {
 }
 const stop = stopSignal()
 ensureInstalled('all')
-const { bundle } = await import('./build.mjs')
+const { bundle, externalPackages, seededProperties } = await import('./build.mjs')
 const { benchEntries, productEntries } = await import('./product.mjs')
 const wanted = (file) => filters.length === 0 || filters.some((f) => file.includes(f) || tierOf(file).name === f)
 const files = testFiles(join(root, 'packages')).filter(wanted)
@@ -34,7 +34,8 @@ rmSync(outdir, { recursive: true, force: true })
 mkdirSync(outdir, { recursive: true })
 try {
   // with what only tests ask for: the operators' tables of cases are called "pure", and the product's bundles leave them out
-  await bundle(files, outdir, { outbase: '.', ignoreAnnotations: true })
+  const plugins = [seededProperties, externalPackages]
+  await bundle(files, outdir, { outbase: '.', ignoreAnnotations: true, plugins })
   // tests of the daemon start its threads, and the program itself
   if (files.some((file) => /ricci\/src\/(server|cli|rules)\/|testkit\/src\/faults\//.test(file)))
     await bundle(productEntries, outdir)

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { after, before, describe, it } from 'node:test'
+import fc from 'fast-check'
 
 const nameOf = {
   server: 'TCPServerWrap',
@@ -47,6 +48,11 @@ const mixed = `
 `
 
 describe('the harness of the tests', () => {
+  it('runs properties on the same seed each time, unless asked to explore', () => {
+    const wanted = process.env.RICCI_PROPERTY_SEED ?? '1'
+    assert.equal(fc.readConfigureGlobal().seed, wanted === 'random' ? undefined : Number(wanted))
+  })
+
   let folder: string
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'ricci-harness-'))
