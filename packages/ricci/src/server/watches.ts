@@ -15,7 +15,11 @@ const pageBudget = 20_000
  * of 200 it was 0.6 GB and 1 s, on the same two busy cores.
  */
 export const pageLimit = 200
-/** Requests looked at in a turn: a page of 200 events of 500 bytes takes about a millisecond, and all 256 readers may ask at once. */
+/**
+ * Requests looked at in a turn. All 256 readers may ask at once: with 20,000 events of 500 bytes and none of the 256 reading, the
+ * slowest ack took 380 and 840 ms when all were served in one turn and each page was taken apart on its way, and 20 and 90 ms so; the
+ * process was 500 to 560 MB large, and 260 to 300 MB so.
+ */
 export const readersPerTurn = 4
 
 interface Watch {
