@@ -227,6 +227,27 @@ export default rules(index(), by('host', stable(5, 'state', tap('stable'))), ${m
     assert.equal((await second.reload()).switched, false)
   })
 
+  it('pages for its own limits although no event of others has room any more', async () => {
+    const b = bench(`import { by, incident, index, rules, where } from 'ricci'
+export default rules(index(), by(['host', 'service'], where('service =~ "ricci %-full"', incident('limit', { to: 'console' }))))
+`)
+    const config = b.config()
+    const server = b.server({
+      config: { ...config, engine: { ...config.engine, indexRows: 2, forksPerBy: 2, symbols: 8 } },
+    })
+    const { tcp } = await server.start()
+    await server.ready()
+    const client = b.client(tcp)
+    await client.send(Array.from({ length: 20 }, (_, i) => ({ host: `h${i % 4}`, service: `s${i}`, ttl: 3_600 })))
+    for (const limit of ['symbols', 'forks', 'index'])
+      await b.said(new RegExp(`limit.*ricci ${limit}-full|ricci ${limit}-full.*limit`))
+    const found = await client.query('service =~ "ricci %-full" and host = "here"')
+    assert.deepEqual(
+      found.map(({ service }) => service).sort(),
+      ['forks', 'index', 'symbols'].map((limit) => `ricci ${limit}-full`),
+    )
+  })
+
   it('counts a page as decided once: not again after a start', async () => {
     const b = bench(`import { incident, index, rules } from 'ricci'
 export default rules(index(), incident('bad', { bad: 'state = "bad"', to: 'away' }))
