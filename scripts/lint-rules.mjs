@@ -3,7 +3,7 @@
 // message, so a law that no longer bites fails the tests.
 import { readFileSync } from 'node:fs'
 
-const ours = ['client', 'engine', 'replica', 'ricci', 'testkit']
+const ours = ['client', 'election', 'engine', 'replica', 'ricci', 'testkit']
 
 /** The npm packages a workspace's manifest names. */
 function dependencies(file, field = 'dependencies') {
@@ -13,6 +13,7 @@ function dependencies(file, field = 'dependencies') {
 /** What each package's product code may import by name, and whether Node's own modules are among it. */
 const arrows = {
   client: { names: [], node: true },
+  election: { names: ['pg'], node: true },
   engine: { names: ['@ricci/client', 're2js'], node: false },
   replica: { names: ['@ricci/client', '@ricci/engine'], node: false },
   ricci: {
@@ -183,6 +184,14 @@ export const houseRules = [
   ),
   // The codec runs inside the engine; the clients around it may use sockets and timers.
   deterministic(['packages/client/src/**/*.ts'], [], ['console', 'Intl'], [mathRandom, dateNow], [syntax.load]),
+  // The simulator runs an election, too: clocks, timers and chance are handed in.
+  deterministic(
+    ['packages/election/src/**/*.ts'],
+    ['packages/election/src/clock.ts'],
+    ['Date', 'performance', ...timers],
+    [],
+    [],
+  ),
   deterministic(['packages/ricci/src/**/*.ts'], [], ['Intl'], [mathRandom], [syntax.testkit]),
   // A seed must replay: only the program around the simulator, which measures how long it took, sees the real clock.
   deterministic(

@@ -1,0 +1,475 @@
+import { Candidacy, type CandidacyState, type Wish } from './candidacy.ts'
+import { momentOf, type Moment, type Timer } from './clock.ts'
+import { Emitter } from './emitter.ts'
+import { ElectionError, hasCode } from './errors.ts'
+import type { ElectionGroup } from './group.ts'
+import type { Member, NameView } from './store.ts'
+import { Term, type Gate, type TermHolder, type TermJournal } from './term.ts'
+
+/** What a candidate is. */
+export type Role =
+  /** It may act, now. */
+  | 'leader'
+  /** It holds the name, and its lease was not confirmed in time: it may not act. */
+  | 'suspended'
+  /** It does not lead. */
+  | 'follower'
+
+/** Who leads, and what we are. */
+export interface Leadership {
+  readonly role: Role
+  /** The token we lead under, or did before we were suspended. */
+  readonly token?: bigint
+  /** Who holds the name as far as the last read showed. */
+  readonly leader?: Pick<Member, 'id' | 'session'>
+  /** Since when we are in this role, in ms since 1970. */
+  readonly sinceMs: number
+  /** Why, in words. */
+  readonly reason: string
+}
+
+/** A candidate's events. Trouble with the store is a warning, never an error that ends a process. */
+export interface CandidateEvents {
+  /** A term has begun, under a new token. */
+  elected: Term
+  /** A term has begun under the token of the one before, which was suspended. */
+  resumed: Term
+  /** The lease was not confirmed in time: we may not act, and keep the name as long as the store lets us. */
+  suspended: ElectionError
+  /** The name was lost. */
+  deposed: ElectionError
+  /** The name is being given up: by ourselves. */
+  resigned: ElectionError
+  /** Somebody else holds the name, or nobody. */
+  leader: Pick<Member, 'id' | 'session'> | undefined
+  /** Any change of what we are or who leads. */
+  state: Leadership
+  /** Trouble of the group's that people should know of; nothing ends because of it. */
+  warning: ElectionError
+}
+
+/** How a candidate stands. */
+export interface CandidateOptions {
+  /** How long it leaves a free name to others, in ms: 0 for the first in preference, more for those after it. Default 0. */
+  readonly holdBackMs?: number
+}
+
+/** Options of a campaign. */
+export interface CampaignOptions {
+  /** Ends it: leadership is resigned, the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+/** @internal What a group's options say for all its candidates. */
+export interface CandidateSettings {
+  readonly fenced: boolean
+  readonly graceMs: number
+  readonly minToken: bigint
+}
+
+/**
+ * One member's candidature for one name of a group: campaigns, leads, resigns. {@link Election} is a candidate with a group of its
+ * own.
+ */
+export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposable, AsyncIterable<Leadership> {
+  readonly name: string
+  readonly #group: ElectionGroup
+  readonly #settings: CandidateSettings
+  readonly #candidacy: Candidacy
+  readonly #holder: TermHolder
+  /** What the candidacy did and nobody was told of yet. */
+  readonly #changes: Change[] = []
+  #delivering = false
+  #term: Term | undefined
+  #lastToken: bigint | undefined
+  #works = 0
+  #grace: Timer | undefined
+  #campaigning = false
+  #leader: Pick<Member, 'id' | 'session'> | undefined
+  #role: Role = 'follower'
+  #sinceMs: number
+  #reason = 'does not stand'
+  #anchor: Timer | undefined
+  /** Called at each change, by those who wait for one. */
+  readonly #waiting = new Set<() => void>()
+
+  /** @internal */
+  constructor(name: string, group: ElectionGroup, options: CandidateOptions) {
+    super()
+    this.name = name
+    this.#group = group
+    this.#settings = group.enter(this)
+    this.#sinceMs = group.clock.wallMs()
+    const events = {
+      changed: (state: CandidacyState, before: CandidacyState, why: string): void =>
+        void this.#changes.push({ state, before, why }),
+    }
+    const { fenced, minToken } = this.#settings
+    const { holdBackMs = 0 } = options
+    this.#candidacy = new Candidacy(name, group.self, { holdBackMs, fenced }, events, minToken)
+    this.#holder = this.#makeHolder()
+  }
+
+  /** Whether we may act, computed now from the lease's deadline on both clocks: good for a check right before the act. */
+  get isLeader(): boolean {
+    return this.#candidacy.leads(momentOf(this.#group.clock))
+  }
+
+  /** What we are, computed now. */
+  get state(): Leadership {
+    const role = this.#role === 'leader' && !this.isLeader ? 'suspended' : this.#role
+    return {
+      role,
+      ...(this.#candidacy.token !== undefined && role !== 'follower' && { token: this.#candidacy.token }),
+      ...(this.#leader !== undefined && { leader: this.#leader }),
+      sinceMs: this.#sinceMs,
+      reason: this.#reason,
+    }
+  }
+
+  /** The present term; undefined while we do not lead. */
+  get term(): Term | undefined {
+    return this.#term
+  }
+
+  /**
+   * Campaigns until {@link resign}: for those who follow events or the iterator. Idempotent.
+   * @throws ElectionError `CLOSED`
+   */
+  stand(): void {
+    this.#group.assertOpen()
+    this.#anchor ??= this.#group.clock.hold?.()
+    this.apply((candidacy, now) => candidacy.stand(now))
+    this.#group.begin()
+    this.#group.plan()
+  }
+
+  /**
+   * The usual form: campaigns, runs `work` while we lead, resigns once it has ended, and gives what it gave. If the term ends first,
+   * its signal aborts, `work` is waited for, and runs again in the next term; what it threw after that is a warning.
+   * @throws the signal's reason; whatever `work` throws while its term lasts; ElectionError `CLOSED`, `OPTION_INVALID`, `ALREADY_CAMPAIGNING`
+   *
+   * @example
+   * await election.lead(async (term) => {
+   *   for await (const job of jobs.next({ signal: term.signal })) await term.act(job.id, (token) => job.run(token))
+   * })
+   */
+  async lead<T>(work: (term: Term) => T | Promise<T>, options: CampaignOptions = {}): Promise<T> {
+    return this.#campaign(options.signal, async () => {
+      for (;;) {
+        const term = await this.#nextTerm(options.signal)
+        const outcome = await this.#holder.work(settled(async () => work(term)))
+        if (!term.signal.aborted) {
+          await this.resign('its work has ended')
+          if (outcome.status === 'rejected') throw outcome.reason
+          return outcome.value
+        }
+        if (outcome.status === 'rejected' && !isEnd(outcome.reason, term.signal)) {
+          this.#group.warn(
+            new ElectionError('STALE_TERM', `work failed after its term had ended`, false, { cause: outcome.reason }),
+          )
+        }
+      }
+    })
+  }
+
+  /**
+   * Campaigns until we lead and gives the term, or at once the present one. Disposing of the term resigns.
+   * @throws the signal's reason; ElectionError `CLOSED`, `OPTION_INVALID`, `ALREADY_CAMPAIGNING`
+   */
+  async campaign(options: CampaignOptions = {}): Promise<Term> {
+    return this.#campaign(options.signal, () => this.#nextTerm(options.signal))
+  }
+
+  /**
+   * Gives up leadership and no longer campaigns; resolves once another may have the name, or after the grace and the store's silence.
+   * The term's signal aborts at once; work under it is waited for.
+   */
+  async resign(why = 'resigned'): Promise<void> {
+    this.#anchor?.cancel()
+    this.#anchor = undefined
+    this.apply((candidacy, now) => candidacy.withdraw(now, why))
+    this.#group.plan()
+    await this.#givenUp()
+  }
+
+  /**
+   * Hands the name over to a member of the group, and goes on standing behind it. Resolves once the name is free for it.
+   * @param to the member's id
+   * @throws ElectionError `OPTION_INVALID` when no live member has this id; `STALE_TERM` when we do not hold the name
+   */
+  async handOver(to: string): Promise<void> {
+    if (this.#candidacy.token === undefined) {
+      throw new ElectionError('STALE_TERM', `${this.name} is not ours to hand over`, false)
+    }
+    if (!this.#group.members.some(({ id }) => id === to)) {
+      const ids = this.#group.members.map(({ id }) => id).join(', ')
+      throw new ElectionError('OPTION_INVALID', `there is no member ${to}; the members are ${ids}`, true)
+    }
+    this.apply((candidacy, now) => candidacy.yield(now, `handed over to ${to}`, to))
+    this.#group.plan()
+    await this.#givenUp()
+  }
+
+  /** What we are, now and at each change. Conflated: who is slow gets the latest and misses what lay between. Ends with the group. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Leadership, void, undefined> {
+    let last: Leadership | undefined
+    while (!this.#group.isClosed) {
+      const state = this.state
+      if (last === undefined || !sameLeadership(last, state)) yield (last = state)
+      else await this.#nextChange()
+    }
+  }
+
+  /** Resigns. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.resign('disposed of')
+  }
+
+  /** @internal Whether the name is held, acting or not. */
+  get holds(): boolean {
+    return this.#candidacy.holds
+  }
+
+  /** @internal */
+  get isStanding(): boolean {
+    return this.#candidacy.standing
+  }
+
+  /** @internal What is to be done at the store now. */
+  wish(): Wish | undefined {
+    return this.apply((candidacy, now) => candidacy.wish(now))
+  }
+
+  /** @internal */
+  nextInMs(): number | undefined {
+    return this.#candidacy.nextInMs(momentOf(this.#group.clock))
+  }
+
+  /** @internal A read was answered. */
+  seen(view: NameView | undefined, sent: Moment): void {
+    this.apply((candidacy, now) => candidacy.seen(view, sent, now))
+    const leader = this.#candidacy.view?.holder
+    if (leader?.session !== this.#leader?.session) {
+      this.#leader = leader
+      this.emit('leader', leader)
+      this.#changed()
+    }
+    const request = this.#candidacy.view?.request
+    if (request === undefined || this.#term === undefined || leader?.session !== this.#group.self.session) return
+    if (!this.#group.accepts(this.name, request)) return
+    this.apply((candidacy, now) => candidacy.yield(now, `handed over, as ${request.by} asked`, request.to))
+  }
+
+  /** @internal Changes the candidacy, then tells of what has changed: in this order, so that a listener may call us. */
+  apply<T>(change: (candidacy: Candidacy, now: Moment) => T): T {
+    const result = change(this.#candidacy, momentOf(this.#group.clock))
+    if (this.#delivering) return result
+    this.#delivering = true
+    for (let next = this.#changes.shift(); next !== undefined; next = this.#changes.shift()) this.#deliver(next)
+    this.#delivering = false
+    return result
+  }
+
+  /** @internal */
+  warned(error: ElectionError): void {
+    this.emit('warning', error)
+  }
+
+  /** @internal The group cannot work: whoever campaigns is told. */
+  failed(): void {
+    this.#changed()
+  }
+
+  /** @internal The group has closed: whoever waits is told. */
+  closed(): void {
+    this.#anchor?.cancel()
+    this.#anchor = undefined
+    this.#grace?.cancel()
+    this.#changed()
+  }
+
+  #deliver({ state, before, why }: Change): void {
+    const had = this.#term
+    if (state === 'leading') return this.#begin(why)
+    if (state === 'suspended' && had !== undefined) {
+      this.#become('suspended', why)
+      this.emit('suspended', this.#end('TERM_SUSPENDED', why))
+    } else if (state === 'resigning') {
+      this.#become('follower', why)
+      this.emit('resigned', this.#end('TERM_RESIGNED', why))
+    } else if (state === 'following' && (had !== undefined || this.#role === 'suspended')) {
+      this.#become('follower', why)
+      this.emit('deposed', this.#end('TERM_DEPOSED', why))
+    } else if (before === 'waiting' || state === 'waiting' || state === 'following' || state === 'apart') {
+      this.#become('follower', why)
+    }
+    this.#changed()
+  }
+
+  #begin(why: string): void {
+    const token = this.#candidacy.token!
+    const term = new Term(this.name, token, this.#holder, new AbortController())
+    this.#term = term
+    this.#group.count(token === this.#lastToken ? 'resumptions' : 'terms')
+    this.#become('leader', why)
+    this.emit(token === this.#lastToken ? 'resumed' : 'elected', term)
+    this.#lastToken = token
+    this.#changed()
+  }
+
+  #end(code: 'TERM_SUSPENDED' | 'TERM_DEPOSED' | 'TERM_RESIGNED', why: string): ElectionError {
+    const reason = new ElectionError(code, `leadership of ${this.name} has ended: ${why}`, true)
+    const term = this.#term
+    this.#term = undefined
+    if (code === 'TERM_SUSPENDED') this.#group.count('suspensions')
+    term?.end(reason)
+    if (this.#works > 0 && this.#grace === undefined) {
+      this.#grace = this.#group.clock.setTimer(this.#settings.graceMs, () => this.#overrun())
+    }
+    return reason
+  }
+
+  #overrun(): void {
+    this.#grace = undefined
+    const seconds = this.#settings.graceMs / 1000
+    const said = `work goes on ${seconds} s after its term for ${this.name} has ended; let it heed term.signal`
+    this.#group.overrun(new ElectionError('OVERRUN', said, false))
+    this.apply((candidacy) => candidacy.overrun())
+    this.#group.plan()
+  }
+
+  #become(role: Role, reason: string): void {
+    if (role !== this.#role) this.#sinceMs = this.#group.clock.wallMs()
+    this.#role = role
+    this.#reason = reason
+  }
+
+  #changed(): void {
+    this.emit('state', this.state)
+    for (const resolve of [...this.#waiting]) resolve()
+  }
+
+  /** Resolves at the next change of any kind. */
+  #nextChange(signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#waiting.delete(done)
+        signal?.removeEventListener('abort', done)
+        resolve()
+      }
+      this.#waiting.add(done)
+      signal?.addEventListener('abort', done)
+    })
+  }
+
+  /** Stands, as long as `campaign` takes; resigns when it fails, and when it is aborted. */
+  async #campaign<T>(signal: AbortSignal | undefined, campaign: () => Promise<T>): Promise<T> {
+    signal?.throwIfAborted()
+    if (this.#campaigning) {
+      throw new ElectionError('ALREADY_CAMPAIGNING', `a campaign for ${this.name} is under way; await it first`, false)
+    }
+    this.#campaigning = true
+    const resign = (): void => void this.resign('aborted')
+    signal?.addEventListener('abort', resign)
+    try {
+      this.stand()
+      return await campaign()
+    } catch (error) {
+      if (!this.#group.isClosed) await this.resign('its campaign has ended')
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', resign)
+      this.#campaigning = false
+    }
+  }
+
+  /** Waits for a term, and for the work of the one before to have ended. */
+  async #nextTerm(signal: AbortSignal | undefined): Promise<Term> {
+    for (;;) {
+      signal?.throwIfAborted()
+      if (this.#group.failure !== undefined) throw this.#group.failure
+      this.#group.assertOpen()
+      if (this.#term !== undefined && this.#term.leads) return this.#term
+      await this.#nextChange(signal)
+    }
+  }
+
+  /** Waits until nothing is held any more; no longer than work may take, and then two leases for a store that is away. */
+  async #givenUp(): Promise<void> {
+    const limitMs = this.#settings.graceMs + 2 * this.#group.self.leaseMs
+    let late = false
+    const limit = this.#group.clock.setTimer(limitMs, () => {
+      late = true
+      this.#changed()
+    })
+    while (!this.#group.isClosed && this.#candidacy.holds && !late) await this.#nextChange()
+    limit.cancel()
+  }
+
+  #makeHolder(): TermHolder {
+    const group = this.#group
+    const { name } = this
+    let attempts = 0
+    return {
+      get gate(): Gate {
+        return group.gate
+      },
+      get journal(): TermJournal | undefined {
+        const journal = group.journal
+        if (journal === undefined) return undefined
+        return {
+          begin: (token, id, attempt) => group.ask((signal) => journal.begin(name, token, id, attempt, signal)),
+          finish: (id, attempt) => group.ask((signal) => journal.finish(name, id, attempt, signal)),
+          withdraw: (id, attempt) => group.ask((signal) => journal.withdraw(name, id, attempt, signal)),
+        }
+      },
+      leads: (term) => term === this.#term && this.isLeader,
+      confirm: () => group.confirm(),
+      work: (promise) => this.#work(promise),
+      resign: async (term) => {
+        if (term === this.#term) await this.resign('its term was disposed of')
+        else if (this.#term === undefined && term.token === this.#candidacy.token)
+          await this.resign('its term was disposed of')
+      },
+      attempt: () => `${group.self.session ?? group.self.id}/${++attempts}`,
+    }
+  }
+
+  async #work<T>(promise: Promise<T>): Promise<T> {
+    if (this.#works++ === 0) this.apply((candidacy) => candidacy.setWorking(true))
+    try {
+      return await promise
+    } finally {
+      if (--this.#works === 0) {
+        this.#grace?.cancel()
+        this.#grace = undefined
+        this.apply((candidacy) => candidacy.setWorking(false))
+        this.#group.plan()
+      }
+    }
+  }
+}
+
+interface Change {
+  readonly state: CandidacyState
+  readonly before: CandidacyState
+  readonly why: string
+}
+
+/** How a promise ended: as Promise.allSettled says it. */
+async function settled<T>(run: () => Promise<T>): Promise<PromiseSettledResult<T>> {
+  const [result] = await Promise.allSettled([run()])
+  return result
+}
+
+/** Whether an error only says that the term has ended. */
+function isEnd(error: unknown, signal: AbortSignal): boolean {
+  return (
+    error === signal.reason || hasCode(error, 'STALE_TERM') || (error instanceof Error && error.name === 'AbortError')
+  )
+}
+
+function sameLeadership(a: Leadership, b: Leadership): boolean {
+  return a.role === b.role && a.token === b.token && a.leader?.session === b.leader?.session && a.reason === b.reason
+}

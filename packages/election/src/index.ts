@@ -1,0 +1,31 @@
+/** Leader election for any Node program: see the package's README. */
+export {
+  Candidate,
+  type CampaignOptions,
+  type CandidateEvents,
+  type CandidateOptions,
+  type Leadership,
+  type Role,
+} from './candidate.ts'
+export { systemClock, type Clock, type Moment, type Random, type Timer } from './clock.ts'
+export { profiles, type Duration, type Pace, type Profile } from './durations.ts'
+export { Election, type ElectionOptions } from './election.ts'
+export { ElectionError, StaleTermError, type ElectionErrorCode } from './errors.ts'
+export { ElectionGroup, type GroupEvents, type GroupOptions } from './group.ts'
+export { type ElectionStats } from './stats.ts'
+export type {
+  Acquisition,
+  GroupView,
+  HandOverRequest,
+  Journal,
+  JournalEntry,
+  Json,
+  LeaseStore,
+  Member,
+  NameView,
+  Release,
+  SessionOptions,
+  StoreSession,
+} from './store.ts'
+export { memory, type MemoryOptions } from './stores/memory.ts'
+export { Term, type ActOptions, type Gate, type InDoubt } from './term.ts'
