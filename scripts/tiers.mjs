@@ -16,7 +16,13 @@ export const tiers = [
     fileMs: 600_000,
   },
   // Pure computing in one process each: two files fill two cores.
-  { name: 'simulator', path: /\/simulator\/(simulator|mutations)\./, atOnce: 2, budgetMs: 180_000, fileMs: 600_000 },
+  {
+    name: 'simulator',
+    path: /\/(simulator\/(simulator|mutations)|election\/election-simulator)\./,
+    atOnce: 2,
+    budgetMs: 180_000,
+    fileMs: 600_000,
+  },
   { name: 'fast', path: /./, atOnce: 2, budgetMs: 180_000, fileMs: 600_000 },
 ]
 

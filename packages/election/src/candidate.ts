@@ -1,4 +1,4 @@
-import { Candidacy, type CandidacyState, type Wish } from './candidacy.ts'
+import { Candidacy, type Ablation, type CandidacyState, type Wish } from './candidacy.ts'
 import { momentOf, type Moment, type Timer } from './clock.ts'
 import { Emitter } from './emitter.ts'
 import { ElectionError, hasCode } from './errors.ts'
@@ -65,6 +65,7 @@ export interface CandidateSettings {
   readonly fenced: boolean
   readonly graceMs: number
   readonly minToken: bigint
+  readonly without?: Ablation
 }
 
 /**
@@ -104,9 +105,9 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
       changed: (state: CandidacyState, before: CandidacyState, why: string): void =>
         void this.#changes.push({ state, before, why }),
     }
-    const { fenced, minToken } = this.#settings
+    const { fenced, minToken, without } = this.#settings
     const { holdBackMs = 0 } = options
-    this.#candidacy = new Candidacy(name, group.self, { holdBackMs, fenced }, events, minToken)
+    this.#candidacy = new Candidacy(name, group.self, { holdBackMs, fenced, without }, events, minToken)
     this.#holder = this.#makeHolder()
   }
 

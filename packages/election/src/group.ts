@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { Candidate, type CandidateOptions, type CandidateSettings } from './candidate.ts'
-import type { Candidature, Wish } from './candidacy.ts'
+import type { Ablation, Candidature, Wish } from './candidacy.ts'
 import { momentOf, systemClock, type Clock, type Moment, type Random, type Timer } from './clock.ts'
 import { paceOf, toMs, type Duration, type Profile } from './durations.ts'
 import { Emitter } from './emitter.ts'
@@ -67,6 +67,8 @@ export interface GroupOptions {
   readonly random?: Random
   /** For tests: what ends the process. */
   readonly exit?: (code: number) => void
+  /** For the simulator's mutation tests only: a rule to take away. */
+  readonly without?: Ablation
 }
 
 /** A group's events. */
@@ -139,6 +141,11 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     return this.#stats.read()
   }
 
+  /** Whether `close` was called: nothing can be begun any more. */
+  get isClosing(): boolean {
+    return this.#closing !== undefined
+  }
+
   /** Whether it has left the store. */
   get isClosed(): boolean {
     return this.#closed
@@ -153,7 +160,8 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
   /** @internal Takes in a candidate that was made; gives what the group's options say for all of them. */
   enter(candidate: Candidate): CandidateSettings {
     this.#candidates.set(candidate.name, candidate)
-    return { fenced: this.#options.fenced ?? false, graceMs: this.#graceMs, minToken: this.#options.minToken ?? 0n }
+    const { fenced = false, minToken = 0n, without } = this.#options
+    return { fenced, graceMs: this.#graceMs, minToken, without }
   }
 
   /** Joins the group without standing for anything: as a member that others see. Idempotent. */
@@ -289,7 +297,9 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
         const wish = candidate.wish()
         if (wish !== undefined) void this.#grant(session, candidate, wish)
       }
-      nextMs = Math.min(nextMs, candidate.nextInMs() ?? Infinity)
+      const inMs = candidate.nextInMs() ?? 0
+      // What is due and was not done waits for an answer, which plans anew.
+      if (inMs > 0 && inMs < nextMs) nextMs = inMs
     }
     this.#wakeIn(Math.min(nextMs, this.#link.poll()))
   }
@@ -298,8 +308,10 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     this.#timer?.cancel()
     this.#timer = undefined
     if (ms === Infinity || this.isClosed) return
-    const dueMs = this.clock.monotonicMs() + ms
-    this.#timer = this.clock.setTimer(Math.max(ms, 0), () => {
+    // Whole ms: a timer that is a rounding error early would be set again and again.
+    const delayMs = Math.max(1, Math.ceil(ms))
+    const dueMs = this.clock.monotonicMs() + delayMs
+    this.#timer = this.clock.setTimer(delayMs, () => {
       const lateMs = this.clock.monotonicMs() - dueMs
       if (lateMs > this.self.leaseMs / 4) {
         const said = `this process stood still for ${Math.round(lateMs)} ms; the lease is ${this.self.leaseMs} ms`

@@ -7,6 +7,7 @@ export {
   type Leadership,
   type Role,
 } from './candidate.ts'
+export type { Ablation } from './candidacy.ts'
 export { systemClock, type Clock, type Moment, type Random, type Timer } from './clock.ts'
 export { profiles, type Duration, type Pace, type Profile } from './durations.ts'
 export { Election, type ElectionOptions } from './election.ts'

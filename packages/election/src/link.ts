@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { bounded, pause } from './bounded.ts'
 import type { Candidature } from './candidacy.ts'
 import { momentOf, type Clock, type Moment, type Random } from './clock.ts'
@@ -8,6 +9,9 @@ import type { GroupView, Json, LeaseStore, StoreSession } from './store.ts'
 
 /** How many reads are under way at once: one each quarter of a lease, given up after a lease; one or two more wherever something has changed. */
 const readsAtOnce = 6
+
+/** How many requests wait at most for the end of a session: those above, a group's acquisitions, signs of life, the watch. Node warns of more. */
+const requestsAtOnce = 64
 
 /** How long a request to the store may take at least before it is given up, in ms: leases may be shorter than a round trip on a busy machine. */
 const leastPatienceMs = 1000
@@ -115,7 +119,10 @@ export class StoreLink {
 
   /** One linearizable read; everything that it shows has been applied when this resolves. */
   async read(): Promise<void> {
-    if (this.#session !== undefined) await this.#read(this.#session)
+    const session = this.#session
+    if (session === undefined) return
+    const { view, sent } = await this.#ask(session)
+    this.#apply(session, view, sent)
   }
 
   /** Reads if it is time to; gives how long until it is time again, in ms. */
@@ -217,6 +224,7 @@ export class StoreLink {
   /** Uses a session until it is lost, or the group is closed. */
   async #serve(session: StoreSession, data: Json): Promise<void> {
     const end = new AbortController()
+    setMaxListeners(requestsAtOnce, end.signal)
     this.#session = session
     this.#sessionEnd = end
     this.self.session = session.id
@@ -283,24 +291,23 @@ export class StoreLink {
   }
 
   async #readQuietly(session: StoreSession): Promise<void> {
-    try {
-      await this.#read(session)
-    } catch (error) {
+    const answer = await this.#ask(session).catch((error: unknown) => {
       if (session !== this.#session) return
       this.#failures++
       this.trouble(error, session)
-    }
+    })
+    if (answer !== undefined) this.#apply(session, answer.view, answer.sent)
     this.#events.plan()
   }
 
-  async #read(session: StoreSession): Promise<void> {
+  /** Asks the store for everything. */
+  async #ask(session: StoreSession): Promise<{ readonly view: GroupView; readonly sent: Moment }> {
     const sent = momentOf(this.#clock)
     this.#lastSent = sent
     this.#changesAtMs = Infinity
     this.#reads++
     try {
       const view = await this.ask((signal) => session.read(signal))
-      if (session !== this.#session) return
       const tookMs = this.#clock.monotonicMs() - sent.monotonicMs
       this.#stats.answered(tookMs)
       if (tookMs > this.self.leaseMs / 4) {
@@ -308,14 +315,14 @@ export class StoreLink {
         this.#events.trouble(new ElectionError('SLOW', said, true))
       }
       this.#answered()
-      this.#apply(session, view, sent)
+      return { view, sent }
     } finally {
       this.#reads--
     }
   }
 
   #apply(session: StoreSession, view: GroupView, sent: Moment): void {
-    if (this.#appliedSentMs > sent.monotonicMs) return
+    if (session !== this.#session || this.#appliedSentMs > sent.monotonicMs) return
     this.#appliedSentMs = sent.monotonicMs
     if (!view.members.some((member) => member.session === session.id)) return this.#loseSession(session)
     if (view.changesInMs !== undefined) this.#changesAtMs = this.#clock.monotonicMs() + view.changesInMs
