@@ -15,6 +15,7 @@ import type {
   Json,
   LeaseStore,
   Member,
+  NameView,
   StoreSession,
 } from './store.ts'
 import type { Gate } from './term.ts'
@@ -173,6 +174,12 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
   /** Publishes something else about this member; once there is a session, where there is none yet. */
   publish(data: Json): Promise<void> {
     return this.#link.publish(data)
+  }
+
+  /** Who holds a name now: a look at the store. @throws ElectionError `STORE_UNAVAILABLE` */
+  async holderOf(name: string): Promise<NameView['holder']> {
+    const { store } = this.#options
+    return (await this.ask((signal) => store.look(this.name, signal))).names.get(name)?.holder
   }
 
   /**

@@ -9,7 +9,7 @@ import type { ResourceLimits } from 'node:worker_threads'
 import { encodeRecord, type RulesRecord, type RulesReport } from '@ricci/engine'
 import { Replica, type Clock, type Random } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
-import { InProcessCoordination } from '../coordination/index.ts'
+import { coordinationInProcess } from '../coordination/index.ts'
 import { RicciError } from '../errors.ts'
 import type { HttpBackend, Degraded, Readiness } from '../http/backend.ts'
 import { isLoopback } from '../http/rebinding.ts'
@@ -275,7 +275,7 @@ export class Server {
     })
     log.onSleeperWanted = () => engine.wake()
     this.open.push(() => engine.close())
-    const coordination = new InProcessCoordination()
+    const coordination = coordinationInProcess(config.instance, clock)
     this.open.push(() => coordination.close())
     const replica = new Replica({
       instance: config.instance,
