@@ -12,6 +12,7 @@ export { systemClock, type Clock, type Moment, type Random, type Timer } from '.
 export { profiles, type Duration, type Pace, type Profile } from './durations.ts'
 export { Election, type ElectionOptions } from './election.ts'
 export { ElectionError, StaleTermError, type ElectionErrorCode } from './errors.ts'
+export { type TlsOptions } from './http.ts'
 export { ElectionGroup, type GroupEvents, type GroupOptions } from './group.ts'
 export { type ElectionStats } from './stats.ts'
 export type {
@@ -28,5 +29,6 @@ export type {
   SessionOptions,
   StoreSession,
 } from './store.ts'
+export { consul, type ConsulOptions } from './stores/consul.ts'
 export { memory, type MemoryOptions } from './stores/memory.ts'
 export { Term, type ActOptions, type Gate, type InDoubt } from './term.ts'
