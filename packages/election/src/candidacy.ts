@@ -180,6 +180,11 @@ export class Candidacy {
     return this.#state === 'leading' && !this.#hasRunOut(now)
   }
 
+  /** For how many ms more we may act without another confirm; 0 while we may not. */
+  leadsForMs(now: Moment): number {
+    return this.leads(now) ? untilPassed(this.#tenure!.deadline, now) : 0
+  }
+
   /** Whether we hold the name, acting or not. */
   get holds(): boolean {
     return this.#tenure !== undefined

@@ -116,6 +116,11 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     return this.#candidacy.leads(momentOf(this.#group.clock))
   }
 
+  /** For how many ms more we may act without another confirm; 0 while we may not. */
+  get leadsForMs(): number {
+    return this.#candidacy.leadsForMs(momentOf(this.#group.clock))
+  }
+
   /** What we are, computed now. */
   get state(): Leadership {
     const role = this.#role === 'leader' && !this.isLeader ? 'suspended' : this.#role
@@ -201,7 +206,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
    */
   async handOver(to: string): Promise<void> {
     if (this.#candidacy.token === undefined) {
-      throw new ElectionError('STALE_TERM', `${this.name} is not ours to hand over`, false)
+      throw new ElectionError('STALE_TERM', `${this.#group.name}/${this.name} is not ours to hand over`, false)
     }
     if (!this.#group.members.some(({ id }) => id === to)) {
       const ids = this.#group.members.map(({ id }) => id).join(', ')
@@ -320,7 +325,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   }
 
   #end(code: 'TERM_SUSPENDED' | 'TERM_DEPOSED' | 'TERM_RESIGNED', why: string): ElectionError {
-    const reason = new ElectionError(code, `leadership of ${this.name} has ended: ${why}`, true)
+    const reason = new ElectionError(code, `leadership of ${this.#group.name}/${this.name} has ended: ${why}`, true)
     const term = this.#term
     this.#term = undefined
     if (code === 'TERM_SUSPENDED') this.#group.count('suspensions')
@@ -334,7 +339,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   #overrun(): void {
     this.#grace = undefined
     const seconds = this.#settings.graceMs / 1000
-    const said = `work goes on ${seconds} s after its term for ${this.name} has ended; let it heed term.signal`
+    const said = `work goes on ${seconds} s after its term for ${this.#group.name}/${this.name} has ended; let it heed term.signal`
     this.#group.overrun(new ElectionError('OVERRUN', said, false))
     this.apply((candidacy) => candidacy.overrun())
     this.#group.plan()
@@ -368,7 +373,11 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   async #campaign<T>(signal: AbortSignal | undefined, campaign: () => Promise<T>): Promise<T> {
     signal?.throwIfAborted()
     if (this.#campaigning) {
-      throw new ElectionError('ALREADY_CAMPAIGNING', `a campaign for ${this.name} is under way; await it first`, false)
+      throw new ElectionError(
+        'ALREADY_CAMPAIGNING',
+        `a campaign for ${this.#group.name}/${this.name} is under way; await it first`,
+        false,
+      )
     }
     this.#campaigning = true
     const resign = (): void => void this.resign('aborted')

@@ -185,14 +185,14 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
   /**
    * Asks whoever holds a name to hand it over. Resolves once the request lies at the store; its holder gives the name up unless it
    * was told not to.
-   * @param to the id of the member who is to have it; by default this one
+   * @param to the id of the member who is to have it, by default this one; null where anybody else may
    * @returns whether anybody holds it
    */
-  async requestHandOver(name: string, to: string | undefined = this.id): Promise<boolean> {
+  async requestHandOver(name: string, to: string | null = this.id): Promise<boolean> {
     const { store } = this.#options
     const view = (await this.ask((signal) => store.look(this.name, signal))).names.get(name)
     if (view?.holder === undefined) return false
-    const request = { by: this.id, ...(to !== undefined && { to }) }
+    const request = { by: this.id, ...(to !== null && { to }) }
     await this.ask((signal) => store.request(this.name, name, view.token, request, signal))
     return true
   }
@@ -393,7 +393,7 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
       return
     }
     if (candidate.apply((candidacy, now) => candidacy.acquired(answer.token, sent, now))) return
-    const said = `the store granted ${candidate.name} under token ${answer.token}, lower than one seen before: was it restored from an old copy?`
+    const said = `the store granted ${this.name}/${candidate.name} under token ${answer.token}, lower than one seen before: was it restored from an old copy?`
     this.warn(new ElectionError('TOKEN_REGRESSED', `${said} Raise its counter, or leave it to rise`, true))
   }
 
