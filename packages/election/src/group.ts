@@ -199,7 +199,8 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
 
   /** Resigns everything, waits for work as long as the grace, leaves the group, closes what was opened. Idempotent. */
   close(): Promise<void> {
-    this.#closing ??= this.#close()
+    // A turn later, so that whoever is told of the end sees that we are closing.
+    this.#closing ??= Promise.resolve().then(() => this.#close())
     return this.#closing
   }
 
