@@ -366,7 +366,10 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     try {
       if (wish.kind === 'release') {
         await this.ask((signal) => session.release(candidate.name, wish.token, wish.how, signal))
-        if (session === this.#link.session) candidate.apply((candidacy, now) => candidacy.released(true, now))
+        if (session !== this.#link.session) return
+        candidate.apply((candidacy, now) => candidacy.released(true, now))
+        // What was asked before this answer is passed over, and nobody may tell of a change again.
+        this.#link.readSoon()
       } else {
         const answer = await this.ask((signal) => session.acquire(wish.seen, candidate.name, signal))
         if (session === this.#link.session) this.#acquired(candidate, answer, sent)
