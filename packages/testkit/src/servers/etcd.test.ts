@@ -46,7 +46,8 @@ describe('EtcdCluster', { skip: without('etcd') }, () => {
 
 describe('EtcdCluster with TLS', { skip: without('etcd', 'openssl') }, () => {
   it('answers whom its authority signed for, and nobody else', async () => {
-    const etcd = await EtcdCluster.start({ members: 1, tls: 'mutual' })
+    const auth = { name: 'app', password: 'secret', prefix: 'app/' }
+    const etcd = await EtcdCluster.start({ members: 1, tls: 'mutual', auth })
     try {
       const url = `${etcd.members[0].url}/health`
       const ca = etcd.authority!.certificate
