@@ -93,6 +93,19 @@ test('fields of tags and attributes that stand apart are read as one run each', 
   assert.ok(!reader.next(cursor, table))
 })
 
+test('a tag of more bytes than it needs is the same field, as in every protobuf library', () => {
+  // each stands between two others of its kind, so that the event has to be put in order
+  const event = new Uint8Array(
+    Buffer.from('3a0161 a2000168 ba000178 3a0162 4a030a0161 ca00030a0162 22016a 4a030a0163'.replaceAll(' ', ''), 'hex'),
+  )
+  const writer = new MsgWriter()
+  writer.rawEvent(event, 0, event.length)
+  const bytes = writer.finish()
+  assert.equal(validateMsg(bytes), 1)
+  const attributes = { a: '', b: '', c: '' }
+  assert.deepEqual(decodeMsg(bytes), { events: [{ host: 'j', tags: ['a', 'x', 'b'], attributes }] })
+})
+
 const limits: Limits = {
   maxFrameBytes: 1000,
   maxEventsPerMsg: 2,
