@@ -6,6 +6,8 @@ export type CodecErrorCode =
   | 'MALFORMED'
   /** An attribute has no key, which the format requires. */
   | 'ATTRIBUTE_WITHOUT_KEY'
+  /** A producer's mark without a name, or without a sequence number from 1: its messages would be taken for repeats of one another. */
+  | 'MARK_INCOMPLETE'
   | 'FRAME_TOO_LARGE'
   | 'TOO_MANY_EVENTS'
   | 'TOO_MANY_TAGS'

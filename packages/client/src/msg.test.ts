@@ -44,6 +44,24 @@ test('a mark is put on, replaced and read without touching the rest', () => {
   assert.deepEqual(withMark(front, other), withMark(plain, other))
 })
 
+test('a mark that lacks its producer or its sequence number is refused at intake: all its messages would seem to be repeats', () => {
+  for (const [lacking, message] of [
+    [{ ...mark, producer: '' }, /names no producer/],
+    [{ ...mark, sequence: 0 }, /has no sequence number/],
+  ] as const) {
+    const bytes = encodeMsg({ events, mark: lacking })
+    assert.throws(() => validateMsg(bytes), { code: 'MARK_INCOMPLETE', message })
+    assert.deepEqual(readMark(bytes), lacking)
+  }
+})
+
+test('a mark with a number that is none is not written', () => {
+  for (const wrong of [-1, 0.5, NaN, 2 ** 53]) {
+    assert.throws(() => encodeMark({ ...mark, sequence: wrong }), { name: 'CodecError', code: 'UNENCODABLE' })
+    assert.throws(() => encodeMsg({ mark: { ...mark, incarnation: wrong } }), { code: 'UNENCODABLE' })
+  }
+})
+
 test('the reader has the mark before any event is decoded', () => {
   const reader = new MsgReader()
   reader.open(withMark(encodeMsg({ ok: true, error: 'e', query: 'q', events }), mark))
