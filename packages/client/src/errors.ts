@@ -42,7 +42,7 @@ export type ClientErrorCode =
   | 'CLOSED'
   /** As many messages as allowed wait for their answers already: wait for some of them first. */
   | 'OVERLOADED'
-  /** There was no connection in time: the message was not sent. */
+  /** There was no connection in time, or no way to send a datagram: the message was not sent. */
   | 'UNREACHABLE'
   /** No answer came in time. The server may have taken the message or not. */
   | 'TIMEOUT'
