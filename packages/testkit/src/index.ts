@@ -12,4 +12,5 @@ export {
   type AppendFate,
 } from './scripted/ports.ts'
 export { EngineBench } from './laws/engine-bench.ts'
+export { debianTool } from './house/tools.ts'
 export { House } from './scripted/house.ts'
