@@ -12,6 +12,7 @@ const recordFile = `${root}node_modules/.package-lock.json`
 
 /** Installs unless an install of at least this scope (`product` or `all`) is there. Ends the process with a sentence when npm fails. */
 export function ensureInstalled(scope) {
+  checkNode()
   const text = readFileSync(`${root}package-lock.json`)
   const hash = createHash('sha256').update(text).digest('hex')
   const machine = `${process.platform}-${process.arch}-${process.versions.modules}`
@@ -21,6 +22,17 @@ export function ensureInstalled(scope) {
   const lock = JSON.parse(text)
   if (!sameMachine || !isInstalled(lock, scope)) install(lock, scope)
   writeFileSync(stampFile, `${hash} ${machine} ${scope}`)
+}
+
+/** An older Node would end in a syntax error somewhere in the bundle. */
+function checkNode() {
+  const { engines } = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
+  const [needed, found] = [engines.node.slice('>='.length), process.versions.node]
+  const [major, minor] = needed.split('.').map(Number)
+  const [foundMajor, foundMinor] = found.split('.').map(Number)
+  if (foundMajor > major || (foundMajor === major && foundMinor >= minor)) return
+  console.error(`Ricci needs Node ${needed} or newer (24 is recommended), and this is ${found}: https://nodejs.org`)
+  process.exit(1)
 }
 
 /** Whether npm's record says that everything of this scope is there in the lock's version, as after a plain `npm install`. */

@@ -14,16 +14,17 @@ describe('the install of a fresh clone', () => {
     clone = mkdtempSync(join(tmpdir(), 'ricci-install-'))
     mkdirSync(join(clone, 'scripts'))
     mkdirSync(join(clone, 'node_modules'))
-    cpSync('scripts/install.mjs', join(clone, 'scripts/install.mjs'))
+    for (const file of ['scripts/install.mjs', 'package.json']) cpSync(file, join(clone, file))
     writeFileSync(join(clone, 'package-lock.json'), JSON.stringify({ packages }))
   })
   afterEach(() => rmSync(clone, { recursive: true, force: true }))
 
-  /** Installs with an npm that is this script. */
-  function install(npm: string): { status: number | null; stdout: string; stderr: string } {
+  /** Installs with an npm that is this script, as if on this version of Node. */
+  function install(npm: string, node = '20.19.0'): { status: number | null; stdout: string; stderr: string } {
     const script = join(clone, 'npm.cjs')
     writeFileSync(script, npm)
-    const program = `import { ensureInstalled } from './scripts/install.mjs'; ensureInstalled('product'); console.log('goes on')`
+    const program = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${node}' } })
+      import { ensureInstalled } from './scripts/install.mjs'; ensureInstalled('product'); console.log('goes on')`
     return spawnSync(process.execPath, ['--input-type=module', '-e', program], {
       cwd: clone,
       encoding: 'utf8',
@@ -45,6 +46,18 @@ describe('the install of a fresh clone', () => {
       assert.ok(!stamp())
       assert.equal(install(record).status, 0)
     })
+
+  it('is not begun on a Node that is too old, and says which one is not', () => {
+    for (const node of ['18.20.8', '20.18.3']) {
+      const { status, stdout, stderr } = install(record, node)
+      assert.equal(
+        stderr,
+        `Ricci needs Node 20.19 or newer (24 is recommended), and this is ${node}: https://nodejs.org\n`,
+      )
+      assert.deepEqual([status, stdout, stamp()], [1, '', false])
+    }
+    for (const node of ['20.20.2', '22.0.0', '24.1.0']) assert.equal(install(record, node).status, 0)
+  })
 
   it('is done once', () => {
     assert.match(install(record).stdout, /^Installing what Ricci needs \(once\) …\ngoes on\n$/)
