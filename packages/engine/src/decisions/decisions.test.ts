@@ -124,6 +124,22 @@ describe('decisions', () => {
     )
   })
 
+  it('a resolve that no event brought says what did', () => {
+    const desk = new Desk()
+    desk.event('cpu', 'h', true)
+    desk.event('disk', 'h', true)
+    for (const page of desk.pending) desk.send(page, 'delivered')
+    desk.command('1', 'resolve', { rule: 'disk', key: 'h' })
+    desk.rules('disk')
+    assert.deepEqual(
+      desk.decisions.pendingPages().map(({ action, summary }) => [action, summary]),
+      [
+        ['resolve', `${description.summary} (resolved by me: so)`],
+        ['resolve', `${description.summary} (its rule was deleted)`],
+      ],
+    )
+  })
+
   it('a trigger that was never attempted is overtaken, one that was attempted is resolved whatever became of it', () => {
     const fates: readonly (readonly [OutcomeResult | 'none' | 'open', string[]])[] = [
       ['none', ['trigger oncall cpu h']],

@@ -259,7 +259,13 @@ export class Decisions {
     }
   }
 
-  #closeIncident(incident: Incident, reason: string, provenance: unknown, summary = incident.summary): void {
+  /** @param summary of an incident that no event ends: what it was, and why it is told to be over */
+  #closeIncident(
+    incident: Incident,
+    reason: string,
+    provenance: unknown,
+    summary = `${incident.summary} (${reason})`,
+  ): void {
     const kept = boundedProvenance(provenance)
     this.#incidents.close(incident, { atMs: this.#at.calendarMs, offset: this.#at.offset, reason, provenance: kept })
     for (const delivery of incident.deliveries) this.#takeBack({ ...incident, summary }, delivery, kept)

@@ -99,7 +99,9 @@ describe('HTTP', () => {
     for (const query of ['x'.repeat(65_537), 'é'.repeat(32_769)]) {
       const answer = await asked(query)
       assert.equal(answer.status, 400)
-      assert.equal(((await answer.json()) as { code: string }).code, 'USAGE')
+      const { error, code } = (await answer.json()) as { error: string; code: string }
+      assert.equal(code, 'USAGE')
+      assert.match(error, /^The query has \d+ bytes; at most 65536 are taken\.$/)
     }
     assert.equal((await asked('"'.repeat(100_000))).status, 431)
     const unknown = await fetch(`${url}/nothing?secret=1`)
