@@ -1,6 +1,7 @@
 /** Rules records: what a switch keeps, what is refused, skips and quarantine (DESIGN sections 5 "Identity" and 8). */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { Event } from '@ricci/client'
 import { EngineBench } from '@ricci/testkit'
 import {
   by,
@@ -16,6 +17,7 @@ import {
   named,
   notify,
   over,
+  rollup,
   rules,
   type RulesDescription,
   type RulesReport,
@@ -89,6 +91,21 @@ describe('a switch of rules', () => {
       bench.tapped('hundred').map((e) => (e as { metric: number }).metric),
       [101, 102],
     )
+  })
+
+  it('keeps what a window or buffer held, and is as long as the new rules say from the next event on', () => {
+    const { bench, send } = started(rules(movingEventWindow(5, tap('last')), rollup(1, 3600, tap('rolled'))))
+    send(1, 2, 3, 4, 5, 6)
+    bench.rules(rules(movingEventWindow(2, tap('last')), rollup(1, 10, tap('rolled'))))
+    bench.tick(1_000, t0 + 1_000)
+    bench.events(t0 + 1_000, { metric: 7 }, { metric: 8 })
+    for (let second = 2; second <= 10; second++) bench.tick(1_000, t0 + 1_000 * second)
+    const metrics = (name: string) => bench.tapped(name).map((list) => (list as Event[]).map(({ metric }) => metric))
+    assert.deepEqual(metrics('last').slice(-2), [
+      [6, 7],
+      [7, 8],
+    ])
+    assert.deepEqual(metrics('rolled'), [[1], [7], [2, 3, 4, 5, 6, 8]])
   })
 
   it('says which operators go on, by their paths', () => {
