@@ -17,6 +17,8 @@ import {
   named,
   notify,
   over,
+  percentiles,
+  rate,
   rollup,
   rules,
   type RulesDescription,
@@ -241,6 +243,18 @@ describe('rules that are refused', () => {
     checkRules(good)
     assert.throws(() => checkRules(rules(stable(1, 'state', movingEventWindow(2, over(1))))), { code: 'RULES_INVALID' })
     assert.throws(() => checkRules(good, { graceMs: -1 }), { code: 'SETTING_INVALID' })
+  })
+
+  it('are refused where they are described: times that would fire for ever, names of incidents of our own', () => {
+    for (const described of [
+      () => rate(1e-9),
+      () => percentiles(0.0001, [0.5]),
+      () => incident('delivery-failed', { to: 'oncall' }),
+      () => incident('rule-quarantined', { to: 'oncall' }),
+    ]) {
+      assert.throws(described, { code: 'RULES_INVALID' }, String(described))
+    }
+    rate(0.001)
   })
 
   it('stop the engine only where another release is asked for', () => {

@@ -1,4 +1,5 @@
 import { type Event, type EventCursor, EventCursor as Cursor, cursorToEvent } from '@ricci/client'
+import { deliveryFailedRule, ruleQuarantinedRule } from '../../decisions/decisions.ts'
 import type { PageDescription } from '../../decisions/incident.ts'
 import { EngineError } from '../../errors.ts'
 import { ValueSlot } from '../../state/values.ts'
@@ -45,6 +46,9 @@ export function incident(name: string, options: IncidentOptions): Stream {
   for (const field of key) checkField('incident', field)
   checkSummary('incident', options.summary)
   if (typeof name !== 'string' || name === '') throw new EngineError('RULES_INVALID', 'an incident needs a name')
+  if (name === deliveryFailedRule || name === ruleQuarantinedRule) {
+    throw new EngineError('RULES_INVALID', `incidents named ${name} are Ricci's own; give this one another name`)
+  }
   return new Stream('incident', [name, { ...options, to, bad, key }], [])
 }
 
