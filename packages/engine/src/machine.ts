@@ -290,7 +290,9 @@ class Machine implements Engine, Runtime, EngineState {
   /** Deadlines of things that did not happen are put off to at least this long after a moment of owned time. */
   #grace(fromMs: number): void {
     if (this.#mutations.has('grace')) return
-    this.clocks.graceUntil = Math.max(this.clocks.graceUntil, fromMs + this.settings.graceMs)
+    const { clocks } = this
+    if (clocks.graceUntil <= clocks.owned.now) clocks.graceFrom = clocks.owned.now
+    clocks.graceUntil = Math.max(clocks.graceUntil, fromMs + this.settings.graceMs)
   }
 
   #switchRules(record: RulesRecord, bytes: Uint8Array): void {
