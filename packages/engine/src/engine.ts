@@ -72,6 +72,7 @@ export interface QueryOptions {
 
 /** One page of an answer. */
 export interface QueryPage {
+  /** Perhaps none, though more are to come: a sorted answer begins once all rows were looked at. */
   readonly events: Event[]
   /** Absent when the answer is complete. */
   readonly nextCursor?: number
@@ -134,6 +135,7 @@ export interface Engine {
   stats(): EngineStats
   /** Paths of the operators in force by their numbers, which the progress words name. */
   operatorPaths(): readonly string[]
+  /** @throws QueryError; EngineError `ANSWER_GONE` for a cursor that nobody went on from for too long */
   query(query: string, options?: QueryOptions): QueryPage
   /**
    * A page of the events that changed the index: put in, or saying that their entry has gone. They come from a bounded ring that is

@@ -4,7 +4,7 @@ import { EventCursor, eventToCursor, SymbolTable, type Event } from '@ricci/clie
 import { QueryCache } from './cache.ts'
 import { compilePredicate } from './compile.ts'
 import { parseQuery } from './parser.ts'
-import { compareEvents } from './sort.ts'
+import { compareSorted, sortReader } from './sort.ts'
 import type { QueryTable } from './verdicts.ts'
 
 function cursorOf(event: Event, table: SymbolTable): EventCursor {
@@ -119,9 +119,14 @@ test('sort by', () => {
     { host: 'f', metric: 2, attributes: { dc: 'x' } },
   ]
   const order = (query: string): string => {
-    return [...events]
-      .sort(compareEvents(parseQuery(query).sort!))
-      .map((event) => event.host)
+    const table = new SymbolTable()
+    const keys = parseQuery(query).sort!
+    const read = sortReader(keys, table)
+    const compare = compareSorted(keys)
+    return events
+      .map((event) => ({ host: event.host, values: read(cursorOf(event, table)) }))
+      .sort((a, b) => compare(a.values, b.values))
+      .map(({ host }) => host)
       .join('')
   }
   assert.equal(order('true sort by metric'), 'dafbec')
