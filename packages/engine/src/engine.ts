@@ -66,7 +66,7 @@ export interface QueryOptions {
   readonly limit?: number
   /** As `nextCursor` of the page before. */
   readonly cursor?: number
-  /** Rows looked at in this call before it returns with a cursor. */
+  /** Rows looked at in this call before it returns with a cursor; where the query is a costly one, fewer. */
   readonly budget?: number
 }
 

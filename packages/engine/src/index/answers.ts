@@ -49,6 +49,11 @@ export function matching({ index, compiled }: Asked, row: number): boolean {
   return compiled.matches(cursor)
 }
 
+/** What it cost to look at that row. */
+export function costOf({ compiled }: Asked): number {
+  return compiled.cost(cursor)
+}
+
 /** The event the cursor is on. */
 export function found({ table }: Asked): Event {
   return cursorToEvent(cursor, table)
@@ -110,7 +115,7 @@ class Limited implements Answer {
     const most = Math.min(limit, this.#left)
     const walk = asked.walk()
     let row = walk.from(this.#row)
-    for (; row >= 0 && budget > 0 && events.length < most; row = walk.after(row), budget--) {
+    for (; row >= 0 && budget > 0 && events.length < most; row = walk.after(row), budget -= costOf(asked)) {
       if (matching(asked, row)) events.push(found(asked))
     }
     this.#row = row
@@ -156,7 +161,7 @@ class Sorted implements Answer {
     const events: Event[] = []
     if (this.#row >= 0) budget = this.#collect(budget)
     if (this.#row >= 0) return { events, done: false }
-    for (; this.#left > 0 && this.#runs.length > 0; budget -= this.#runs.length) {
+    for (; this.#left > 0 && this.#runs.length > 0; budget -= this.#runs.length + costOf(asked)) {
       if (budget <= 0 || events.length === limit) return { events, done: false }
       const entry = this.#take()
       if (!matching(asked, entry.row)) continue
@@ -171,7 +176,7 @@ class Sorted implements Answer {
     const asked = this.#asked
     const walk = asked.walk()
     let row = walk.from(this.#row)
-    for (; row >= 0 && budget > 0; row = walk.after(row), budget--) {
+    for (; row >= 0 && budget > 0; row = walk.after(row), budget -= costOf(asked)) {
       if (!matching(asked, row)) continue
       budget -= sortedCost
       this.#collected.push({ row, values: this.#read(cursor) })

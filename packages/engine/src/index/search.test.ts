@@ -78,6 +78,17 @@ describe('a query for one host, or one service', () => {
     }
     assert.notEqual(bench.engine.query('true', { budget: 60 }).nextCursor, undefined)
   })
+
+  it('looks at fewer rows in one call the more conditions it has, or the longer the descriptions it reads are', () => {
+    const bench = new EngineBench(rules(index()))
+    const description = 'x'.repeat(1_600)
+    bench.events(t0, ...Array.from({ length: 1_000 }, (_, i) => ({ host: `h${i}`, service: 's', description })))
+    const hosts = Array.from({ length: 800 }, (_, i) => `host = "h${i}"`).join(' or ')
+    for (const query of [hosts, 'description ~= "x$"', `${hosts} sort by host`]) {
+      assert.ok(bench.engine.query(query, { budget: 1_000 }).events.length <= 10, query.slice(-20))
+    }
+    assert.equal(all(bench, `${hosts} sort by host`, 100, 1_000).length, 800)
+  })
 })
 
 describe('a sorted answer, and one of so many', () => {

@@ -1,7 +1,7 @@
 import type { SymbolTable } from '@ricci/client'
 import type { QueryOptions } from '../engine.ts'
 import type { CompiledQuery } from '../query/cache.ts'
-import { type AnswerPage, Answers, type Asked, found, matching, type Walk } from './answers.ts'
+import { type AnswerPage, Answers, type Asked, costOf, found, matching, type Walk } from './answers.ts'
 import type { Index } from './store.ts'
 
 /** Events one page of an answer holds at most; more come by cursor. */
@@ -40,7 +40,7 @@ export class Search {
     const events = []
     const walk = asked.walk()
     let row = walk.from(cursor)
-    for (; row >= 0 && budget > 0 && events.length < most; row = walk.after(row), budget--) {
+    for (; row >= 0 && budget > 0 && events.length < most; row = walk.after(row), budget -= costOf(asked)) {
       if (matching(asked, row)) events.push(found(asked))
     }
     return row >= 0 ? { events, nextCursor: row } : { events }
