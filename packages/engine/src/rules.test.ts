@@ -5,6 +5,7 @@ import type { Event } from '@ricci/client'
 import { EngineBench } from '@ricci/testkit'
 import {
   by,
+  changed,
   checkRules,
   counter,
   createEngine,
@@ -24,6 +25,7 @@ import {
   type RulesDescription,
   type RulesReport,
   smap,
+  split,
   stable,
   Stream,
   tap,
@@ -255,6 +257,31 @@ describe('rules that are refused', () => {
       assert.throws(described, { code: 'RULES_INVALID' }, String(described))
     }
     rate(0.001)
+  })
+
+  it('are refused where a function would have to wait, and end their branch where one gives a promise all the same', () => {
+    const waits = async (e: { readonly metric: number }) => e.metric > 5
+    for (const described of [
+      () => where(waits),
+      () => split(waits, tap('high')),
+      () => by(waits),
+      () => changed(waits),
+      () => incident('high', { to: 'oncall', bad: waits }),
+      () =>
+        where(function* () {
+          yield true
+        }),
+    ]) {
+      assert.throws(described, { code: 'RULES_INVALID', message: /at once/ }, String(described))
+    }
+    const promise = () => Promise.resolve(false)
+    const { bench, send } = started(rules(where(promise, tap('never')), by(promise, tap('never')), tap('beside')))
+    send(1)
+    assert.deepEqual(
+      bench.taps.map(([name]) => name),
+      ['beside'],
+    )
+    assert.deepEqual(bench.errors, ['where[0]', 'by[1]'])
   })
 
   it('stop the engine only where another release is asked for', () => {
