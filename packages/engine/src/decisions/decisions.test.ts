@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { AttemptRecord, OutcomeResult } from '../records.ts'
 import { Decisions, type DecisionsState } from './decisions.ts'
-import { boundedProvenance, provenanceLimit } from './incident.ts'
+import { boundedKey, boundedProvenance, provenanceLimit } from './incident.ts'
 
 const description = {
   severity: 'critical',
@@ -360,6 +360,14 @@ describe('decisions', () => {
     desk.restore()
     assert.equal(drill(1), false)
     assert.equal(drill(0), true)
+  })
+
+  it('keys are of at most 1,024 characters, and differ where the whole ones do', () => {
+    assert.equal(boundedKey('x'.repeat(1_024)), 'x'.repeat(1_024))
+    const [one, other] = ['1', '2'].map((end) => boundedKey('x'.repeat(5_000) + end))
+    assert.deepEqual([one.length, other.length], [1_024, 1_024])
+    assert.notEqual(one, other)
+    assert.equal(boundedKey(one), one)
   })
 
   it('provenance is plain data of at most 8 KiB, whatever it was', () => {

@@ -14,7 +14,7 @@ import { decisionSettings, defaultDecisionSettings, type DecisionSettings } from
 /** Name of the incident that opens at the fallback receiver; rules may not use it. */
 export const deliveryFailedRule = 'delivery-failed'
 
-/** Name of the incident that opens where a rule was taken out because it stalls the engine. */
+/** Name of the incident that opens where a rule was taken out because it stalls the engine; rules may not use it. */
 export const ruleQuarantinedRule = 'rule-quarantined'
 
 /** Whose decisions they are, and who is told. */

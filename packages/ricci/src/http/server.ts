@@ -55,6 +55,7 @@ export type HttpErrorCode =
 const statusOf: Readonly<Record<string, number>> = {
   QUERY_SYNTAX: 400,
   QUERY_REGEX: 400,
+  ANSWER_GONE: 503,
   // taken, and to be asked again: DESIGN 11.1
   NOT_EVALUATED: 202,
   ENGINE_AWAY: 503,
