@@ -199,6 +199,7 @@ function countRecords({ world, log }: Cluster): void {
         // A later epoch had to repeat it, not knowing what became of the first.
         if (record.repeats !== undefined) world.exercise('attempt in doubt')
         if (record.digest === 'overflow') world.exercise('overflow digest')
+        if (record.digest === 'waited') world.exercise('digest of what waited')
       } else if (record.kind === 'checkpoint' && record.state !== undefined) {
         world.exercise('checkpoint with a state hash')
       }

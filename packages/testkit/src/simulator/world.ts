@@ -60,6 +60,7 @@ export const exerciseKinds = [
   'snapshot void by a skip',
   'rule quarantined',
   'overflow digest',
+  'digest of what waited',
   'page in a digest',
   'event throttled',
   'alarm event-path',

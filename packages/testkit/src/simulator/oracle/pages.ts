@@ -43,6 +43,8 @@ export function judgePages(evidence: PageEvidence): Verdict[] {
     else if (result === 'gave-up') say('page lost', `${what} was given up`)
     else if (result === 'refused' && !(arrivals.get(page.id) ?? []).some((arrival) => arrival.effect === 'none')) {
       say('page lost', `${what} counts as refused, its receiver never refused it`)
+    } else if (result === 'digested' && page.action !== 'resolve' && !arrivals.has(page.id)) {
+      say('page lost', `${what} counts as told in a digest, and no digest that was sent names it`)
     } else if (result === 'overtaken' && page.action !== 'trigger') say('page lost', `${what} counts as overtaken`)
     const opened = effects.filter((arrival) => arrival.effect === 'opened')
     if (page.action !== 'resolve' && opened.length > 1) {
