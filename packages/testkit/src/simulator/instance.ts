@@ -64,6 +64,8 @@ export class Instance implements Door {
     if (this.alive && !this.#leaving) return
     this.#process?.kill()
     this.#leaving = false
+    // Nothing runs on a machine whose clock stands still: one that was killed while suspended is on again.
+    this.machine.wake()
     const process = new Process(cluster.world, `${this.name}#${++this.#lives}`, this.machine)
     this.#process = process
     const log = cluster.connectLog(process, (partition, records) => {
