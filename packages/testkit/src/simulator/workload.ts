@@ -54,7 +54,7 @@ export class Host {
       this.silences.push({ fromMs: atMs, toMs })
       atMs = toMs + random.between(20_000, 200_000)
     }
-    if (silentInPeace) this.silences.push({ fromMs: endMs + 3_000, toMs: endMs + 3_000 + peaceSilenceMs })
+    if (silentInPeace) this.#silence(endMs + 3_000)
     this.#noisy = random.chance(0.3)
     this.#nextDeployMs = random.exponential(20_000)
     this.#nextCheckMs = random.exponential(15_000)
@@ -98,6 +98,16 @@ export class Host {
     events.push(...this.#grinding())
     this.producer.send(events)
     this.#calmBursts(now)
+  }
+
+  /** As if it were gone, from now on; gives for how long. */
+  fallSilent(): number {
+    this.#silence(this.world.nowMs)
+    return peaceSilenceMs
+  }
+
+  #silence(fromMs: number): void {
+    this.silences.push({ fromMs, toMs: fromMs + peaceSilenceMs })
   }
 
   /** So many things go wrong at once, and are well again after `ms`. */
