@@ -172,6 +172,7 @@ export class Delivery implements QueueOwner {
   }
 
   quietAtMs(trigger: string): number {
+    if (this.#without('resolve-wait')) return 0
     return this.#quietAt.get(trigger) ?? this.claimedAtMs + doubtMs
   }
 

@@ -120,6 +120,12 @@ export class Host {
     }
   }
 
+  /** Its check is well, out of turn. */
+  mend(): void {
+    this.#check = 'ok'
+    this.producer.send([this.#event('check', { ttl: ttls.check, state: 'ok' })])
+  }
+
   /** With its next beat it sends an event at which an engine stalls, each with this probability. */
   grind(chance: number): void {
     this.#grinds.push(chance)

@@ -31,6 +31,7 @@ export const faultKinds = [
   'receiver 429',
   'receiver 400',
   'receiver hangs',
+  'receiver acts late',
   'receiver drops answer',
   'request lost',
   'producer retry',
