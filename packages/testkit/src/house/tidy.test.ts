@@ -31,6 +31,9 @@ function occurrences(of: [string, string][], pattern: RegExp): string[] {
   )
 }
 
+/** Folders that every machine has: where the clone lies in one of them, that one names nobody's. */
+const everywhere = new Set(['/tmp', '/var/tmp', '/var/lib', '/opt', '/srv', '/home', '/usr/local', '/usr/src'])
+
 /** The anchor that a heading of Markdown gets. */
 const anchor = (heading: string): string =>
   heading
@@ -41,7 +44,7 @@ const anchor = (heading: string): string =>
 
 describe('tidy', () => {
   it('no path of a developer’s machine', () => {
-    const here = [dirname(process.cwd()), homedir()].filter((folder) => folder.length > 2)
+    const here = [dirname(process.cwd()), homedir()].filter((folder) => folder.length > 2 && !everywhere.has(folder))
     const paths = new RegExp([...here.map((folder) => `(?<![\\w.}*-])${folder}/`), '/Users/', '/tmp/bash'].join('|')) // tidy: allow
     assert.deepEqual(occurrences([...texts], paths), [])
   })
