@@ -258,15 +258,16 @@ export class Nemesis {
     reader.silent = true
   }
 
-  /** A receiver acts on a request long after it came; by then its sender is gone, and what it speaks of is over. */
+  /** A receiver acts on a request long after it came; by then its sender is gone or has sent again, and what it speaks of is over. */
   #actLate(sender: string, receiverName: string, hostName: string): void {
     const random = this.#random
     const { receivers, hosts } = this.cluster
     const receiver = receivers.get(receiverName)!
-    receiver.mood = 'slow'
+    const mood = random.chance(0.6) ? 'slow' : 'resetting'
+    receiver.mood = mood
     this.#last(random.between(200, 500), () => {
-      if (receiver.mood === 'slow') receiver.mood = 'well'
-      this.#crash(sender)
+      if (receiver.mood === mood) receiver.mood = 'well'
+      if (mood === 'slow') this.#crash(sender)
     })
     const host = hosts.find(({ name }) => name === hostName)
     this.world.after(random.between(1_000, 4_000), () => host?.mend())

@@ -4,7 +4,7 @@ import type { Process } from './process.ts'
 import type { FaultKind, World } from './world.ts'
 
 /** How a receiver answers at present. */
-export type ReceiverMood = 'well' | 'error' | 'limited' | 'refusing' | 'hanging' | 'slow' | 'dropping'
+export type ReceiverMood = 'well' | 'error' | 'limited' | 'refusing' | 'hanging' | 'slow' | 'resetting' | 'dropping'
 
 /** What one request did at its receiver, as the receiver itself wrote it down. */
 export interface Arrival {
@@ -46,8 +46,13 @@ export class SimReceiver {
     this.#random = world.random.fork(`receiver/${name}`)
   }
 
-  /** A request's bytes are here. `answer` is called with what goes back, or never. */
-  take(request: SendRequest, from: string, answer: (result: SendResult, arrival: Arrival) => void): void {
+  /** A request's bytes are here. `answer` is called with what goes back, `onReset` when the connection ends instead, or neither. */
+  take(
+    request: SendRequest,
+    from: string,
+    answer: (result: SendResult, arrival: Arrival) => void,
+    onReset: () => void,
+  ): void {
     const random = this.#random
     const reply = (result: SendResult, arrival: Arrival): void =>
       this.world.after(random.between(1, 80), () => answer(result, arrival))
@@ -71,8 +76,11 @@ export class SimReceiver {
         if (random.chance(0.5)) this.world.after(random.between(10, hangingEffectMs), () => this.#act(request, from))
         return
       case 'slow':
+      case 'resetting':
         this.#fault('receiver acts late', request)
-        return this.world.after(random.between(slowEffectMs / 2, slowEffectMs), () => this.#act(request, from))
+        this.world.after(random.between(slowEffectMs / 2, slowEffectMs), () => this.#act(request, from))
+        if (this.mood === 'resetting') onReset()
+        return
       case 'dropping':
         this.#fault('receiver drops answer', request)
         this.#act(request, from)
@@ -163,11 +171,15 @@ export class SimTransport implements Transport {
         }
         // From here on it is in the network's hands: the death of the sender no longer stops it.
         world.after(random.between(0.5, 150), () =>
-          receiver.take(request, process.name, (result, arrival) =>
-            process.deliver(() => {
-              arrival.answeredAtMs = world.nowMs
-              resolve(result)
-            }),
+          receiver.take(
+            request,
+            process.name,
+            (result, arrival) =>
+              process.deliver(() => {
+                arrival.answeredAtMs = world.nowMs
+                resolve(result)
+              }),
+            () => process.deliver(() => resolve({ kind: 'unknown', detail: 'the connection was reset' })),
           ),
         )
       })
