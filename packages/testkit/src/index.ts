@@ -5,6 +5,7 @@ export { logConformance, type LogBackend } from './conformance/log.ts'
 export { snapshotConformance, type SnapshotBackend } from './conformance/snapshots.ts'
 export { FaultyDisk, type DiskFate, type DiskStep, type FaultyDiskOptions } from './disk/faulty-disk.ts'
 export { VirtualClock } from './clock.ts'
+export { stillHeld } from './garbage.ts'
 export { SeededRandom } from './random.ts'
 export {
   ScriptedCoordination,

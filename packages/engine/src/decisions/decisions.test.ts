@@ -224,6 +224,19 @@ describe('decisions', () => {
     assert.equal(desk.decided.at(-1), 'resolve boss delivery-failed oncall')
   })
 
+  it('an outcome that is there a second time says nothing of a receiver that has failed since', () => {
+    const desk = new Desk({ fallbackReceiver: 'boss' })
+    desk.event('cpu', 'h', true)
+    const taken = desk.attempt([desk.pending[0]])!
+    desk.outcome(taken, 'delivered')
+    desk.event('cpu', 'g', true)
+    desk.send(desk.pending[0], 'refused')
+    const boss = desk.decisions.pendingPages().find((page) => page.receiver === 'boss')!
+    desk.send(boss.id, 'delivered')
+    desk.outcome(taken, 'delivered')
+    assert.equal(desk.decided.at(-1), 'trigger boss delivery-failed oncall')
+  })
+
   it('beyond its limit a minute a rule’s pages go as one digest, resolved when all it stands for have', () => {
     const desk = new Desk({ pagesPerMinute: 2 })
     for (const key of ['a', 'b', 'c', 'd']) desk.event('cpu', key, true)

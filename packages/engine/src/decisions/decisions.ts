@@ -165,8 +165,10 @@ export class Decisions {
   outcome(record: OutcomeRecord): void {
     const late = this.#book.clearDoubt(record)
     if (late !== undefined) this.#repair(late)
-    for (const page of this.#book.addOutcome(record)) this.#settle(page, record.result as SettledResult, record)
-    if (record.result === 'delivered') this.#receiverWorks(record.receiver)
+    const done = this.#book.addOutcome(record)
+    for (const page of done) this.#settle(page, record.result as SettledResult, record)
+    // One that is there a second time tells of a time that has passed: the receiver may have failed since.
+    if (record.result === 'delivered' && done.length > 0) this.#receiverWorks(record.receiver)
   }
 
   /**
