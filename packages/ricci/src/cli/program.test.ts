@@ -23,6 +23,7 @@ class Run {
   constructor(...words: string[]) {
     this.exit = runProgram(words, {
       write: (text) => this.note(() => (this.out += text)),
+      print: async (text) => this.note(() => (this.out += text)),
       complain: (text) => this.note(() => (this.err += text)),
       env: {},
       interactive: false,

@@ -25,7 +25,7 @@ export function serveCommand(surroundings: Surroundings): Command {
         config,
         version,
         telemetry,
-        console: (line) => surroundings.write(`${line}\n`),
+        console: (line) => surroundings.print(`${line}\n`),
       })
       const stopped = untilStopped(surroundings, ['SIGINT', 'SIGTERM'])
       const reload = (): void => {

@@ -11,7 +11,10 @@ import { webhookBody } from './webhook.ts'
 function receiversOf(yaml: string) {
   const lines: string[] = []
   const config = parseConfig(yaml, 'test.yaml', { env: { KEY: 'secret-key' } })
-  return { lines, receivers: createReceivers(config, { clock: new TestClock(), write: (line) => lines.push(line) }) }
+  return {
+    lines,
+    receivers: createReceivers(config, { clock: new TestClock(), write: (line) => void lines.push(line) }),
+  }
 }
 
 test('console: a page is one line, without control characters', async () => {
@@ -23,6 +26,15 @@ test('console: a page is one line, without control characters', async () => {
   assert.deepEqual(lines, ['PAGE      critical  a b  [2J c [cpu-high h  cpu]'])
   assert.equal((await transport.send(page, () => false, new AbortController().signal)).kind, 'failed')
   assert.equal(lines.length, 1)
+})
+
+test('console: a line that nobody takes is a page that was not sent', async () => {
+  const write = () => Promise.reject(new Error('write EPIPE'))
+  const { transport } = createReceivers(parseConfig('', 'test.yaml'), { clock: new TestClock(), write }).get('console')!
+  assert.deepEqual(await transport.send(page, () => true, new AbortController().signal), {
+    kind: 'failed',
+    detail: 'nothing was printed: write EPIPE',
+  })
 })
 
 test('console: what kinds of pages look like', () => {

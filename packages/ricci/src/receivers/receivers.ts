@@ -6,8 +6,8 @@ import { WebhookTransport } from './webhook.ts'
 
 export interface ReceiverSurroundings {
   readonly clock: Clock
-  /** Takes a line without its newline, for receivers of type console. */
-  readonly write: (line: string) => void
+  /** Takes a line without its newline, for receivers of type console; rejects where it cannot. */
+  readonly write: (line: string) => void | Promise<void>
 }
 
 /**

@@ -33,8 +33,8 @@ export interface ServerOptions {
   readonly config: Config
   readonly version: string
   readonly telemetry: Telemetry
-  /** Takes the lines of receivers of type console. */
-  readonly console: (line: string) => void
+  /** Takes the lines of receivers of type console; rejects where it cannot. */
+  readonly console: (line: string) => void | Promise<void>
   /** Checks the types of rules at each reload; without it a process is started for each. */
   readonly types?: TypeCheck
   readonly clock?: Clock
