@@ -73,6 +73,7 @@ describe('Commands without a server', () => {
     [['serv'], 2, /unknown command 'serv'/],
     [['query'], 2, /missing required argument 'query'/],
     [['query', 'true', '--limit', '0'], 2, /"0" is no count/],
+    [['serve', '--log-format', 'xml'], 2, /argument 'xml' is invalid.*json, people/],
     [['query', 'true', '--url', 'nonsense'], 2, /"nonsense" is not a URL/],
     [
       ['query', 'true', '--url', 'http://127.0.0.1:1'],
