@@ -244,7 +244,7 @@ export function configSchema(surroundings: ConfigSurroundings) {
       .strictObject({
         connections: count('open TCP connections at once; more are closed at once', 1, 100_000).default(10_000),
         idleTimeout: duration('a connection without traffic for this long is closed', '1s', '7d').prefault('1h'),
-        frameSize: size('largest message a client may send', '1kB', '128MiB').prefault('16MiB'),
+        frameSize: size('largest message a client may send', '1kB', '64MiB').prefault('16MiB'),
         unsettled: size('bytes taken in and not yet durable, over all connections', '1MiB', '4GiB').prefault('64MB'),
       })
       .prefault({})

@@ -17,7 +17,7 @@ export const maxUnreadReplyBytes = 4 << 20
 
 /**
  * Bytes of messages that have begun and are not whole, over all connections; then the connection with most of them is closed.
- * Room for twice the largest message that can be allowed (128 MiB), or for 700 of the usual large ones (3,000 events) at once.
+ * Room for four times the largest message that can be allowed (64 MiB), or for 700 of the usual large ones (3,000 events) at once.
  */
 export const maxBegunBytes = 256 << 20
 
