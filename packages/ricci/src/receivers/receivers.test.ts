@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { SendResult } from '@ricci/replica'
 import { parseConfig } from '../config/config.ts'
 import { pageLine } from './console.ts'
 import { pagerDutyEvent } from './pagerduty.ts'
@@ -35,6 +36,19 @@ test('console: a line that nobody takes is a page that was not sent', async () =
     kind: 'failed',
     detail: 'nothing was printed: write EPIPE',
   })
+})
+
+test('what became of a request is told by the name of its receiver', async () => {
+  const told: unknown[] = []
+  const surroundings = {
+    clock: new TestClock(),
+    write: () => undefined,
+    onResult: (receiver: string, result: SendResult) => void told.push([receiver, result]),
+  }
+  const receivers = createReceivers(parseConfig('receivers: { desk: { type: console } }', 'test.yaml'), surroundings)
+  const result = await receivers.get('desk')!.transport.send(page, () => false, new AbortController().signal)
+  assert.equal(result.kind, 'failed')
+  assert.deepEqual(told, [['desk', result]])
 })
 
 test('console: what kinds of pages look like', () => {

@@ -196,6 +196,20 @@ describe('output that nobody takes', { timeout }, () => {
   })
 })
 
+describe('a receiver that nobody reaches', { timeout }, () => {
+  it('is named in the log, with the reason', async () => {
+    const receivers = { pager: { type: 'webhook', url: 'http://127.0.0.1:1/' } }
+    const rules = `import { notify, rules } from 'ricci'\nexport default rules(notify('pager'))\n`
+    const daemon = serve(folderWith({ data: 'data', listen, receivers }, rules))
+    const { tcp } = await daemon.serving()
+    await clientOf(tcp).send([{ host: 'a', service: 's' }])
+    const { msg, receiver } = await daemon.logged(/could not be delivered/)
+    assert.equal(receiver, 'pager')
+    assert.match(msg, /is tried again: nothing was sent: .*ECONNREFUSED/)
+    assert.equal((await daemon.stop()).code, 0)
+  })
+})
+
 /** Becomes the daemon, with a file system of its own for the data: seen by it alone, gone with it, and nearly full. */
 const nearlyFull = [
   ...['unshare', '--map-root-user', '--mount', 'sh', '-ec'],
