@@ -100,6 +100,12 @@ describe('Commands without a server', () => {
     })
   }
 
+  it('ricci send says which limit an event is beyond, before it sends', async () => {
+    const { code, err } = await run('send', '--server', '127.0.0.1:1', '-S', 'x'.repeat(8_193))
+    assert.equal(code, 2)
+    assert.match(err, /^ricci: .*8193 bytes.* 8192/)
+  })
+
   it('ricci version says which it is', async () => {
     const { ricci } = JSON.parse((await run('version', '-o', 'json')).out) as { ricci: string }
     assert.match(ricci, /^\d+\.\d+\.\d+$/)
