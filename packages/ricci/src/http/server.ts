@@ -10,6 +10,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { listenError } from '../server/listen-error.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { HttpBackend } from './backend.ts'
+import { RicciError } from '../errors.ts'
 import { refusalOf } from './rebinding.ts'
 
 export interface HttpOptions {
@@ -20,6 +21,8 @@ export interface HttpOptions {
   readonly allowedHosts?: readonly string[]
   readonly backend: HttpBackend
   readonly telemetry: Telemetry
+  /** See {@link stalledReadMs}, the default. */
+  readonly stalledReadMs?: number
 }
 
 /** The request line and all headers: Node takes 16 KiB, too few for the longest query, each of whose bytes may stand as %XX. */
@@ -30,6 +33,15 @@ const heartbeatMs = 15_000
 
 /** What a watcher that was closed may leave unread, before its connection is cut. */
 const lingerMs = 30_000
+
+/** Connections at once: watchers, queries, and as many again that say nothing yet. What comes beyond is closed. */
+const maxConnections = 1_024
+
+/** Queries answered at once: whoever does not read its answer holds some 4 MB of it, in pages that wait here and with the engine. */
+const maxQueries = 64
+
+/** An answer must be read on within this, as over TCP. */
+const stalledReadMs = 60_000
 
 const queryString = {
   type: 'object',
@@ -60,6 +72,7 @@ const statusOf: Readonly<Record<string, number>> = {
   NOT_EVALUATED: 202,
   ENGINE_AWAY: 503,
   TOO_MANY_WATCHES: 503,
+  TOO_MANY_QUERIES: 503,
 }
 
 /** The HTTP listener: `listen` once, `close` ends watchers too. */
@@ -67,6 +80,8 @@ export class HttpServer {
   private readonly app: FastifyInstance
   private readonly urls = new Set<string>()
   private readonly closing = new AbortController()
+  /** Queries being answered. */
+  private queries = 0
 
   constructor(private readonly options: HttpOptions) {
     this.app = Fastify({
@@ -84,6 +99,7 @@ export class HttpServer {
         this.count(400)
       },
     })
+    this.app.server.maxConnections = maxConnections
     this.app.addHook('onRoute', ({ url }) => void this.urls.add(url))
     this.addRoutes()
   }
@@ -125,8 +141,9 @@ export class HttpServer {
       }
     })
     // not by the schema: it counts characters, and has words of its own
-    app.addHook<{ Querystring: { query?: string } }>('preHandler', async ({ query: { query = '' } }, reply) => {
-      const bytes = Buffer.byteLength(query)
+    app.addHook<{ Querystring: { query?: unknown } }>('preHandler', async ({ query: { query } }, reply) => {
+      // a route that takes no query may be given several
+      const bytes = typeof query === 'string' ? Buffer.byteLength(query) : 0
       if (bytes <= maxQueryBytes) return
       const error = `The query has ${bytes} bytes; at most ${maxQueryBytes} are taken.`
       await reply.code(400).send({ error, code: 'USAGE' satisfies HttpErrorCode })
@@ -156,6 +173,7 @@ export class HttpServer {
       '/api/v1/query',
       { schema: { querystring: queryString } },
       async (request, reply) => {
+        this.countQuery(reply)
         const pages = backend.query(request.query)[Symbol.asyncIterator]()
         const first = await pages.next() // errors come before the first byte
         return reply.type('application/json; charset=utf-8').send(Readable.from(queryBody(first, pages)))
@@ -210,6 +228,19 @@ export class HttpServer {
       raw.setTimeout(lingerMs, () => raw.destroy())
     }
     return reply
+  }
+
+  /** One more is answered, until its reply is read or its peer gone. @throws RicciError `TOO_MANY_QUERIES` */
+  private countQuery({ raw }: FastifyReply): void {
+    if (this.queries >= maxQueries) {
+      throw new RicciError(
+        'TOO_MANY_QUERIES',
+        `${maxQueries} queries are being answered already; ask again in a moment, and read the answers`,
+      )
+    }
+    this.queries++
+    raw.once('close', () => this.queries--)
+    raw.setTimeout(this.options.stalledReadMs ?? stalledReadMs, () => raw.destroy())
   }
 
   /** Aborts when the peer is gone or the server closes. */
