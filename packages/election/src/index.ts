@@ -30,5 +30,6 @@ export type {
   StoreSession,
 } from './store.ts'
 export { consul, type ConsulOptions } from './stores/consul.ts'
+export { etcd, type EtcdOptions } from './stores/etcd.ts'
 export { memory, type MemoryOptions } from './stores/memory.ts'
 export { Term, type ActOptions, type Gate, type InDoubt } from './term.ts'
