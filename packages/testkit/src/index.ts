@@ -13,3 +13,7 @@ export {
 } from './scripted/ports.ts'
 export { EngineBench } from './laws/engine-bench.ts'
 export { House } from './scripted/house.ts'
+export { ConsulCluster, type ConsulAgent, type ConsulOptions } from './servers/consul.ts'
+export { EtcdCluster, type EtcdMember, type EtcdOptions, type EtcdUser } from './servers/etcd.ts'
+export { PostgresServer, type PostgresOptions, type PostgresRestart } from './servers/postgres.ts'
+export { program, without, type Program, type ProgramName } from './servers/program.ts'

@@ -22,7 +22,8 @@ export function nodeTool(version: string): Tool {
   return fetched(['scripts/node.mjs', version], (output) => ({ command: output.trim(), env: process.env }))
 }
 
-function fetched(script: string[], read: (output: string) => Tool): Tool {
+/** What a script that brings a program said of it. Throws in CI when it cannot be had. */
+export function fetched<T>(script: string[], read: (output: string) => T): T | { missing: string } {
   const run = spawnSync(process.execPath, script, { encoding: 'utf8' })
   if (run.status === 0) return read(run.stdout)
   if (process.env.CI === 'true') throw new Error(run.stderr)

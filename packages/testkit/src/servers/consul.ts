@@ -1,0 +1,237 @@
+/** A real Consul on loopback: servers that elect a leader, and client agents, each on ports of its own. */
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CertificateAuthority } from './certificates.ts'
+import { ask, type HttpAnswer, type HttpQuestion } from './http.ts'
+import { Member } from './member.ts'
+import { freePorts } from './ports.ts'
+import { ready, removeFolder, serverFolder } from './process.ts'
+import { program } from './program.ts'
+
+export interface ConsulOptions {
+  /** Servers, 3 unless told. */
+  readonly servers?: number
+  /** Client agents, none unless told: a server answers as an agent does. */
+  readonly agents?: number
+  /** How patient Raft is, 1 to 10: 1 unless told, which is Consul's advice for production; Consul's own default is 5. */
+  readonly raftMultiplier?: number
+  /**
+   * One server in Consul's development mode, for tests that need no cluster: it leads after half a second and keeps nothing over a
+   * restart. `servers` does not count then.
+   */
+  readonly dev?: boolean
+  /** Access is denied to whoever has no token; {@link ConsulCluster.token} may do everything. */
+  readonly acl?: boolean
+  /** HTTPS only, with a certificate of {@link ConsulCluster.authority}; `'mutual'`: clients need one, too. */
+  readonly tls?: boolean | 'mutual'
+  /** On top of every agent's configuration, e.g. `{ session_ttl_min: '1s' }`. */
+  readonly settings?: Readonly<Record<string, unknown>>
+}
+
+/** One agent: a server or a client agent. */
+export interface ConsulAgent {
+  readonly name: string
+  readonly server: boolean
+  /** Where its HTTP API is, without a slash at its end. */
+  readonly url: string
+  /** Ports of 127.0.0.1. */
+  readonly ports: { readonly http: number; readonly serf: number; readonly server: number }
+}
+
+/** Gossip as on a fast network: a dead agent is suspected within a second rather than five. */
+const gossip = { gossip_interval: '50ms', probe_interval: '200ms', probe_timeout: '200ms', suspicion_mult: 3 }
+
+export class ConsulCluster {
+  /** Servers first, then client agents. */
+  readonly agents: readonly ConsulAgent[]
+  /** The token that may do everything, with `acl`. */
+  readonly token: string | undefined
+  /** Who signed the agents' certificates, with `tls`. */
+  readonly authority: CertificateAuthority | undefined
+  private readonly members: readonly Member[]
+  private stopping: Promise<void> | undefined
+
+  private constructor(
+    private readonly folder: string,
+    given: Pick<ConsulCluster, 'agents' | 'token' | 'authority'> & { members: readonly Member[] },
+    private readonly tls: HttpQuestion['tls'],
+  ) {
+    this.agents = given.agents
+    this.token = given.token
+    this.authority = given.authority
+    this.members = given.members
+  }
+
+  /** Starts one; resolves when it is healthy and can be written to. @throws Error with its output when it does not get there */
+  static async start(options: ConsulOptions = {}): Promise<ConsulCluster> {
+    const { acl = false, tls = false, dev = false } = options
+    const consul = program('consul')
+    const folder = serverFolder('consul')
+    const token = acl ? randomUUID() : undefined
+    const authority = tls === false ? undefined : await CertificateAuthority.create(folder)
+    const agents = await plan(options)
+    const members: Member[] = []
+    for (const agent of agents) {
+      const home = join(folder, agent.name)
+      mkdirSync(home)
+      const certificate = await authority?.issue(`${agent.name}.dc1.consul`, {
+        names: [`${agent.server ? 'server' : 'client'}.dc1.consul`],
+      })
+      const secured =
+        certificate === undefined
+          ? {}
+          : {
+              ca_file: authority!.file,
+              cert_file: certificate.certFile,
+              key_file: certificate.keyFile,
+              verify_incoming: tls === 'mutual',
+              verify_outgoing: true,
+            }
+      const settings = { ...configuration(agent, agents, options, token), ...secured, ...options.settings }
+      const file = join(home, 'consul.json')
+      writeFileSync(file, JSON.stringify(dev ? settings : { ...settings, data_dir: join(home, 'data') }))
+      const words = ['agent', ...(dev ? ['-dev'] : []), `-config-file=${file}`]
+      members.push(new Member(agent.name, consul, words, { folder: home }))
+    }
+    const client = await authority?.issue('client')
+    const trust = authority && { ca: authority.certificate, cert: client?.cert, key: client?.key }
+    const cluster = new ConsulCluster(folder, { agents, token, authority, members }, trust)
+    try {
+      await cluster.healthy()
+    } catch (error) {
+      await cluster.stop()
+      throw error
+    }
+    return cluster
+  }
+
+  /** Asks an agent, with the token that may do everything unless the question has one. */
+  request(agent: number, path: string, question: HttpQuestion = {}): Promise<HttpAnswer> {
+    const headers = { ...(this.token === undefined ? {} : { 'x-consul-token': this.token }), ...question.headers }
+    return ask(this.agents[agent].url + path, { tls: this.tls, ...question, headers })
+  }
+
+  /** Resolves with the index of the server that leads, once a majority of those that are up say so and it is one of them. */
+  leader(withinMs?: number): Promise<number> {
+    return ready('A leader of Consul', this.upProcesses(), () => this.findLeader(), withinMs)
+  }
+
+  /**
+   * Resolves when there is a leader, autopilot finds every server healthy, and every agent reads through its own connection. To be
+   * waited for between two kills: Raft backs off from elections that follow one another closely.
+   */
+  healthy(withinMs?: number): Promise<void> {
+    return ready('A healthy Consul', this.upProcesses(), () => this.isHealthy(), withinMs).then(() => undefined)
+  }
+
+  /** Sends a signal to an agent's process; after SIGKILL it is gone when this resolves. */
+  signal(agent: number, name: NodeJS.Signals): Promise<void> {
+    return this.members[agent].signal(name)
+  }
+
+  /** Kills an agent, if it runs, and starts it anew on its data. {@link healthy} tells when all is well again. */
+  restart(agent: number): Promise<void> {
+    return this.members[agent].restart()
+  }
+
+  /** A token that may do what these rules say, e.g. `key_prefix "app/" { policy = "write" }`. */
+  async createToken(rules: string): Promise<string> {
+    const policy = await this.request(0, '/v1/acl/policy', { body: { Name: randomUUID(), Rules: rules } })
+    if (policy.status !== 200) throw new Error(`Consul refused a policy: ${policy.text}`)
+    const { ID } = policy.json<{ ID: string }>()
+    const answer = await this.request(0, '/v1/acl/token', { body: { Policies: [{ ID }] } })
+    return answer.json<{ SecretID: string }>().SecretID
+  }
+
+  /** Ends all of it and removes its files. May be called again. */
+  stop(): Promise<void> {
+    this.stopping ??= Promise.all(this.members.map((member) => member.end())).then(() => removeFolder(this.folder))
+    return this.stopping
+  }
+
+  private upProcesses() {
+    return this.members.filter(({ up }) => up).map(({ process }) => process)
+  }
+
+  private async findLeader(): Promise<number | undefined> {
+    const asked = this.agents.flatMap(({ server }, index) => (server && this.members[index].up ? [index] : []))
+    const answers = await Promise.all(
+      asked.map((index) => this.request(index, '/v1/status/leader').then((answer) => answer.json<string>(), String)),
+    )
+    const found = asked.find((index) => {
+      const address = `127.0.0.1:${this.agents[index].ports.server}`
+      const saying = answers.filter((answer) => answer === address).length
+      return answers[asked.indexOf(index)] === address && 2 * saying > asked.length
+    })
+    return found
+  }
+
+  private async isHealthy(): Promise<true | undefined> {
+    const leader = await this.findLeader()
+    if (leader === undefined) return undefined
+    const answer = await this.request(leader, '/v1/operator/autopilot/health')
+    const { Healthy, Servers } = answer.json<{ Healthy: boolean; Servers: unknown[] }>()
+    const servers = this.agents.filter(({ server }) => server).length
+    if (!Healthy || Servers.length !== servers) return undefined
+    const up = this.agents.flatMap((_agent, index) => (this.members[index].up ? [index] : []))
+    const reads = await Promise.all(up.map((index) => this.request(index, '/v1/catalog/nodes?consistent')))
+    return reads.every(({ status }) => status === 200) ? true : undefined
+  }
+}
+
+/** Who there will be, and where. */
+async function plan({ servers = 3, agents = 0, dev = false, tls = false }: ConsulOptions): Promise<ConsulAgent[]> {
+  const serverCount = dev ? 1 : servers
+  const ports = await freePorts(3 * (serverCount + agents))
+  return Array.from({ length: serverCount + agents }, (_, index) => {
+    const [http, serf, server] = ports.slice(3 * index)
+    return {
+      name: index < serverCount ? `server-${index}` : `agent-${index - serverCount}`,
+      server: index < serverCount,
+      url: `${tls === false ? 'http' : 'https'}://127.0.0.1:${http}`,
+      ports: { http, serf, server },
+    }
+  })
+}
+
+/** An agent's configuration without what TLS adds. */
+function configuration(
+  { name, server, ports }: ConsulAgent,
+  agents: readonly ConsulAgent[],
+  { raftMultiplier = 1, tls = false, dev = false }: ConsulOptions,
+  token: string | undefined,
+): Record<string, unknown> {
+  const off = -1
+  const servers = agents.filter((agent) => agent.server)
+  return {
+    node_name: name,
+    server,
+    ...(server && !dev ? { bootstrap_expect: servers.length } : {}),
+    bind_addr: '127.0.0.1',
+    client_addr: '127.0.0.1',
+    ports: {
+      http: tls === false ? ports.http : off,
+      https: tls === false ? off : ports.http,
+      serf_lan: ports.serf,
+      server: ports.server,
+      serf_wan: off,
+      dns: off,
+      grpc: off,
+    },
+    retry_join: servers.filter((other) => other.name !== name).map((other) => `127.0.0.1:${other.ports.serf}`),
+    retry_interval: '250ms',
+    gossip_lan: gossip,
+    ...(dev ? {} : { performance: { raft_multiplier: raftMultiplier } }),
+    // a busy machine's follower is not unhealthy
+    autopilot: { last_contact_threshold: '2s', server_stabilization_time: '1s' },
+    disable_update_check: true,
+    log_level: 'info',
+    ...(token === undefined
+      ? {}
+      : {
+          primary_datacenter: 'dc1',
+          acl: { enabled: true, default_policy: 'deny', tokens: { master: token, agent: token } },
+        }),
+  }
+}
