@@ -27,7 +27,9 @@ function isInstalled(lock, scope) {
   if (!existsSync(recordFile)) return false
   const { packages } = JSON.parse(readFileSync(recordFile, 'utf8'))
   return Object.entries(lock.packages).every(([path, { version, integrity, dev, optional, link }]) => {
-    if (!path.startsWith('node_modules/') || optional || link || (dev && scope !== 'all')) return true
+    if (!path.startsWith('node_modules/') || optional || (dev && scope !== 'all')) return true
+    // a workspace that is new since then
+    if (link) return existsSync(root + path)
     return packages[path]?.version === version && packages[path].integrity === integrity
   })
 }

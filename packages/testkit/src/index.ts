@@ -1,4 +1,6 @@
 export { coordinationConformance, type CoordinationBackend } from './conformance/coordination.ts'
+export { type ElectionStoreBackend } from './conformance/election-bench.ts'
+export { electionStoreConformance } from './conformance/election-store.ts'
 export { logConformance, type LogBackend } from './conformance/log.ts'
 export { snapshotConformance, type SnapshotBackend } from './conformance/snapshots.ts'
 export { FaultyDisk, type DiskFate, type DiskStep, type FaultyDiskOptions } from './disk/faulty-disk.ts'

@@ -1,0 +1,197 @@
+/** What the suites for stores of elections have in common: the backend, and one test's sessions and groups. */
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import {
+  ElectionError,
+  ElectionGroup,
+  systemClock,
+  type Acquisition,
+  type Clock,
+  type GroupView,
+  type Json,
+  type LeaseStore,
+  type NameView,
+  type StoreSession,
+} from '@ricci/election'
+import { until, type Turn } from './turns.ts'
+
+/** One store, empty. Made anew for each test; the server behind it may be the same if what earlier tests left does not show. */
+export interface ElectionStoreBackend {
+  /** A client of it, as another process would have. */
+  store(): LeaseStore
+  /** The clock of sessions and groups; the machine's unless told. */
+  readonly clock?: Clock
+  /** Lets time pass; some ms of the machine's unless told. */
+  readonly turn?: Turn
+  /** The lease and the detection time that are asked for; 1 s each unless told: short, and enough for a busy machine. */
+  readonly leaseMs?: number
+  readonly detectMs?: number
+  /** An operator removes what the store keeps of a name: the key, the row. Absent where nobody can. */
+  removeName?(group: string, name: string): Promise<void>
+  /** The store ends a session before its time, as an operator or a failed check would. Absent where nobody can. */
+  endSession?(group: string, session: string): Promise<void>
+}
+
+/** How long one test may take: a real store on a busy machine answers within 100 ms, and a few leases are waited out. */
+const testMs = 60_000
+
+/** How long one call may take. */
+const callMs = 20_000
+
+/** How often an acquisition is tried: one creates the name, one is refused because of it, a delay may be in force. */
+const acquireTries = 100
+
+/** Declares one test over a backend of its own. */
+export type ElectionTest = (what: string, run: (bench: ElectionBench, context: TestContext) => Promise<void>) => void
+
+/** Tests over backends that `makeBackend` makes, each closed after its test. */
+export function electionTests(makeBackend: (context: TestContext) => Promise<ElectionStoreBackend>): ElectionTest {
+  return (what, run) =>
+    void test(what, { timeout: testMs }, async (context) => {
+      const bench = new ElectionBench(await makeBackend(context))
+      try {
+        await run(bench, context)
+      } finally {
+        await bench.close()
+      }
+    })
+}
+
+/** One test's sessions and groups: kept alive, and closed at its end. */
+export class ElectionBench {
+  readonly group = 'conformance'
+  readonly leaseMs: number
+  readonly #clock: Clock
+  readonly #sessions = new Map<StoreSession, AbortController>()
+  readonly #groups: ElectionGroup[] = []
+
+  constructor(readonly backend: ElectionStoreBackend) {
+    this.leaseMs = backend.leaseMs ?? 1000
+    this.#clock = backend.clock ?? systemClock
+  }
+
+  store(): LeaseStore {
+    return this.backend.store()
+  }
+
+  /** A signal for one call. */
+  soon(): AbortSignal {
+    return AbortSignal.timeout(callMs)
+  }
+
+  turn(): Promise<void> {
+    return (this.backend.turn ?? shortTurn)()
+  }
+
+  until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+    let held = false
+    const look = async (): Promise<void> => {
+      await this.turn()
+      held = await holds()
+    }
+    return until(what, () => held, look)
+  }
+
+  /** What a promise gives, time passing meanwhile. */
+  async finish<T>(promise: Promise<T>): Promise<T> {
+    let settled = false
+    const end = (): void => void (settled = true)
+    promise.then(end, end)
+    await until(
+      'it ends',
+      () => settled,
+      () => this.turn(),
+    )
+    return promise
+  }
+
+  async open(id: string, data: Json = null, group = this.group): Promise<StoreSession> {
+    const session = await this.store().open({
+      group,
+      id,
+      data,
+      leaseMs: this.leaseMs,
+      detectMs: this.backend.detectMs ?? 1000,
+      clock: this.#clock,
+      random: Math.random,
+      signal: this.soon(),
+      warn: () => undefined,
+    })
+    const end = new AbortController()
+    this.#sessions.set(session, end)
+    this.#beat(session, end.signal)
+    return session
+  }
+
+  async leave(session: StoreSession): Promise<void> {
+    this.#sessions.get(session)?.abort()
+    this.#sessions.delete(session)
+    await session.close(this.soon())
+  }
+
+  join(id: string): ElectionGroup {
+    const store = this.store()
+    const { detectMs = 1000, clock } = this.backend
+    const made = new ElectionGroup({ name: this.group, store, id, lease: this.leaseMs, detect: detectMs, clock })
+    this.#groups.push(made)
+    return made
+  }
+
+  read(session: StoreSession): Promise<GroupView> {
+    return session.read(this.soon())
+  }
+
+  async name(session: StoreSession, name: string): Promise<NameView> {
+    const view = (await this.read(session)).names.get(name)
+    assert.ok(view !== undefined, `${name} is not there`)
+    return view
+  }
+
+  try(session: StoreSession, name: string, seen: NameView | undefined): Promise<Acquisition> {
+    return session.acquire(seen, name, this.soon())
+  }
+
+  /** Acquires a name that is free, or becomes free; gives its token. */
+  async acquire(session: StoreSession, name: string): Promise<bigint> {
+    for (let tries = 0; tries < acquireTries; tries++) {
+      const seen = (await this.read(session)).names.get(name)
+      if (seen?.holder !== undefined) assert.fail(`${seen.holder.id} holds ${name}`)
+      const answer = await this.try(session, name, seen)
+      if (answer.kind === 'acquired') return answer.token
+      if (answer.kind === 'delayed') await this.turn()
+    }
+    return assert.fail(`${name} could not be acquired`)
+  }
+
+  /** Makes a name be there, free. */
+  async create(session: StoreSession, name: string): Promise<void> {
+    const token = await this.acquire(session, name)
+    await session.release(name, token, { settled: true }, this.soon())
+  }
+
+  async close(): Promise<void> {
+    await this.finish(Promise.all(this.#groups.map((group) => group.close())))
+    for (const session of [...this.#sessions.keys()]) await this.leave(session).catch(codeOf)
+  }
+
+  /** Keeps a session alive, as a group would. */
+  #beat(session: StoreSession, end: AbortSignal): void {
+    const everyMs = session.keepAliveMs ?? session.leaseMs / 4
+    const beat = (): void => {
+      if (end.aborted) return
+      const call = session.keepAlive?.(this.soon()) ?? session.read(this.soon())
+      call.catch(codeOf)
+      const timer = this.#clock.setTimer(everyMs, beat)
+      end.addEventListener('abort', () => timer.cancel(), { once: true })
+    }
+    beat()
+  }
+}
+
+const shortTurn: Turn = () => new Promise((resolve) => setTimeout(resolve, 5))
+
+/** An error's code. @throws whatever is not one of ours */
+export function codeOf(error: unknown): string {
+  if (error instanceof ElectionError) return error.code
+  throw error
+}
