@@ -28,4 +28,5 @@ export type {
   StoreSession,
 } from './store.ts'
 export { memory, type MemoryOptions } from './stores/memory.ts'
+export { postgres, postgresSchema, type PostgresExpiry, type PostgresOptions } from './stores/postgres.ts'
 export { Term, type ActOptions, type Gate, type InDoubt } from './term.ts'
