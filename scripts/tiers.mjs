@@ -12,7 +12,7 @@ export const tiers = [
     name: 'servers',
     path: /packages\/ricci\/src\/(server|intake|http|cli|agent|receivers)\/|\/house\/(packages|riemann-client)\.|\/testkit\/src\/servers\//,
     atOnce: 2,
-    budgetMs: 150_000,
+    budgetMs: 180_000,
     fileMs: 600_000,
   },
   // Pure computing in one process each: two files fill two cores.
