@@ -32,4 +32,5 @@ export type {
 export { consul, type ConsulOptions } from './stores/consul.ts'
 export { etcd, type EtcdOptions } from './stores/etcd.ts'
 export { memory, type MemoryOptions } from './stores/memory.ts'
+export { postgres, postgresSchema, type PostgresExpiry, type PostgresOptions } from './stores/postgres.ts'
 export { Term, type ActOptions, type Gate, type InDoubt } from './term.ts'
