@@ -31,8 +31,8 @@ import { Watch } from './etcd/watch.ts'
 const defaultPort = 2379
 
 /**
- * How much of a lease is left, at least, when a sign of life is due: the detection time that was asked for, within these parts of the lease. It
- * ends its length after the *last* sign, so that fewer find a dead leader sooner; half of it bears a silence of half of it.
+ * What is left of a lease when a sign of life is due: the detection time that was asked for, or the nearer of these parts of the lease. So
+ * a silence of that length ends nothing; and as a lease ends its length after the *last* sign, fewer of them find a dead leader sooner.
  * Measured over three members, a lease of 2 s, D of 0.5 s, from SIGKILL to the successor's first act, on two busy cores:
  *
  * | a sign each | left of the lease | median |
