@@ -158,7 +158,7 @@ class Run {
     const wait = (ms: number): Promise<void> => new Promise((resolve) => void process.setTimer(ms, resolve))
     const work = async (term: Term): Promise<void> => {
       const untilMs = process.monotonicMs() + chance.exponential(20_000)
-      while (!term.signal.aborted && process.monotonicMs() < untilMs) await wait(100)
+      while (!term.signal.aborted && (this.#peace || process.monotonicMs() < untilMs)) await wait(100)
       await wait(chance.between(0, 300))
     }
     const again = (): void => {
