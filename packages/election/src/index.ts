@@ -7,10 +7,12 @@ export {
   type Leadership,
   type Role,
 } from './candidate.ts'
+export type { Ablation } from './candidacy.ts'
 export { systemClock, type Clock, type Moment, type Random, type Timer } from './clock.ts'
 export { profiles, type Duration, type Pace, type Profile } from './durations.ts'
 export { Election, type ElectionOptions } from './election.ts'
 export { ElectionError, StaleTermError, type ElectionErrorCode } from './errors.ts'
+export { type TlsOptions } from './http.ts'
 export { ElectionGroup, type GroupEvents, type GroupOptions } from './group.ts'
 export { type ElectionStats } from './stats.ts'
 export type {
@@ -27,6 +29,8 @@ export type {
   SessionOptions,
   StoreSession,
 } from './store.ts'
+export { consul, type ConsulOptions } from './stores/consul.ts'
+export { etcd, type EtcdOptions } from './stores/etcd.ts'
 export { memory, type MemoryOptions } from './stores/memory.ts'
 export { postgres, postgresSchema, type PostgresExpiry, type PostgresOptions } from './stores/postgres.ts'
 export { Term, type ActOptions, type Gate, type InDoubt } from './term.ts'

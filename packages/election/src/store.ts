@@ -37,7 +37,10 @@ export interface NameView {
    * before: two reads that show a name free under one version show one free time.
    */
   readonly version: string
-  /** Fencing token of the tenure, or, while the name is free, of one before; 0 where there was none. Never falls while the store is sound. */
+  /**
+   * Fencing token of the tenure. While the name is free, a number from the last tenure's token on and below the next one's, or 0 where the
+   * store keeps none. That of a tenure is higher than every number before, while the store is sound.
+   */
   readonly token: bigint
   /** Who holds it; absent while it is free. */
   readonly holder?: Pick<Member, 'session' | 'id'>

@@ -5,6 +5,7 @@ export { logConformance, type LogBackend } from './conformance/log.ts'
 export { snapshotConformance, type SnapshotBackend } from './conformance/snapshots.ts'
 export { FaultyDisk, type DiskFate, type DiskStep, type FaultyDiskOptions } from './disk/faulty-disk.ts'
 export { VirtualClock } from './clock.ts'
+export { stillHeld } from './garbage.ts'
 export { SeededRandom } from './random.ts'
 export {
   ScriptedCoordination,
@@ -14,6 +15,7 @@ export {
   type AppendFate,
 } from './scripted/ports.ts'
 export { EngineBench } from './laws/engine-bench.ts'
+export { debianTool } from './house/tools.ts'
 export { House } from './scripted/house.ts'
 export { CertificateAuthority, type Certificate, type CertificateOptions } from './servers/certificates.ts'
 export { ConsulCluster, type ConsulAgent, type ConsulOptions } from './servers/consul.ts'
