@@ -344,10 +344,12 @@ describe('postgres on several servers', { skip: without('postgres') }, () => {
     const [a, b] = [await open(store, 'a'), await open(store, 'b')]
     const before = await acquire(a)
     assert.equal(before >> 32n, 1n)
-    // As when a standby is promoted: recovery ends on a new timeline. And it had not received the last of it.
-    await server().query("alter system set restore_command = 'false'")
-    await server().query("copy (select 1) to program 'cat > /dev/null; touch recovery.signal'")
+    await server().query("copy (select 1) to program 'cat > /dev/null; touch standby.signal'")
     await server().restart('fast')
+    await assert.rejects(open(store, 'c'), coded('STORE_UNAVAILABLE', /it is a standby/))
+    await assert.rejects(a.read(soon()), coded('STORE_UNAVAILABLE', /it is a standby/))
+    await server().query('select pg_promote()')
+    // As if it had not received the last of it.
     await server().query("select setval('promoted.numbers', 1)")
     const c = await open(store, 'c')
     const seen = (await c.read(soon())).names.get('x')!
