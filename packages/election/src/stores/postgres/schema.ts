@@ -137,8 +137,9 @@ type StatementName =
  * it began, but a row it changes is waited for, and its condition is then asked again of the row's **newest** version (EvalPlanQual):
  *
  * 1. *A session's life is its row.* `read` and `acquire` renew it, and `evict` deletes it **on the condition that `renewals` is what the evictor
- *    saw**. Whichever locks the row first wins: an eviction that waited for a renewal finds another number and does nothing; a renewal
- *    that waited for an eviction finds no row, and the session is lost. No row is ever inserted again under its number.
+ *    saw**. Whichever locks the row first wins: a renewal that waited for an eviction finds no row, and the session is lost, which no row is ever
+ *    inserted for again. An eviction waits for nobody (`skip locked`): it stands before the evictor's own next renewal, and who is just
+ *    renewing is alive. Where the row was changed since its snapshot, locking asks its condition again, and `renewals` is another.
  * 2. *`acquire` renews in the same statement*, since the core lets a new holder act for a lease from when it asked. It locks the member's row before
  *    the name's, as `evict` and `leave` do, so that none waits for another in a circle. An eviction whose snapshot does not show yet what its
  *    victim has just acquired thus finds another number of renewals, too: it never leaves a name behind.
@@ -188,10 +189,14 @@ export function statementsOf(schema: string): Statements {
     // $2 session, $3 group
     read: `with ${settings}, renewed as (${renew} returning 1)
       select (select count(*) from renewed) as renewed, ${members(`m.grp = $3 and ${alive('m')}`)}, ${names('$3')}`,
-    // $2 session, $3 its renewals as seen, $4 whether they were seen for its TTL, $5 channel
-    evict: `with ${settings}, ended as (
-      delete from ${s}.members m using settings where m.session = $2::bigint and m.renewals = $3::bigint
-        and ($4::boolean or (m.by_clock and m.expires_at <= clock_timestamp())) returning m.session
+    // Arrays: $2 sessions, $3 their renewals as seen, $4 whether they were seen for the whole TTL; $5 channel
+    evict: `with ${settings}, due as (
+      select d.* from settings, unnest($2::bigint[], $3::bigint[], $4::boolean[]) as d (session, renewals, watched)
+    ), locked as (
+      select m.session from ${s}.members m, due where m.session = due.session and m.renewals = due.renewals
+        and (due.watched or (m.by_clock and m.expires_at <= clock_timestamp())) for update of m skip locked
+    ), ended as (
+      delete from ${s}.members m using locked where m.session = locked.session returning m.session
     ), freed as (${freeAll('ended', true)})
     select (select count(*) from freed) as freed, ${told('$5', 'ended')}`,
     // $2 session, $3 channel

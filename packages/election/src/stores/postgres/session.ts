@@ -23,6 +23,9 @@ import type { Statement, Statements } from './schema.ts'
 /** How often a group is looked at where nothing tells of changes, in ms, or four times a lease: a name that was released waits for half of it. */
 const pollMs = 250
 
+/** After which part of its TTL a session is tried again that could not be ended. */
+const againAfter = 1 / 16
+
 /** A member as its row is read. */
 interface MemberRow {
   readonly session: string
@@ -54,6 +57,8 @@ interface Life {
   readonly ttlMs: number
   /** When it may be ended, in monotonic ms: by watching, or by the database's clock if that is sooner. */
   readonly dueMs: number
+  /** When ending it may be tried again, in monotonic ms. */
+  notBeforeMs: number
 }
 
 /** What a session is made of. */
@@ -166,11 +171,16 @@ export class PostgresSession implements StoreSession {
   /** Ends the sessions that the last read showed to be due: their names are free in what is read next. */
   async #endTheDead(signal: AbortSignal): Promise<void> {
     const now = this.#clock.monotonicMs()
-    for (const [session, { renewals, sinceMs, ttlMs, dueMs }] of this.#lives) {
-      if (dueMs > now) continue
-      const watched = sinceMs + ttlMs <= now
-      await this.#call(this.#parts.statements.evict, [session, renewals, watched, this.#parts.channel], signal)
-    }
+    const due = [...this.#lives].filter(([, { dueMs }]) => dueMs <= now)
+    if (due.length === 0) return
+    const arrays = [
+      due.map(([session]) => session),
+      due.map(([, { renewals }]) => renewals),
+      due.map(([, { sinceMs, ttlMs }]) => sinceMs + ttlMs <= now),
+    ]
+    await this.#call(this.#parts.statements.evict, [...arrays, this.#parts.channel], signal)
+    // Who is still there after that has just been renewing, or is ended by another at this moment.
+    for (const [, life] of due) life.notBeforeMs = this.#clock.monotonicMs() + life.ttlMs * againAfter
   }
 
   /** When each of the others may be ended. What was known of one whose renewals have not changed is kept. */
@@ -184,8 +194,9 @@ export class PostgresSession implements StoreSession {
           const sinceMs = known?.renewals === renewals ? known.sinceMs : now
           // The database's clock counts parts of a millisecond; one more, so that it agrees when it is asked.
           const deadMs = Math.min(sinceMs + ttlMs, leftMs === null ? Infinity : now + leftMs + 1)
-          const dueMs = Math.max(deadMs, this.#spareUntilMs)
-          return [session, { renewals, sinceMs, ttlMs, dueMs }]
+          const notBeforeMs = known?.renewals === renewals ? known.notBeforeMs : 0
+          const dueMs = Math.max(deadMs, this.#spareUntilMs, notBeforeMs)
+          return [session, { renewals, sinceMs, ttlMs, dueMs, notBeforeMs }]
         }),
     )
   }
