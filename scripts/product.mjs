@@ -8,6 +8,9 @@ export const electEntries = {
   'elect-guard': 'packages/election/src/cli/guard.ts',
 }
 
+/** The processes that elections are put under real faults with. */
+export const faultEntries = { 'election-candidate': 'packages/testkit/src/election/faults/candidate.ts' }
+
 /** What the daemon is bundled from: the command line, and the threads that it starts. */
 export const productEntries = {
   ricci: 'packages/ricci/src/cli/main.ts',
