@@ -54,7 +54,7 @@ function imports(name, test) {
           message: `Package ${name} may import ${may}${node ? ' and node:*' : ''}.`,
         },
         {
-          regex: `^(?:\\.\\.\\/)+(?:${ours.join('|')})\\/src\\/`,
+          regex: `^\\.{1,2}\\/(?:.*\\/)?(?:${ours.join('|')})\\/src(?:\\/|$)`,
           message: 'Import another package by its name, never by a path into it.',
         },
       ],
@@ -74,6 +74,7 @@ const unseen = 'makes code that these rules do not see'
 const globals = {
   Date: clock,
   performance: clock,
+  Temporal: clock,
   setTimeout: timer,
   setInterval: timer,
   setImmediate: timer,
@@ -85,6 +86,11 @@ const globals = {
   require: outside,
   fetch: outside,
   WebSocket: outside,
+  EventSource: outside,
+  MessageChannel: outside,
+  BroadcastChannel: outside,
+  localStorage: outside,
+  sessionStorage: outside,
   console: outside,
   navigator: outside,
   Buffer: outside,
@@ -93,6 +99,7 @@ const globals = {
   self: outside,
   eval: unseen,
   Function: unseen,
+  WebAssembly: unseen,
   crypto: random,
   Intl: 'depends on the locale of the machine',
   WeakRef: uncertain,
@@ -106,6 +113,7 @@ const mathPow = {
   property: 'pow',
   message: "Math.pow differs between V8 versions; use the engine's pow.",
 }
+const abortTimeout = { object: 'AbortSignal', property: 'timeout', message: `AbortSignal.timeout ${timer}.` }
 const dateNow = { object: 'Date', property: 'now', message: `Date.now ${clock}.` }
 
 /** Syntax by what is wrong with it. */
@@ -115,7 +123,8 @@ const syntax = {
     message: "** differs between V8 versions; use the engine's pow.",
   },
   locale: {
-    selector: 'MemberExpression[property.name=/^(toLocale|localeCompare$)/]',
+    selector:
+      'MemberExpression:matches([property.name=/^(toLocale|localeCompare$)/], [property.value=/^(toLocale|localeCompare$)/])',
     message: 'The result depends on the locale of the machine.',
   },
   math: {
@@ -172,14 +181,14 @@ export const houseRules = [
     ['packages/engine/src/**/*.ts'],
     [],
     Object.keys(globals),
-    [mathRandom, mathPow],
+    [mathRandom, mathPow, abortTimeout],
     [syntax.power, syntax.math, syntax.locale, syntax.load, syntax.meta],
   ),
   deterministic(
     ['packages/replica/src/**/*.ts'],
     [],
     Object.keys(globals).filter((name) => name !== 'queueMicrotask'),
-    [mathRandom],
+    [mathRandom, abortTimeout],
     [syntax.math, syntax.locale, syntax.load, syntax.meta],
   ),
   // The codec runs inside the engine; the clients around it may use sockets and timers.
@@ -195,10 +204,10 @@ export const houseRules = [
   deterministic(['packages/ricci/src/**/*.ts'], [], ['Intl'], [mathRandom], [syntax.testkit]),
   // A seed must replay: only the program around the simulator, which measures how long it took, sees the real clock.
   deterministic(
-    ['packages/testkit/src/simulator/**/*.ts'],
+    ['packages/testkit/src/simulator/**/*.ts', 'packages/testkit/src/election/**/*.ts'],
     ['packages/testkit/src/simulator/main.ts'],
-    ['Date', 'performance', ...timers],
-    [mathRandom],
+    ['Date', 'performance', 'Temporal', ...timers],
+    [mathRandom, abortTimeout],
     [syntax.load],
   ),
 ]

@@ -12,11 +12,17 @@ export const tiers = [
     name: 'servers',
     path: /packages\/ricci\/src\/(server|intake|http|cli|agent|receivers)\/|\/house\/(packages|riemann-client)\.|\/testkit\/src\/servers\/|\/election\/src\/stores\//,
     atOnce: 2,
-    budgetMs: 150_000,
+    budgetMs: 180_000,
     fileMs: 600_000,
   },
   // Pure computing in one process each: two files fill two cores.
-  { name: 'simulator', path: /\/simulator\/(simulator|mutations)\./, atOnce: 2, budgetMs: 180_000, fileMs: 600_000 },
+  {
+    name: 'simulator',
+    path: /\/(simulator\/(simulator|mutations)|election\/election-simulator)\./,
+    atOnce: 2,
+    budgetMs: 180_000,
+    fileMs: 600_000,
+  },
   { name: 'fast', path: /./, atOnce: 2, budgetMs: 180_000, fileMs: 600_000 },
 ]
 

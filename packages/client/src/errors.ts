@@ -6,6 +6,8 @@ export type CodecErrorCode =
   | 'MALFORMED'
   /** An attribute has no key, which the format requires. */
   | 'ATTRIBUTE_WITHOUT_KEY'
+  /** A producer's mark without a name, or without a sequence number from 1: its messages would be taken for repeats of one another. */
+  | 'MARK_INCOMPLETE'
   | 'FRAME_TOO_LARGE'
   | 'TOO_MANY_EVENTS'
   | 'TOO_MANY_TAGS'
@@ -40,7 +42,7 @@ export type ClientErrorCode =
   | 'CLOSED'
   /** As many messages as allowed wait for their answers already: wait for some of them first. */
   | 'OVERLOADED'
-  /** There was no connection in time: the message was not sent. */
+  /** There was no connection in time, or no way to send a datagram: the message was not sent. */
   | 'UNREACHABLE'
   /** No answer came in time. The server may have taken the message or not. */
   | 'TIMEOUT'

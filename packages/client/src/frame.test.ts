@@ -64,6 +64,17 @@ test('a length beyond the limit is refused before anything is kept for it', () =
   assert.equal(framesOf(new FrameReader(256), frame(new Uint8Array(256))).length, 1)
 })
 
+test('who speaks another protocol is told', () => {
+  for (const [first, message] of [
+    ['GET / HTTP/1.1\r\n', /1195725856 bytes was announced; that is how HTTP begins, which another port speaks/],
+    ['HTTP/1.1 400 Bad Request\r\n', /that is how HTTP begins/],
+    ['\x16\x03\x01\x02\x00\x01', /that is how TLS begins/],
+    ['hello\n', /send at most 16777216 at a time/],
+  ] as const) {
+    assert.throws(() => framesOf(new FrameReader(), Buffer.from(first, 'latin1')), { code: 'FRAME_TOO_LARGE', message })
+  }
+})
+
 test('what is announced takes memory only as it comes', () => {
   const reader = new FrameReader()
   assert.deepEqual(framesOf(reader, Uint8Array.of(0, 0xff, 0xff, 0xff, 1)), [])

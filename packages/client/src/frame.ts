@@ -124,11 +124,20 @@ export class FrameReader {
 
   private check(length: number): void {
     if (length <= this.maxBytes) return
-    throw new CodecError(
-      'FRAME_TOO_LARGE',
-      `a frame of ${length} bytes was announced; send at most ${this.maxBytes} at a time`,
-    )
+    const other = protocolOf(length)
+    const advice =
+      other === undefined
+        ? `send at most ${this.maxBytes} at a time`
+        : `that is how ${other} begins, which another port speaks`
+    throw new CodecError('FRAME_TOO_LARGE', `a frame of ${length} bytes was announced; ${advice}`)
   }
+}
+
+/** What speaks where a frame's length should stand: people mix up ports, and health checks ask each of them for HTTP. */
+function protocolOf(length: number): string | undefined {
+  if (length >>> 16 === 0x1603) return 'TLS'
+  const text = String.fromCharCode(length >>> 24, (length >>> 16) & 255, (length >>> 8) & 255, length & 255)
+  return /^(GET |HEAD|POST|PUT |PATC|DELE|OPTI|PRI |HTTP)$/.test(text) ? 'HTTP' : undefined
 }
 
 /** A Msg's bytes with their length before them. */

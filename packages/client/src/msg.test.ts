@@ -44,6 +44,24 @@ test('a mark is put on, replaced and read without touching the rest', () => {
   assert.deepEqual(withMark(front, other), withMark(plain, other))
 })
 
+test('a mark that lacks its producer or its sequence number is refused at intake: all its messages would seem to be repeats', () => {
+  for (const [lacking, message] of [
+    [{ ...mark, producer: '' }, /names no producer/],
+    [{ ...mark, sequence: 0 }, /has no sequence number/],
+  ] as const) {
+    const bytes = encodeMsg({ events, mark: lacking })
+    assert.throws(() => validateMsg(bytes), { code: 'MARK_INCOMPLETE', message })
+    assert.deepEqual(readMark(bytes), lacking)
+  }
+})
+
+test('a mark with a number that is none is not written', () => {
+  for (const wrong of [-1, 0.5, NaN, 2 ** 53]) {
+    assert.throws(() => encodeMark({ ...mark, sequence: wrong }), { name: 'CodecError', code: 'UNENCODABLE' })
+    assert.throws(() => encodeMsg({ mark: { ...mark, incarnation: wrong } }), { code: 'UNENCODABLE' })
+  }
+})
+
 test('the reader has the mark before any event is decoded', () => {
   const reader = new MsgReader()
   reader.open(withMark(encodeMsg({ ok: true, error: 'e', query: 'q', events }), mark))
@@ -91,6 +109,19 @@ test('fields of tags and attributes that stand apart are read as one run each', 
     assert.equal(table.text(cursor.service), 's')
   }
   assert.ok(!reader.next(cursor, table))
+})
+
+test('a tag of more bytes than it needs is the same field, as in every protobuf library', () => {
+  // each stands between two others of its kind, so that the event has to be put in order
+  const event = new Uint8Array(
+    Buffer.from('3a0161 a2000168 ba000178 3a0162 4a030a0161 ca00030a0162 22016a 4a030a0163'.replaceAll(' ', ''), 'hex'),
+  )
+  const writer = new MsgWriter()
+  writer.rawEvent(event, 0, event.length)
+  const bytes = writer.finish()
+  assert.equal(validateMsg(bytes), 1)
+  const attributes = { a: '', b: '', c: '' }
+  assert.deepEqual(decodeMsg(bytes), { events: [{ host: 'j', tags: ['a', 'x', 'b'], attributes }] })
 })
 
 const limits: Limits = {

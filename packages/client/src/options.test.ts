@@ -45,4 +45,5 @@ it('a refusal that passes is told from one that is final', () => {
 it('nor is a client of UDP', () => {
   assert.throws(() => new RiemannUdpClient({ port: 99_999 }), { code: 'OPTION_INVALID' })
   assert.throws(() => new RiemannUdpClient({ maxDatagramBytes: NaN }), { code: 'OPTION_INVALID' })
+  assert.throws(() => new RiemannUdpClient({ maxDatagramBytes: 65_508 }), { code: 'OPTION_INVALID' })
 })

@@ -26,7 +26,7 @@ export const EventTag = {
  * stands there twice the last one counts, as protobuf has it.
  *
  * Tags and attributes are *runs*: the bytes from the first such field to the last, field tags included. Encoders write them
- * together; if one does not, the run is put together in a buffer of its own.
+ * together, and the tag of a field in as few bytes as hold it; if one does not, a copy of the event is put in order.
  */
 export class EventScan extends WireReader {
   /** The bytes that the positions refer to: the message's own, or those of a run put together. */
@@ -122,11 +122,14 @@ export class EventScan extends WireReader {
           ttlAt = at
           at += 4
           continue
-        default:
+        default: {
           this.at = field
-          this.skipField(this.tag(end), end)
+          const whole = this.tag(end)
+          if (whole < 0x80 && this.at > at) scattered = true
+          this.skipField(whole, end)
           at = this.at
           continue
+        }
       }
       switch (tag) {
         case EventTag.state:
@@ -186,22 +189,27 @@ export class EventScan extends WireReader {
     }
   }
 
-  /** Scans a copy of the event in which all tags, and all attributes, stand together. */
+  /** Scans a copy of the event in which all tags, and all attributes, stand together, and each field's tag takes as few bytes as hold it. */
   private regroup(start: number, end: number): void {
     const { bytes, view } = this
-    const parts: [number, number][][] = [[], [], []]
-    this.at = start
-    while (this.at < end) {
-      const field = this.at
-      const tag = this.tag(end)
-      this.skipField(tag, end)
-      parts[tag === EventTag.tag ? 1 : tag === EventTag.attribute ? 2 : 0].push([field, this.at])
-    }
     const copy = new Uint8Array(end - start)
     let length = 0
-    for (const [from, to] of parts.flat()) {
-      copy.set(bytes.subarray(from, to), length)
-      length += to - from
+    // A walk for each group: an event is up to a whole frame, and a list of its fields would take forty times its bytes.
+    for (const group of groups) {
+      this.at = start
+      while (this.at < end) {
+        let from = this.at
+        const tag = this.tag(end)
+        const after = this.at
+        this.skipField(tag, end)
+        if (groupOf(tag) !== group) continue
+        if (tag < 0x80) {
+          copy[length++] = tag
+          from = after
+        }
+        // by bytes: fields are short, and a view of each costs more
+        for (; from < this.at; from++) copy[length++] = bytes[from]
+      }
     }
     this.open(copy)
     this.scanEvent(0, length)
@@ -209,4 +217,11 @@ export class EventScan extends WireReader {
     this.view = view
     this.at = end
   }
+}
+
+/** The fields of an event in the order of {@link EventScan}'s copy: 0 for all that may stand anywhere. */
+const groups = [0, EventTag.tag, EventTag.attribute] as const
+
+function groupOf(tag: number): (typeof groups)[number] {
+  return tag === EventTag.tag || tag === EventTag.attribute ? tag : 0
 }

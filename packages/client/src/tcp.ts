@@ -259,7 +259,10 @@ export class RiemannTcpClient {
         frames.push(chunk)
         for (let frame = frames.next(); frame !== undefined; frame = frames.next()) this.answer(frame)
       } catch (error) {
-        failure = new ClientError('BAD_REPLY', `${this.name} sent what is no Riemann message`, true, { cause: error })
+        const why = (error as Error).message
+        failure = new ClientError('BAD_REPLY', `${this.name} sent what is no Riemann message: ${why}`, true, {
+          cause: error,
+        })
         socket.destroy()
       }
     })

@@ -53,6 +53,27 @@ test('an event too large for a datagram is refused, and nothing of its call sent
   assert.equal((await take(1))[0].msg.events![0].service, 'after')
 })
 
+test('closing waits for a name that is looked up: no send is left without an answer', async (t) => {
+  const { port, take } = await receiver(t)
+  const riemann = new RiemannUdpClient({ host: 'localhost', port })
+  const sent = riemann.send({ service: 's' })
+  await riemann.close()
+  await sent
+  assert.deepEqual((await take(1))[0].msg, { events: [{ service: 's' }] })
+})
+
+test('what cannot be sent rejects with an error of ours', async (t) => {
+  // a broadcast, which a socket has to ask for
+  const riemann = new RiemannUdpClient({ host: '255.255.255.255' })
+  t.after(() => riemann.close())
+  await assert.rejects(riemann.send({ service: 's' }), {
+    name: 'ClientError',
+    code: 'UNREACHABLE',
+    retriable: true,
+    message: /^a datagram to 255\.255\.255\.255:5555 could not be sent: /,
+  })
+})
+
 test('a closed client says so', async () => {
   const riemann = new RiemannUdpClient({ port: 1 })
   await riemann.close()

@@ -6,6 +6,9 @@ import { checkAddress, checkOption } from './options.ts'
 import { MsgWriter } from './writer.ts'
 import type { Event } from './event.ts'
 
+/** The most that a datagram of IPv4 can hold. */
+const largestDatagramBytes = 65_507
+
 /** Where a UDP client sends, and its bounds. */
 export interface UdpClientOptions {
   /** Default 127.0.0.1. */
@@ -26,12 +29,19 @@ export class RiemannUdpClient {
   private readonly maxBytes: number
   private readonly socket: Socket
   private readonly writer = new MsgWriter(2 * maxDatagramBytes)
+  private readonly sending = new Set<Promise<void>>()
   private closed: Promise<void> | undefined
 
   /** @throws ClientError `OPTION_INVALID` */
   constructor(options: UdpClientOptions = {}) {
     checkAddress(options)
-    checkOption('maxDatagramBytes', options.maxDatagramBytes, 'a number from 1 on', options.maxDatagramBytes! >= 1)
+    const most = options.maxDatagramBytes
+    checkOption(
+      'maxDatagramBytes',
+      most,
+      `a number from 1 to ${largestDatagramBytes}`,
+      most! >= 1 && most! <= largestDatagramBytes,
+    )
     this.host = options.host ?? '127.0.0.1'
     this.port = options.port ?? 5555
     this.maxBytes = options.maxDatagramBytes ?? maxDatagramBytes
@@ -42,7 +52,7 @@ export class RiemannUdpClient {
 
   /**
    * Sends events in as few datagrams as hold them; resolves once the kernel has taken the last one.
-   * @throws ClientError `CLOSED`; CodecError `FRAME_TOO_LARGE` for an event that fits no datagram (nothing is sent then), `UNENCODABLE`
+   * @throws ClientError `CLOSED`, `UNREACHABLE` (the host's name is unknown, there is no way to it); CodecError `FRAME_TOO_LARGE` for an event that fits no datagram (nothing is sent then), `UNENCODABLE`
    */
   async send(events: Event | readonly Event[]): Promise<void> {
     if (this.closed !== undefined) throw new ClientError('CLOSED', 'this client was closed', false)
@@ -50,10 +60,16 @@ export class RiemannUdpClient {
     await Promise.all(datagrams.map((datagram) => this.sendDatagram(datagram)))
   }
 
-  /** Closes the socket; what the kernel has taken is still sent. */
+  /** Takes no more events, hands those of earlier calls to the kernel, and closes the socket. */
   close(): Promise<void> {
-    this.closed ??= new Promise((resolve) => this.socket.close(() => resolve()))
+    this.closed ??= this.shut()
     return this.closed
+  }
+
+  private async shut(): Promise<void> {
+    // a socket closed while a name is looked up would never say what became of the datagram
+    await Promise.allSettled(this.sending)
+    await new Promise<void>((resolve) => this.socket.close(resolve))
   }
 
   private pack(events: readonly Event[]): Uint8Array[] {
@@ -80,8 +96,16 @@ export class RiemannUdpClient {
   }
 
   private sendDatagram(datagram: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.socket.send(datagram, this.port, this.host, (error) => (error === null ? resolve() : reject(error)))
+    const { host, port } = this
+    const sent = new Promise<void>((resolve, reject) => {
+      this.socket.send(datagram, port, host, (error) => {
+        this.sending.delete(sent)
+        if (error === null) return resolve()
+        const message = `a datagram to ${host}:${port} could not be sent: ${error.message}`
+        reject(new ClientError('UNREACHABLE', message, true, { cause: error }))
+      })
     })
+    this.sending.add(sent)
+    return sent
   }
 }

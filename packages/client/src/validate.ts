@@ -71,7 +71,11 @@ export function inspectMsg(bytes: Uint8Array, facts: MsgFacts, limits: Limits = 
     } else if (tag === MsgTag.mark) {
       const length = scan.length(end)
       if (length > maxMarkBytes) over('TEXT_TOO_LONG', "bytes of a producer's mark", length, maxMarkBytes)
-      readMarkAt(scan, scan.at + length)
+      const { producer, sequence } = readMarkAt(scan, scan.at + length)
+      if (producer === '' || sequence === 0) {
+        const lacks = producer === '' ? 'names no producer' : 'has no sequence number; they begin at 1'
+        throw new CodecError('MARK_INCOMPLETE', `a producer's mark ${lacks}`, scan.at)
+      }
       facts.marked = true
     } else if (tag === MsgTag.query) {
       validateQuery(scan.length(end), limits)

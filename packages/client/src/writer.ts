@@ -77,15 +77,23 @@ export class MsgWriter {
     this.endMessage(start, 1)
   }
 
+  /** @throws CodecError `UNENCODABLE` */
   mark(mark: ProducerMark): void {
+    const { incarnation, sequence } = mark
+    if (!(Number.isSafeInteger(incarnation) && incarnation >= 0 && Number.isSafeInteger(sequence) && sequence >= 0)) {
+      throw new CodecError(
+        'UNENCODABLE',
+        `a mark's incarnation and sequence are whole numbers below 2^53, not ${incarnation} and ${sequence}`,
+      )
+    }
     this.ensure(64 + 3 * mark.producer.length)
     this.bytes[this.length++] = (MsgTag.mark & 0x7f) | 0x80
     const start = this.beginMessage(MsgTag.mark >>> 7, 1)
     this.text(0x0a, mark.producer)
     this.bytes[this.length++] = 0x10
-    this.unsigned(mark.incarnation)
+    this.unsigned(incarnation)
     this.bytes[this.length++] = 0x18
-    this.unsigned(mark.sequence)
+    this.unsigned(sequence)
     this.bytes[this.length++] = 0x21
     this.view.setFloat64(this.length, mark.sentAtMs, true)
     this.length += 8

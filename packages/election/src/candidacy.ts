@@ -8,7 +8,7 @@ export type CandidacyState =
 /** From which state which others may be entered. */
 const transitions: Readonly<Record<CandidacyState, readonly CandidacyState[]>> = {
   apart: ['following', 'releasing'],
-  following: ['acquiring', 'waiting', 'apart'],
+  following: ['acquiring', 'waiting', 'releasing', 'apart'],
   acquiring: ['following', 'waiting', 'releasing', 'apart'],
   waiting: ['leading', 'suspended', 'releasing', 'following', 'apart'],
   leading: ['suspended', 'resigning', 'following'],
@@ -48,12 +48,25 @@ export interface Candidature {
   readonly leaseMs: number
 }
 
+/** A rule that a simulator takes away, to see that it is missed. */
+export type Ablation =
+  /** A confirm counts from when it was sent: without this rule, from when it was answered. */
+  | 'deadline-from-send'
+  /** Who acquires waits until its predecessor has certainly stopped. */
+  | 'acquirer-wait'
+  /** Leadership ends with the deadline: without this rule it is a flag. */
+  | 'deadline'
+  /** Only who has waited for its own predecessor says that all is quiet. */
+  | 'quiet-before-settled'
+
 /** Settings of a candidacy. */
 export interface CandidacyOptions {
   /** How long this candidate leaves a free name to others, in ms: its preference. */
   readonly holdBackMs: number
   /** Grant at once instead of waiting out a predecessor's lease: for those who fence by other means. */
   readonly fenced: boolean
+  /** For the simulator's mutation tests only. */
+  readonly without?: Ablation
 }
 
 /**
@@ -164,7 +177,12 @@ export class Candidacy {
 
   /** Whether we may act now: computed from the deadline, never remembered. */
   leads(now: Moment): boolean {
-    return this.#state === 'leading' && !hasPassed(this.#tenure!.deadline, now)
+    return this.#state === 'leading' && !this.#hasRunOut(now)
+  }
+
+  /** For how many ms more we may act without another confirm; 0 while we may not. */
+  leadsForMs(now: Moment): number {
+    return this.leads(now) ? untilPassed(this.#tenure!.deadline, now) : 0
   }
 
   /** Whether we hold the name, acting or not. */
@@ -224,7 +242,7 @@ export class Candidacy {
   tick(now: Moment): void {
     const tenure = this.#tenure
     if (tenure === undefined) return
-    if ((this.#state === 'leading' || this.#state === 'waiting') && hasPassed(tenure.deadline, now)) {
+    if ((this.#state === 'leading' || this.#state === 'waiting') && this.#hasRunOut(now)) {
       this.#become('suspended', 'its lease was not confirmed in time')
     } else if (this.#state === 'waiting' && now.monotonicMs >= tenure.actFromMs) {
       this.#become('leading', 'elected')
@@ -311,7 +329,7 @@ export class Candidacy {
         return
       case 'waiting':
         // We have not waited until our own predecessor had stopped, so we may not say that all is quiet.
-        this.#release = { ...how, settled: false }
+        this.#release = { ...how, settled: this.#isQuiet(now) }
         return this.#become('releasing', why)
       case 'leading':
       case 'suspended':
@@ -326,8 +344,8 @@ export class Candidacy {
 
   #confirmed(sent: Moment, now: Moment): void {
     const tenure = this.#tenure!
-    tenure.deadline = after(sent, this.#self.leaseMs * clockMargin)
-    if (hasPassed(tenure.deadline, now)) return
+    tenure.deadline = this.#deadlineFrom(sent, now)
+    if (this.#hasRunOut(now)) return
     if (this.#state !== 'suspended') return this.tick(now)
     if (now.monotonicMs >= tenure.actFromMs) this.#become('leading', 'confirmed again')
     else this.#become('waiting', 'confirmed again')
@@ -341,8 +359,9 @@ export class Candidacy {
   }
 
   #hold(token: bigint, actFromMs: number, sent: Moment, now: Moment): boolean {
-    const deadline = after(sent, this.#self.leaseMs * clockMargin)
-    this.#tenure = { token, since: now, actFromMs: this.#options.fenced ? now.monotonicMs : actFromMs, deadline }
+    const { fenced, without } = this.#options
+    const at = fenced || without === 'acquirer-wait' ? now.monotonicMs : actFromMs
+    this.#tenure = { token, since: now, actFromMs: at, deadline: this.#deadlineFrom(sent, now) }
     const regressed = token < this.#highestToken
     if (regressed || !this.#standing) {
       this.#release = { settled: this.#isQuiet(now) }
@@ -363,7 +382,18 @@ export class Candidacy {
 
   /** Whether our predecessor has certainly stopped. Who fences otherwise does not wait for that, and so cannot say it. */
   #isQuiet(now: Moment): boolean {
+    if (this.#options.without === 'quiet-before-settled') return true
     return !this.#options.fenced && now.monotonicMs >= this.#tenure!.actFromMs
+  }
+
+  #hasRunOut(now: Moment): boolean {
+    return this.#options.without !== 'deadline' && hasPassed(this.#tenure!.deadline, now)
+  }
+
+  /** Until when a confirm that was sent then lets us act. */
+  #deadlineFrom(sent: Moment, answered: Moment): Moment {
+    const from = this.#options.without === 'deadline-from-send' ? answered : sent
+    return after(from, this.#self.leaseMs * clockMargin)
   }
 
   #isFree(): boolean {

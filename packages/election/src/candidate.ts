@@ -1,4 +1,4 @@
-import { Candidacy, type CandidacyState, type Wish } from './candidacy.ts'
+import { Candidacy, type Ablation, type CandidacyState, type Wish } from './candidacy.ts'
 import { momentOf, type Moment, type Timer } from './clock.ts'
 import { Emitter } from './emitter.ts'
 import { ElectionError, hasCode } from './errors.ts'
@@ -65,6 +65,7 @@ export interface CandidateSettings {
   readonly fenced: boolean
   readonly graceMs: number
   readonly minToken: bigint
+  readonly without?: Ablation
 }
 
 /**
@@ -104,15 +105,20 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
       changed: (state: CandidacyState, before: CandidacyState, why: string): void =>
         void this.#changes.push({ state, before, why }),
     }
-    const { fenced, minToken } = this.#settings
+    const { fenced, minToken, without } = this.#settings
     const { holdBackMs = 0 } = options
-    this.#candidacy = new Candidacy(name, group.self, { holdBackMs, fenced }, events, minToken)
+    this.#candidacy = new Candidacy(name, group.self, { holdBackMs, fenced, without }, events, minToken)
     this.#holder = this.#makeHolder()
   }
 
   /** Whether we may act, computed now from the lease's deadline on both clocks: good for a check right before the act. */
   get isLeader(): boolean {
     return this.#candidacy.leads(momentOf(this.#group.clock))
+  }
+
+  /** For how many ms more we may act without another confirm; 0 while we may not. */
+  get leadsForMs(): number {
+    return this.#candidacy.leadsForMs(momentOf(this.#group.clock))
   }
 
   /** What we are, computed now. */
@@ -200,7 +206,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
    */
   async handOver(to: string): Promise<void> {
     if (this.#candidacy.token === undefined) {
-      throw new ElectionError('STALE_TERM', `${this.name} is not ours to hand over`, false)
+      throw new ElectionError('STALE_TERM', `${this.#group.name}/${this.name} is not ours to hand over`, false)
     }
     if (!this.#group.members.some(({ id }) => id === to)) {
       const ids = this.#group.members.map(({ id }) => id).join(', ')
@@ -319,7 +325,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   }
 
   #end(code: 'TERM_SUSPENDED' | 'TERM_DEPOSED' | 'TERM_RESIGNED', why: string): ElectionError {
-    const reason = new ElectionError(code, `leadership of ${this.name} has ended: ${why}`, true)
+    const reason = new ElectionError(code, `leadership of ${this.#group.name}/${this.name} has ended: ${why}`, true)
     const term = this.#term
     this.#term = undefined
     if (code === 'TERM_SUSPENDED') this.#group.count('suspensions')
@@ -333,7 +339,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   #overrun(): void {
     this.#grace = undefined
     const seconds = this.#settings.graceMs / 1000
-    const said = `work goes on ${seconds} s after its term for ${this.name} has ended; let it heed term.signal`
+    const said = `work goes on ${seconds} s after its term for ${this.#group.name}/${this.name} has ended; let it heed term.signal`
     this.#group.overrun(new ElectionError('OVERRUN', said, false))
     this.apply((candidacy) => candidacy.overrun())
     this.#group.plan()
@@ -367,7 +373,11 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   async #campaign<T>(signal: AbortSignal | undefined, campaign: () => Promise<T>): Promise<T> {
     signal?.throwIfAborted()
     if (this.#campaigning) {
-      throw new ElectionError('ALREADY_CAMPAIGNING', `a campaign for ${this.name} is under way; await it first`, false)
+      throw new ElectionError(
+        'ALREADY_CAMPAIGNING',
+        `a campaign for ${this.#group.name}/${this.name} is under way; await it first`,
+        false,
+      )
     }
     this.#campaigning = true
     const resign = (): void => void this.resign('aborted')

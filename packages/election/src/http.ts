@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { Agent, request as plainRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { Agent as SecureAgent, request as secureRequest, type RequestOptions } from 'node:https'
@@ -99,6 +100,8 @@ export class HttpClient {
   constructor(options: HttpClientOptions) {
     this.#options = options
     this.#tls = readTls(options.tls)
+    // One for each question under way: as many as come at once, and no leak.
+    setMaxListeners(0, this.#ending.signal)
   }
 
   /**

@@ -7,6 +7,7 @@ export {
   type Leadership,
   type Role,
 } from './candidate.ts'
+export type { Ablation } from './candidacy.ts'
 export { systemClock, type Clock, type Moment, type Random, type Timer } from './clock.ts'
 export { profiles, type Duration, type Pace, type Profile } from './durations.ts'
 export { Election, type ElectionOptions } from './election.ts'
@@ -29,5 +30,7 @@ export type {
   StoreSession,
 } from './store.ts'
 export { consul, type ConsulOptions } from './stores/consul.ts'
+export { etcd, type EtcdOptions } from './stores/etcd.ts'
 export { memory, type MemoryOptions } from './stores/memory.ts'
+export { postgres, postgresSchema, type PostgresExpiry, type PostgresOptions } from './stores/postgres.ts'
 export { Term, type ActOptions, type Gate, type InDoubt } from './term.ts'

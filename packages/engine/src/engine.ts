@@ -66,12 +66,13 @@ export interface QueryOptions {
   readonly limit?: number
   /** As `nextCursor` of the page before. */
   readonly cursor?: number
-  /** Rows looked at in this call before it returns with a cursor. */
+  /** Rows looked at in this call before it returns with a cursor; where the query is a costly one, fewer. */
   readonly budget?: number
 }
 
 /** One page of an answer. */
 export interface QueryPage {
+  /** Perhaps none, though more are to come: a sorted answer begins once all rows were looked at. */
   readonly events: Event[]
   /** Absent when the answer is complete. */
   readonly nextCursor?: number
@@ -134,6 +135,7 @@ export interface Engine {
   stats(): EngineStats
   /** Paths of the operators in force by their numbers, which the progress words name. */
   operatorPaths(): readonly string[]
+  /** @throws QueryError; EngineError `ANSWER_GONE` for a cursor that nobody went on from for too long */
   query(query: string, options?: QueryOptions): QueryPage
   /**
    * A page of the events that changed the index: put in, or saying that their entry has gone. They come from a bounded ring that is

@@ -6,6 +6,7 @@ export type EngineErrorCode =
   | 'RULES_INVALID'
   | 'QUERY_SYNTAX'
   | 'QUERY_REGEX'
+  | 'ANSWER_GONE'
   | 'FOLD_FAILED'
   | 'SETTING_INVALID'
   | 'TEXTS_FULL'

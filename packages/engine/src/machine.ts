@@ -18,7 +18,7 @@ import { Arrivals } from './event/arrivals.ts'
 import type { Producers } from './event/producers.ts'
 import { IndexLookups } from './event/index-view.ts'
 import { ChangeRing, type ChangePosition, type ChangesOptions, type ChangesPage } from './index/changes.ts'
-import { searchIndex } from './index/search.ts'
+import { Search } from './index/search.ts'
 import { Index } from './index/store.ts'
 import { LimitAlarms } from './limit-alarms.ts'
 import type { Mutation } from './mutations.ts'
@@ -90,6 +90,7 @@ class Machine implements Engine, Runtime, EngineState {
   readonly #mutations: ReadonlySet<Mutation>
   readonly #arrivals: Arrivals
   #queries: QueryCache
+  readonly #search: Search
   #first = true
   /** The newest cut: it ends the one before. */
   #cut: StateCut | undefined
@@ -114,6 +115,7 @@ class Machine implements Engine, Runtime, EngineState {
     this.clocks.beforeFire = () => this.decisions.time(this.clocks.calendar.now, this.clocks.owned.now)
     this.index.onExpired = (event) => this.stream(event, 0)
     this.#queries = new QueryCache(this.table)
+    this.#search = new Search(this.index, this.table)
     this.decisions = new Decisions({
       logId: this.logId,
       partition: this.partition,
@@ -290,7 +292,9 @@ class Machine implements Engine, Runtime, EngineState {
   /** Deadlines of things that did not happen are put off to at least this long after a moment of owned time. */
   #grace(fromMs: number): void {
     if (this.#mutations.has('grace')) return
-    this.clocks.graceUntil = Math.max(this.clocks.graceUntil, fromMs + this.settings.graceMs)
+    const { clocks } = this
+    if (clocks.graceUntil <= clocks.owned.now) clocks.graceFrom = clocks.owned.now
+    clocks.graceUntil = Math.max(clocks.graceUntil, fromMs + this.settings.graceMs)
   }
 
   #switchRules(record: RulesRecord, bytes: Uint8Array): void {
@@ -365,7 +369,7 @@ class Machine implements Engine, Runtime, EngineState {
 
   changes(from?: ChangePosition, options: ChangesOptions = {}): ChangesPage {
     const { query } = options
-    return this.#changes.read(from, query === undefined ? everything : this.#queries.get(query).matches, options)
+    return this.#changes.read(from, query === undefined ? everything : this.#queries.get(query), options)
   }
 
   operatorPaths(): readonly string[] {
@@ -374,7 +378,7 @@ class Machine implements Engine, Runtime, EngineState {
 
   query(query: string, options: QueryOptions = {}): QueryPage {
     const compiled = this.#queries.get(query)
-    return { ...searchIndex(this.index, this.table, compiled, options), appliedOffset: this.appliedOffset }
+    return { ...this.#search.page(compiled, options), appliedOffset: this.appliedOffset }
   }
 
   hashes(): Hashes {
@@ -407,4 +411,4 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : 'something was thrown that is no error'
 }
 
-const everything = (): boolean => true
+const everything = { matches: () => true, cost: () => 1 }

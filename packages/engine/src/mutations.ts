@@ -12,6 +12,7 @@ export type Mutation =
   | 'grace'
   | 'producer-mark'
   | 'dedup-key'
+  | 'resolve-wait'
   | 'skip'
   | 'digest-member'
   | 'self-alarm'

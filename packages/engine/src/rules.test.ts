@@ -1,9 +1,11 @@
 /** Rules records: what a switch keeps, what is refused, skips and quarantine (DESIGN sections 5 "Identity" and 8). */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { Event } from '@ricci/client'
 import { EngineBench } from '@ricci/testkit'
 import {
   by,
+  changed,
   checkRules,
   counter,
   createEngine,
@@ -16,10 +18,14 @@ import {
   named,
   notify,
   over,
+  percentiles,
+  rate,
+  rollup,
   rules,
   type RulesDescription,
   type RulesReport,
   smap,
+  split,
   stable,
   Stream,
   tap,
@@ -89,6 +95,21 @@ describe('a switch of rules', () => {
       bench.tapped('hundred').map((e) => (e as { metric: number }).metric),
       [101, 102],
     )
+  })
+
+  it('keeps what a window or buffer held, and is as long as the new rules say from the next event on', () => {
+    const { bench, send } = started(rules(movingEventWindow(5, tap('last')), rollup(1, 3600, tap('rolled'))))
+    send(1, 2, 3, 4, 5, 6)
+    bench.rules(rules(movingEventWindow(2, tap('last')), rollup(1, 10, tap('rolled'))))
+    bench.tick(1_000, t0 + 1_000)
+    bench.events(t0 + 1_000, { metric: 7 }, { metric: 8 })
+    for (let second = 2; second <= 10; second++) bench.tick(1_000, t0 + 1_000 * second)
+    const metrics = (name: string) => bench.tapped(name).map((list) => (list as Event[]).map(({ metric }) => metric))
+    assert.deepEqual(metrics('last').slice(-2), [
+      [6, 7],
+      [7, 8],
+    ])
+    assert.deepEqual(metrics('rolled'), [[1], [7], [2, 3, 4, 5, 6, 8]])
   })
 
   it('says which operators go on, by their paths', () => {
@@ -224,6 +245,43 @@ describe('rules that are refused', () => {
     checkRules(good)
     assert.throws(() => checkRules(rules(stable(1, 'state', movingEventWindow(2, over(1))))), { code: 'RULES_INVALID' })
     assert.throws(() => checkRules(good, { graceMs: -1 }), { code: 'SETTING_INVALID' })
+  })
+
+  it('are refused where they are described: times that would fire for ever, names of incidents of our own', () => {
+    for (const described of [
+      () => rate(1e-9),
+      () => percentiles(0.0001, [0.5]),
+      () => incident('delivery-failed', { to: 'oncall' }),
+      () => incident('rule-quarantined', { to: 'oncall' }),
+    ]) {
+      assert.throws(described, { code: 'RULES_INVALID' }, String(described))
+    }
+    rate(0.001)
+  })
+
+  it('are refused where a function would have to wait, and end their branch where one gives a promise all the same', () => {
+    const waits = async (e: { readonly metric: number }) => e.metric > 5
+    for (const described of [
+      () => where(waits),
+      () => split(waits, tap('high')),
+      () => by(waits),
+      () => changed(waits),
+      () => incident('high', { to: 'oncall', bad: waits }),
+      () =>
+        where(function* () {
+          yield true
+        }),
+    ]) {
+      assert.throws(described, { code: 'RULES_INVALID', message: /at once/ }, String(described))
+    }
+    const promise = () => Promise.resolve(false)
+    const { bench, send } = started(rules(where(promise, tap('never')), by(promise, tap('never')), tap('beside')))
+    send(1)
+    assert.deepEqual(
+      bench.taps.map(([name]) => name),
+      ['beside'],
+    )
+    assert.deepEqual(bench.errors, ['where[0]', 'by[1]'])
   })
 
   it('stop the engine only where another release is asked for', () => {

@@ -34,6 +34,8 @@ export interface ReplicaOptions {
   readonly onStateChange?: (state: ReplicaState, before: ReplicaState, why: string) => void
   /** Every report of the host in force, after the replica has acted on it. */
   readonly onProgress?: (progress: Progress) => void
+  /** What waited for so long goes as one digest. For tests and the simulator, whose runs last minutes; default: an hour. */
+  readonly digestAgeMs?: number
   /** Tests only. */
   readonly mutations?: ReadonlySet<Mutation>
 }

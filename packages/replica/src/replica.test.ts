@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { House } from '@ricci/testkit'
+import { digestAgeMs, sendsAtOnce } from './limits.ts'
 import type { SendResult } from './ports.ts'
 
 const never = new Promise<SendResult>(() => undefined)
@@ -142,6 +143,33 @@ describe('a replica alone', () => {
     assert.ok(times[1] - times[0] >= 7_000)
     assert.ok(times[2] - times[1] < 10_000)
     assert.equal(new Set(house.oncall.sent.map((r) => r.idempotencyKey)).size, 1)
+    await house.close()
+  })
+
+  it('what waited for over an hour goes as one digest: one request while that is under way, one resolve when all is over', async () => {
+    const house = new House()
+    house.oncall.answer = () => ({ kind: 'failed', detail: '500' })
+    house.kill(await house.owner('a'))
+    const hosts = Array.from({ length: sendsAtOnce + 3 }, (_, i) => `h${i}`)
+    for (const host of hosts) house.event(host, 'down')
+    await house.clock.advance(digestAgeMs + 1_000)
+    let answer = (_: SendResult): void => undefined
+    house.oncall.answer = ({ members }) =>
+      members === undefined ? { kind: 'delivered' } : new Promise((resolve) => (answer = resolve))
+    const replica = house.replica('b')
+    void replica.start()
+    const digests = () => house.oncall.sent.filter(({ summary }) => summary.includes('waited for over an hour'))
+    await house.until('a digest', () => digests().length === 1)
+    assert.equal(digests()[0].members?.length, 3)
+    await house.clock.advance(5_000)
+    answer({ kind: 'delivered' })
+    for (const host of hosts) house.event(host, 'ok')
+    await house.until('nothing waits', () => replica.stats().pendingPages === 0)
+    assert.deepEqual(
+      digests().map(({ action }) => action),
+      ['trigger', 'resolve'],
+    )
+    assert.equal(replica.stats().neverSent, 0)
     await house.close()
   })
 

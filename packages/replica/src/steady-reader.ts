@@ -25,7 +25,6 @@ export interface SteadyReaderOptions {
 export class SteadyReader {
   readonly #options: SteadyReaderOptions
   readonly #stop = new AbortController()
-  readonly #stopped: Promise<void>
   readonly #done: Promise<void>
   #next: number
   #rereads = 0
@@ -33,7 +32,6 @@ export class SteadyReader {
   constructor(options: SteadyReaderOptions) {
     this.#options = options
     this.#next = options.from
-    this.#stopped = new Promise((resolve) => this.#stop.signal.addEventListener('abort', () => resolve()))
     this.#done = this.#run()
   }
 
@@ -69,11 +67,12 @@ export class SteadyReader {
   async #readUntilSilent(): Promise<boolean> {
     const { log, partition, clock } = this.#options
     const reading = new AbortController()
-    const end = (): void => reading.abort()
+    let giveUp = (): void => undefined
+    const end = (): void => {
+      reading.abort()
+      giveUp()
+    }
     this.#stop.signal.addEventListener('abort', end)
-    const ended = new Promise<undefined>((resolve) => {
-      reading.signal.addEventListener('abort', () => resolve(undefined))
-    })
     let givenAtMs = clock.monotonicMs()
     const watch = (delayMs: number): ReturnType<Clock['setTimer']> =>
       clock.setTimer(delayMs, () => {
@@ -85,13 +84,14 @@ export class SteadyReader {
     const iterator = log.read(partition, this.#next, reading.signal)[Symbol.asyncIterator]()
     try {
       for (;;) {
-        const step = iterator.next()
-        // Raced with the end, because a silent reader may not even notice that it was aborted.
-        const given = await Promise.race([step, ended])
-        if (given === undefined) {
-          step.catch(() => undefined)
-          return true
-        }
+        // Or the end, because a silent reader may not even notice that it was aborted. Not raced with a promise of the end: until that
+        // settles it holds all that was ever raced with it, here every batch that was read.
+        const given = await new Promise<IteratorResult<readonly StoredRecord[]> | undefined>((resolve, reject) => {
+          giveUp = () => resolve(undefined)
+          if (reading.signal.aborted) giveUp()
+          iterator.next().then(resolve, reject)
+        })
+        if (given === undefined) return true
         if (given.done === true || this.#stop.signal.aborted) return false
         const records = this.#inOrder(given.value)
         if (records === undefined) return false
@@ -121,16 +121,18 @@ export class SteadyReader {
     return fresh
   }
 
-  async #pause(delayMs: number): Promise<void> {
-    let cancel = (): void => undefined
-    await Promise.race([
-      new Promise<void>((resolve) => {
-        const timer = this.#options.clock.setTimer(delayMs, resolve)
-        cancel = () => timer.cancel()
-      }),
-      this.#stopped,
-    ])
-    cancel()
+  #pause(delayMs: number): Promise<void> {
+    const { signal } = this.#stop
+    return new Promise((resolve) => {
+      const end = (): void => {
+        timer.cancel()
+        signal.removeEventListener('abort', end)
+        resolve()
+      }
+      const timer = this.#options.clock.setTimer(delayMs, end)
+      signal.addEventListener('abort', end)
+      if (signal.aborted) end()
+    })
   }
 }
 

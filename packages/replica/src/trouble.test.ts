@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { SkipRecord } from '@ricci/engine'
-import { House, ScriptedLog, SeededRandom, VirtualClock } from '@ricci/testkit'
+import { House, ScriptedLog, SeededRandom, stillHeld, VirtualClock } from '@ricci/testkit'
 import { LogWriter } from './log-writer.ts'
 import { SteadyReader } from './steady-reader.ts'
 import { TroubleWatch } from './trouble-watch.ts'
@@ -195,6 +195,29 @@ describe('the log', () => {
       await reader.stop()
       assert.equal(clock.pendingTimers, 0)
     }
+  })
+
+  it('nothing that was read is held by the reader that gave it, however long that one reads', async () => {
+    const clock = new VirtualClock()
+    const given: WeakRef<object>[] = []
+    const log: LogPort = Object.assign(Object.create(new ScriptedLog()) as LogPort, {
+      read: async function* (_partition: number, _from: number, signal: AbortSignal) {
+        for (let offset = 0; offset < 100; offset++) {
+          const bytes = new Uint8Array(1)
+          given.push(new WeakRef(bytes))
+          yield [{ offset, bytes, checksum: 0 }]
+        }
+        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      },
+    })
+    const onFailure = (error: unknown): void => assert.fail(String(error))
+    const reader = new SteadyReader({ log, partition: 0, clock, from: 0, onRecords: () => undefined, onFailure })
+    await clock.advance(1_000)
+    assert.equal(given.length, 100)
+    const held = await stillHeld(given)
+    assert.ok(held <= 2, `${held} of ${given.length} batches`)
+    await reader.stop()
+    assert.equal(clock.pendingTimers, 0)
   })
 
   it('one confirm that never comes is no trouble once a later record was confirmed', async () => {

@@ -21,6 +21,8 @@ export type RicciErrorCode =
   | 'NOT_RUNNING'
   /** As many readers watch the index as may at a time. */
   | 'TOO_MANY_WATCHES'
+  /** As many queries are answered over HTTP as may be at a time. */
+  | 'TOO_MANY_QUERIES'
   /** More bytes than one reply may hold. */
   | 'ANSWER_TOO_LARGE'
 

@@ -5,6 +5,7 @@ export { logConformance, type LogBackend } from './conformance/log.ts'
 export { snapshotConformance, type SnapshotBackend } from './conformance/snapshots.ts'
 export { FaultyDisk, type DiskFate, type DiskStep, type FaultyDiskOptions } from './disk/faulty-disk.ts'
 export { VirtualClock } from './clock.ts'
+export { stillHeld } from './garbage.ts'
 export { SeededRandom } from './random.ts'
 export {
   ScriptedCoordination,
@@ -14,9 +15,13 @@ export {
   type AppendFate,
 } from './scripted/ports.ts'
 export { EngineBench } from './laws/engine-bench.ts'
+export { debianTool } from './house/tools.ts'
 export { House } from './scripted/house.ts'
+export { CertificateAuthority, type Certificate, type CertificateOptions } from './servers/certificates.ts'
 export { ConsulCluster, type ConsulAgent, type ConsulOptions } from './servers/consul.ts'
 export { EtcdCluster, type EtcdMember, type EtcdOptions, type EtcdUser } from './servers/etcd.ts'
 export { HttpMeddler, type MeddledAnswer, type MeddledRequest } from './servers/meddler.ts'
+export { PgBouncer, type PgBouncerOptions } from './servers/pgbouncer.ts'
 export { PostgresServer, type PostgresOptions, type PostgresRestart } from './servers/postgres.ts'
+export { TcpProxy, type Direction, type ProxyBehaviour, type ProxyCounts, type ProxyOptions } from './servers/proxy.ts'
 export { program, without, type Program, type ProgramName } from './servers/program.ts'

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { AttemptRecord, OutcomeResult } from '../records.ts'
 import { Decisions, type DecisionsState } from './decisions.ts'
-import { boundedProvenance, provenanceLimit } from './incident.ts'
+import { boundedKey, boundedProvenance, provenanceLimit } from './incident.ts'
 
 const description = {
   severity: 'critical',
@@ -124,6 +124,22 @@ describe('decisions', () => {
     )
   })
 
+  it('a resolve that no event brought says what did', () => {
+    const desk = new Desk()
+    desk.event('cpu', 'h', true)
+    desk.event('disk', 'h', true)
+    for (const page of desk.pending) desk.send(page, 'delivered')
+    desk.command('1', 'resolve', { rule: 'disk', key: 'h' })
+    desk.rules('disk')
+    assert.deepEqual(
+      desk.decisions.pendingPages().map(({ action, summary }) => [action, summary]),
+      [
+        ['resolve', `${description.summary} (resolved by me: so)`],
+        ['resolve', `${description.summary} (its rule was deleted)`],
+      ],
+    )
+  })
+
   it('a trigger that was never attempted is overtaken, one that was attempted is resolved whatever became of it', () => {
     const fates: readonly (readonly [OutcomeResult | 'none' | 'open', string[]])[] = [
       ['none', ['trigger oncall cpu h']],
@@ -206,6 +222,19 @@ describe('decisions', () => {
     desk.send(boss.id, 'delivered')
     desk.send(desk.pending[0], 'delivered')
     assert.equal(desk.decided.at(-1), 'resolve boss delivery-failed oncall')
+  })
+
+  it('an outcome that is there a second time says nothing of a receiver that has failed since', () => {
+    const desk = new Desk({ fallbackReceiver: 'boss' })
+    desk.event('cpu', 'h', true)
+    const taken = desk.attempt([desk.pending[0]])!
+    desk.outcome(taken, 'delivered')
+    desk.event('cpu', 'g', true)
+    desk.send(desk.pending[0], 'refused')
+    const boss = desk.decisions.pendingPages().find((page) => page.receiver === 'boss')!
+    desk.send(boss.id, 'delivered')
+    desk.outcome(taken, 'delivered')
+    assert.equal(desk.decided.at(-1), 'trigger boss delivery-failed oncall')
   })
 
   it('beyond its limit a minute a rule’s pages go as one digest, resolved when all it stands for have', () => {
@@ -344,6 +373,14 @@ describe('decisions', () => {
     desk.restore()
     assert.equal(drill(1), false)
     assert.equal(drill(0), true)
+  })
+
+  it('keys are of at most 1,024 characters, and differ where the whole ones do', () => {
+    assert.equal(boundedKey('x'.repeat(1_024)), 'x'.repeat(1_024))
+    const [one, other] = ['1', '2'].map((end) => boundedKey('x'.repeat(5_000) + end))
+    assert.deepEqual([one.length, other.length], [1_024, 1_024])
+    assert.notEqual(one, other)
+    assert.equal(boundedKey(one), one)
   })
 
   it('provenance is plain data of at most 8 KiB, whatever it was', () => {

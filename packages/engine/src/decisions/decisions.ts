@@ -14,7 +14,7 @@ import { decisionSettings, defaultDecisionSettings, type DecisionSettings } from
 /** Name of the incident that opens at the fallback receiver; rules may not use it. */
 export const deliveryFailedRule = 'delivery-failed'
 
-/** Name of the incident that opens where a rule was taken out because it stalls the engine. */
+/** Name of the incident that opens where a rule was taken out because it stalls the engine; rules may not use it. */
 export const ruleQuarantinedRule = 'rule-quarantined'
 
 /** Whose decisions they are, and who is told. */
@@ -165,8 +165,10 @@ export class Decisions {
   outcome(record: OutcomeRecord): void {
     const late = this.#book.clearDoubt(record)
     if (late !== undefined) this.#repair(late)
-    for (const page of this.#book.addOutcome(record)) this.#settle(page, record.result as SettledResult, record)
-    if (record.result === 'delivered') this.#receiverWorks(record.receiver)
+    const done = this.#book.addOutcome(record)
+    for (const page of done) this.#settle(page, record.result as SettledResult, record)
+    // One that is there a second time tells of a time that has passed: the receiver may have failed since.
+    if (record.result === 'delivered' && done.length > 0) this.#receiverWorks(record.receiver)
   }
 
   /**
@@ -259,7 +261,13 @@ export class Decisions {
     }
   }
 
-  #closeIncident(incident: Incident, reason: string, provenance: unknown, summary = incident.summary): void {
+  /** @param summary of an incident that no event ends: what it was, and why it is told to be over */
+  #closeIncident(
+    incident: Incident,
+    reason: string,
+    provenance: unknown,
+    summary = `${incident.summary} (${reason})`,
+  ): void {
     const kept = boundedProvenance(provenance)
     this.#incidents.close(incident, { atMs: this.#at.calendarMs, offset: this.#at.offset, reason, provenance: kept })
     for (const delivery of incident.deliveries) this.#takeBack({ ...incident, summary }, delivery, kept)

@@ -1,4 +1,5 @@
 /** What an incident is, as state: plain data, served to people and carried by snapshots. */
+import { RunningHash } from './hash.ts'
 
 /** Told when something is decided, and only then: it may cost. */
 export interface PageDescription {
@@ -81,6 +82,14 @@ export function boundedProvenance(value: unknown): unknown {
 
 export function boundedText(text: string): string {
   return text.length <= textLimit ? text : wholeCharacters(text.slice(0, textLimit - 1)) + '…'
+}
+
+/** A key cut like a text, with a hash of the whole: long ones that begin alike stay different incidents. */
+export function boundedKey(key: string): string {
+  if (key.length <= textLimit) return key
+  const hash = new RunningHash()
+  hash.mix(key)
+  return `${wholeCharacters(key.slice(0, textLimit - hash.text.length - 1))}…${hash.text}`
 }
 
 function plain(_key: string, value: unknown): unknown {

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import type { EventFold, FoldContext, ListFold } from './fold.ts'
 import type { EventList } from './list.ts'
 import { fold } from './vocabulary.ts'
+import { percentiles } from '../streams/vocabulary.ts'
 
 /** What Riemann's folds give is tested by the vectors; here is what holds for any list, against the obvious way to compute it. */
 
@@ -135,6 +136,13 @@ describe('samples', () => {
         )
       }),
     )
+  })
+
+  test('points that are no shares are refused, by list and by map', () => {
+    for (const points of [[0.5, 95], [-0.1], [NaN], ['0.5'], { p95: ' p95' }, { '0.5': 5 }]) {
+      assert.throws(() => fold.sortedSample(points as never), { code: 'RULES_INVALID' }, JSON.stringify(points))
+      assert.throws(() => percentiles(10, points as never), { code: 'RULES_INVALID' }, JSON.stringify(points))
+    }
   })
 
   test('points of a sample, by list and by map', () => {

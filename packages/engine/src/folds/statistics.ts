@@ -1,5 +1,6 @@
 /** Folds that look at the metrics as a sample: mean, deviation, extremes, order, frequency, number. Definitions: `riemann.folds`. */
 import { EventCursor, Kind } from '@ricci/client'
+import { EngineError } from '../errors.ts'
 import { compareNums, divide, metricAt, setMetric, subtract, type Num } from './arithmetic.ts'
 import { eventFold, listFold, loadFirst, type EventFold, type ListFold } from './fold.ts'
 import type { EventList } from './list.ts'
@@ -143,11 +144,26 @@ export function nonNilMetrics(list: EventList): (number | bigint)[] {
   return metrics
 }
 
-/** Points in the order in which they are sampled, with what follows the service; those of a map from small to great. */
+/**
+ * Points in the order in which they are sampled, with what follows the service; those of a map from small to great.
+ * @throws EngineError `RULES_INVALID` for what is no share: `95` or `p95` for `0.95` would give the same event for every point
+ */
 export function samplePoints(points: SamplePoints): readonly { readonly point: number; readonly suffix: string }[] {
-  if (isList(points)) return points.map((point) => ({ point, suffix: ` ${point}` }))
-  const entries = Object.entries(points).map(([point, suffix]) => ({ point: Number(point), suffix }))
+  if (isList(points)) return points.map((point) => ({ point: share(point, point), suffix: ` ${point}` }))
+  const entries = Object.entries(points).map(([point, suffix]) => ({ point: share(Number(point), point), suffix }))
+  const odd = entries.find(({ suffix }) => typeof suffix !== 'string')
+  if (odd !== undefined) {
+    throw new EngineError(
+      'RULES_INVALID',
+      `what follows the service at the point ${odd.point} is a text, as in { 0.95: ' p95' }`,
+    )
+  }
   return entries.sort((a, b) => a.point - b.point)
+}
+
+function share(point: number, given: unknown): number {
+  if (typeof point === 'number' && point >= 0 && point <= 1) return point
+  throw new EngineError('RULES_INVALID', `points of a sample are numbers from 0 to 1, as 0.95; got ${String(given)}`)
 }
 
 const isList = (points: SamplePoints): points is readonly number[] => Array.isArray(points)

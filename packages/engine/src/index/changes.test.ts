@@ -8,7 +8,7 @@ import { ChangeRing, type ChangeLimits } from './changes.ts'
 import { Index } from './store.ts'
 
 const t0 = 1_700_000_000_000
-const everything = (): boolean => true
+const everything = { matches: () => true, cost: () => 1 }
 
 const told = ({ changes }: ChangesPage): [number, string | undefined, string | undefined][] =>
   changes.map(({ offset, event }) => [offset, event.service, event.state])

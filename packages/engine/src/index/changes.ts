@@ -10,7 +10,7 @@
  * 150,000 keys dearer by 90 to 130 ns of 400 an event (the benchmark `watch`).
  */
 import { type Event, EventCursor, cursorToEvent, Kind, type SymbolTable } from '@ricci/client'
-import type { EventTest } from '../query/fields.ts'
+import type { CompiledQuery } from '../query/cache.ts'
 import type { Marks } from '../state/marks.ts'
 import type { Index } from './store.ts'
 
@@ -33,7 +33,7 @@ export interface ChangesOptions {
   readonly query?: string
   /** At most this many changes; at most 10,000. */
   readonly limit?: number
-  /** Changes looked at in this call before it returns. */
+  /** Changes looked at in this call before it returns; where the query is a costly one, fewer. */
   readonly budget?: number
 }
 
@@ -46,6 +46,9 @@ export interface ChangesPage {
   readonly gapUntil?: ChangePosition
   readonly appliedOffset: number
 }
+
+/** Which changes somebody wants. */
+type Wanted = Pick<CompiledQuery, 'matches' | 'cost'>
 
 /** How much the ring holds: powers of two, so that places in it are found by a mask. */
 export interface ChangeLimits {
@@ -102,14 +105,14 @@ export class ChangeRing {
   }
 
   /** A page of the changes from a place on; without one, from after the last record applied. */
-  read(from: ChangePosition | undefined, matches: EventTest, options: ChangesOptions): ChangesPage {
+  read(from: ChangePosition | undefined, which: Wanted, options: ChangesOptions): ChangesPage {
     const { appliedOffset } = this.#at
     const end = { offset: appliedOffset + 1, nth: 0 }
     const wanted = from ?? end
     this.#keepFrom(wanted, end)
     const gapUntil = isBefore(wanted, this.#first) ? this.#first : undefined
     const limit = Math.min(options.limit ?? largestPage, largestPage)
-    const { changes, behind } = this.#collect(gapUntil ?? wanted, matches, limit, options.budget ?? defaultBudget)
+    const { changes, behind } = this.#collect(gapUntil ?? wanted, which, limit, options.budget ?? defaultBudget)
     const next = behind > 0 ? this.#positionOf(behind) : isBefore(wanted, end) ? end : wanted
     return { changes, next, appliedOffset, ...(gapUntil === undefined ? {} : { gapUntil }) }
   }
@@ -208,7 +211,7 @@ export class ChangeRing {
   /** Changes from a place on, and how many behind the end the first lies that was not looked at. */
   #collect(
     from: ChangePosition,
-    matches: EventTest,
+    { matches, cost }: Wanted,
     limit: number,
     budget: number,
   ): { changes: IndexChange[]; behind: number } {
@@ -216,7 +219,7 @@ export class ChangeRing {
     const event = this.#cursor
     let behind = this.#behindOf(from)
     let textRoom = largestPageTextBytes
-    for (; behind > 0 && budget > 0 && changes.length < limit && textRoom > 0; behind--, budget--) {
+    for (; behind > 0 && budget > 0 && changes.length < limit && textRoom > 0; behind--, budget -= cost(event)) {
       this.#load(behind)
       if (!matches(event)) continue
       changes.push({ offset: this.#positionOf(behind).offset, event: cursorToEvent(event, this.#table) })

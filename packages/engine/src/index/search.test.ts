@@ -78,4 +78,81 @@ describe('a query for one host, or one service', () => {
     }
     assert.notEqual(bench.engine.query('true', { budget: 60 }).nextCursor, undefined)
   })
+
+  it('looks at fewer rows in one call the more conditions it has, or the longer the descriptions it reads are', () => {
+    const bench = new EngineBench(rules(index()))
+    const description = 'x'.repeat(1_600)
+    bench.events(t0, ...Array.from({ length: 1_000 }, (_, i) => ({ host: `h${i}`, service: 's', description })))
+    const hosts = Array.from({ length: 800 }, (_, i) => `host = "h${i}"`).join(' or ')
+    for (const query of [hosts, 'description ~= "x$"', `${hosts} sort by host`]) {
+      assert.ok(bench.engine.query(query, { budget: 1_000 }).events.length <= 10, query.slice(-20))
+    }
+    assert.equal(all(bench, `${hosts} sort by host`, 100, 1_000).length, 800)
+  })
+})
+
+describe('a sorted answer, and one of so many', () => {
+  const filled = (count: number): EngineBench => {
+    const bench = new EngineBench(rules(index()))
+    const events = Array.from({ length: count }, (_, i) => ({
+      host: `h${i}`,
+      service: 's',
+      metric: (i * 7_919) % count,
+    }))
+    for (let from = 0; from < count; from += 3_000) bench.events(t0, ...events.slice(from, from + 3_000))
+    return bench
+  }
+  const metrics = (events: readonly Event[]) => events.map(({ metric }) => metric)
+  const upTo = (count: number) => Array.from({ length: count }, (_, i) => i)
+
+  it('is whole, however small its pages are', () => {
+    const bench = filled(20_000)
+    for (const [limit, budget] of [
+      [2_000, 20_000],
+      [10_000, 100_000],
+      [999, 501],
+    ]) {
+      const asked = (query: string) => metrics(all(bench, query, limit, budget))
+      assert.deepEqual(asked('true sort by metric'), upTo(20_000))
+      assert.deepEqual(asked('service = "s" sort by metric desc limit 12500'), upTo(20_000).reverse().slice(0, 12_500))
+      assert.deepEqual(asked('metric >= 100 limit 12500').length, 12_500)
+      assert.deepEqual(
+        asked('metric < 50 limit 12500').sort((a, b) => Number(a) - Number(b)),
+        upTo(50),
+      )
+    }
+  })
+
+  it('looks at no more rows in one call than it may', () => {
+    const bench = filled(5_000)
+    const first = bench.engine.query('metric > 4998 limit 5', { budget: 100 })
+    assert.deepEqual([first.events, first.nextCursor !== undefined], [[], true])
+    const sorted = bench.engine.query('true sort by metric limit 5', { budget: 100 })
+    assert.deepEqual([sorted.events, sorted.nextCursor !== undefined], [[], true])
+  })
+
+  it('leaves out what has gone between two pages, and goes on over a sweep', () => {
+    const bench = filled(3_000)
+    const first = bench.engine.query('true sort by metric', { limit: 10 })
+    bench.events(t0, ...Array.from({ length: 2_000 }, (_, i) => ({ host: `h${i}`, service: 's', state: 'expired' })))
+    const rest = bench.engine.query('true sort by metric', { cursor: first.nextCursor })
+    const left = bench.engine.query('true sort by metric').events
+    const shown = new Set(metrics(first.events))
+    assert.deepEqual(
+      metrics(rest.events),
+      metrics(left).filter((metric) => !shown.has(metric)),
+    )
+    assert.equal(rest.nextCursor, undefined)
+  })
+
+  it('is let go when too much is half given, the one left alone for longest first', () => {
+    const bench = filled(3)
+    const begin = () => bench.engine.query('true sort by metric', { limit: 1 }).nextCursor
+    const oldest = begin()
+    const next = begin()
+    for (let i = 0; i < 1_995; i++) begin()
+    assert.throws(() => bench.engine.query('true sort by metric', { cursor: oldest }), { code: 'ANSWER_GONE' })
+    const { events, nextCursor } = bench.engine.query('true sort by metric', { cursor: next, limit: 1 })
+    assert.deepEqual([metrics(events), nextCursor], [[1], next])
+  })
 })

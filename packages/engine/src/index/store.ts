@@ -134,8 +134,11 @@ export class Index {
   }
 
   #holds(row: number): boolean {
-    const { owned, graceUntil } = this.#clocks
-    return this.#entries.due(row) >= owned.now || (graceUntil > owned.now && this.#expiry.get(row) >= owned.now)
+    const { owned, graceFrom, graceUntil } = this.#clocks
+    const due = this.#entries.due(row)
+    if (due >= owned.now) return true
+    // grace puts off what comes due in it; what the reaper has yet to look at may have been due before
+    return graceUntil > owned.now && due >= graceFrom && this.#expiry.get(row) >= owned.now
   }
 
   /** The reaper may look only now and then: the first of its looks at which the deadline has passed. */

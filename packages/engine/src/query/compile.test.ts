@@ -4,7 +4,7 @@ import { EventCursor, eventToCursor, SymbolTable, type Event } from '@ricci/clie
 import { QueryCache } from './cache.ts'
 import { compilePredicate } from './compile.ts'
 import { parseQuery } from './parser.ts'
-import { compareEvents } from './sort.ts'
+import { compareSorted, sortReader } from './sort.ts'
 import type { QueryTable } from './verdicts.ts'
 
 function cursorOf(event: Event, table: SymbolTable): EventCursor {
@@ -64,6 +64,27 @@ describe('verdicts', () => {
     assert.equal(after.host, before.host)
     assert.equal(matches(after), false)
   })
+
+  test('are kept on the first ids alone where a query says so', () => {
+    const counted = {
+      ...counting(new SymbolTable()),
+      text: (id: number) => (counted.asked++, `host ${id}`),
+      judgedOnce: 8,
+    }
+    const matches = compilePredicate('host ~= "[29]"', counted)
+    const event = new EventCursor()
+    for (const [host, verdict, asked] of [
+      [2, true, 1],
+      [2, true, 1],
+      [3, false, 2],
+      [9, true, 3],
+      [9, true, 4],
+      [8, false, 5],
+    ] as const) {
+      event.host = host
+      assert.deepEqual([matches(event), counted.asked], [verdict, asked])
+    }
+  })
 })
 
 describe('values', () => {
@@ -107,6 +128,29 @@ describe('the cache of queries', () => {
     assert.throws(() => cache.get('host ='), { code: 'QUERY_SYNTAX' })
     assert.equal(cache.size, 3)
   })
+
+  test('keeps fewer where they are long: each condition costs memory', () => {
+    const cache = new QueryCache(new SymbolTable())
+    const long = (n: number) => `host = "${n}${'x'.repeat(30_000)}"`
+    for (const n of [1, 2, 3, 4]) cache.get(long(n))
+    assert.equal(cache.size, 2)
+    const longest = `host = "${'x'.repeat(65_000)}"`
+    assert.equal(cache.get(longest), cache.get(longest))
+    assert.equal(cache.size, 1)
+    for (const query of ['true', 'host', 'service']) cache.get(query)
+    assert.equal(cache.size, 4)
+  })
+
+  test('knows what a query costs: by its conditions, and by the length of descriptions it reads', () => {
+    const table = new SymbolTable()
+    const event = cursorOf({ host: 'a', description: 'x'.repeat(3_200) }, table)
+    const cost = (query: string) => new QueryCache(table).get(query).cost(event)
+    assert.equal(cost('host = "a" and not (metric > 1 or tagged "x")'), 1)
+    assert.equal(cost(Array.from({ length: 800 }, (_, i) => `host = "${i}"`).join(' or ')), 101)
+    assert.equal(cost('host = "a" and description ~= "b" and not "c" = description'), 401)
+    event.descriptionLength = -1
+    assert.equal(cost('description ~= "b"'), 1)
+  })
 })
 
 test('sort by', () => {
@@ -119,9 +163,14 @@ test('sort by', () => {
     { host: 'f', metric: 2, attributes: { dc: 'x' } },
   ]
   const order = (query: string): string => {
-    return [...events]
-      .sort(compareEvents(parseQuery(query).sort!))
-      .map((event) => event.host)
+    const table = new SymbolTable()
+    const keys = parseQuery(query).sort!
+    const read = sortReader(keys, table)
+    const compare = compareSorted(keys)
+    return events
+      .map((event) => ({ host: event.host, values: read(cursorOf(event, table)) }))
+      .sort((a, b) => compare(a.values, b.values))
+      .map(({ host }) => host)
       .join('')
   }
   assert.equal(order('true sort by metric'), 'dafbec')

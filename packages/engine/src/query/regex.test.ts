@@ -42,6 +42,8 @@ describe('Java’s meaning', () => {
     ['(?iu:a)b', 'Ab', true],
     ['(?<year>\\d{4})-(?:\\d{1,2})', '2026-11', true],
     ['a{0,1000}', '', true],
+    ['^(?i)(?:[a-z]b(c\\Qdefgh\\E){0,60}(x|y)*){0,6}a{4}.{1,63}$', 'ABcdefghxyaaaa.', true],
+    ['a{1000}b{1000}c{1000}d{1000}', 'abcd', false],
     ['x*?y+?', 'y', true],
   ]
   for (const [pattern, text, matches] of cases) {
@@ -65,6 +67,8 @@ describe('refused', () => {
     ['a{1001}', true, /1000 repetitions/],
     ['((a{500}){500}){500}', true, /repeat count/],
     ['a'.repeat(patternLengthLimit + 1), true, /longer than/],
+    ['a{1000}'.repeat(5), true, /repeat counts, written out/],
+    ['(?i)x(?:[a-z]b(c\\Qdefgh\\E){0,100}){7}', true, /repeat counts, written out/],
     ['(', false, /missing closing/],
     [')', false, /unexpected/],
     ['*', false, /missing argument/],

@@ -1,43 +1,46 @@
-import type { Event } from '@ricci/client'
+import type { EventCursor } from '@ricci/client'
 import type { SortKey } from './ast.ts'
+import { fieldReader, tagList } from './fields.ts'
+import type { QueryTable } from './verdicts.ts'
+
+/** What an event is sorted by: the value of each key, then host and service. */
+export type SortValues = readonly SortValue[]
+type SortValue = string | number | bigint | undefined
+
+/** By host and service at last: equal events stand in one order, so that pages do not shift. */
+function allOf(keys: readonly SortKey[]): readonly SortKey[] {
+  return [...keys, { field: 'host', descending: false }, { field: 'service', descending: false }]
+}
+
+/** Reads what an event is sorted by. */
+export function sortReader(keys: readonly SortKey[], table: QueryTable): (event: EventCursor) => SortValues {
+  const readers = allOf(keys).map(({ field }) => fieldReader(field, table))
+  return (event) =>
+    readers.map((read) => {
+      const value = read(event)
+      if (value === tagList) return Array.from(table.tagsOf(event.tags), (id) => table.text(id)).join(' ')
+      return typeof value === 'boolean' ? undefined : (value ?? undefined)
+    })
+}
 
 /**
- * Orders events as `sort by` says, for an answer that is whole: numbers by value, texts by their code units (no locale), numbers
- * before texts, absent last in either direction. Equal events are ordered by host and service, so that pages do not shift.
+ * Orders events as `sort by` says: numbers by value, texts by their code units (no locale), numbers before texts, absent last in
+ * either direction.
  */
-export function compareEvents(keys: readonly SortKey[]): (a: Event, b: Event) => number {
-  const all = [...keys, { field: 'host', descending: false }, { field: 'service', descending: false }]
+export function compareSorted(keys: readonly SortKey[]): (a: SortValues, b: SortValues) => number {
+  const all = allOf(keys)
   return (a, b) => {
-    for (const { field, descending } of all) {
-      const left = valueOf(a, field)
-      const right = valueOf(b, field)
+    for (let i = 0; i < all.length; i++) {
+      const left = a[i]
+      const right = b[i]
       if (left === undefined || right === undefined) {
         if (left === right) continue
         return left === undefined ? 1 : -1
       }
       const order = compareValues(left, right)
-      if (order !== 0) return descending ? -order : order
+      if (order !== 0) return all[i].descending ? -order : order
     }
     return 0
-  }
-}
-
-type SortValue = string | number | bigint | undefined
-
-function valueOf(event: Event, field: string): SortValue {
-  switch (field) {
-    case 'host':
-    case 'service':
-    case 'state':
-    case 'description':
-    case 'metric':
-    case 'time':
-    case 'ttl':
-      return event[field]
-    case 'tags':
-      return event.tags?.join(' ')
-    default:
-      return event.attributes?.[field]
   }
 }
 

@@ -13,6 +13,7 @@ import type { StateWriter } from './writer.ts'
 export class RecordChunk {
   readonly ints: Int32Array
   readonly doubles: Float64Array
+  readonly bigs: BigInt64Array
   readonly bytes: Uint8Array
   readonly byteLength: number
 
@@ -23,6 +24,7 @@ export class RecordChunk {
     const buffer = new ArrayBuffer(length + lineBytes)
     this.ints = new Int32Array(buffer, toLine, length >> 2)
     this.doubles = new Float64Array(buffer, toLine, length >> 3)
+    this.bigs = new BigInt64Array(buffer, toLine, length >> 3)
     this.bytes = new Uint8Array(buffer, toLine, length)
   }
 }

@@ -6,38 +6,11 @@ import { Records, writeDouble } from './records.ts'
 import { TextColumn } from './text.ts'
 import type { StateWriter } from './writer.ts'
 
-/** Integers beyond 2^53, by id: rare. */
-class BigColumn implements Column {
-  #cells = new Map<number, bigint>()
-  get(id: number): bigint {
-    return this.#cells.get(id) ?? 0n
-  }
-  set(id: number, value: bigint): void {
-    this.#cells.set(id, value)
-  }
-  clear(id: number): void {
-    if (this.#cells.size > 0) this.#cells.delete(id)
-  }
-  ensure(): void {}
-  write(out: StateWriter): void {
-    out.json(this.#sorted())
-  }
-  read(from: ByteReader): void {
-    this.#cells = new Map(from.json<[number, string][]>().map(([id, value]) => [id, BigInt(value)]))
-  }
-  get bytes(): number {
-    return this.#cells.size * 64
-  }
-  #sorted(): [number, string][] {
-    return [...this.#cells].sort((a, b) => a[0] - b[0]).map(([id, value]) => [id, value.toString()])
-  }
-}
-
 /**
  * An event's record: 64 bytes, a line of the cache. Its description lies in it while it is short.
  *   words 0 to 4: host, service, state, tags, attributes
  *   word 5: kinds of time, metric and ttl, two bits each; whether it is late; from bit 8 on the form of the description
- *   doubles 3 to 5: time, metric, ttl
+ *   doubles 3 to 5: time, metric, ttl; a metric beyond 2^53 as an integer of 64 bits in the same place
  *   bytes 48 to 63: a short description, zeros behind it
  */
 const recordWords = 16
@@ -56,7 +29,6 @@ const formShift = 8
 /** An event per id: the cursor's numbers and ids, the description as bytes. */
 export class EventColumn implements Column {
   readonly #records = new Records(recordWords)
-  readonly #big = new BigColumn()
   readonly #long = new TextColumn()
 
   ensure(count: number): void {
@@ -79,10 +51,9 @@ export class EventColumn implements Column {
       event.timeKind | (event.metricKind << 2) | (event.ttlKind << 4) | (event.late << lateAt) | (form << formShift)
     const double = at >> 1
     writeDouble(chunk, double + timeAt, event.time)
-    writeDouble(chunk, double + metricAt, event.metric)
+    if (event.metricKind === Kind.big) chunk.bigs[double + metricAt] = event.metricBig
+    else writeDouble(chunk, double + metricAt, event.metric)
     writeDouble(chunk, double + ttlAt, event.ttl)
-    if (event.metricKind === Kind.big) this.#big.set(id, event.metricBig)
-    else if (((before >> 2) & 3) === Kind.big) this.#big.clear(id)
     ints[at + 12] = ints[at + 13] = ints[at + 14] = ints[at + 15] = 0
     if (form === longForm) this.#long.set(id, event.descriptionBytes, event.descriptionStart, length)
     else {
@@ -111,9 +82,14 @@ export class EventColumn implements Column {
     into.late = ((kinds >> lateAt) & 1) as 0 | 1
     const double = at >> 1
     into.time = doubles[double + timeAt]
-    into.metric = doubles[double + metricAt]
+    if (into.metricKind === Kind.big) {
+      into.metricBig = chunk.bigs[double + metricAt]
+      into.metric = Number(into.metricBig)
+    } else {
+      into.metricBig = 0n
+      into.metric = doubles[double + metricAt]
+    }
     into.ttl = doubles[double + ttlAt]
-    into.metricBig = into.metricKind === Kind.big ? this.#big.get(id) : 0n
     const form = kinds >> formShift
     if (form === longForm) {
       into.descriptionLength = this.#long.length(id)
@@ -138,6 +114,7 @@ export class EventColumn implements Column {
   timeKind(id: number): Kind {
     return (this.#kinds(id) & 3) as Kind
   }
+  /** A metric that is no {@link metricBig}. */
   metric(id: number): number {
     return this.#double(id, metricAt)
   }
@@ -145,7 +122,7 @@ export class EventColumn implements Column {
     return ((this.#kinds(id) >> 2) & 3) as Kind
   }
   metricBig(id: number): bigint {
-    return this.#big.get(id)
+    return this.#records.chunks[id >>> chunkBits].bigs[((id & chunkMask) << (recordBits - 1)) + metricAt]
   }
 
   late(id: number): boolean {
@@ -153,21 +130,17 @@ export class EventColumn implements Column {
   }
 
   clear(id: number): void {
-    const kinds = this.#kinds(id)
-    if (((kinds >> 2) & 3) === Kind.big) this.#big.clear(id)
-    if (kinds >> formShift === longForm) this.#long.clear(id)
+    if (this.#kinds(id) >> formShift === longForm) this.#long.clear(id)
     const at = (id & chunkMask) << recordBits
     this.#records.change(id).ints.fill(0, at, at + recordWords)
   }
 
   write(out: StateWriter, count: number): void {
     this.#records.write(out, count)
-    this.#big.write(out)
     this.#long.write(out, count)
   }
   read(from: ByteReader, count: number): void {
     this.#records.read(from, count)
-    this.#big.read(from)
     this.#long.read(from)
   }
   mark(marks: Marks, count: number): void {
@@ -182,7 +155,7 @@ export class EventColumn implements Column {
     }
   }
   get bytes(): number {
-    return this.#records.bytes + this.#big.bytes + this.#long.bytes
+    return this.#records.bytes + this.#long.bytes
   }
 
   #kinds(id: number): number {

@@ -14,8 +14,27 @@ export type Field = string | ((event: EventView, index: IndexView) => unknown)
 /** A query, or a function of an event; truthy passes. */
 export type Predicate = string | ((event: EventView, index: IndexView) => unknown)
 
+/** Refuses functions whose result is a promise or generator: neither is ever false, nor another one's equal. */
+function checkFunction(operator: string, given: unknown): void {
+  const kind = Object.prototype.toString.call(given).slice(8, -1)
+  if (!/^(?:Async|Generator)/.test(kind)) return
+  throw new EngineError(
+    'RULES_INVALID',
+    `${operator} takes a function that gives its value at once, got one of kind ${kind}: rules cannot wait, take async, await and * out`,
+  )
+}
+
+/** What a function gave. @throws Error for a promise, however it came about */
+function atOnce(result: unknown): unknown {
+  if (typeof result === 'object' && result !== null && typeof (result as { then?: unknown }).then === 'function') {
+    throw new Error('a function gave a promise where a value is wanted: rules cannot wait')
+  }
+  return result
+}
+
 /** Checks a field argument when a stream is described. */
 export function checkField(operator: string, field: unknown): void {
+  checkFunction(operator, field)
   if ((typeof field !== 'string' || field === '') && typeof field !== 'function') {
     throw new EngineError(
       'RULES_INVALID',
@@ -26,6 +45,7 @@ export function checkField(operator: string, field: unknown): void {
 
 /** Checks a predicate argument when a stream is described; queries are parsed here, so that a mistake names its line. */
 export function checkPredicate(operator: string, predicate: unknown): void {
+  checkFunction(operator, predicate)
   if (typeof predicate === 'function') return
   if (typeof predicate !== 'string') {
     throw new EngineError(
@@ -43,7 +63,7 @@ export function compileField(field: Field, runtime: Runtime): (event: EventCurso
     const view = new CursorView(new EventCursor(), table)
     return (event, into) => {
       view.event = event
-      into.set(field(view, runtime.lookups), table)
+      into.set(atOnce(field(view, runtime.lookups)), table)
     }
   }
   switch (field) {
@@ -123,7 +143,7 @@ export function compilePredicate(predicate: Predicate, runtime: Runtime): (event
     const view = new CursorView(new EventCursor(), table)
     return (event) => {
       view.event = event
-      return Boolean(predicate(view, runtime.lookups))
+      return Boolean(atOnce(predicate(view, runtime.lookups)))
     }
   }
   const expression = parsePredicate(predicate)

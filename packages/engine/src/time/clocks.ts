@@ -37,6 +37,8 @@ export class Clocks {
   readonly calendar = new Clock()
   /** Deadlines of things that fire because something did not happen are kept at least this far away after a claim or gap. */
   graceUntil = 0
+  /** Owned time at which that grace began, or the one that it prolongs: a deadline before it had passed already. */
+  graceFrom = 0
   /** A move of the calendar that nobody's owned time covers. */
   inGap = false
   /** Told before each timer fires: the clocks stand at its deadline. Set by the engine. */

@@ -78,6 +78,23 @@ describe('grace', () => {
     assert.equal(bench.tapped('gone').length, 1)
   })
 
+  it('brings back no entry whose time had passed before it, though the reaper had not looked yet', () => {
+    const { bench, pass } = started(gone, { graceMs: 15_000, reaperIntervalMs: 10_000 })
+    const hosts = () => bench.engine.query('true').events.map(({ host }) => host)
+    pass(21)
+    bench.events(t0 + 21_000, { host: 'past', ttl: 2 }, { host: 'in it', ttl: 6 })
+    pass(4)
+    assert.deepEqual(hosts(), ['in it'])
+    bench.claim()
+    assert.deepEqual(hosts(), ['in it'])
+    pass(4)
+    bench.claim()
+    bench.cut()
+    assert.deepEqual(hosts(), ['in it'], 'put off by the first grace, and by the one that prolongs it')
+    pass(20)
+    assert.deepEqual(hosts(), [])
+  })
+
   it('does not touch the timer of stable', () => {
     const { bench, pass } = started(rules(stable(3, 'state', tap('stable'))), { graceMs: 15_000 })
     bench.events(t0, { host: 'a', state: 'ok', time: at(0) })

@@ -8,7 +8,7 @@ import type {
   PendingPage,
 } from '@ricci/engine'
 import type { Sighting } from '../host.ts'
-import { detailLimit, doubtMs, giveUpMs, readBackMs } from '../limits.ts'
+import { detailLimit, digestAgeMs, doubtMs, giveUpMs, readBackMs } from '../limits.ts'
 import type { PagesMirror } from '../pages-mirror.ts'
 import type { Clock, Random, SendResult, Timer } from '../ports.ts'
 import type { Receiver } from '../options.ts'
@@ -32,6 +32,8 @@ export interface DeliveryOptions {
   /** Appends to the partition's log. Whether it worked is seen when the records are read. */
   readonly append: (records: readonly LogRecord[]) => void
   readonly calendarMs: () => number
+  /** What waited for so long goes as one digest. Default: an hour. */
+  readonly digestAgeMs?: number
   readonly mutations?: ReadonlySet<Mutation>
 }
 
@@ -42,8 +44,8 @@ interface OpenAttempt {
   readonly queue: ReceiverQueue
   /** Whether it holds one of the receiver's places for requests. */
   readonly place: boolean
-  /** Ids the record names. */
-  readonly named: readonly string[]
+  /** Ids the record names, and once it was read that of the digest it became. */
+  pages: readonly string[]
   readonly possibleRepeat: boolean
   readonly window: SendWindow
   phase: 'written' | 'sending' | 'told'
@@ -165,20 +167,25 @@ export class Delivery implements QueueOwner {
     return this.#options.calendarMs()
   }
 
+  get digestAgeMs(): number {
+    return this.#options.digestAgeMs ?? digestAgeMs
+  }
+
   quietAtMs(trigger: string): number {
+    if (this.#without('resolve-wait')) return 0
     return this.#quietAt.get(trigger) ?? this.claimedAtMs + doubtMs
   }
 
   begin(queue: ReceiverQueue, pages: readonly Readonly<PendingPage>[], possibleRepeat: boolean): void {
     const n = ++this.#n
     const { clock, counters } = this.#options
-    const named = pages.map((page) => page.id)
+    const ids = pages.map((page) => page.id)
     const attempt: OpenAttempt = {
       epoch: this.epoch,
       n,
       queue,
       place: true,
-      named,
+      pages: ids,
       possibleRepeat,
       window: new SendWindow(clock),
       phase: 'written',
@@ -193,7 +200,7 @@ export class Delivery implements QueueOwner {
       epoch: this.epoch,
       n,
       receiver: queue.name,
-      pages: named,
+      pages: ids,
       ...(pages.length > 1 ? { digest: 'waited' } : pages[0].members !== undefined ? { digest: 'overflow' } : {}),
       ...(doubtful === undefined ? {} : { repeats: `${doubtful.epoch}.${doubtful.n}` }),
     })
@@ -210,7 +217,7 @@ export class Delivery implements QueueOwner {
       n,
       queue,
       place: false,
-      named: [page.id],
+      pages: [page.id],
       possibleRepeat: false,
       window: new SendWindow(clock),
       phase: 'told',
@@ -239,6 +246,10 @@ export class Delivery implements QueueOwner {
     const page = this.#options.mirror.byAttempt(this.epoch, n)
     // Settled between our writing and our reading: the engine left the attempt out.
     if (page === undefined) return this.#close(attempt)
+    if (!attempt.pages.includes(page.id)) {
+      attempt.pages = [...attempt.pages, page.id]
+      attempt.queue.hold(page.id)
+    }
     this.#send(attempt, page)
   }
 
@@ -310,7 +321,7 @@ export class Delivery implements QueueOwner {
   #close(attempt: OpenAttempt): void {
     attempt.timer?.cancel()
     this.#open.delete(nameOf(attempt))
-    attempt.queue.release(attempt.named, attempt.place)
+    attempt.queue.release(attempt.pages, attempt.place)
     this.#freed.add(attempt.queue)
     this.#settleDrained()
   }

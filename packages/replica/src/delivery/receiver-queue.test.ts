@@ -12,6 +12,7 @@ const inDoubt: Attempt = { epoch: 1, n: 1, offset: 1 }
 class Desk implements QueueOwner {
   readonly epoch = 2
   readonly claimedAtMs = 0
+  readonly digestAgeMs = digestAgeMs
   readonly clock = new VirtualClock()
   readonly pages = new Map<string, PendingPage>()
   /** Ids of each attempt, in the order of their beginning. */

@@ -1,5 +1,5 @@
 import type { Attempt, PendingPage } from '@ricci/engine'
-import { digestAgeMs, digestSizeLimit, retryAfterLimitMs, sendsAtOnce } from '../limits.ts'
+import { digestSizeLimit, retryAfterLimitMs, sendsAtOnce } from '../limits.ts'
 import type { Clock, Random, SendResult, Timer } from '../ports.ts'
 import type { Receiver } from '../options.ts'
 import { retryDelayMs } from './backoff.ts'
@@ -10,6 +10,8 @@ import { verdictOn, type Circumstances } from './verdict.ts'
 export interface QueueOwner {
   readonly epoch: number
   readonly claimedAtMs: number
+  /** Pages that waited for so long go together. */
+  readonly digestAgeMs: number
   page(id: string): Readonly<PendingPage> | undefined
   quietAtMs(trigger: string): number
   /** The log's calendar: the age of pages is judged by it. */
@@ -103,6 +105,13 @@ export class ReceiverQueue {
       this.#waiting.delete(id)
     }
     for (const held of this.#held.get(id) ?? []) this.#judgeAgain(held)
+  }
+
+  /** A digest that came into being with the attempt that is under way of it. */
+  hold(id: string): void {
+    const page = this.#waiting.get(id)!
+    this.#takeOut(page)
+    page.busy = true
   }
 
   /** Begins whatever may begin now, and sets a timer for what may later. */
@@ -220,7 +229,7 @@ export class ReceiverQueue {
 
   /** The page, or with it all others that waited for over an hour and of which no request may have arrived. */
   #waitedWith(page: Readonly<PendingPage>): readonly Readonly<PendingPage>[] {
-    const oldMs = this.#owner.calendarMs() - digestAgeMs
+    const oldMs = this.#owner.calendarMs() - this.#owner.digestAgeMs
     const fits = (other: Readonly<PendingPage>): boolean =>
       other.decidedAtMs < oldMs &&
       other.action === page.action &&

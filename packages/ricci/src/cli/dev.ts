@@ -49,7 +49,7 @@ export function devCommand(surroundings: Surroundings): Command {
         types,
         version,
         telemetry: new Telemetry(log, () => nodeClock.monotonicMs()),
-        console: (line) => surroundings.write(`${line}\n`),
+        console: (line) => surroundings.print(`${line}\n`),
       })
       const stopped = untilStopped(surroundings)
       let agent: Agent | undefined
@@ -59,7 +59,7 @@ export function devCommand(surroundings: Surroundings): Command {
         agent = agentBeside(addresses, log, surroundings)
         await Promise.race([server.ready(), stopped.promise])
         if (!stopped.signal.aborted) {
-          surroundings.write(greeting(config, addresses))
+          tell(surroundings, greeting(config, addresses))
           const reload = (): void => void reloadRules(server, surroundings, stopped.signal)
           unwatch = watchFolder(config.rulesFolder, nodeClock, reload)
           reload()
@@ -81,11 +81,16 @@ async function reloadRules(server: Server, surroundings: Surroundings, stopped: 
     const { switched, report } = await server.reload()
     if (!switched) return
     const what = report === undefined ? '' : `: ${describeSwitch(report)}`
-    surroundings.write(`The rules were switched${what}.\n`)
+    tell(surroundings, `The rules were switched${what}.\n`)
   } catch (error) {
     if (stopped.aborted) return
     surroundings.complain(`The rules were not switched, the old ones run on:\n${(error as Error).message}\n`)
   }
+}
+
+/** Says something that is of no importance to the server itself. */
+function tell(surroundings: Surroundings, text: string): void {
+  surroundings.print(text).catch(() => undefined)
 }
 
 /** The agent of this machine; none where there is no /proc: the server is of use all the same. */

@@ -23,6 +23,7 @@ class Run {
   constructor(...words: string[]) {
     this.exit = runProgram(words, {
       write: (text) => this.note(() => (this.out += text)),
+      print: async (text) => this.note(() => (this.out += text)),
       complain: (text) => this.note(() => (this.err += text)),
       env: {},
       interactive: false,
@@ -72,6 +73,7 @@ describe('Commands without a server', () => {
     [['serv'], 2, /unknown command 'serv'/],
     [['query'], 2, /missing required argument 'query'/],
     [['query', 'true', '--limit', '0'], 2, /"0" is no count/],
+    [['serve', '--log-format', 'xml'], 2, /argument 'xml' is invalid.*json, people/],
     [['query', 'true', '--url', 'nonsense'], 2, /"nonsense" is not a URL/],
     [
       ['query', 'true', '--url', 'http://127.0.0.1:1'],
@@ -97,6 +99,12 @@ describe('Commands without a server', () => {
       assert.doesNotMatch(result.err, / {4}at /, 'no stack trace')
     })
   }
+
+  it('ricci send says which limit an event is beyond, before it sends', async () => {
+    const { code, err } = await run('send', '--server', '127.0.0.1:1', '-S', 'x'.repeat(8_193))
+    assert.equal(code, 2)
+    assert.match(err, /^ricci: .*8193 bytes.* 8192/)
+  })
 
   it('ricci version says which it is', async () => {
     const { ricci } = JSON.parse((await run('version', '-o', 'json')).out) as { ricci: string }

@@ -1,4 +1,4 @@
-import { RiemannTcpClient, type Event } from '@ricci/client'
+import { CodecError, encodeMsg, RiemannTcpClient, validateMsg, type Event } from '@ricci/client'
 import { Command } from 'commander'
 import { hostname } from 'node:os'
 import { parseAddress } from '../config/units.ts'
@@ -36,6 +36,7 @@ export function sendCommand(surroundings: Surroundings): Command {
       if (address === undefined) {
         throw new CommandError(ExitCode.usage, `"${options.server}" is no address; write host:port like 127.0.0.1:5555`)
       }
+      checkLimits(event)
       const client = new RiemannTcpClient(address)
       try {
         await client.send([event])
@@ -69,6 +70,16 @@ function eventOf(options: Options): Event {
     time: numberOf('--time', options.time) ?? Date.now() / 1000,
     tags: tag,
     attributes,
+  }
+}
+
+/** A server closes the connection of who goes beyond a limit, and says why in its own log alone. */
+function checkLimits(event: Event): void {
+  try {
+    validateMsg(encodeMsg({ events: [event] }))
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error
+    throw new CommandError(ExitCode.usage, error.message, { cause: error })
   }
 }
 

@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { defaultConfig, loadConfig } from '../config/config.ts'
 import { Server } from '../server/server.ts'
 import { createLogger, type LogFormat } from '../telemetry/logger.ts'
@@ -16,7 +16,12 @@ export function serveCommand(surroundings: Surroundings): Command {
   return new Command('serve')
     .description('run the server, until SIGTERM or Ctrl-C; SIGHUP reloads the rules')
     .option('-c, --config <file>', 'the configuration (YAML); without it all defaults, with rules in ./rules')
-    .option('--log-format <format>', 'json or people; people where a terminal looks on')
+    .addOption(
+      new Option('--log-format <format>', 'json or people; people where a terminal looks on').choices([
+        'json',
+        'people',
+      ]),
+    )
     .action(async ({ config: file, logFormat }: Options) => {
       const config = file === undefined ? defaultConfig(process.cwd()) : loadConfig(file)
       const format = logFormat ?? (surroundings.interactive ? 'people' : 'json')
@@ -25,7 +30,7 @@ export function serveCommand(surroundings: Surroundings): Command {
         config,
         version,
         telemetry,
-        console: (line) => surroundings.write(`${line}\n`),
+        console: (line) => surroundings.print(`${line}\n`),
       })
       const stopped = untilStopped(surroundings, ['SIGINT', 'SIGTERM'])
       const reload = (): void => {

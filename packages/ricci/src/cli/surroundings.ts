@@ -2,6 +2,8 @@
 export interface Surroundings {
   /** Standard output: what was asked for. */
   write(text: string): void
+  /** The same for what a server has to tell: rejects where nobody takes it, and the server goes on. */
+  print(text: string): Promise<void>
   /** Standard error: what a person should know. */
   complain(text: string): void
   readonly env: Readonly<Record<string, string | undefined>>

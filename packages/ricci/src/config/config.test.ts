@@ -167,11 +167,57 @@ describe('configuration mistakes', () => {
     ['block expected', 'listen: 5555\n', /:1:9: a block of keys is needed here/],
     ['list at the top', '- a\n', /:1:1: a block of keys is needed here/],
     ['broken YAML', 'data: [1\nrules: x\n', /^ricci\.yaml:\d+:\d+: /],
+    ['two documents', 'data: a\n---\ndata: b\n', /^ricci\.yaml:2:1: a second document begins here; keep one/],
+    ['an alias of nothing', 'listen:\n  tcp: *:5555\n', /:2:8: there is no &:5555 before this; .* needs quotes\n/],
+    [
+      'aliases without end',
+      `a: &a [x, x]\n${[...'bcdefghij'].reduce((text, name, i) => `${text}${name}: &${name} [${`*${'abcdefghi'[i]}, `.repeat(9)}x]\n`, '')}`,
+      /^ricci\.yaml:1:1: aliases .* stand for more than they may/,
+    ],
+    [
+      'a header of two lines',
+      'receivers:\n  a: { type: webhook, url: "http://x", headers: { a: "b\\nc" } }\n',
+      /:2:54: a header is one line/,
+    ],
+    [
+      'a header of the connection',
+      'receivers:\n  a: { type: webhook, url: "http://x", headers: { Content-Length: "1" } }\n',
+      /:2:51: this header belongs to the connection/,
+    ],
+    [
+      'the name of a header',
+      'receivers:\n  a: { type: webhook, url: "http://x", headers: { "a b": c } }\n',
+      /:2:51: the name of a header holds letters/,
+    ],
+    [
+      'a password in an address',
+      'receivers:\n  a: { type: webhook, url: "http://me:pw@x" }\n',
+      /:2:28: a name or password in an address is not sent; .*Authorization/,
+    ],
     ['twice the same key', 'data: a\ndata: b\n', /^ricci\.yaml:2:1: .*unique/],
   ]
   for (const [name, text, expected] of cases) {
     test(name, () => assert.match(messageOf(text), expected))
   }
+
+  test('no secret is shown, wherever the mistake is', () => {
+    const texts = [
+      'receivers:\n  a:\n    type: pagerduty\n    routingkey: S3CRET\n',
+      'receivers:\n  a: { type: pagerduty, routingKye: S3CRET }\n',
+      'recievers: { a: { type: pagerduty, routingKey: S3CRET } }\n',
+      'receivers:\n  a: { type: webhook, url: hooks.example/S3CRET }\n',
+      'receivers:\n  a:\n    type: pagerduty\n    routingKey: S3CRET: x\n',
+      'receivers:\n  a:\n    type: pagerduty\n    routingKey: [S3CRET]\n',
+      'receivers:\n  a: routingKey:S3CRET\n',
+      'receivers:\n  a:\n    type: pagerduty\n    routingKey: "S3CRET\n',
+      'receivers:\n  a:\n    type: webhook\n    url: http://x\n    headers:\n      "bad name": S3CRET\n',
+    ]
+    for (const text of texts) assert.doesNotMatch(messageOf(text), /S3CRET/, text)
+    assert.match(
+      messageOf('receivers:\n  a: { type: pagerduty, routingKey: 1234 }\n'),
+      /:2:37: a secret is .*\n {2}2 \| {3}a: \{ type: pagerduty, routingKey: \*{4} \}\n {4}\| {37}\^{4}$/m,
+    )
+  })
 
   test('all mistakes are listed, the first ten of them', () => {
     const message = messageOf(Array.from({ length: 12 }, (_, i) => `key${i}: 1`).join('\n'))

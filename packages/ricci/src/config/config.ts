@@ -1,7 +1,19 @@
 /** Reading the server's configuration: YAML text in, a checked {@link Config} out, every mistake shown at its place. */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node, type Pair } from 'yaml'
+import {
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+  type Node,
+  type Pair,
+} from 'yaml'
 import type { z } from 'zod'
 import { RicciError } from '../errors.ts'
 import { atPlace } from './excerpt.ts'
@@ -91,7 +103,16 @@ export function parseConfig(text: string, file: string, surroundings: Partial<Co
   const source = new Source(text, file)
   const { errors } = source.document
   if (errors.length > 0) {
-    throw invalid(errors.map(({ message, pos }) => source.problem([pos[0], pos[1]], firstSentence(message))))
+    throw invalid(
+      errors.map(({ code, message, pos }) =>
+        source.problem(
+          [pos[0], pos[1]],
+          code === 'MULTIPLE_DOCS'
+            ? 'a second document begins here; keep one, and no line of --- within it'
+            : firstSentence(message),
+        ),
+      ),
+    )
   }
   const schema = configSchema({
     folder: process.cwd(),
@@ -100,7 +121,7 @@ export function parseConfig(text: string, file: string, surroundings: Partial<Co
     readFile: (path) => readFileSync(path, 'utf8'),
     ...surroundings,
   })
-  const result = schema.safeParse(source.document.toJS() ?? {}, { reportInput: true })
+  const result = schema.safeParse(source.values() ?? {}, { reportInput: true })
   if (!result.success) throw invalid(result.error.issues.flatMap((issue) => problemsOf(issue, source)))
   return finish(result.data, source)
 }
@@ -187,17 +208,39 @@ function sharePort(a: Address, b: Address): boolean {
 class Source {
   readonly document: Document.Parsed
   readonly #lines = new LineCounter()
+  /** The text as it may be shown: what may be a secret is hidden, character by character. */
+  readonly #shown: string
   constructor(
     readonly text: string,
     readonly file: string,
   ) {
     this.document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false })
+    this.#shown = withoutSecrets(text, this.document)
+  }
+
+  /** The values as plain data. @throws RicciError `CONFIG_INVALID` for an alias of nothing, or of too much */
+  values(): unknown {
+    const problems: string[] = []
+    visit(this.document, {
+      Alias: (_, alias) => {
+        if (alias.resolve(this.document) !== undefined) return
+        const message = `there is no &${alias.source} before this; a text that begins with * needs quotes`
+        problems.push(this.problem(rangeOf(alias) ?? [0, 1], message))
+      },
+    })
+    if (problems.length > 0) throw invalid(problems)
+    try {
+      return this.document.toJS()
+    } catch (error) {
+      if (!(error instanceof ReferenceError)) throw error
+      throw invalid([this.problem([0, 1], 'aliases (*name) stand for more than they may; write it out')])
+    }
   }
 
   /** A message about a range of characters. */
   problem(range: readonly [number, number], message: string): string {
     const { line, col } = this.#lines.linePos(range[0])
-    const lineText = this.text.split('\n')[Math.max(0, line - 1)] ?? ''
+    const lineText = this.#shown.split('\n')[Math.max(0, line - 1)] ?? ''
     return atPlace(
       { file: this.file, line: Math.max(1, line), column: Math.max(1, col), length: range[1] - range[0], lineText },
       message,
@@ -233,6 +276,29 @@ class Source {
     const resolved = isAlias(node) ? node.resolve(this.document) : node
     return isMap(resolved) ? (resolved.items as Pair[]) : []
   }
+}
+
+/** Blocks without secrets. In all others (a name may be mistyped) only these fields are shown. */
+const plainBlocks = ['listen', 'engine', 'intake', 'http', 'retention']
+const plainFields = ['type', 'class', 'inDoubt', 'sendOvertaken', 'env', 'file']
+/** What is more than a word may have run into the line below it. */
+const plainWord = /^[\w./-]+$/
+
+/** A text with each character of what may be a secret as `*`. Messages about a configuration go into logs. */
+function withoutSecrets(text: string, document: Document.Parsed): string {
+  let shown = text
+  visit(document, {
+    Scalar: (key, scalar, path) => {
+      const keys = path.filter(isPair).map(keyText)
+      const [from, to] = rangeOf(scalar) ?? [0, 0]
+      // in the place of a secret a key may be one that was cut in two by its colon
+      const isName = key === 'key' && (keys.length < 4 || keys[2] === 'headers')
+      const isPlain = plainFields.includes(keys.at(-1)!) && plainWord.test(text.slice(from, to))
+      if (isName || isPlain || keys.length < 2 || plainBlocks.includes(keys[0])) return
+      shown = shown.slice(0, from) + text.slice(from, to).replaceAll(/[^\n]/g, '*') + shown.slice(to)
+    },
+  })
+  return shown
 }
 
 function keyText(pair: Pair): string {

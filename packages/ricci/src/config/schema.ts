@@ -23,6 +23,12 @@ export interface ConfigSurroundings {
 /** Names are used in rules, metrics and file names. */
 const namePattern = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/
 
+/** RFC 9110, 5.5: whoever sends another gets an error with each page instead of sending it. */
+const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/** Headers with which nothing would be sent: the connection makes its own. */
+const ownHeaders = ['connection', 'content-length', 'expect', 'keep-alive', 'transfer-encoding', 'upgrade']
+
 /** Makes the schema; the surroundings are needed for secrets and relative paths only. */
 export function configSchema(surroundings: ConfigSurroundings) {
   const path = (what: string) =>
@@ -103,12 +109,21 @@ export function configSchema(surroundings: ConfigSurroundings) {
         }
       })
 
+  const header = (what: string) =>
+    secret(what).refine((value) => headerValue.test(value.reveal()), {
+      error: 'a header is one line, without letters beyond U+00FF; write it so, or encode it',
+    })
+
   const url = (what: string) =>
     z
       .string()
       .describe(what)
       .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), {
         error: 'an address beginning with http:// or https:// is needed here',
+        abort: true,
+      })
+      .refine((text) => new URL(text).username === '' && new URL(text).password === '', {
+        error: 'a name or password in an address is not sent; put it into the header Authorization',
       })
 
   const sendOvertaken = z
@@ -128,7 +143,15 @@ export function configSchema(surroundings: ConfigSurroundings) {
       type: z.literal('webhook'),
       url: url('where pages are posted to'),
       headers: z
-        .record(z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/), secret('value of a header'))
+        .record(
+          z
+            .string()
+            .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, { error: 'the name of a header holds letters, digits and -' })
+            .refine((name) => !ownHeaders.includes(name.toLowerCase()), {
+              error: 'this header belongs to the connection; leave it out',
+            }),
+          header('value of a header'),
+        )
         .default({})
         .describe('headers sent with each request; values are secrets: `{ env: NAME }`, `{ file: PATH }` or text'),
       class: z
@@ -221,7 +244,7 @@ export function configSchema(surroundings: ConfigSurroundings) {
       .strictObject({
         connections: count('open TCP connections at once; more are closed at once', 1, 100_000).default(10_000),
         idleTimeout: duration('a connection without traffic for this long is closed', '1s', '7d').prefault('1h'),
-        frameSize: size('largest message a client may send', '1kB', '128MiB').prefault('16MiB'),
+        frameSize: size('largest message a client may send', '1kB', '64MiB').prefault('16MiB'),
         unsettled: size('bytes taken in and not yet durable, over all connections', '1MiB', '4GiB').prefault('64MB'),
       })
       .prefault({})

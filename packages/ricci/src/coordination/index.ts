@@ -1,2 +1,2 @@
 /** Who may claim a partition. */
-export { InProcessCoordination, LeaseTable } from './in-process.ts'
+export { coordinationInProcess, GroupCoordination, type HoldBack } from './group.ts'

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { request } from 'node:http'
+import { request, type IncomingMessage } from 'node:http'
 import { afterEach, describe, it } from 'node:test'
 import { Registry } from 'prom-client'
 import { silentLogger } from '../telemetry/logger.ts'
@@ -21,7 +22,10 @@ const aborted = (signal: AbortSignal): Promise<unknown> =>
   new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
 
 /** A server around a scripted backend; gives its address. */
-async function serve(script: Partial<HttpBackend>): Promise<{ url: string; telemetry: Telemetry; server: HttpServer }> {
+async function serve(
+  script: Partial<HttpBackend>,
+  more: { readonly stalledReadMs?: number } = {},
+): Promise<{ url: string; telemetry: Telemetry; server: HttpServer }> {
   const telemetry = new Telemetry(silentLogger(), () => 0)
   const backend: HttpBackend = {
     metrics: new Registry(),
@@ -33,7 +37,7 @@ async function serve(script: Partial<HttpBackend>): Promise<{ url: string; telem
     watch: async () => none(),
     ...script,
   }
-  const server = new HttpServer({ host: '127.0.0.1', port: 0, backend, telemetry })
+  const server = new HttpServer({ host: '127.0.0.1', port: 0, backend, telemetry, ...more })
   open.push(server)
   return { url: `http://127.0.0.1:${await server.listen()}`, telemetry, server }
 }
@@ -99,12 +103,58 @@ describe('HTTP', () => {
     for (const query of ['x'.repeat(65_537), 'é'.repeat(32_769)]) {
       const answer = await asked(query)
       assert.equal(answer.status, 400)
-      assert.equal(((await answer.json()) as { code: string }).code, 'USAGE')
+      const { error, code } = (await answer.json()) as { error: string; code: string }
+      assert.equal(code, 'USAGE')
+      assert.match(error, /^The query has \d+ bytes; at most 65536 are taken\.$/)
     }
     assert.equal((await asked('"'.repeat(100_000))).status, 431)
     const unknown = await fetch(`${url}/nothing?secret=1`)
     assert.equal(unknown.status, 404)
     assert.deepEqual(await unknown.json(), { error: 'There is nothing at /nothing.', code: 'NOT_FOUND' })
+  })
+
+  it('is healthy whatever it is asked besides', async () => {
+    const { url } = await serve({})
+    assert.equal((await fetch(`${url}/healthz?query=a&query=b`)).status, 200)
+    assert.equal((await fetch(`${url}/api/v1/query?query=a&query=b`)).status, 400)
+  })
+
+  it('answers so many queries at once, and more when those are done', async () => {
+    const waiting: (() => void)[] = []
+    const { url } = await serve({
+      query: async function* () {
+        await new Promise<void>((resolve) => waiting.push(resolve))
+      },
+    })
+    const ask = () => fetch(`${url}/api/v1/query?query=true`)
+    const first = Array.from({ length: 64 }, ask)
+    while (waiting.length < 64) await new Promise(setImmediate)
+    const refused = await ask()
+    assert.deepEqual([refused.status, ((await refused.json()) as { code: string }).code], [503, 'TOO_MANY_QUERIES'])
+    for (const resolve of waiting) resolve()
+    for (const answer of await Promise.all(first)) assert.deepEqual(await answer.json(), { events: [] })
+    const next = ask()
+    while (waiting.length < 65) await new Promise(setImmediate)
+    waiting[64]()
+    assert.equal((await next).status, 200)
+  })
+
+  it('cuts off who does not read an answer, and has the engine go no further', async () => {
+    let left = false
+    const query = async function* (): AsyncGenerator<Uint8Array> {
+      try {
+        for (;;) yield Buffer.alloc(1 << 20, ' ')
+      } finally {
+        left = true
+      }
+    }
+    const { url } = await serve({ query }, { stalledReadMs: 50 })
+    const asked = request(`${url}/api/v1/query?query=true`).end()
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+    // not read: what the kernel does not take stays with the server
+    while (!left) await new Promise(setImmediate)
+    answer.on('error', () => undefined)
+    answer.destroy()
   })
 
   it('has its own words for what never comes to a route', async () => {

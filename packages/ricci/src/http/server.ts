@@ -10,6 +10,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { listenError } from '../server/listen-error.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { HttpBackend } from './backend.ts'
+import { RicciError } from '../errors.ts'
 import { refusalOf } from './rebinding.ts'
 
 export interface HttpOptions {
@@ -20,6 +21,8 @@ export interface HttpOptions {
   readonly allowedHosts?: readonly string[]
   readonly backend: HttpBackend
   readonly telemetry: Telemetry
+  /** See {@link stalledReadMs}, the default. */
+  readonly stalledReadMs?: number
 }
 
 /** The request line and all headers: Node takes 16 KiB, too few for the longest query, each of whose bytes may stand as %XX. */
@@ -31,11 +34,20 @@ const heartbeatMs = 15_000
 /** What a watcher that was closed may leave unread, before its connection is cut. */
 const lingerMs = 30_000
 
+/** Connections at once: watchers, queries, and as many again that say nothing yet. What comes beyond is closed. */
+const maxConnections = 1_024
+
+/** Queries answered at once: whoever does not read its answer holds some 4 MB of it, in pages that wait here and with the engine. */
+const maxQueries = 64
+
+/** An answer must be read on within this, as over TCP. */
+const stalledReadMs = 60_000
+
 const queryString = {
   type: 'object',
   required: ['query'],
   properties: {
-    query: { type: 'string', minLength: 1, maxLength: maxQueryBytes },
+    query: { type: 'string', minLength: 1 },
     limit: { type: 'integer', minimum: 1, maximum: 1_000_000 },
   },
 } as const
@@ -55,10 +67,12 @@ export type HttpErrorCode =
 const statusOf: Readonly<Record<string, number>> = {
   QUERY_SYNTAX: 400,
   QUERY_REGEX: 400,
+  ANSWER_GONE: 503,
   // taken, and to be asked again: DESIGN 11.1
   NOT_EVALUATED: 202,
   ENGINE_AWAY: 503,
   TOO_MANY_WATCHES: 503,
+  TOO_MANY_QUERIES: 503,
 }
 
 /** The HTTP listener: `listen` once, `close` ends watchers too. */
@@ -66,6 +80,8 @@ export class HttpServer {
   private readonly app: FastifyInstance
   private readonly urls = new Set<string>()
   private readonly closing = new AbortController()
+  /** Queries being answered. */
+  private queries = 0
 
   constructor(private readonly options: HttpOptions) {
     this.app = Fastify({
@@ -83,6 +99,7 @@ export class HttpServer {
         this.count(400)
       },
     })
+    this.app.server.maxConnections = maxConnections
     this.app.addHook('onRoute', ({ url }) => void this.urls.add(url))
     this.addRoutes()
   }
@@ -123,9 +140,10 @@ export class HttpServer {
         })
       }
     })
-    // the schema counts characters
-    app.addHook<{ Querystring: { query?: string } }>('preHandler', async ({ query: { query = '' } }, reply) => {
-      const bytes = Buffer.byteLength(query)
+    // not by the schema: it counts characters, and has words of its own
+    app.addHook<{ Querystring: { query?: unknown } }>('preHandler', async ({ query: { query } }, reply) => {
+      // a route that takes no query may be given several
+      const bytes = typeof query === 'string' ? Buffer.byteLength(query) : 0
       if (bytes <= maxQueryBytes) return
       const error = `The query has ${bytes} bytes; at most ${maxQueryBytes} are taken.`
       await reply.code(400).send({ error, code: 'USAGE' satisfies HttpErrorCode })
@@ -155,6 +173,7 @@ export class HttpServer {
       '/api/v1/query',
       { schema: { querystring: queryString } },
       async (request, reply) => {
+        this.countQuery(reply)
         const pages = backend.query(request.query)[Symbol.asyncIterator]()
         const first = await pages.next() // errors come before the first byte
         return reply.type('application/json; charset=utf-8').send(Readable.from(queryBody(first, pages)))
@@ -209,6 +228,19 @@ export class HttpServer {
       raw.setTimeout(lingerMs, () => raw.destroy())
     }
     return reply
+  }
+
+  /** One more is answered, until its reply is read or its peer gone. @throws RicciError `TOO_MANY_QUERIES` */
+  private countQuery({ raw }: FastifyReply): void {
+    if (this.queries >= maxQueries) {
+      throw new RicciError(
+        'TOO_MANY_QUERIES',
+        `${maxQueries} queries are being answered already; ask again in a moment, and read the answers`,
+      )
+    }
+    this.queries++
+    raw.once('close', () => this.queries--)
+    raw.setTimeout(this.options.stalledReadMs ?? stalledReadMs, () => raw.destroy())
   }
 
   /** Aborts when the peer is gone or the server closes. */

@@ -1,4 +1,5 @@
 import { ReplicaError, type Clock } from '@ricci/replica'
+import { maxAppendBytes, maxRecordBytes } from '../log/index.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { LagGate } from './lag.ts'
 
@@ -77,6 +78,27 @@ export class Appender {
     this.owners = []
     this.bytes = 0
     this.scheduled = false
+    if (bytes <= maxRecordBytes) return this.handOver(heads, bodies, owners, bytes)
+    // more than the log takes at once, maybe: nobody is refused for what others brought in the same turn
+    let from = 0
+    let sum = 0
+    const cutBefore = (end: number): void => {
+      if (end === from) return
+      this.handOver(heads.slice(from, end), bodies.slice(from, end), owners.slice(from, end), sum)
+      from = end
+      sum = 0
+    }
+    for (let i = 0; i < owners.length; i++) {
+      const length = heads[i].length + bodies[i].length
+      const isTooLarge = length > maxRecordBytes
+      if (isTooLarge || sum + length > maxAppendBytes) cutBefore(i)
+      sum += length
+      if (isTooLarge) cutBefore(i + 1)
+    }
+    cutBefore(owners.length)
+  }
+
+  private handOver(heads: Uint8Array[], bodies: Uint8Array[], owners: Appended[], bytes: number): void {
     const startedMs = this.clock.monotonicMs()
     const group = this.log.appendAllParts(this.partition, heads, bodies).then(
       (offsets) => {

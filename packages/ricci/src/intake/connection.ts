@@ -11,6 +11,7 @@ import type { Appended, Appender } from './appender.ts'
 import {
   maxConnectionBytes,
   maxConnectionMessages,
+  maxQueriesAtOnce,
   maxUnreadReplyBytes,
   stalledFrameMs,
   stalledWriteMs,
@@ -32,6 +33,8 @@ export interface ConnectionHost {
   gone(connection: Connection): void
   /** Bytes of messages that are not whole came, or went (below 0). Whoever holds most of them may be closed. */
   begun(bytes: number): void
+  /** Bytes of answers came from the engine, or went to the kernel (below 0). Whoever holds most of them may be closed. */
+  answers(bytes: number): void
 }
 
 /** `ok: true` as a frame, and many of them in a row: acks of one group go out as one slice of it. */
@@ -53,6 +56,12 @@ export class Connection {
   appending = 0
   /** Bytes of a message that is not whole. */
   begunBytes = 0
+  /** Bytes of answers, from the engine's pages until the kernel has them. */
+  answerBytes = 0
+  /** Queries that wait until the engine may be asked, oldest first; how many it is answering; since when there is room for more. */
+  private questions: Slot[] = []
+  private asking = 0
+  private roomSinceMs = 0
   private paused = false
   /** No more is taken in; close when everything before is answered. */
   private ending = false
@@ -79,6 +88,7 @@ export class Connection {
     socket.on('close', () => {
       this.closed = true
       this.begin(0)
+      this.forgetAnswers()
       this.slots = []
       this.head = 0
       host.gone(this)
@@ -128,10 +138,52 @@ export class Connection {
     this.flush()
   }
 
-  /** Closes at once, for holding more of a message that is not whole than any other. */
-  giveWay(): void {
+  /** Closes at once, for holding more of something than any other. */
+  giveWay(reason: CloseReason, what: string): void {
     this.begin(0)
-    this.drop('half-sent', 'messages that are not whole fill the room there is, and its own is the largest of them')
+    this.forgetAnswers()
+    this.drop(reason, `${what} fill the room there is, and it has most of them`)
+  }
+
+  /** Asks the engine in its turn: not while many of its answers are on their way, or it does not read them. */
+  ask(slot: Slot): void {
+    this.questions.push(slot)
+    this.askOn()
+  }
+
+  /** The engine is done with a query. */
+  asked(evaluated: boolean): void {
+    this.asking--
+    // those that waited for this one have not waited for the engine
+    if (evaluated) this.roomSinceMs = this.host.clock.monotonicMs()
+    this.askOn()
+  }
+
+  /** Bytes of an answer came, or are on their way to the peer (below 0); false: nobody waits for them. */
+  answers(bytes: number): boolean {
+    if (this.closed || this.socket.destroyed) return false
+    this.answerBytes += bytes
+    this.host.answers(bytes)
+    if (bytes < 0) {
+      this.roomSinceMs = this.host.clock.monotonicMs()
+      this.askOn()
+    }
+    return !this.socket.destroyed
+  }
+
+  private askOn(): void {
+    while (!this.closed && this.asking < maxQueriesAtOnce && this.answerBytes <= maxUnreadReplyBytes) {
+      const slot = this.questions.shift()
+      if (slot === undefined) return
+      this.asking++
+      slot.ask(this.roomSinceMs)
+    }
+  }
+
+  private forgetAnswers(): void {
+    this.questions = []
+    this.host.answers(-this.answerBytes)
+    this.answerBytes = 0
   }
 
   /** Closes at once. */
@@ -155,7 +207,11 @@ export class Connection {
       wrote = true
       if (acks > 0) this.socket.write(acks === acksInARow ? ackRow : ackRow.subarray(0, acks * ackFrame.length))
       acks = 0
-      if (slot.reply !== ackFrame) for (const part of slot.reply as readonly Uint8Array[]) this.socket.write(part)
+      if (slot.reply === ackFrame) continue
+      const parts = slot.reply as readonly Uint8Array[]
+      const { answerBytes } = slot
+      const gone = answerBytes === 0 ? undefined : () => void this.answers(-answerBytes)
+      for (const [i, part] of parts.entries()) this.socket.write(part, i === parts.length - 1 ? gone : undefined)
     }
     if (acks > 0) this.socket.write(ackRow.subarray(0, acks * ackFrame.length))
     if (wrote) this.socket.uncork()
@@ -169,8 +225,10 @@ export class Connection {
     if (this.ending && this.waiting === 0 && !this.socket.writableEnded) {
       this.socket.end()
       this.socket.resume() // or its end is never seen
-      const timer = this.host.clock.setTimer(lingerMs, () => this.socket.destroy())
-      this.socket.once('close', () => timer.cancel())
+      this.socket.once('finish', () => {
+        const timer = this.host.clock.setTimer(lingerMs, () => this.socket.destroy())
+        this.socket.once('close', () => timer.cancel())
+      })
     }
     this.steer()
   }
@@ -223,8 +281,8 @@ export class Connection {
       host.appender.add(host.recorder.head(marked, nowMs), frame, slot)
     } else if (asks) {
       // what this client sent before is to be in the answer
-      if (this.appending === 0) slot.ask()
-      else void host.appender.settledSoFar().then(() => slot.ask())
+      if (this.appending === 0) this.ask(slot)
+      else void host.appender.settledSoFar().then(() => this.ask(slot))
     } else slot.reply = ackFrame
   }
 
@@ -259,6 +317,8 @@ export class Connection {
 class Slot implements Appended {
   /** Frames to write; {@link ackFrame} itself for a plain ack. Undefined until it is known. */
   reply: readonly Uint8Array[] | typeof ackFrame | undefined
+  /** Bytes of the answer, as they came. */
+  answerBytes = 0
   private readonly arrivedMs: number
 
   constructor(
@@ -272,7 +332,7 @@ class Slot implements Appended {
 
   durable(): void {
     this.connection.appending--
-    if (this.query !== undefined) this.ask()
+    if (this.query !== undefined) this.connection.ask(this)
   }
 
   acknowledge(): void {
@@ -288,17 +348,30 @@ class Slot implements Appended {
     this.connection.flush()
   }
 
-  /** Asks the engine, once everything before is durable. */
-  ask(): void {
-    const { queries, telemetry } = this.connection.host
-    queries.ask(this.query!, this.arrivedMs).then(
-      (pages) => this.answer(frames([okTrue, ...pages])),
+  /**
+   * Asks the engine; everything before is durable.
+   * @param roomSinceMs until then it was not the engine that it waited for
+   */
+  ask(roomSinceMs: number): void {
+    const { connection } = this
+    const { queries, telemetry } = connection.host
+    const took = (bytes: number): boolean => {
+      if (!connection.answers(bytes)) return false
+      this.answerBytes += bytes
+      return true
+    }
+    queries.ask(this.query!, Math.max(this.arrivedMs, roomSinceMs), took).then(
+      (pages) => {
+        this.answer(frames([okTrue, ...pages]))
+        connection.asked(true)
+      },
       (error: Error & { code?: string }) => {
         const notEvaluated = error.code === 'NOT_EVALUATED'
         if (notEvaluated) telemetry.notEvaluated()
         // the events are durable all the same: only a Msg that held nothing but the query failed
         if (notEvaluated && this.hadEvents) this.answer(ackFrame)
         else this.answer(frames([encodeMsg({ ok: false, error: error.message })]))
+        connection.asked(!notEvaluated)
       },
     )
   }

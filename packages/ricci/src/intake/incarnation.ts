@@ -1,5 +1,6 @@
 import { readFileSync, renameSync, openSync, writeSync, fsyncSync, closeSync } from 'node:fs'
 import { join } from 'node:path'
+import { isFull } from '../log/index.ts'
 
 const fileName = 'incarnation'
 
@@ -10,7 +11,7 @@ const perStart = 1 << 16
  * The incarnation of this start, from a counter kept in the data directory: higher than all of earlier starts on this data.
  * A data directory that was put back from a copy counts from the copy on; the random part, which a producer's name carries, tells
  * the two apart.
- * @returns the random part as it was handed in at the first start, and the incarnation
+ * @returns the random part as it was handed in at the first start (at this one, where the disk is full), and the incarnation
  */
 export function nextIncarnation(directory: string, random: () => number): { identity: string; incarnation: number } {
   const file = join(directory, fileName)
@@ -26,19 +27,34 @@ export function nextIncarnation(directory: string, random: () => number): { iden
   // a file cut short by a crash of the machine: a new identity makes its number irrelevant
   if (!Number.isSafeInteger(starts) || !/^[0-9a-f]{8}$/.test(identity)) {
     starts = 0
-    identity = Math.floor(random() * 0x1_0000_0000)
-      .toString(16)
-      .padStart(8, '0')
+    identity = newIdentity(random)
   }
   starts++
+  try {
+    write(file, `${starts} ${identity}\n`)
+  } catch (error) {
+    if (!isFull(error)) throw error
+    // the server starts all the same; a count that is not kept must not come again, so this life goes by a name of its own
+    return { identity: newIdentity(random), incarnation: perStart }
+  }
+  return { identity, incarnation: starts * perStart }
+}
+
+function newIdentity(random: () => number): string {
+  return Math.floor(random() * 0x1_0000_0000)
+    .toString(16)
+    .padStart(8, '0')
+}
+
+/** Puts a text in the place of a file, durably; leaves the file as it was when that fails. */
+function write(file: string, text: string): void {
   const temporary = `${file}.new`
   const handle = openSync(temporary, 'w', 0o640)
   try {
-    writeSync(handle, `${starts} ${identity}\n`)
+    writeSync(handle, text)
     fsyncSync(handle)
   } finally {
     closeSync(handle)
   }
   renameSync(temporary, file)
-  return { identity, incarnation: starts * perStart }
 }

@@ -126,6 +126,53 @@ describe('Intake over TCP', () => {
     assert.deepEqual(asked, ['true'])
   })
 
+  it('asks the engine a few queries at once, and no more while their answers are not read', async () => {
+    const asked: { took: (bytes: number) => boolean; resolve: (pages: Uint8Array[]) => void }[] = []
+    const ask = (_query: string, _sinceMs: number, took: (bytes: number) => boolean): Promise<Uint8Array[]> =>
+      new Promise((resolve) => asked.push({ took, resolve }))
+    const { intake, connect } = await serve({ queries: { ask } })
+    const client = await connect()
+    client.socket.pause()
+    client.send(...Array.from({ length: 20 }, () => ({ query: 'true' })))
+    while (asked.length === 0) await new Promise(setImmediate)
+    assert.equal(asked.length, 8)
+    const answer = encodeMsg({ events: [{ description: 'x'.repeat(16 << 20) }] })
+    for (const { took, resolve } of asked.slice()) {
+      assert.ok(took(answer.length))
+      resolve([answer])
+    }
+    while (intake.answerBytes < 8 * answer.length) await new Promise(setImmediate)
+    assert.equal(asked.length, 8, 'answers that nobody reads are no room for more')
+    client.socket.resume()
+    for (let i = 8; i < 20; i++) {
+      while (asked.length <= i) await new Promise(setImmediate)
+      asked[i].resolve([])
+    }
+    assert.equal((await client.received(20)).length, 20)
+    assert.equal(intake.answerBytes, 0)
+  })
+
+  it('closes whoever has most of the answers that are not read, once they are too many', async () => {
+    const asked: ((bytes: number) => boolean)[] = []
+    const ask = (_query: string, _sinceMs: number, took: (bytes: number) => boolean): Promise<Uint8Array[]> =>
+      new Promise(() => asked.push(took))
+    const { intake, telemetry, connect } = await serve({ queries: { ask }, maxAnswerBytes: 1_000 })
+    const [slow, other] = [await connect(), await connect()]
+    slow.send({ query: 'true' })
+    while (asked.length < 1) await new Promise(setImmediate)
+    other.send({ query: 'true' })
+    while (asked.length < 2) await new Promise(setImmediate)
+    assert.deepEqual([asked[0](600), asked[1](300)], [true, true])
+    assert.equal(asked[1](200), true)
+    await slow.ended()
+    assert.deepEqual([asked[0](1), other.closed, intake.answerBytes], [false, false, 500])
+    assert.deepEqual(await sample(telemetry, 'ricci_intake_connections_closed_total{reason="slow-reader"}'), [
+      'ricci_intake_connections_closed_total{reason="slow-reader"} 1',
+    ])
+    other.socket.resetAndDestroy()
+    while (intake.answerBytes > 0) await new Promise(setImmediate)
+  })
+
   it('answers ok: false to a query that is too long, takes nothing of its message, and goes on', async () => {
     const { log, connect } = await serve()
     const client = await connect()

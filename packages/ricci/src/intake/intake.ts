@@ -7,7 +7,7 @@ import type { Connection, ConnectionHost } from './connection.ts'
 import { LagGate, type Progress } from './lag.ts'
 import type { QueryPort } from './queries.ts'
 import { Recorder } from './recorder.ts'
-import { maxBegunBytes } from './limits.ts'
+import { maxAnswerBytes, maxBegunBytes } from './limits.ts'
 import { TcpListener } from './tcp.ts'
 import { UdpListener } from './udp.ts'
 
@@ -29,6 +29,8 @@ export interface IntakeOptions {
   readonly idleConnectionMs: number
   /** See {@link maxBegunBytes}, the default. */
   readonly maxBegunBytes?: number
+  /** See {@link maxAnswerBytes}, the default. */
+  readonly maxAnswerBytes?: number
 }
 
 /** What was taken in is answered within this when the server stops; then connections are cut. */
@@ -74,6 +76,7 @@ export class Intake {
       full: () => this.full(),
       gone: (connection: Connection) => this.tcp.forget(connection),
       begun: (bytes: number) => this.begun(bytes),
+      answers: (bytes: number) => this.answers(bytes),
     }
     this.tcp = new TcpListener(host, options.maxConnections)
     this.udp = new UdpListener(this.appender, this.recorder, telemetry)
@@ -129,6 +132,14 @@ export class Intake {
   private begun(bytes: number): void {
     this.begunBytes += bytes
     if (bytes > 0 && this.begunBytes > (this.options.maxBegunBytes ?? maxBegunBytes)) this.tcp.closeLargest()
+  }
+
+  /** Bytes of answers that are being put together or were not read yet, over all connections. */
+  answerBytes = 0
+
+  private answers(bytes: number): void {
+    this.answerBytes += bytes
+    if (bytes > 0 && this.answerBytes > (this.options.maxAnswerBytes ?? maxAnswerBytes)) this.tcp.closeSlowest()
   }
 
   private wasFull = false

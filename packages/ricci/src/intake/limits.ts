@@ -12,12 +12,24 @@ export const maxConnectionMessages = 16_384
 /** Datagrams cannot be held back: beyond this much waiting for the log they are dropped and counted. */
 export const maxQueuedDatagramBytes = 16 << 20
 
-/** Replies a peer leaves unread before its connection is not read any more (and, after {@link stalledWriteMs}, closed). */
+/**
+ * Replies a peer leaves unread before its connection is not read any more, none of its further queries is asked (and, after
+ * {@link stalledWriteMs}, it is closed).
+ */
 export const maxUnreadReplyBytes = 4 << 20
+
+/** Queries of one connection that the engine answers at once: more would only wait for each other there, with pages in memory. */
+export const maxQueriesAtOnce = 8
+
+/**
+ * Bytes of answers that are being put together, or were not read yet, over all connections; then the connection with most of them is
+ * closed. Room for twice the largest reply: its length stands before it, so that it has to be whole before its first byte is sent.
+ */
+export const maxAnswerBytes = 512 << 20
 
 /**
  * Bytes of messages that have begun and are not whole, over all connections; then the connection with most of them is closed.
- * Room for twice the largest message that can be allowed (128 MiB), or for 700 of the usual large ones (3,000 events) at once.
+ * Room for four times the largest message that can be allowed (64 MiB), or for 700 of the usual large ones (3,000 events) at once.
  */
 export const maxBegunBytes = 256 << 20
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import { frame, encodeMsg } from '@ricci/client'
@@ -14,12 +15,13 @@ function connection() {
   const clock = new VirtualClock()
   const telemetry = new Telemetry(silentLogger(), () => clock.monotonicMs())
   const closed: string[] = []
+  const answers: ((pages: readonly Uint8Array[]) => void)[] = []
   telemetry.connectionClosed = (reason) => void closed.push(reason)
-  const socket = new Socket()
+  const socket = new Socket({ allowHalfOpen: true })
   const host: ConnectionHost = {
     appender: { add: () => undefined } as unknown as ConnectionHost['appender'],
     recorder: new Recorder('here', 1, defaultLimits, clock),
-    queries: { ask: () => new Promise(() => undefined) },
+    queries: { ask: () => new Promise((resolve) => answers.push(resolve)) },
     telemetry,
     clock,
     maxFrameBytes: 1 << 20,
@@ -27,6 +29,7 @@ function connection() {
     full: () => false,
     gone: () => undefined,
     begun: () => undefined,
+    answers: () => undefined,
   }
   const it = new Connection(socket, 'peer', host)
   /** Lets time pass, looking at the connection every five seconds. */
@@ -36,7 +39,7 @@ function connection() {
       it.sweep(clock.monotonicMs())
     }
   }
-  return { socket, closed, pass }
+  return { socket, closed, pass, answers }
 }
 
 describe('A connection that is looked after', () => {
@@ -56,6 +59,26 @@ describe('A connection that is looked after', () => {
     assert.deepEqual(closed, [])
     await pass(5_000)
     assert.deepEqual(closed, ['stalled'])
+  })
+
+  it('that its peer has half closed stays until the peer has read all, however slowly', async () => {
+    const { socket, closed, pass, answers } = connection()
+    const write = new Promise<() => void>((resolve) => {
+      socket._writev = (_chunks, done) => resolve(done)
+      socket._write = (_chunk, _encoding, done) => resolve(done)
+      socket._final = (done) => done()
+    })
+    socket.emit('data', Buffer.from(frame(encodeMsg({ query: 'true' }))))
+    socket.emit('end')
+    answers[0]([encodeMsg({ events: [{ host: 'a' }] })])
+    const read = await write
+    await pass(30_000)
+    assert.deepEqual([closed, socket.destroyed], [[], false])
+    const finished = once(socket, 'finish')
+    read()
+    await finished
+    await pass(5_000)
+    assert.deepEqual([closed, socket.destroyed], [[], true])
   })
 
   it('is kept while its peer waits for an answer, however long', async () => {

@@ -46,7 +46,16 @@ export class TcpListener {
     for (const connection of this.connections) {
       if (connection.begunBytes > (largest?.begunBytes ?? 0)) largest = connection
     }
-    largest?.giveWay()
+    largest?.giveWay('half-sent', 'messages that are not whole')
+  }
+
+  /** Makes room by closing whoever has most of the answers that are not read yet. */
+  closeSlowest(): void {
+    let largest: Connection | undefined
+    for (const connection of this.connections) {
+      if (connection.answerBytes > (largest?.answerBytes ?? 0)) largest = connection
+    }
+    largest?.giveWay('slow-reader', 'answers that are not read')
   }
 
   forget(connection: Connection): void {

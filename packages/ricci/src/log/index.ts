@@ -1,5 +1,5 @@
 /** The embedded log: what the daemon, its worker and the tests use of it. */
-export { nodeDisk, type Disk, type ReadableFile, type WritableFile } from './disk.ts'
+export { isFull, nodeDisk, type Disk, type ReadableFile, type WritableFile } from './disk.ts'
 export type { DirectoryLock } from './directory-lock.ts'
 export { EmbeddedLog, type EmbeddedLogOptions } from './embedded-log.ts'
 export { describeLogEvent, isAlarm, type LogEvent } from './events.ts'

@@ -10,12 +10,16 @@ const words = { trigger: 'PAGE', resolve: 'RESOLVED', notify: 'NOTICE' } as cons
  *     RESOLVED  critical  cpu-high: web-7 cpu ok (0.41)
  */
 export class ConsoleTransport implements Transport {
-  /** @param write takes a line without its newline */
-  constructor(private readonly write: (line: string) => void) {}
+  /** @param write takes a line without its newline; rejects where nobody can read it */
+  constructor(private readonly write: (line: string) => void | Promise<void>) {}
 
   async send(request: SendRequest, mayStart: () => boolean): Promise<SendResult> {
     if (!mayStart()) return { kind: 'failed', detail: 'nothing was sent: the send window had passed' }
-    this.write(pageLine(request))
+    try {
+      await this.write(pageLine(request))
+    } catch (error) {
+      return { kind: 'failed', detail: `nothing was printed: ${(error as Error).message}` }
+    }
     return { kind: 'delivered', detail: 'printed' }
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { SendResult } from '@ricci/replica'
 import { parseConfig } from '../config/config.ts'
 import { pageLine } from './console.ts'
 import { pagerDutyEvent } from './pagerduty.ts'
@@ -11,7 +12,10 @@ import { webhookBody } from './webhook.ts'
 function receiversOf(yaml: string) {
   const lines: string[] = []
   const config = parseConfig(yaml, 'test.yaml', { env: { KEY: 'secret-key' } })
-  return { lines, receivers: createReceivers(config, { clock: new TestClock(), write: (line) => lines.push(line) }) }
+  return {
+    lines,
+    receivers: createReceivers(config, { clock: new TestClock(), write: (line) => void lines.push(line) }),
+  }
 }
 
 test('console: a page is one line, without control characters', async () => {
@@ -23,6 +27,28 @@ test('console: a page is one line, without control characters', async () => {
   assert.deepEqual(lines, ['PAGE      critical  a b  [2J c [cpu-high h  cpu]'])
   assert.equal((await transport.send(page, () => false, new AbortController().signal)).kind, 'failed')
   assert.equal(lines.length, 1)
+})
+
+test('console: a line that nobody takes is a page that was not sent', async () => {
+  const write = () => Promise.reject(new Error('write EPIPE'))
+  const { transport } = createReceivers(parseConfig('', 'test.yaml'), { clock: new TestClock(), write }).get('console')!
+  assert.deepEqual(await transport.send(page, () => true, new AbortController().signal), {
+    kind: 'failed',
+    detail: 'nothing was printed: write EPIPE',
+  })
+})
+
+test('what became of a request is told by the name of its receiver', async () => {
+  const told: unknown[] = []
+  const surroundings = {
+    clock: new TestClock(),
+    write: () => undefined,
+    onResult: (receiver: string, result: SendResult) => void told.push([receiver, result]),
+  }
+  const receivers = createReceivers(parseConfig('receivers: { desk: { type: console } }', 'test.yaml'), surroundings)
+  const result = await receivers.get('desk')!.transport.send(page, () => false, new AbortController().signal)
+  assert.equal(result.kind, 'failed')
+  assert.deepEqual(told, [['desk', result]])
 })
 
 test('console: what kinds of pages look like', () => {

@@ -1,4 +1,4 @@
-import type { Clock, Receiver, Transport } from '@ricci/replica'
+import type { Clock, Receiver, SendResult, Transport } from '@ricci/replica'
 import type { Config, ReceiverConfig } from '../config/config.ts'
 import { ConsoleTransport } from './console.ts'
 import { PagerDutyTransport } from './pagerduty.ts'
@@ -6,8 +6,10 @@ import { WebhookTransport } from './webhook.ts'
 
 export interface ReceiverSurroundings {
   readonly clock: Clock
-  /** Takes a line without its newline, for receivers of type console. */
-  readonly write: (line: string) => void
+  /** Takes a line without its newline, for receivers of type console; rejects where it cannot. */
+  readonly write: (line: string) => void | Promise<void>
+  /** Told what became of each request, by the receiver's name. */
+  readonly onResult?: (receiver: string, result: SendResult) => void
 }
 
 /**
@@ -23,13 +25,24 @@ export function createReceivers(
   const receivers = new Map<string, Receiver>()
   for (const [name, settings] of config.receivers) {
     receivers.set(name, {
-      transport: transport(settings, surroundings),
+      transport: toldOf(transport(settings, surroundings), (result) => surroundings.onResult?.(name, result)),
       class: settings.class,
       blindPolicy: settings.inDoubt,
     })
   }
   if (config.self !== undefined) receivers.set('self', receivers.get(config.self)!)
   return receivers
+}
+
+/** Why a page does not arrive would otherwise stand in the log of records alone. */
+function toldOf(transport: Transport, tell: (result: SendResult) => void): Transport {
+  return {
+    async send(request, mayStart, signal) {
+      const result = await transport.send(request, mayStart, signal)
+      tell(result)
+      return result
+    },
+  }
 }
 
 function transport(settings: ReceiverConfig, { clock, write }: ReceiverSurroundings): Transport {

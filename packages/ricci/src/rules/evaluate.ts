@@ -4,6 +4,7 @@ import { brotliDecompressSync } from 'node:zlib'
 import * as vocabulary from '@ricci/engine/vocabulary'
 import { RicciError } from '../errors.ts'
 import { ruleGlobals } from './globals.ts'
+import { withoutLocale } from './no-locale.ts'
 import { bundleFile, splitSourceMap, type SourcePlaces } from './source-places.ts'
 
 /** What a bundle may be when decompressed: twelve times the compressed limit is what text comes to; a bomb is refused here. */
@@ -38,7 +39,7 @@ export type RuleModules = Readonly<Record<string, unknown>>
 
 /**
  * Compiles a bundle for this thread's own realm (another realm makes `Math` 50 times dearer and `instanceof` false), with the
- * engine's `Date` and `Math` standing before the real ones.
+ * engine's `Date` and `Math` standing before the real ones, and nothing left to the machine's locale.
  * @param remark at the end of the code: with another one, V8 takes nothing from what it compiled before
  * @throws RicciError `RULES_INVALID`
  */
@@ -51,6 +52,7 @@ export function compileRules(bundle: Uint8Array, modules: RuleModules = {}, rema
       cause,
     })
   }
+  withoutLocale()
   const { code, places } = splitSourceMap(text)
   const names = [...ruleGlobals(unknownTime).keys()]
   const require = requireAmong(modules)

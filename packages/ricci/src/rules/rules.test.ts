@@ -198,6 +198,21 @@ describe('evaluation', () => {
     assert.equal(explain(new Error('from elsewhere')), 'from elsewhere')
   })
 
+  test('functions word and order nothing by the machine’s locale', async () => {
+    const { bundle } = await bundleOf(
+      `
+      const f = () => [
+        (1234567.5).toLocaleString(), (1234567n).toLocaleString('de'), [1234.5, 2].toLocaleString(),
+        ['ä', 'a', 'B'].sort((a, b) => a.localeCompare(b)).join(''), 'a'.localeCompare('a'),
+        'TITEL'.toLocaleLowerCase('tr'), 'titel'.toLocaleUpperCase('tr'), new Date().toLocaleDateString('de'),
+      ]
+      export default { streams: [f] }
+    `,
+    )
+    const f = evaluateRules(bundle, now).description.streams[0] as unknown as () => unknown
+    assert.deepEqual(f(), ['1234567.5', '1234567', '1234.5,2', 'Baä', 0, 'titel', 'TITEL', 'Thu, 01 Jan 1970'])
+  })
+
   test('what a rule throws later is explained at its line', async () => {
     const { bundle } = await bundleOf(
       `interface Tagged { tags: string[] }\n\nconst first = (event: Tagged) =>\n  event.tags[0].length\nexport default { streams: [first] }\n`,

@@ -128,7 +128,7 @@ export class EngineService implements QueryPort {
     return [...this.pages.values()]
   }
 
-  async ask(query: string, sinceMs: number): Promise<readonly Uint8Array[]> {
+  async ask(query: string, sinceMs: number, took: (bytes: number) => boolean): Promise<readonly Uint8Array[]> {
     const pages: Uint8Array[] = []
     let bytes = 0
     for await (const page of this.answer(query, 'msg', sinceMs)) {
@@ -139,6 +139,7 @@ export class EngineService implements QueryPort {
           `the answer is larger than ${maxReplyBytes} bytes; ask a narrower query, or add a limit`,
         )
       }
+      if (!took(page.length)) break
       pages.push(page)
     }
     return pages

@@ -169,6 +169,30 @@ export default rules(index(), where('service = "disk"', incident('disk-full', { 
     await b.said(lacking)
   })
 
+  it('asked to reload while it starts, it does so once it has', async () => {
+    const server = bench().server()
+    const starting = server.start()
+    const reloading = server.reload()
+    await starting
+    assert.deepEqual(await reloading, { switched: false })
+    await server.ready()
+    assert.deepEqual(
+      (await server.status()).degraded.filter(({ part }) => part === 'rules'),
+      [],
+    )
+  })
+
+  it('a reload before any start is refused, and leaves no trace', async () => {
+    const server = bench().server()
+    await assert.rejects(server.reload(), { code: 'NOT_RUNNING' })
+    await server.start()
+    await server.ready()
+    assert.deepEqual(
+      (await server.status()).degraded.filter(({ part }) => part === 'rules'),
+      [],
+    )
+  })
+
   it('switches rules at a reload, once', async () => {
     const b = bench()
     const server = b.server()

@@ -9,7 +9,7 @@ import type { ResourceLimits } from 'node:worker_threads'
 import { encodeRecord, type RulesRecord, type RulesReport } from '@ricci/engine'
 import { Replica, type Clock, type Random } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
-import { InProcessCoordination } from '../coordination/index.ts'
+import { coordinationInProcess } from '../coordination/index.ts'
 import { RicciError } from '../errors.ts'
 import type { HttpBackend, Degraded, Readiness } from '../http/backend.ts'
 import { isLoopback } from '../http/rebinding.ts'
@@ -33,8 +33,8 @@ export interface ServerOptions {
   readonly config: Config
   readonly version: string
   readonly telemetry: Telemetry
-  /** Takes the lines of receivers of type console. */
-  readonly console: (line: string) => void
+  /** Takes the lines of receivers of type console; rejects where it cannot. */
+  readonly console: (line: string) => void | Promise<void>
   /** Checks the types of rules at each reload; without it a process is started for each. */
   readonly types?: TypeCheck
   readonly clock?: Clock
@@ -125,15 +125,17 @@ export class Server {
    * @throws RicciError `RULES_…`: the old rules run on
    */
   reload(): Promise<Reload> {
-    const next = this.reloading.then(() => this.reloadOnce())
+    // asked for while it starts (a SIGHUP comes when it comes), it waits for the start
+    const next = this.reloading.then(() => this.starting).then(() => this.reloadOnce())
     this.reloading = next.catch(() => undefined)
     return next
   }
 
   private async reloadOnce(): Promise<Reload> {
     const { config } = this.options
+    const parts = this.running()
     try {
-      return await this.switchTo(await readRules(config), this.running())
+      return await this.switchTo(await readRules(config), parts)
     } catch (error) {
       this.rulesError = error as Error
       throw error
@@ -275,7 +277,7 @@ export class Server {
     })
     log.onSleeperWanted = () => engine.wake()
     this.open.push(() => engine.close())
-    const coordination = new InProcessCoordination()
+    const coordination = coordinationInProcess(config.instance, clock)
     this.open.push(() => coordination.close())
     const replica = new Replica({
       instance: config.instance,
@@ -284,7 +286,11 @@ export class Server {
       coordination,
       snapshots,
       hostFactory: engine.factory,
-      transports: createReceivers(config, { clock, write: this.options.console }),
+      transports: createReceivers(config, {
+        clock,
+        write: this.options.console,
+        onResult: (receiver, result) => telemetry.sent(receiver, result),
+      }),
       clock,
       random,
       rules: this.rules,

@@ -65,10 +65,6 @@ export class Subscriptions {
     source: ChangeSource,
     signal: AbortSignal,
   ): AsyncGenerator<WatchPage> {
-    const aborted = new Promise<undefined>((resolve) => {
-      if (signal.aborted) resolve(undefined)
-      signal.addEventListener('abort', () => resolve(undefined), { once: true })
-    })
     try {
       for (let restored = false; !signal.aborted;) {
         const asked = source.changes(subscription.query, subscription.position, (position) => {
@@ -76,10 +72,10 @@ export class Subscriptions {
         })
         let page: ChangesText | undefined
         try {
-          page = await Promise.race([asked.page, aborted])
+          page = await unlessAborted(signal, asked.page)
         } catch (error) {
           if (!isAway(error)) throw error
-          const next = await Promise.race([this.source(Infinity), aborted])
+          const next = await unlessAborted(signal, this.source(Infinity))
           if (next === undefined) return
           source = next
           restored = true
@@ -97,6 +93,19 @@ export class Subscriptions {
       this.open.delete(subscription)
     }
   }
+}
+
+/**
+ * What was promised, or undefined once the signal aborts. Not raced with a promise of that: until it settles it holds all that was ever
+ * raced with it, here every page that a reader was given.
+ */
+function unlessAborted<T>(signal: AbortSignal, promised: Promise<T>): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => resolve(undefined)
+    if (signal.aborted) end()
+    signal.addEventListener('abort', end, { once: true })
+    void promised.then(resolve, reject).then(() => signal.removeEventListener('abort', end))
+  })
 }
 
 function pageFor({ lines, gapUntil }: ChangesText, from: ChangePosition, restored: boolean): WatchPage {

@@ -48,6 +48,7 @@ export class Metrics {
   readonly ruleErrors = this.counter('ricci_rule_errors_total', 'Errors thrown by user functions in rules')
   readonly rulesSwitches = this.counter('ricci_rules_switches_total', 'Switches of rules that this process made')
   readonly decided = this.counter('ricci_pages_decided_total', 'Pages decided by the engine', ['action'])
+  readonly requests = this.counter('ricci_page_requests_total', 'Requests to receivers', ['receiver', 'result'])
   readonly settled = this.counter('ricci_pages_settled_total', 'Pages settled', ['result'])
   readonly replicaStates = this.counter('ricci_replica_transitions_total', 'Changes of the replica’s state', ['state'])
   readonly alarms = this.counter('ricci_alarms_total', 'Alarms raised', ['name'])

@@ -38,6 +38,21 @@ describe('Telemetry', () => {
     assert.match(text, /^ricci_alarms_total\{name="log-full"\} 1$/m)
   })
 
+  it('says why a page did not arrive', async () => {
+    const { telemetry, lines } = kept()
+    telemetry.sent('hook', { kind: 'delivered' })
+    assert.deepEqual(lines, [])
+    telemetry.sent('hook', { kind: 'failed', detail: 'nothing was sent: connect ECONNREFUSED' })
+    assert.match(
+      lines.join(''),
+      /warn: a page could not be delivered, and is tried again: nothing was sent: .* receiver=hook result=failed\n$/,
+    )
+    assert.match(
+      await telemetry.metrics.registry.metrics(),
+      /^ricci_page_requests_total\{receiver="hook",result="failed"\} 1$/m,
+    )
+  })
+
   it('does not let one peer fill the log, and counts everything', async () => {
     const { telemetry, lines } = kept('json')
     for (let i = 0; i < 1_000; i++) telemetry.malformed('tcp', `peer:${i}`, 'no message')

@@ -3,6 +3,7 @@
  * disagree. docs/telemetry.md lists them all; a test compares.
  */
 import type { PendingPage, RulesReport } from '@ricci/engine'
+import type { SendResult } from '@ricci/replica'
 import { describeSwitch } from '../rules/switch-report.ts'
 import { describeLogEvent, isAlarm, type LogEvent } from '../log/index.ts'
 import type { Logger } from './logger.ts'
@@ -12,6 +13,13 @@ import { Tally } from './tally.ts'
 
 /** Of a page what log and metrics tell. */
 export type ToldPage = Pick<PendingPage, 'action' | 'rule' | 'receiver' | 'summary'>
+
+/** What became of a request to a receiver, and what comes of it. */
+const undelivered = {
+  failed: 'could not be delivered, and is tried again',
+  unknown: 'may have been delivered, nobody knows',
+  refused: 'was refused, and is not tried again; look at the settings of the receiver',
+} as const
 
 export type CloseReason = 'malformed' | 'idle' | 'stalled' | 'half-sent' | 'slow-reader' | 'too-many'
 export type DropReason = 'too-large' | 'queue-full' | 'log-refused'
@@ -106,6 +114,14 @@ export class Telemetry {
   pageDecided(page: ToldPage): void {
     this.metrics.decided.inc({ action: page.action })
     this.log.info({ rule: page.rule, receiver: page.receiver }, `page decided: ${page.action} ${page.summary}`)
+  }
+
+  sent(receiver: string, { kind, detail }: SendResult): void {
+    this.metrics.requests.inc({ receiver, result: kind })
+    if (kind === 'delivered') return
+    this.limited(`sent-${receiver}`, (more) => {
+      this.log.warn({ receiver, result: kind, ...more }, `a page ${undelivered[kind]}: ${detail}`)
+    })
   }
 
   pageSettled(page: ToldPage, result: string): void {

@@ -63,9 +63,9 @@ const wireMsg: fc.Arbitrary<WireMsg> = fc
     events: fc.array(wireEvent, { maxLength: 6 }),
     mark: optional(
       fc.record({
-        producer: fc.string({ unit: 'binary', maxLength: 40 }),
+        producer: fc.string({ unit: 'binary', minLength: 1, maxLength: 40 }),
         incarnation: fc.maxSafeNat(),
-        sequence: fc.maxSafeNat(),
+        sequence: fc.maxSafeInteger().filter((sequence) => sequence > 0),
         sentAtMs: fc.double({ noNaN: true, noDefaultInfinity: true }),
       }),
     ),

@@ -162,6 +162,54 @@ describe('what is done to a daemon that runs', { timeout: 2 * timeout }, () => {
   })
 })
 
+describe('output that nobody takes', { timeout }, () => {
+  const pageRules = `import { incident, rules } from 'ricci'\nexport default rules(incident('bad', { to: 'console' }))\n`
+
+  it('a server goes on without it, and tries a page again', async () => {
+    const daemon = serve(folderWith({ data: 'data', listen }, pageRules))
+    const { tcp, http } = await daemon.serving()
+    const client = clientOf(tcp)
+    daemon.deafen()
+    await client.send([{ host: 'a', service: 's', state: 'bad', ttl: 3600 }])
+    // a line of the log, too
+    await closedAfter(tcp, Uint8Array.of(0, 0, 0, 1, 0xff))
+    for (let tried = false; !tried;) {
+      const answer = await fetch(`http://127.0.0.1:${http}/api/v1/incidents`)
+      const { pages } = (await answer.json()) as { pages: { attempts: { result?: string }[] }[] }
+      tried = pages[0]?.attempts[0]?.result === 'failed'
+    }
+    await client.send([{ host: 'a', service: 't', ttl: 3600 }])
+    assert.equal((await daemon.stop()).code, 0)
+  })
+
+  it('a command whose answer finds no room fails, and says so', async () => {
+    const daemon = serve(folderWith({ data: 'data', listen }))
+    const { http } = await daemon.serving()
+    const words = ['query', 'true', '-o', 'json', '--url', `http://127.0.0.1:${http}`]
+    const onto = (file: string): Daemon =>
+      new Daemon(program, words, { through: ['sh', '-c', `exec "$@" > ${file}`, 'sh'] })
+    const full = onto('/dev/full')
+    assert.equal((await full.exited).code, 1)
+    assert.match(full.text, /^ricci: the output could not be written: .*ENOSPC/)
+    assert.equal((await onto('/dev/null').exited).code, 0)
+    assert.equal((await daemon.stop()).code, 0)
+  })
+})
+
+describe('a receiver that nobody reaches', { timeout }, () => {
+  it('is named in the log, with the reason', async () => {
+    const receivers = { pager: { type: 'webhook', url: 'http://127.0.0.1:1/' } }
+    const rules = `import { notify, rules } from 'ricci'\nexport default rules(notify('pager'))\n`
+    const daemon = serve(folderWith({ data: 'data', listen, receivers }, rules))
+    const { tcp } = await daemon.serving()
+    await clientOf(tcp).send([{ host: 'a', service: 's' }])
+    const { msg, receiver } = await daemon.logged(/could not be delivered/)
+    assert.equal(receiver, 'pager')
+    assert.match(msg, /is tried again: nothing was sent: .*ECONNREFUSED/)
+    assert.equal((await daemon.stop()).code, 0)
+  })
+})
+
 /** Becomes the daemon, with a file system of its own for the data: seen by it alone, gone with it, and nearly full. */
 const nearlyFull = [
   ...['unshare', '--map-root-user', '--mount', 'sh', '-ec'],

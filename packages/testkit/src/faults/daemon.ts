@@ -104,6 +104,12 @@ export class Daemon {
     return this.exited
   }
 
+  /** From now on nobody reads what it prints and logs: its writes fail. */
+  deafen(): void {
+    this.child.stdout!.destroy()
+    this.child.stderr!.destroy()
+  }
+
   private read(text: string): void {
     const parts = (this.partial + text).split('\n')
     this.partial = parts.pop()!

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 
-const product = ['client', 'engine', 'replica', 'ricci']
+const product = ['client', 'election', 'engine', 'replica', 'ricci']
 const sources = product.flatMap((name) =>
   readdirSync(`packages/${name}/src`, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))

@@ -18,6 +18,8 @@ export interface Certificate {
 export interface CertificateOptions {
   /** Names beside `localhost` and 127.0.0.1, e.g. `server.dc1.consul`. */
   readonly names?: readonly string[]
+  /** For servers that take it for the user's name; none unless told, since etcd's gateway refuses those that have one. */
+  readonly commonName?: string
   /** Whose the key is: servers refuse one that others may read. Us, unless told. */
   readonly user?: ServerUser
 }
@@ -57,16 +59,17 @@ export class CertificateAuthority {
 
   /**
    * A certificate for both ends of a connection; etcd's gateway, for one, is a client of its own server.
-   * @param name its common name, which is the user's name where a server asks clients for certificates; also names the files
+   * @param name its organisation, and the name of its files
    */
-  async issue(name: string, { names = [], user }: CertificateOptions = {}): Promise<Certificate> {
+  async issue(name: string, { names = [], commonName, user }: CertificateOptions = {}): Promise<Certificate> {
     const { folder } = this
     const files = filesOf(folder, name)
     const [request, extensions] = [join(folder, `${name}.csr`), join(folder, `${name}.ext`)]
     const alternatives = ['IP:127.0.0.1', ...['localhost', ...names].map((other) => `DNS:${other}`)].join(',')
     writeFileSync(extensions, `subjectAltName=${alternatives}\nextendedKeyUsage=serverAuth,clientAuth\n`)
     const openssl = program('openssl')
-    await runProgram(openssl, ['req', ...newKey(files.keyFile), '-subj', `/CN=${name}`, '-out', request], { folder })
+    const subject = `/O=${name}${commonName === undefined ? '' : `/CN=${commonName}`}`
+    await runProgram(openssl, ['req', ...newKey(files.keyFile), '-subj', subject, '-out', request], { folder })
     const signer = ['-CA', this.own.certFile, '-CAkey', this.own.keyFile, '-CAcreateserial', '-days', `${validDays}`]
     const sign = ['x509', '-req', '-in', request, ...signer, '-extfile', extensions, '-out', files.certFile]
     await runProgram(openssl, sign, { folder })

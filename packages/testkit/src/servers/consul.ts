@@ -170,13 +170,18 @@ export class ConsulCluster {
   private async isHealthy(): Promise<true | undefined> {
     const leader = await this.findLeader()
     if (leader === undefined) return undefined
-    const answer = await this.request(leader, '/v1/operator/autopilot/health')
-    const { Healthy, Servers } = answer.json<{ Healthy: boolean; Servers: unknown[] }>()
     const servers = this.agents.filter(({ server }) => server).length
-    if (!Healthy || Servers.length !== servers) return undefined
+    // of a single server autopilot has nothing to say but two seconds later
+    if (servers > 1) {
+      const answer = await this.request(leader, '/v1/operator/autopilot/health')
+      const { Healthy, Servers } = answer.json<{ Healthy: boolean; Servers: unknown[] }>()
+      if (!Healthy || Servers.length !== servers) return undefined
+    }
     const up = this.agents.flatMap((_agent, index) => (this.members[index].up ? [index] : []))
     const reads = await Promise.all(up.map((index) => this.request(index, '/v1/catalog/nodes?consistent')))
-    return reads.every(({ status }) => status === 200) ? true : undefined
+    // an agent that is not in the catalog yet has no check that a session could be bound to
+    const complete = reads.every((read) => read.status === 200 && read.json<unknown[]>().length === this.agents.length)
+    return complete ? true : undefined
   }
 }
 

@@ -88,7 +88,7 @@ export class EtcdCluster {
     return ask(this.members[member].url + path, { method: 'POST', tls: this.tls, ...question, headers, body })
   }
 
-  /** A token for requests as this user, as the `authorization` header has it. Members forget theirs when they restart. */
+  /** A token for requests as this user, as the `authorization` header has it. */
   async authenticate(name: string, password: string, member = 0): Promise<string> {
     const answer = await ask(`${this.members[member].url}/v3/auth/authenticate`, {
       method: 'POST',

@@ -99,9 +99,13 @@ export class PostgresServer {
     return this.process.output
   }
 
-  /** Runs SQL by psql on a connection of its own; gives the lines of its answer, columns separated by `|`. @throws Error when it fails */
-  query(sql: string): Promise<readonly string[]> {
-    return query(this.folder, this.url, sql, this.authority)
+  /**
+   * Runs SQL by psql on a connection of its own; gives the lines of its answer, columns separated by `|`.
+   * @param url where to connect, e.g. to a proxy before it
+   * @throws Error with what psql said, when it fails
+   */
+  query(sql: string, url = this.url): Promise<readonly string[]> {
+    return query(this.folder, url, sql, this.authority)
   }
 
   /** Resolves when it takes queries. */

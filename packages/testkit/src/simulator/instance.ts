@@ -12,6 +12,9 @@ import { MachineClock, Process } from './process.ts'
 import type { Door } from './producer.ts'
 import { SimTransport } from './receivers.ts'
 
+/** What waited for so long goes as one digest; an hour in the product: runs last minutes. */
+const digestAgeMs = 45_000
+
 /**
  * One Ricci instance on a machine of its own: intake and a replica of every partition in one process, which can be killed,
  * stopped and started again under the same name.
@@ -61,6 +64,8 @@ export class Instance implements Door {
     if (this.alive && !this.#leaving) return
     this.#process?.kill()
     this.#leaving = false
+    // Nothing runs on a machine whose clock stands still: one that was killed while suspended is on again.
+    this.machine.wake()
     const process = new Process(cluster.world, `${this.name}#${++this.#lives}`, this.machine)
     this.#process = process
     const log = cluster.connectLog(process, (partition, records) => {
@@ -87,6 +92,7 @@ export class Instance implements Door {
         clock: process.clock,
         random: cluster.world.random.fork(`replica/${process.name}/${partition}`),
         rules: cluster.firstRules,
+        digestAgeMs,
         mutations: cluster.mutations,
         onAlarm: (name, detail) => {
           cluster.alarms.set(name, (cluster.alarms.get(name) ?? 0) + 1)

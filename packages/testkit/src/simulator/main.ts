@@ -1,13 +1,15 @@
 // `npm run simulate -- --seeds N [--first SEED] [--mutation NAME] [--trace]` or `npm run simulate -- --mutations`
 import type { Mutation } from '@ricci/replica'
 import { parseArgs } from 'node:util'
+import { simulateElections } from '../election/main.ts'
 import { describeFinding, searchedSeeds, searchMutation } from './mutation-search.ts'
 import { isMutation, knownSeeds, mutationNames } from './mutations.ts'
 import { runSeed } from './run.ts'
 import { Summary } from './summary.ts'
 
 const usage = `usage: npm run simulate -- --seeds N [--first SEED] [--mutation NAME] [--trace]
-       npm run simulate -- --mutations`
+       npm run simulate -- --mutations
+       npm run simulate -- election …`
 
 interface Options {
   readonly seeds: number
@@ -89,4 +91,4 @@ async function main(): Promise<number> {
   return (await (given.mutations ? runMutations() : runSeeds(given))) ? 0 : 1
 }
 
-process.exitCode = await main()
+process.exitCode = await (process.argv[2] === 'election' ? simulateElections(process.argv.slice(3)) : main())

@@ -24,12 +24,12 @@ export async function searchMutation(mutation: Mutation): Promise<Finding | unde
 }
 
 /**
- * That a run exercised too little says nothing about the rule; that an alarm came or did not speaks of the alarms alone: of any
- * other rule it must show what people are told, or what replicas hold.
+ * That a run exercised too little says nothing about the rule, and that a replica failed is what the product's code says of itself. That
+ * an alarm came or did not speaks of the alarms alone: of any other rule it must show what people are told, or what replicas hold.
  */
 function tells(kind: Verdict['kind'], mutation: Mutation): boolean {
   if (kind === 'alarm missed' || kind === 'alarm without cause') return mutation === 'self-alarm'
-  return kind !== 'nothing exercised'
+  return kind !== 'nothing exercised' && kind !== 'replica failed'
 }
 
 export function describeFinding({ mutation, seed, verdict }: Finding): string {

@@ -11,6 +11,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   grace: 1,
   'producer-mark': 1,
   'dedup-key': 1,
+  'resolve-wait': 1,
   skip: 40,
   'digest-member': 1,
   'self-alarm': 1,

@@ -31,11 +31,14 @@ export class Nemesis {
     if (plan.noOwnerMs > 0) world.after(plan.noOwnerAtMs, () => this.#noOwner(plan.noOwnerMs))
     if (plan.ambush === 0) return
     for (let p = 0; p < plan.partitions; p++) this.#lieInWait(this.cluster.log.partition(p))
-    const strike = this.#striker()
-    this.cluster.network.onConnecting = ({ name }) => {
+    const may = (spell: SpellName): boolean => plan.spells.includes(spell)
+    const [strike, strikeLate] = [this.#striker(), this.#striker()]
+    this.cluster.network.onConnecting = (process, { receiver, action, host }) => {
+      const name = process.name.slice(0, process.name.indexOf('#'))
+      const isTrigger = receiver === 'keyed' && action === 'trigger'
+      if (isTrigger && may('crash') && may('sick receiver') && strikeLate()) return this.#actLate(name, receiver, host)
       // Stopped between the decision to send and the request's first byte: what it does when it wakes must be nothing.
-      if (!plan.spells.includes('pause') || !strike()) return
-      this.#stop(name.slice(0, name.indexOf('#')), this.#random.chance(0.3), true)
+      if (may('pause') && strike()) this.#stop(name, this.#random.chance(0.3), true)
     }
   }
 
@@ -253,6 +256,21 @@ export class Nemesis {
     if (reader.silent) return
     this.world.fault('reader silent', reader.process.name, '')
     reader.silent = true
+  }
+
+  /** A receiver acts on a request long after it came; by then its sender is gone or has sent again, and what it speaks of is over. */
+  #actLate(sender: string, receiverName: string, hostName: string): void {
+    const random = this.#random
+    const { receivers, hosts } = this.cluster
+    const receiver = receivers.get(receiverName)!
+    const mood = random.chance(0.6) ? 'slow' : 'resetting'
+    receiver.mood = mood
+    this.#last(random.between(200, 500), () => {
+      if (receiver.mood === mood) receiver.mood = 'well'
+      if (mood === 'slow') this.#crash(sender)
+    })
+    const host = hosts.find(({ name }) => name === hostName)
+    this.world.after(random.between(1_000, 4_000), () => host?.mend())
   }
 
   #rival(partition: PartitionLog): void {

@@ -4,7 +4,7 @@ import type { Process } from './process.ts'
 import type { FaultKind, World } from './world.ts'
 
 /** How a receiver answers at present. */
-export type ReceiverMood = 'well' | 'error' | 'limited' | 'refusing' | 'hanging' | 'dropping'
+export type ReceiverMood = 'well' | 'error' | 'limited' | 'refusing' | 'hanging' | 'slow' | 'resetting' | 'dropping'
 
 /** What one request did at its receiver, as the receiver itself wrote it down. */
 export interface Arrival {
@@ -23,6 +23,8 @@ export interface Arrival {
 
 /** A real request ends at most 10 s after its attempt; one that hangs takes effect, if at all, well within that. */
 const hangingEffectMs = 6_000
+/** One that is slow takes effect as late as it may: so long after a send that began 2 s after its attempt. */
+const slowEffectMs = 7_500
 
 /**
  * A receiver of pages. Class A keeps one open incident per key (`idempotent`: and knows a request again by its Idempotency-Key);
@@ -44,8 +46,13 @@ export class SimReceiver {
     this.#random = world.random.fork(`receiver/${name}`)
   }
 
-  /** A request's bytes are here. `answer` is called with what goes back, or never. */
-  take(request: SendRequest, from: string, answer: (result: SendResult, arrival: Arrival) => void): void {
+  /** A request's bytes are here. `answer` is called with what goes back, `onReset` when the connection ends instead, or neither. */
+  take(
+    request: SendRequest,
+    from: string,
+    answer: (result: SendResult, arrival: Arrival) => void,
+    onReset: () => void,
+  ): void {
     const random = this.#random
     const reply = (result: SendResult, arrival: Arrival): void =>
       this.world.after(random.between(1, 80), () => answer(result, arrival))
@@ -67,6 +74,12 @@ export class SimReceiver {
       case 'hanging':
         this.#fault('receiver hangs', request)
         if (random.chance(0.5)) this.world.after(random.between(10, hangingEffectMs), () => this.#act(request, from))
+        return
+      case 'slow':
+      case 'resetting':
+        this.#fault('receiver acts late', request)
+        this.world.after(random.between(slowEffectMs / 2, slowEffectMs), () => this.#act(request, from))
+        if (this.mood === 'resetting') onReset()
         return
       case 'dropping':
         this.#fault('receiver drops answer', request)
@@ -112,7 +125,7 @@ export interface NetworkWeather {
   /** Connecting takes seconds. */
   slowConnect: number
   /** Told when a process is about to connect: between its decision to send and the request's first byte. */
-  onConnecting?: (process: Process) => void
+  onConnecting?: (process: Process, request: SendRequest) => void
   /** Told of every request to the receiver `self`, whatever becomes of it. */
   onSelf?: (process: Process, request: SendRequest) => void
 }
@@ -138,7 +151,7 @@ export class SimTransport implements Transport {
       const receiver = this.receivers.get(request.receiver)
       if (receiver === undefined) throw new Error(`no receiver is named ${request.receiver}`)
       const connectMs = random.chance(weather.slowConnect) ? random.between(500, 4_000) : random.between(0.5, 30)
-      weather.onConnecting?.(process)
+      weather.onConnecting?.(process, request)
       if (request.receiver === 'self') weather.onSelf?.(process, request)
       let started = false
       const outOfTime = (): void =>
@@ -158,11 +171,15 @@ export class SimTransport implements Transport {
         }
         // From here on it is in the network's hands: the death of the sender no longer stops it.
         world.after(random.between(0.5, 150), () =>
-          receiver.take(request, process.name, (result, arrival) =>
-            process.deliver(() => {
-              arrival.answeredAtMs = world.nowMs
-              resolve(result)
-            }),
+          receiver.take(
+            request,
+            process.name,
+            (result, arrival) =>
+              process.deliver(() => {
+                arrival.answeredAtMs = world.nowMs
+                resolve(result)
+              }),
+            () => process.deliver(() => resolve({ kind: 'unknown', detail: 'the connection was reset' })),
           ),
         )
       })

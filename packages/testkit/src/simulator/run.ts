@@ -56,6 +56,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     cluster.start()
     await world.clock.advance(plan.calmAtMs)
     await findPeace(cluster, referees, watch)
+    await silence(cluster, referees)
     await probe(cluster, referees, watch)
     await waitFor(world, () => referees.every((referee) => referee.pending === 0))
     await stopAll(cluster)
@@ -121,6 +122,12 @@ async function findPeace(cluster: Cluster, referees: readonly Referee[], watch: 
     if (!owned) watch.say('not live', 'a partition has no owner although all is well again')
     return
   }
+}
+
+/** A host that fell silent while nobody owned was silent in nobody's time: then once more, for somebody to notice. */
+async function silence({ world, hosts }: Cluster, referees: readonly Referee[]): Promise<void> {
+  if (referees.some(({ decisions }) => decisions.some(({ page }) => page.rule === 'host-down'))) return
+  await world.clock.advance(hosts[0].fallSilent() + leastPeaceMs)
 }
 
 /**
@@ -199,6 +206,7 @@ function countRecords({ world, log }: Cluster): void {
         // A later epoch had to repeat it, not knowing what became of the first.
         if (record.repeats !== undefined) world.exercise('attempt in doubt')
         if (record.digest === 'overflow') world.exercise('overflow digest')
+        if (record.digest === 'waited') world.exercise('digest of what waited')
       } else if (record.kind === 'checkpoint' && record.state !== undefined) {
         world.exercise('checkpoint with a state hash')
       }

@@ -54,7 +54,7 @@ export class Host {
       this.silences.push({ fromMs: atMs, toMs })
       atMs = toMs + random.between(20_000, 200_000)
     }
-    if (silentInPeace) this.silences.push({ fromMs: endMs + 3_000, toMs: endMs + 3_000 + peaceSilenceMs })
+    if (silentInPeace) this.#silence(endMs + 3_000)
     this.#noisy = random.chance(0.3)
     this.#nextDeployMs = random.exponential(20_000)
     this.#nextCheckMs = random.exponential(15_000)
@@ -100,6 +100,16 @@ export class Host {
     this.#calmBursts(now)
   }
 
+  /** As if it were gone, from now on; gives for how long. */
+  fallSilent(): number {
+    this.#silence(this.world.nowMs)
+    return peaceSilenceMs
+  }
+
+  #silence(fromMs: number): void {
+    this.silences.push({ fromMs, toMs: fromMs + peaceSilenceMs })
+  }
+
   /** So many things go wrong at once, and are well again after `ms`. */
   burst(count: number, ms: number): void {
     const names = Array.from({ length: count }, (_, i) => `burst ${i}`)
@@ -108,6 +118,12 @@ export class Host {
       this.#bursts.set(name, this.world.nowMs + ms)
       this.#burstEver.add(name)
     }
+  }
+
+  /** Its check is well, out of turn. */
+  mend(): void {
+    this.#check = 'ok'
+    this.producer.send([this.#event('check', { ttl: ttls.check, state: 'ok' })])
   }
 
   /** With its next beat it sends an event at which an engine stalls, each with this probability. */

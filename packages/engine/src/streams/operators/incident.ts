@@ -1,5 +1,6 @@
 import { type Event, type EventCursor, EventCursor as Cursor, cursorToEvent } from '@ricci/client'
-import type { PageDescription } from '../../decisions/incident.ts'
+import { deliveryFailedRule, ruleQuarantinedRule } from '../../decisions/decisions.ts'
+import { boundedKey, type PageDescription } from '../../decisions/incident.ts'
 import { EngineError } from '../../errors.ts'
 import { ValueSlot } from '../../state/values.ts'
 import { checkField, checkPredicate, compileField, compilePredicate, type Field, type Predicate } from '../fields.ts'
@@ -45,6 +46,9 @@ export function incident(name: string, options: IncidentOptions): Stream {
   for (const field of key) checkField('incident', field)
   checkSummary('incident', options.summary)
   if (typeof name !== 'string' || name === '') throw new EngineError('RULES_INVALID', 'an incident needs a name')
+  if (name === deliveryFailedRule || name === ruleQuarantinedRule) {
+    throw new EngineError('RULES_INVALID', `incidents named ${name} are Ricci's own; give this one another name`)
+  }
   return new Stream('incident', [name, { ...options, to, bad, key }], [])
 }
 
@@ -101,13 +105,14 @@ defineOperator({
     const rule = name as string
     const words = new Words(rule, options)
     function keyOf(event: EventCursor): string {
-      return keys
-        .map((read) => {
-          read(event, slot)
-          const text = String(slot.value(runtime.table) ?? '')
-          return /[\s"]/.test(text) ? JSON.stringify(text) : text
-        })
-        .join(' ')
+      const parts = keys.map((read) => {
+        read(event, slot)
+        const value = slot.value(runtime.table) ?? ''
+        // lists and objects are told apart by their JSON text, as everywhere
+        const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+        return /[\s"]/.test(text) ? JSON.stringify(text) : text
+      })
+      return boundedKey(parts.join(' '))
     }
     function judge(event: EventCursor): void {
       const bad = isBad(event)
@@ -303,6 +308,26 @@ function shortNumber(number: number | bigint): string {
         { throws: 'sdo[0] > incident[0]' },
         { throws: 'sdo[0] > incident[1]' },
         { throws: 'sdo[0] > notify[2]' },
+      ],
+    ],
+  },
+  {
+    name: 'tells keys apart that are long and begin alike, or are objects',
+    stream: sdo(
+      incident('long', { to: 'oncall', key: 'description' }),
+      incident('object', { to: 'oncall', key: (e) => ({ of: e.metric }) }),
+    ),
+    rows: [
+      [
+        0,
+        [
+          { description: `${'x'.repeat(2_000)}1`, metric: 1 },
+          { description: `${'x'.repeat(2_000)}2`, metric: 2 },
+        ],
+        { page: { rule: 'long' } },
+        { page: { rule: 'object', key: '"{\\"of\\":1}"' } },
+        { page: { rule: 'long' } },
+        { page: { rule: 'object', key: '"{\\"of\\":2}"' } },
       ],
     ],
   },

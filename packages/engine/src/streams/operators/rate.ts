@@ -23,7 +23,7 @@ import { casesOf } from '../cases.ts'
  * @example withFields('metric', 1, rate(5, index()))
  */
 export function rate(seconds: number, ...children: Stream[]): Stream {
-  return new Stream('rate', [positive('rate', 'its time', seconds)], children)
+  return new Stream('rate', [interval('rate', seconds)], children)
 }
 
 /**
@@ -45,7 +45,18 @@ export function percentiles(
     )
   }
   fold.sortedSample(points as readonly number[])
-  return new Stream('percentiles', [positive('percentiles', 'its time', seconds), points], children)
+  return new Stream('percentiles', [interval('percentiles', seconds), points], children)
+}
+
+/**
+ * Shortest time between two firings: a tick of two seconds makes up for 2,000 of them in each fork. A time that a double cannot add
+ * to the present (less than 0.0002 ms) would fire for ever within one tick.
+ */
+const shortestSeconds = 0.001
+
+function interval(operator: string, seconds: number): number {
+  if (positive(operator, 'its time', seconds) >= shortestSeconds) return seconds
+  throw new EngineError('RULES_INVALID', `${operator}: its time is at least ${shortestSeconds} s, got ${seconds}`)
 }
 
 /** When the newest event will have expired, on owned time: only a TTL of its own ends a timer. */

@@ -102,7 +102,8 @@ defineOperator({
           return out.list(one.one(event), fork)
         }
         hold(held, fork, event, runtime)
-        if (flush.get(fork) === Infinity) flush.set(fork, end.get(fork))
+        // later than this window's end: unset, or set when windows were longer, before the rules were switched
+        if (flush.get(fork) > end.get(fork)) flush.set(fork, end.get(fork))
       },
       timers: {
         // a gap in time makes the list late, it does not take it away: these are pages

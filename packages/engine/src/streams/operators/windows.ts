@@ -77,7 +77,8 @@ defineOperator({
     return {
       event(event, fork) {
         held.push(fork, event)
-        if (held.count(fork) > (count as number)) held.shift(fork)
+        // more than one where the window was longer before the rules were switched
+        while (held.count(fork) > (count as number)) held.shift(fork)
         out.list(held.view(fork, view), fork)
       },
     }

@@ -43,6 +43,8 @@ export function judgePages(evidence: PageEvidence): Verdict[] {
     else if (result === 'gave-up') say('page lost', `${what} was given up`)
     else if (result === 'refused' && !(arrivals.get(page.id) ?? []).some((arrival) => arrival.effect === 'none')) {
       say('page lost', `${what} counts as refused, its receiver never refused it`)
+    } else if (result === 'digested' && page.action !== 'resolve' && !arrivals.has(page.id)) {
+      say('page lost', `${what} counts as told in a digest, and no digest that was sent names it`)
     } else if (result === 'overtaken' && page.action !== 'trigger') say('page lost', `${what} counts as overtaken`)
     const opened = effects.filter((arrival) => arrival.effect === 'opened')
     if (page.action !== 'resolve' && opened.length > 1) {
@@ -92,8 +94,10 @@ function judgeBlind(what: string, effects: readonly Arrival[], disturbances: rea
 /** At the end everything is well: what is still open at a keyed receiver nobody will ever close. */
 function judgeOpen(receiver: SimReceiver, evidence: PageEvidence, say: Say): void {
   if (receiver.name === 'self' || receiver.receiverClass !== 'A') return
+  const own = new Set(evidence.decisions.filter(({ page }) => ownRules.has(page.rule)).map(({ page }) => page.id))
   for (const [key, arrival] of receiver.open) {
-    if (ownRules.has(arrival.request.rule)) continue
+    const { rule, members = [] } = arrival.request
+    if (ownRules.has(rule) || members.some((member) => own.has(member))) continue
     const refused = evidence.decisions.some(
       ({ page }) => page.dedupKey === key && page.action === 'resolve' && evidence.settled.get(page.id) === 'refused',
     )
