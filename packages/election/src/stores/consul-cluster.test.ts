@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { ConsulCluster, HttpMeddler, without } from '@ricci/testkit'
+import { ConsulCluster, electionStoreConformance, HttpMeddler, without } from '@ricci/testkit'
 import { Election, ElectionGroup, type Candidate, type Term } from '../index.ts'
 import { consul } from './consul.ts'
 
@@ -25,6 +25,21 @@ describe('A cluster of Consul', { skip: without('consul'), timeout: 120_000 }, (
       id,
       store: consul({ addresses: agentIndexes.map((agent) => cluster.agents[agent].url), prefix }),
     })
+
+  // Each client asks another agent: what one writes the others read.
+  electionStoreConformance('Consul, through several agents,', async () => {
+    const prefix = `cluster-${++tests}`
+    let stores = 0
+    return {
+      store: () => consul({ addresses: cluster.agents[stores++ % cluster.agents.length].url, prefix }),
+      removeName: async (group, name) => {
+        await cluster.request(0, `/v1/kv/${prefix}/groups/${group}/names/${name}`, { method: 'DELETE' })
+      },
+      endSession: async (_group, session) => {
+        await cluster.request(0, `/v1/session/destroy/${session}`, { method: 'PUT' })
+      },
+    }
+  })
 
   it('the leader of Consul dies: the same holder goes on under the same token', async () => {
     const prefix = `cluster-${++tests}`

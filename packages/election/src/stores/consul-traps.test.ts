@@ -33,18 +33,18 @@ describe('Consul, where it or something before it behaves oddly', { skip: withou
   })
 
   const store = () => consul({ addresses: meddler.url, prefix })
-  const open = (id = 'a', clock: Clock = systemClock): Promise<StoreSession> =>
-    store().open({
-      group: 'g',
-      id,
-      data: null,
-      leaseMs: 1000,
-      detectMs: 1000,
-      clock,
-      random: Math.random,
-      signal: live(),
-      warn: (message) => void warnings.push(message),
-    })
+  const asked = (id: string, clock: Clock = systemClock) => ({
+    group: 'g',
+    id,
+    data: null,
+    leaseMs: 1000,
+    detectMs: 1000,
+    clock,
+    random: Math.random,
+    signal: live(),
+    warn: (message: string) => void warnings.push(message),
+  })
+  const open = (id = 'a', clock?: Clock): Promise<StoreSession> => store().open(asked(id, clock))
   const election = (id: string): Election =>
     new Election({ name: 'g', id, store: store(), lease: '500ms', detect: '1s' })
   const key = (name: string): string => `/v1/kv/${prefix}/groups/g/${name}`
@@ -104,6 +104,27 @@ describe('Consul, where it or something before it behaves oddly', { skip: withou
     await other.close(live())
   })
 
+  it('a member whose check or session somebody removed is told so by its next signs of life', async () => {
+    const deeds = [
+      { what: 'check', path: (id: string) => `/v1/agent/service/deregister/${id}` },
+      { what: 'session', path: (_: string, session: string) => `/v1/session/destroy/${session}` },
+    ]
+    for (const { what, path } of deeds) {
+      let passedMs = 0
+      const clock: Clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + passedMs }
+      const session = await open(what, clock)
+      await session.keepAlive!(live())
+      const services = await consulJson<object>('/v1/agent/services')
+      const service = Object.keys(services).find((id) => id.startsWith(`${prefix}:${what}:`))!
+      await cluster.request(0, path(encodeURIComponent(service), session.id), { method: 'PUT' })
+      // The session is renewed every 3 s.
+      passedMs = 3000
+      await assert.rejects(session.keepAlive!(live()), { code: 'SESSION_LOST' }, what)
+      await session.close(live())
+    }
+    assert.deepEqual(await left(), [])
+  })
+
   it('the lock-delay of another client is waited out', async () => {
     const a = election('a')
     const events: string[] = []
@@ -121,6 +142,10 @@ describe('Consul, where it or something before it behaves oddly', { skip: withou
     const holder = (await store().look('g', live())).names.get('leader')?.holder
     assert.deepEqual(holder, { session: foreign, id: foreign })
     await cluster.request(0, `/v1/session/destroy/${foreign}`, { method: 'PUT' })
+    const c = await open('c')
+    const answer = await c.acquire((await c.read(live())).names.get('leader'), 'leader', live())
+    assert.deepEqual(answer, { kind: 'delayed' })
+    await c.close(live())
     await again
     assert.ok(b.isLeader)
     await b.close()
@@ -184,6 +209,28 @@ describe('Consul, where it or something before it behaves oddly', { skip: withou
     assert.equal(lost > 0, true)
     assert.equal((await store().look('g', live())).names.get('leader')?.token, token)
     await a.close()
+  })
+
+  it('an agent that has lost its servers is left for another', async () => {
+    meddler.onAnswer = ({ path }, answer) =>
+      path.startsWith('/v1/session/create') ? { ...answer, status: 500, body: 'No known Consul servers' } : answer
+    const addresses = [meddler.url, cluster.agents[0].url]
+    const a = new Election({ name: 'g', id: 'a', store: consul({ addresses, prefix }), lease: '500ms' })
+    const warned = new Promise<Error>((resolve) => a.once('warning', resolve))
+    const elected = next(a, 'elected')
+    a.stand()
+    assert.match((await warned).message, /makes no session now \(No known Consul servers\)/)
+    await elected
+    await a.close()
+    // So is one that loses them later, though it still takes our signs of life.
+    meddler.onAnswer = (_request, answer) => answer
+    const b = await consul({ addresses, prefix }).open(asked('b'))
+    meddler.onAnswer = ({ path }, answer) =>
+      path.startsWith('/v1/kv/') ? { ...answer, status: 500, body: 'No cluster leader' } : answer
+    await assert.rejects(b.read(live()), { code: 'STORE_UNAVAILABLE' })
+    await b.keepAlive!(live())
+    await b.read(live())
+    await b.close(live())
   })
 
   it('what dead members and old requests left behind is removed', async () => {
