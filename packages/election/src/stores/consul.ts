@@ -40,7 +40,7 @@ const waitGraceMs = waitMs / 16 + 5000
 const leastGapMs = 10
 
 /** An answer within this time that tells of no change is no wait, in ms: something between us and Consul cuts it short. */
-const tooSoonMs = 1000
+const tooSoonMs = 1500
 
 /** How often who holds nothing reads all the same, in ms: should a wait hang on a connection that is dead. */
 const rereadMs = 5000

@@ -262,6 +262,21 @@ export function electionStoreConformance(
     })
 
     describe('a session that the store ends', () => {
+      each('because it gave no sign of life frees what it held', async (bench, context) => {
+        if (bench.backend.sessionsLast === true) return context.skip('a session of this store dies with us')
+        const [a, b] = [await bench.open('a'), await bench.open('b')]
+        const token = await bench.acquire(a, 'x')
+        bench.silence(a)
+        await bench.until('a is gone', async () => {
+          const { members, names } = await bench.read(b)
+          const { holder } = names.get('x')!
+          if (members.some(({ id }) => id === 'a')) return false
+          assert.notEqual(holder?.session, a.id, 'whoever is no member holds nothing')
+          return true
+        })
+        assert.ok((await bench.acquire(b, 'x')) > token)
+      })
+
       each('is told so, and what it held is free without being quiet', async (bench, context) => {
         const { backend, group } = bench
         if (backend.endSession === undefined) return context.skip('nobody can end a session of this store')
