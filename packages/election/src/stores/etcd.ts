@@ -3,6 +3,7 @@ import { Endpoints, systemResolver } from '../endpoints.ts'
 import { ElectionError, hasCode } from '../errors.ts'
 import { hedged } from '../hedged.ts'
 import type { TlsOptions } from '../http.ts'
+import { keptLeaseMs } from '../lease.ts'
 import type {
   Acquisition,
   GroupView,
@@ -289,13 +290,13 @@ class EtcdSession implements StoreSession {
     const { clock, id } = this.#options
     const tenure = this.#layout.tenure(name)
     if (seen === undefined || seen.version === noVersion) {
-      const ended = endedValue(clock.wallMs(), 0n, { settled: false })
+      const ended = endedValue(clock.wallMs(), 0n, { settled: false, leaseMs: 0 })
       await this.#client.transact([{ key: tenure, revision: noVersion }], [{ put: tenure, value: ended }], signal)
       return { kind: 'changed' }
     }
     const changes: Change[] = [
       { put: this.#layout.leader(name), value: leaderValue(id), lease: this.id },
-      { put: tenure, value: heldValue(clock.wallMs(), this.id, this.#trusting) },
+      { put: tenure, value: heldValue(clock.wallMs(), this.id, this.#trusting, keptLeaseMs(this.leaseMs, seen)) },
       { remove: this.#layout.request(name) },
     ]
     const [{ succeeded, revision }] = await Promise.all([
@@ -341,7 +342,9 @@ class EtcdSession implements StoreSession {
   async #releaseAll(signal: AbortSignal): Promise<void> {
     const { names } = this.#layout.view((await this.#client.range(this.#layout.root, signal)).entries, false)
     const held = [...names.values()].filter(({ holder }) => holder?.session === this.id)
-    for (const { name, token } of held) await this.release(name, token, { settled: false }, signal)
+    for (const { name, token, leaseMs } of held) {
+      await this.release(name, token, { settled: false, leaseMs }, signal)
+    }
   }
 
   async #renewed(signal: AbortSignal): Promise<void> {

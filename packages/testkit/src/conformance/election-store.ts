@@ -113,6 +113,19 @@ export function electionStoreConformance(
         assert.equal((await bench.name(b, 'x')).version, free.version, 'who reads twice sees one version')
       })
 
+      each('writes down how long whoever comes next has to wait', async (bench) => {
+        const [a, b] = [await bench.open('a'), await bench.open('b')]
+        const first = await bench.acquire(a, 'x')
+        assert.equal((await bench.name(b, 'x')).leaseMs, a.leaseMs, 'while it is held')
+        await a.release('x', first, { settled: false, leaseMs: 3 * a.leaseMs }, bench.soon())
+        assert.equal((await bench.name(b, 'x')).leaseMs, 3 * a.leaseMs, 'as who released it said')
+        const second = await bench.acquire(b, 'x')
+        assert.equal((await bench.name(a, 'x')).leaseMs, 3 * a.leaseMs, 'for the one before may act as long')
+        await b.release('x', second, { settled: true }, bench.soon())
+        await bench.acquire(b, 'x')
+        assert.equal((await bench.name(a, 'x')).leaseMs, b.leaseMs, 'after one that has certainly stopped')
+      })
+
       each('is refused to its own holder, too', async (bench) => {
         const a = await bench.open('a')
         const token = await bench.acquire(a, 'x')

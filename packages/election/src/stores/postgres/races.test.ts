@@ -169,7 +169,7 @@ describe('postgres, at the same time', { skip: without('postgres') }, () => {
     await b.acquire(undefined, 'y', soon())
     const { version } = await name(b, 'y')
     await clock.advance(leaseMs)
-    const taken = await begin((all) => all.acquire, a.id, group, 'y', version, 'nobody')
+    const taken = await begin((all) => all.acquire, a.id, group, 'y', version, 'nobody', leaseMs)
     assert.equal(taken.renewed, '1')
     assert.equal((await name(b)).holder?.id, 'a')
     await other.query('commit')
@@ -198,7 +198,7 @@ describe('postgres, at the same time', { skip: without('postgres') }, () => {
       const [a, b] = [await open('a'), await open('b')]
       await a.acquire(undefined, end, soon())
       const free = await name(b, end)
-      await begin((all) => all.acquire, a.id, group, end, free.version, 'nobody')
+      await begin((all) => all.acquire, a.id, group, end, free.version, 'nobody', leaseMs)
       const answer = b.acquire(free, end, soon())
       await blocked()
       await other.query(end)
@@ -220,7 +220,7 @@ describe('postgres, at the same time', { skip: without('postgres') }, () => {
     assert.ok(next > token)
     assert.deepEqual(await b.journal!.begin('x', next, 'act', 'other', soon()), { kind: 'exists', token, done: false })
 
-    await begin((all) => all.release, b.id, group, 'x', `${next}`, true, null, 'nobody')
+    await begin((all) => all.release, b.id, group, 'x', `${next}`, true, null, 'nobody', 0)
     const late = b.journal!.begin('x', next, 'late', 'attempt', soon())
     await blocked()
     await other.query('commit')

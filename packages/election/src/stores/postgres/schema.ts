@@ -64,6 +64,7 @@ create table if not exists ${s}.names (
   holder bigint,
   holder_id text,
   settled boolean not null,
+  lease_ms integer not null,
   successor text,
   request json,
   primary key (grp, name)
@@ -166,7 +167,7 @@ export function statementsOf(schema: string): Statements {
     from ${s}.members m where ${condition}), '[]')::text as members`
   const names = (group: string): string => `coalesce((
     select json_agg(json_build_object('name', n.name, 'version', n.version::text, 'token', n.token::text, 'holder', n.holder::text,
-      'holderId', n.holder_id, 'settled', n.settled, 'successor', n.successor, 'request', n.request))
+      'holderId', n.holder_id, 'settled', n.settled, 'leaseMs', n.lease_ms, 'successor', n.successor, 'request', n.request))
     from ${s}.names n where n.grp = ${group}), '[]')::text as names`
   const freeAll = (whose: string, settled: boolean): string => `update ${s}.names n
     set holder = null, holder_id = null, settled = ${settled}, successor = null, request = null, version = ${next}
@@ -210,19 +211,19 @@ export function statementsOf(schema: string): Statements {
     ) select (select count(*) from changed) as changed, ${told('$4', 'changed')}`,
     // $2 group, $3 name
     prepare: `with ${settings}
-      insert into ${s}.names (grp, name, token, version, settled) select $2, $3, 0, ${next}, false from settings on conflict do nothing`,
-    // $2 session, $3 group, $4 name, $5 version, $6 channel
+      insert into ${s}.names (grp, name, token, version, settled, lease_ms) select $2, $3, 0, ${next}, false, 0 from settings on conflict do nothing`,
+    // $2 session, $3 group, $4 name, $5 version, $6 channel, $7 lease in ms
     acquire: `with ${settings}, me as (${renew} returning m.id), number as materialized (select ${next} as value from me),
     taken as (
       update ${s}.names n set token = number.value, version = number.value, holder = $2::bigint, holder_id = me.id,
-        settled = false, successor = null, request = null
+        settled = false, lease_ms = $7::integer, successor = null, request = null
       from me, number where n.grp = $3 and n.name = $4 and n.version = $5::bigint and (n.holder is null
         or not exists (select from ${s}.members o where o.session = n.holder and ${alive('o')}))
       returning n.token
     ) select (select count(*) from me) as renewed, (select token from taken)::text as token, ${told('$6', 'taken')}`,
-    // $2 session, $3 group, $4 name, $5 token, $6 settled, $7 successor, $8 channel
+    // $2 session, $3 group, $4 name, $5 token, $6 settled, $7 successor, $8 channel, $9 lease in ms
     release: `with ${settings}, freed as (
-      update ${s}.names n set holder = null, holder_id = null, settled = $6::boolean, successor = $7, request = null, version = ${next}
+      update ${s}.names n set holder = null, holder_id = null, settled = $6::boolean, lease_ms = $9::integer, successor = $7, request = null, version = ${next}
       from settings where n.grp = $3 and n.name = $4 and n.token = $5::bigint and n.holder = $2::bigint returning 1
     ) select ${told('$8', 'freed')}`,
     // $1 group; writes nothing, so that it asks for no more than to read

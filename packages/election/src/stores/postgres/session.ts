@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { pause } from '../../bounded.ts'
 import type { Clock } from '../../clock.ts'
 import { ElectionError, hasCode } from '../../errors.ts'
+import { keptLeaseMs } from '../../lease.ts'
 import type {
   Acquisition,
   GroupView,
@@ -45,6 +46,7 @@ interface NameRow {
   readonly holder: string | null
   readonly holderId: string | null
   readonly settled: boolean
+  readonly leaseMs: number
   readonly successor: string | null
   readonly request: HandOverRequest | null
 }
@@ -117,7 +119,7 @@ export class PostgresSession implements StoreSession {
       return this.#once(statements.read, values, signal)
     })
     if (row.renewed === '0') throw lost()
-    if (this.#interrupted) this.#spareUntilMs = this.#clock.monotonicMs() + ttlMs / 2
+    if (this.#interrupted) this.#spareUntilMs = this.#clock.monotonicMs() + ttlMs
     this.#interrupted = false
     const members = JSON.parse(row.members!) as readonly MemberRow[]
     const names = JSON.parse(row.names!) as readonly NameRow[]
@@ -142,14 +144,24 @@ export class PostgresSession implements StoreSession {
       await this.#call(statements.prepare, [this.#group, name], signal)
       return { kind: 'changed' }
     }
-    const row = await this.#once(statements.acquire, [this.id, this.#group, name, seen.version, channel], signal)
+    const leaseMs = Math.ceil(keptLeaseMs(this.leaseMs, seen))
+    const row = await this.#once(
+      statements.acquire,
+      [this.id, this.#group, name, seen.version, channel, leaseMs],
+      signal,
+    )
     if (row.renewed === '0') throw lost()
     return row.token === null ? { kind: 'changed' } : { kind: 'acquired', token: BigInt(row.token) }
   }
 
-  async release(name: string, token: bigint, { settled, successor }: Release, signal: AbortSignal): Promise<void> {
+  async release(
+    name: string,
+    token: bigint,
+    { settled, leaseMs = 0, successor }: Release,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { statements, channel } = this.#parts
-    const values = [this.id, this.#group, name, `${token}`, settled, successor ?? null, channel]
+    const values = [this.id, this.#group, name, `${token}`, settled, successor ?? null, channel, Math.ceil(leaseMs)]
     await this.#call(statements.release, values, signal)
   }
 
@@ -254,12 +266,14 @@ function viewOf(members: readonly MemberRow[], names: readonly NameRow[]): Group
   return {
     members: members.map(({ session, id, data }) => ({ session, id, data })),
     names: new Map(
-      names.map(({ name, version, token, holder, holderId, settled, successor, request }): [string, NameView] => {
-        const held = holder !== null && alive.has(holder)
-        const view = { name, version, token: BigInt(token), settled }
-        if (!held) return [name, { ...view, ...(successor !== null && { successor }) }]
-        return [name, { ...view, holder: { session: holder, id: holderId! }, ...(request !== null && { request }) }]
-      }),
+      names.map(
+        ({ name, version, token, holder, holderId, settled, leaseMs, successor, request }): [string, NameView] => {
+          const held = holder !== null && alive.has(holder)
+          const view = { name, version, token: BigInt(token), settled, leaseMs }
+          if (!held) return [name, { ...view, ...(successor !== null && { successor }) }]
+          return [name, { ...view, holder: { session: holder, id: holderId! }, ...(request !== null && { request }) }]
+        },
+      ),
     ),
   }
 }

@@ -119,7 +119,7 @@ export class Fleet {
         if (told.atMs > sinceMs && matches(told)) return told
       }
       const leftMs = endMs - nowMs()
-      if (leftMs <= 0) throw new Error(`not within ${limitMs} ms: ${what}\n${this.#state()}`)
+      if (leftMs <= 0) throw new Error(`not within ${limitMs} ms: ${what}\n${this.state()}`)
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, leftMs)
         this.#wake = () => {
@@ -147,7 +147,8 @@ export class Fleet {
     await Promise.all(this.members.map((member) => member.stop()))
   }
 
-  #state(): string {
+  /** What was told last, acts left out, and what was warned of. */
+  state(): string {
     const last = this.history.filter(({ event }) => event !== 'act').slice(-12)
     const events = last.map(({ id, event, atMs, token }) => `  ${atMs.toFixed(0)} ${id} ${event} ${token}`)
     const warnings = this.members.flatMap(({ id, warnings }) => warnings.slice(-3).map((line) => `  ${id}: ${line}`))

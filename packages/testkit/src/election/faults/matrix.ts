@@ -59,6 +59,7 @@ async function runArena(
         try {
           const result = await cell.run(arena)
           done.push(result)
+          if (cell.stays && !result.stayed) report(`${at}: another leader, or another token\n${arena.fleet.state()}`)
           if (result.tookMs > cell.boundMs)
             wrong.push(`${at}: ${Math.round(result.tookMs)} ms, at most ${cell.boundMs} are allowed`)
         } catch (error) {
