@@ -5,6 +5,7 @@ import { type Commanded, Commands } from './commands.ts'
 import { type Deciding, Digests } from './digests.ts'
 import { boundedProvenance, type Incident, type IncidentDelivery, type PageDescription } from './incident.ts'
 import { Incidents, type IncidentsState, openLimit } from './incidents.ts'
+import { type Listed, listed } from './listing.ts'
 import { Moment, openedNow, type PageDetails } from './moment.ts'
 import { Overflow, type OverflowState } from './overflow.ts'
 import type { DecisionsObserver, PageAction, PageChanges, PendingPage, Subject } from './page.ts'
@@ -215,6 +216,12 @@ export class Decisions {
   incidents(): { readonly open: readonly Incident[]; readonly closed: readonly Incident[] } {
     const { open, closed } = this.#incidents
     return { open: [...open], closed }
+  }
+
+  /** Open incidents, closed ones and pending pages, as {@link listed} says. */
+  listed(cursor?: string): Iterable<Listed> {
+    const { open, closed } = this.#incidents
+    return listed(open, closed, this.#book.pages, cursor)
   }
 
   /** Running hash of every decision and settlement so far. */

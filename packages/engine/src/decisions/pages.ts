@@ -60,6 +60,11 @@ export class PageBook {
     return this.#pending.get(id)?.value
   }
 
+  /** In the order of their decisions. */
+  get pages(): Iterable<Readonly<PendingPage>> {
+    return this.#list
+  }
+
   list(): readonly Readonly<PendingPage>[] {
     return [...this.#list]
   }
