@@ -5,13 +5,19 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureInstalled, npm, root } from './install.mjs'
-import { productEntries } from './product.mjs'
+import { electEntries, productEntries } from './product.mjs'
 
 const packed = join(root, '.build/packages')
 
 /** The published packages, those that others depend on first, with the files they are bundled from. */
 const entries = {
   client: { index: 'packages/client/src/index.ts' },
+  election: {
+    index: 'packages/election/src/index.ts',
+    compat: 'packages/election/src/compat.ts',
+    cli: 'packages/election/src/cli/elect.ts',
+    ...electEntries,
+  },
   engine: { index: 'packages/engine/src/index.ts', vocabulary: 'packages/engine/src/streams/vocabulary.ts' },
   replica: { index: 'packages/replica/src/index.ts' },
   ricci: {

@@ -2,12 +2,23 @@
 import { bundle } from './build.mjs'
 import { root } from './install.mjs'
 
+/** The command `elect`, and the guard that it runs commands under. */
+export const electEntries = {
+  elect: 'packages/election/src/cli/main.ts',
+  'elect-guard': 'packages/election/src/cli/guard.ts',
+}
+
+/** The processes that elections are put under real faults with. */
+export const faultEntries = { 'election-candidate': 'packages/testkit/src/election/faults/candidate.ts' }
+
 /** What the daemon is bundled from: the command line, and the threads that it starts. */
 export const productEntries = {
   ricci: 'packages/ricci/src/cli/main.ts',
   'engine-worker': 'packages/ricci/src/server/engine-worker.ts',
   'rules-worker': 'packages/ricci/src/rules/rules-worker.ts',
   'type-checker': 'packages/ricci/src/rules/type-checker.ts',
+  // `ricci lead` is `elect`
+  'elect-guard': electEntries['elect-guard'],
 }
 
 /** What the benchmarks start as processes of their own. */

@@ -15,8 +15,9 @@ if (!(name in tools)) {
 }
 ensureInstalled('all')
 const { bundle } = await import('./build.mjs')
-const { benchEntries, buildProduct } = await import('./product.mjs')
+const { benchEntries, buildProduct, faultEntries } = await import('./product.mjs')
 // faults are done to the product itself
 if (name === 'faults') await buildProduct()
-await bundle({ [name]: tools[name], ...(name === 'bench' ? benchEntries : {}) }, `.build/tools/${name}`)
+const beside = { bench: benchEntries, faults: faultEntries }
+await bundle({ [name]: tools[name], ...beside[name] }, `.build/tools/${name}`)
 await import(pathToFileURL(`${root}.build/tools/${name}/${name}.mjs`).href)

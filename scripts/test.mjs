@@ -21,7 +21,7 @@ if (option !== undefined) {
 const stop = stopSignal()
 ensureInstalled('all')
 const { bundle, externalPackages, seededProperties } = await import('./build.mjs')
-const { benchEntries, productEntries } = await import('./product.mjs')
+const { benchEntries, electEntries, faultEntries, productEntries } = await import('./product.mjs')
 const wanted = (file) => filters.length === 0 || filters.some((f) => file.includes(f) || tierOf(file).name === f)
 const files = testFiles(join(root, 'packages')).filter(wanted)
 if (files.length === 0) {
@@ -39,6 +39,8 @@ try {
   // tests of the daemon start its threads, and the program itself
   if (files.some((file) => /ricci\/src\/(server|cli|rules)\/|testkit\/src\/faults\//.test(file)))
     await bundle(productEntries, outdir)
+  if (files.some((file) => /election\/src\/cli\//.test(file))) await bundle(electEntries, outdir)
+  if (files.some((file) => /election\/faults\//.test(file))) await bundle(faultEntries, outdir)
   if (files.some((file) => /testkit\/src\/bench\//.test(file))) await bundle(benchEntries, outdir)
   const sum = { passed: 0, failed: 0, skipped: 0 }
   for (const tier of tiers.toReversed()) {

@@ -1,4 +1,5 @@
 import { after, hasPassed, untilPassed, type Moment } from './clock.ts'
+import { keptLeaseMs } from './lease.ts'
 import type { NameView, Release } from './store.ts'
 
 /** What each state means, how it is entered and left, stands above {@link Candidacy}. */
@@ -22,6 +23,8 @@ interface Tenure {
   readonly token: bigint
   /** When the answer came: what was read before that says nothing about it. */
   readonly since: Moment
+  /** What is written down beside the name: {@link keptLeaseMs}. */
+  readonly leaseMs: number
   /** From when on we may act, in monotonic ms: the predecessor has certainly stopped by then. */
   readonly actFromMs: number
   /** Until when we may act: when the last confirm was sent, and the lease less the margin. */
@@ -58,6 +61,8 @@ export type Ablation =
   | 'deadline'
   /** Only who has waited for its own predecessor says that all is quiet. */
   | 'quiet-before-settled'
+  /** Who acquires waits for its predecessor's lease, if that is longer than its own. */
+  | 'predecessors-lease'
 
 /** Settings of a candidacy. */
 export interface CandidacyOptions {
@@ -134,9 +139,11 @@ export class Candidacy {
   #freeSinceMs = 0
   /** From when on we may act should the acquisition under way succeed; undefined: at once. */
   #askedActFromMs: number | undefined
+  /** What the acquisition under way writes down: {@link keptLeaseMs}. */
+  #askedLeaseMs = 0
   #notBeforeMs = 0
   #tenure: Tenure | undefined
-  #release: Release = { settled: false }
+  #release: Release = { settled: false, leaseMs: 0 }
   #asked = false
   #highestToken: bigint
 
@@ -281,7 +288,8 @@ export class Candidacy {
     }
     if (this.#state !== 'following' || !this.#mayAcquire() || now.monotonicMs < this.#acquireAtMs()) return undefined
     this.#asked = true
-    this.#askedActFromMs = this.#view?.settled === true ? undefined : this.#freeSinceMs + this.#self.leaseMs
+    this.#askedLeaseMs = keptLeaseMs(this.#self.leaseMs, this.#view)
+    this.#askedActFromMs = this.#view?.settled === true ? undefined : this.#freeSinceMs + this.#waitMs()
     this.#become('acquiring', 'the name is free')
     return { kind: 'acquire', seen: this.#view }
   }
@@ -290,7 +298,7 @@ export class Candidacy {
   acquired(token: bigint, sent: Moment, now: Moment): boolean {
     this.#asked = false
     if (this.#state !== 'acquiring') return true
-    return this.#hold(token, this.#askedActFromMs ?? now.monotonicMs, sent, now)
+    return this.#hold(token, this.#askedLeaseMs, this.#askedActFromMs ?? now.monotonicMs, sent, now)
   }
 
   /** The name was not granted. Whoever reports this reads again. */
@@ -322,7 +330,8 @@ export class Candidacy {
 
   #giveUp(now: Moment, why: string, successor: string | undefined): void {
     this.tick(now)
-    const how = { settled: true, ...(successor !== undefined && { successor }) }
+    const leaseMs = this.#tenure?.leaseMs ?? 0
+    const how = { settled: true, leaseMs, ...(successor !== undefined && { successor }) }
     switch (this.#state) {
       case 'following':
         if (!this.#standing) this.#become('apart', why)
@@ -355,16 +364,17 @@ export class Candidacy {
   #adopt(now: Moment): void {
     const view = this.#viewAt === undefined ? undefined : this.#view
     if (view?.holder === undefined || view.holder.session !== this.#self.session || this.#state === 'acquiring') return
-    this.#hold(view.token, now.monotonicMs + this.#self.leaseMs, this.#viewSent!, now)
+    const leaseMs = Math.max(view.leaseMs, this.#self.leaseMs)
+    this.#hold(view.token, leaseMs, now.monotonicMs + leaseMs, this.#viewSent!, now)
   }
 
-  #hold(token: bigint, actFromMs: number, sent: Moment, now: Moment): boolean {
+  #hold(token: bigint, leaseMs: number, actFromMs: number, sent: Moment, now: Moment): boolean {
     const { fenced, without } = this.#options
     const at = fenced || without === 'acquirer-wait' ? now.monotonicMs : actFromMs
-    this.#tenure = { token, since: now, actFromMs: at, deadline: this.#deadlineFrom(sent, now) }
+    this.#tenure = { token, leaseMs, since: now, actFromMs: at, deadline: this.#deadlineFrom(sent, now) }
     const regressed = token < this.#highestToken
     if (regressed || !this.#standing) {
-      this.#release = { settled: this.#isQuiet(now) }
+      this.#release = { settled: this.#isQuiet(now), leaseMs }
       if (regressed) this.#notBeforeMs = now.monotonicMs + this.#self.leaseMs
       this.#become('releasing', regressed ? 'its token is lower than one seen before' : 'does not stand any more')
       return !regressed
@@ -394,6 +404,12 @@ export class Candidacy {
   #deadlineFrom(sent: Moment, answered: Moment): Moment {
     const from = this.#options.without === 'deadline-from-send' ? answered : sent
     return after(from, this.#self.leaseMs * clockMargin)
+  }
+
+  /** How long after it was seen free the name may still be acted upon. */
+  #waitMs(): number {
+    if (this.#options.without === 'predecessors-lease') return this.#self.leaseMs
+    return keptLeaseMs(this.#self.leaseMs, this.#view)
   }
 
   #isFree(): boolean {

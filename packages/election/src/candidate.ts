@@ -3,7 +3,7 @@ import { momentOf, type Moment, type Timer } from './clock.ts'
 import { Emitter } from './emitter.ts'
 import { ElectionError, hasCode } from './errors.ts'
 import type { ElectionGroup } from './group.ts'
-import type { Member, NameView } from './store.ts'
+import type { Journal, Member, NameView } from './store.ts'
 import { Term, type Gate, type TermHolder, type TermJournal } from './term.ts'
 
 /** What a candidate is. */
@@ -65,8 +65,12 @@ export interface CandidateSettings {
   readonly fenced: boolean
   readonly graceMs: number
   readonly minToken: bigint
+  readonly journalKeepMs: number
   readonly without?: Ablation
 }
+
+/** How many actions are noted in the journal between two times that old ones are removed: a hundred or more each, so that it does not grow. */
+const notesPerPrune = 50
 
 /**
  * One member's candidature for one name of a group: campaigns, leads, resigns. {@link Election} is a candidate with a group of its
@@ -420,7 +424,12 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   #makeHolder(): TermHolder {
     const group = this.#group
     const { name } = this
+    const { journalKeepMs } = this.#settings
     let attempts = 0
+    let noted = 0
+    /** Removes some of what is older than anybody asks for; what is left comes with the next. */
+    const prune = (journal: Journal): Promise<unknown> =>
+      group.ask((signal) => journal.prune(name, journalKeepMs, signal)).catch(() => undefined)
     return {
       get gate(): Gate {
         return group.gate
@@ -429,7 +438,10 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
         const journal = group.journal
         if (journal === undefined) return undefined
         return {
-          begin: (token, id, attempt) => group.ask((signal) => journal.begin(name, token, id, attempt, signal)),
+          begin: (token, id, attempt) => {
+            if (++noted % notesPerPrune === 1) void prune(journal)
+            return group.ask((signal) => journal.begin(name, token, id, attempt, signal))
+          },
           finish: (id, attempt) => group.ask((signal) => journal.finish(name, id, attempt, signal)),
           withdraw: (id, attempt) => group.ask((signal) => journal.withdraw(name, id, attempt, signal)),
         }

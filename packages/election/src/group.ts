@@ -60,6 +60,8 @@ export interface GroupOptions {
   readonly onOverrun?: 'warn' | 'exit'
   /** Whether to heed a member's request for a name we hold; by default always. */
   readonly acceptHandOver?: (name: string, request: HandOverRequest) => boolean
+  /** For how long the journal keeps an action, so that it is not carried out again; default 24 h. */
+  readonly journalKeep?: Duration
   /** No term begins under a lower token: the highest that your sink has seen, if you know it. */
   readonly minToken?: bigint
   /** For simulators and tests. */
@@ -96,6 +98,7 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
   readonly clock: Clock
   readonly #options: GroupOptions
   readonly #graceMs: number
+  readonly #journalKeepMs: number
   readonly #candidates = new Map<string, Candidate>()
   readonly #stats = new Statistics()
   readonly #link: StoreLink
@@ -119,6 +122,7 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     this.id = options.id === undefined ? makeId(random) : nameOf(options.id, 'id')
     const pace = paceOf(options)
     this.#graceMs = options.grace === undefined ? Math.max(pace.leaseMs, leastGraceMs) : toMs(options.grace, 'grace')
+    this.#journalKeepMs = toMs(options.journalKeep ?? '24h', 'journalKeep')
     const { clock } = this
     const about = { group: this.name, store: options.store, pace, clock, random, data: options.data ?? null }
     this.#link = new StoreLink(this.id, about, this.#stats, {
@@ -162,7 +166,7 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
   enter(candidate: Candidate): CandidateSettings {
     this.#candidates.set(candidate.name, candidate)
     const { fenced = false, minToken = 0n, without } = this.#options
-    return { fenced, graceMs: this.#graceMs, minToken, without }
+    return { fenced, graceMs: this.#graceMs, minToken, journalKeepMs: this.#journalKeepMs, without }
   }
 
   /** Joins the group without standing for anything: as a member that others see. Idempotent. */

@@ -132,6 +132,11 @@ export class HttpClient {
     yield* this.#lines<T>(response, request, question.signal)
   }
 
+  /** An address that answers is of no use all the same, because of what it said: others are asked first from then on. */
+  blame(endpoint: Endpoint): void {
+    this.#options.endpoints.failed(endpoint)
+  }
+
   /** Gives up what is under way and closes every connection. Idempotent. */
   close(): void {
     this.#ending.abort(new ElectionError('CLOSED', `the connection to ${this.#options.store} was closed`, false))
@@ -156,7 +161,8 @@ export class HttpClient {
         try {
           const result = await use(exchange, endpoint)
           exchange.done()
-          endpoints.answered(endpoint)
+          // What only this one can be asked (an agent, about itself) does not say that it is good for the rest.
+          if (question.endpoint === undefined) endpoints.answered(endpoint)
           return result
         } catch (error) {
           exchange.done()

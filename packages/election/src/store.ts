@@ -49,6 +49,8 @@ export interface NameView {
    * the store honours the lease's whole length. Otherwise who acquires it waits the lease's length.
    */
   readonly settled: boolean
+  /** How long whoever held it last may act after it was lost, in ms, as it wrote when it acquired the name; 0 where that is not known. */
+  readonly leaseMs: number
   /** Free: the id of the member to whom its holder handed it over. */
   readonly successor?: string
   /** Held: somebody asks its holder to give it up. A request to an earlier holder is not shown. */
@@ -76,6 +78,8 @@ export type Acquisition =
 export interface Release {
   /** Whoever acquires it next need not wait: the work under it has ended. */
   readonly settled: boolean
+  /** Otherwise how long it waits at least, in ms: {@link NameView.leaseMs}. Default 0: for its own lease. */
+  readonly leaseMs?: number
   /** The id of the member who is to have it next. */
   readonly successor?: string
 }
@@ -121,7 +125,10 @@ export interface StoreSession {
   readonly keepAliveMs?: number
   /** Tells the store that this member is alive. */
   keepAlive?(signal: AbortSignal): Promise<void>
-  /** Acquires a name that `seen` showed free, on the condition that its version is still the same. */
+  /**
+   * Acquires a name that `seen` showed free, on the condition that its version is still the same. Writes down beside it how long whoever comes next has
+   * to wait: {@link keptLeaseMs}.
+   */
   acquire(seen: NameView | undefined, name: string, signal: AbortSignal): Promise<Acquisition>
   /** Gives up a name held under `token`; does nothing where it is held under another, or no longer. */
   release(name: string, token: bigint, how: Release, signal: AbortSignal): Promise<void>

@@ -3,6 +3,7 @@ import { systemClock, type Clock } from '../clock.ts'
 import { Endpoints, systemResolver } from '../endpoints.ts'
 import { ElectionError, hasCode } from '../errors.ts'
 import { HttpClient, type TlsOptions } from '../http.ts'
+import { keptLeaseMs } from '../lease.ts'
 import type {
   Acquisition,
   GroupView,
@@ -40,7 +41,7 @@ const waitGraceMs = waitMs / 16 + 5000
 const leastGapMs = 10
 
 /** An answer within this time that tells of no change is no wait, in ms: something between us and Consul cuts it short. */
-const tooSoonMs = 1000
+const tooSoonMs = 1500
 
 /** How often who holds nothing reads all the same, in ms: should a wait hang on a connection that is dead. */
 const rereadMs = 5000
@@ -168,7 +169,7 @@ class ConsulSession implements StoreSession {
   readonly #options: SessionOptions
   readonly #ending = new AbortController()
   /** Under which token and LockIndex we hold names, as the last answers showed. */
-  readonly #held = new Map<string, { readonly token: bigint; readonly lock: number }>()
+  readonly #held = new Map<string, { readonly token: bigint; readonly lock: number; readonly leaseMs: number }>()
   /** The index to wait after. */
   #index = 0
   /** When we last began to wait, in monotonic ms. */
@@ -200,10 +201,10 @@ class ConsulSession implements StoreSession {
   async read(signal: AbortSignal): Promise<GroupView> {
     const entries = await this.#kv.list(this.#keys.folder, signal, this.leaseMs / 4)
     const { view, locks, garbage } = understand(entries, this.#keys)
-    for (const { name, token, holder } of view.names.values()) {
+    for (const { name, token, holder, leaseMs } of view.names.values()) {
       // An answer that was overtaken shows a token lower than one we know.
       if (token < (this.#held.get(name)?.token ?? 0n)) continue
-      if (holder?.session === this.id) this.#held.set(name, { token, lock: locks.get(name)! })
+      if (holder?.session === this.id) this.#held.set(name, { token, lock: locks.get(name)!, leaseMs })
       else this.#held.delete(name)
     }
     if (garbage.length > 0) void this.#collect(view, garbage)
@@ -240,7 +241,8 @@ class ConsulSession implements StoreSession {
       return { kind: 'changed' }
     }
     if (seen.holder !== undefined) return { kind: 'changed' }
-    const value: HolderValue = { id: this.#options.id }
+    const leaseMs = keptLeaseMs(this.leaseMs, seen)
+    const value: HolderValue = { id: this.#options.id, leaseMs }
     const outcome = await this.#kv.transact(
       [
         { Verb: 'check-index', Key, Index: Number(seen.version) },
@@ -251,7 +253,7 @@ class ConsulSession implements StoreSession {
     if (outcome.done) {
       const { ModifyIndex, LockIndex } = outcome.entries.at(-1)!
       const token = BigInt(ModifyIndex)
-      this.#held.set(name, { token, lock: LockIndex })
+      this.#held.set(name, { token, lock: LockIndex, leaseMs })
       return { kind: 'acquired', token }
     }
     const said = outcome.failures.map((failure) => failure.said).join('; ')
@@ -289,8 +291,8 @@ class ConsulSession implements StoreSession {
     this.#ending.abort()
     try {
       // Given up one by one, so that no lock-delay applies to others should Consul have made the session with one.
-      const names = [...this.#held].flatMap(([name, { token, lock }]) =>
-        this.#unlock(name, token, { settled: false, lock }),
+      const names = [...this.#held].flatMap(([name, { token, lock, leaseMs }]) =>
+        this.#unlock(name, token, { settled: false, leaseMs, lock }),
       )
       const operations: KvOperation[] = [{ Verb: 'delete', Key: this.#keys.member(this.id) }, ...names]
       // An odd number: names come in pairs. Those beyond it are freed with the session.

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ElectionError } from '../errors.ts'
+import { keptLeaseMs } from '../lease.ts'
 import type {
   Acquisition,
   GroupView,
@@ -31,6 +32,7 @@ interface Entry {
   token: bigint
   holder?: MemorySession
   settled: boolean
+  leaseMs: number
   successor?: string
   request?: HandOverRequest
 }
@@ -152,12 +154,13 @@ class MemorySession implements StoreSession {
     this.#assertAlive()
     const entry = this.group.names.get(name)
     // Nobody has held it yet, and this process is all there is: its first holder need not wait.
-    if (entry === undefined) this.group.names.set(name, { version: 0, token: 0n, settled: true })
+    if (entry === undefined) this.group.names.set(name, { version: 0, token: 0n, settled: true, leaseMs: 0 })
     if (entry === undefined || entry.holder !== undefined || String(entry.version) !== seen?.version) {
       return { kind: 'changed' }
     }
     const token = this.store.nextToken(this.options.clock.wallMs())
-    this.group.names.set(name, { version: entry.version + 1, token, holder: this, settled: false })
+    const leaseMs = keptLeaseMs(this.leaseMs, entry)
+    this.group.names.set(name, { version: entry.version + 1, token, holder: this, settled: false, leaseMs })
     this.tellAll()
     return { kind: 'acquired', token }
   }
@@ -175,7 +178,8 @@ class MemorySession implements StoreSession {
 
   async close(): Promise<void> {
     this.group.sessions.delete(this)
-    for (const entry of this.group.names.values()) if (entry.holder === this) this.#free(entry, { settled: false })
+    for (const entry of this.group.names.values())
+      if (entry.holder === this) this.#free(entry, { settled: false, leaseMs: entry.leaseMs })
     this.tellAll()
   }
 
@@ -189,11 +193,12 @@ class MemorySession implements StoreSession {
     for (const session of this.group.sessions) session.tell()
   }
 
-  #free(entry: Entry, { settled, successor }: Release): void {
+  #free(entry: Entry, { settled, leaseMs = 0, successor }: Release): void {
     delete entry.holder
     delete entry.request
     entry.version++
     entry.settled = settled
+    entry.leaseMs = leaseMs
     if (successor === undefined) delete entry.successor
     else entry.successor = successor
   }
@@ -244,6 +249,7 @@ function viewOf(group: Group): GroupView {
       token: entry.token,
       ...(entry.holder !== undefined && { holder: entry.holder.member }),
       settled: entry.settled,
+      leaseMs: entry.leaseMs,
       ...(entry.successor !== undefined && { successor: entry.successor }),
       ...(entry.request !== undefined && { request: entry.request }),
     },

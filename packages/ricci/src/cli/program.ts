@@ -3,6 +3,7 @@ import { agentCommand } from './agent.ts'
 import { checkCommand } from './check.ts'
 import { devCommand } from './dev.ts'
 import { incidentsCommand } from './incidents.ts'
+import { lead, leadCommand } from './lead.ts'
 import { queryCommand } from './query.ts'
 import { sendCommand } from './send.ts'
 import { serveCommand } from './serve.ts'
@@ -21,6 +22,8 @@ const configurationCodes = /^(CONFIG_|RULES_)/
  * @returns the exit code: 0 ok, 1 failed, 2 usage, 78 bad configuration
  */
 export async function runProgram(words: readonly string[], surroundings: Surroundings): Promise<number> {
+  // Its command line is that of `elect`, with a command of its own behind `--`.
+  if (words[0] === 'lead') return lead(words.slice(1))
   const program = new Command('ricci')
     .description('Monitoring that stays up: watches streams of events, keeps state, pages people')
     .version(version, '-V, --version', 'print the version')
@@ -41,6 +44,7 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
     watchCommand(surroundings),
     statusCommand(surroundings),
     incidentsCommand(surroundings),
+    leadCommand(),
     versionCommand(surroundings),
   ]
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program))

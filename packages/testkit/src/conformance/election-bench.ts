@@ -28,6 +28,8 @@ export interface ElectionStoreBackend {
   readonly detectMs?: number
   /** An operator removes what the store keeps of a name: the key, the row. Absent where nobody can. */
   removeName?(group: string, name: string): Promise<void>
+  /** Sessions last until they are closed, because they cannot outlive their process. */
+  readonly sessionsLast?: boolean
   /** The store ends a session before its time, as an operator or a failed check would. Absent where nobody can. */
   endSession?(group: string, session: string): Promise<void>
 }
@@ -121,6 +123,11 @@ export class ElectionBench {
     this.#sessions.set(session, end)
     this.#beat(session, end.signal)
     return session
+  }
+
+  /** Gives no more signs of life, as a process that has died. */
+  silence(session: StoreSession): void {
+    this.#sessions.get(session)?.abort()
   }
 
   async leave(session: StoreSession): Promise<void> {

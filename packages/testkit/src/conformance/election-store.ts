@@ -113,6 +113,19 @@ export function electionStoreConformance(
         assert.equal((await bench.name(b, 'x')).version, free.version, 'who reads twice sees one version')
       })
 
+      each('writes down how long whoever comes next has to wait', async (bench) => {
+        const [a, b] = [await bench.open('a'), await bench.open('b')]
+        const first = await bench.acquire(a, 'x')
+        assert.equal((await bench.name(b, 'x')).leaseMs, a.leaseMs, 'while it is held')
+        await a.release('x', first, { settled: false, leaseMs: 3 * a.leaseMs }, bench.soon())
+        assert.equal((await bench.name(b, 'x')).leaseMs, 3 * a.leaseMs, 'as who released it said')
+        const second = await bench.acquire(b, 'x')
+        assert.equal((await bench.name(a, 'x')).leaseMs, 3 * a.leaseMs, 'for the one before may act as long')
+        await b.release('x', second, { settled: true }, bench.soon())
+        await bench.acquire(b, 'x')
+        assert.equal((await bench.name(a, 'x')).leaseMs, b.leaseMs, 'after one that has certainly stopped')
+      })
+
       each('is refused to its own holder, too', async (bench) => {
         const a = await bench.open('a')
         const token = await bench.acquire(a, 'x')
@@ -262,6 +275,21 @@ export function electionStoreConformance(
     })
 
     describe('a session that the store ends', () => {
+      each('because it gave no sign of life frees what it held', async (bench, context) => {
+        if (bench.backend.sessionsLast === true) return context.skip('a session of this store dies with us')
+        const [a, b] = [await bench.open('a'), await bench.open('b')]
+        const token = await bench.acquire(a, 'x')
+        bench.silence(a)
+        await bench.until('a is gone', async () => {
+          const { members, names } = await bench.read(b)
+          const { holder } = names.get('x')!
+          if (members.some(({ id }) => id === 'a')) return false
+          assert.notEqual(holder?.session, a.id, 'whoever is no member holds nothing')
+          return true
+        })
+        assert.ok((await bench.acquire(b, 'x')) > token)
+      })
+
       each('is told so, and what it held is free without being quiet', async (bench, context) => {
         const { backend, group } = bench
         if (backend.endSession === undefined) return context.skip('nobody can end a session of this store')

@@ -2,7 +2,7 @@
 import { runElection, type Missing, type RunResult } from './run.ts'
 
 /** How many seeds are searched for each. */
-export const searchedSeeds = 60
+export const searchedSeeds = 150
 
 /** Each rule that can be taken away, and what it says. */
 export const ablations: Readonly<Record<Missing, string>> = {
@@ -10,6 +10,7 @@ export const ablations: Readonly<Record<Missing, string>> = {
   'acquirer-wait': 'who acquires waits until its predecessor has certainly stopped',
   deadline: 'leadership ends with its deadline; it is no flag',
   'linearizable-reads': 'what confirms is a linearizable read',
+  'predecessors-lease': 'who acquires waits for its predecessor’s lease, if that is longer than its own',
   'quiet-before-settled': 'only who has waited for its own predecessor says that all is quiet',
 }
 

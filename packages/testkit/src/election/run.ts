@@ -121,7 +121,8 @@ class Run {
       name: 'simulated',
       store: this.#store.for(process),
       id,
-      lease: this.#leaseMs,
+      // A new setting is rolled out, member by member.
+      lease: chance.chance(0.2) ? 2 * this.#leaseMs : this.#leaseMs,
       detect: this.#detectMs,
       clock: process,
       random: () => chance.next(),
@@ -158,7 +159,7 @@ class Run {
     const wait = (ms: number): Promise<void> => new Promise((resolve) => void process.setTimer(ms, resolve))
     const work = async (term: Term): Promise<void> => {
       const untilMs = process.monotonicMs() + chance.exponential(20_000)
-      while (!term.signal.aborted && process.monotonicMs() < untilMs) await wait(100)
+      while (!term.signal.aborted && (this.#peace || process.monotonicMs() < untilMs)) await wait(100)
       await wait(chance.between(0, 300))
     }
     const again = (): void => {
@@ -250,7 +251,7 @@ class Run {
     const name = random.pick(this.#names)
     const tenure = this.#store.names.get(name)
     if (tenure?.holder === undefined) return
-    this.#store.free(name, tenure, { settled: false })
+    this.#store.free(name, tenure, { settled: false, leaseMs: tenure.leaseMs })
     this.#store.changed()
   }
 

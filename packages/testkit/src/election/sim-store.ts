@@ -39,6 +39,7 @@ interface Tenure {
   token: bigint
   holder: SimSession | undefined
   settled: boolean
+  leaseMs: number
   successor: string | undefined
   request: HandOverRequest | undefined
   /** Nobody is granted it before, in world ms. */
@@ -108,7 +109,8 @@ export class SimStore {
   /** Takes everything from a session, or one name: an expiry, a health check that flaps, an operator. */
   end(session: SimSession): void {
     if (!this.sessions.delete(session)) return
-    for (const [name, tenure] of this.names) if (tenure.holder === session) this.free(name, tenure, { settled: false })
+    for (const [name, tenure] of this.names)
+      if (tenure.holder === session) this.free(name, tenure, { settled: false, leaseMs: tenure.leaseMs })
     this.changed()
   }
 
@@ -117,6 +119,7 @@ export class SimStore {
     tenure.request = undefined
     tenure.version = Number(++this.#index)
     tenure.settled = how.settled
+    tenure.leaseMs = how.leaseMs ?? 0
     tenure.successor = how.successor
     tenure.delayedUntilMs = how.settled ? 0 : this.clock.monotonicMs() + this.lockDelayMs
     this.history.push({
@@ -137,6 +140,7 @@ export class SimStore {
         token: 0n,
         holder: undefined,
         settled: false,
+        leaseMs: 0,
         successor: undefined,
         request: undefined,
         delayedUntilMs: 0,
@@ -147,7 +151,15 @@ export class SimStore {
     if (tenure.holder !== undefined || String(tenure.version) !== seen?.version) return { kind: 'changed' }
     if (this.clock.monotonicMs() < tenure.delayedUntilMs) return { kind: 'delayed' }
     const token = ++this.#index
-    Object.assign(tenure, { version: Number(token), token, holder: session, settled: false, successor: undefined })
+    const leaseMs = tenure.settled ? session.leaseMs : Math.max(session.leaseMs, tenure.leaseMs)
+    Object.assign(tenure, {
+      version: Number(token),
+      token,
+      holder: session,
+      settled: false,
+      leaseMs,
+      successor: undefined,
+    })
     this.history.push({ kind: 'granted', name, token, by: session.processName, atMs: this.clock.monotonicMs() })
     this.onGranted?.(name, session)
     this.changed()
@@ -163,6 +175,7 @@ export class SimStore {
         token: tenure.token,
         ...(tenure.holder !== undefined && { holder: tenure.holder.member }),
         settled: tenure.settled,
+        leaseMs: tenure.leaseMs,
         ...(tenure.successor !== undefined && { successor: tenure.successor }),
         ...(tenure.request !== undefined && { request: tenure.request }),
       },

@@ -15,6 +15,8 @@ export type Freeze =
  * a killed one never. Its clocks run at a rate of their own.
  */
 export class Process implements Clock {
+  /** Which of its clocks is wrong at times. Either is made up for by the other; nothing makes up for both at once. */
+  readonly wrong: 'monotonic' | 'wall'
   /** Whether it asks a server that may lag behind. */
   readonly readsBehind: boolean
   readonly #world: VirtualClock
@@ -34,6 +36,7 @@ export class Process implements Clock {
     // A bad quartz is off by 0.01 %; the algorithm allows two clocks to differ by 2 %.
     this.#rate = 1 + random.between(-0.009, 0.009)
     this.readsBehind = random.chance(0.5)
+    this.wrong = random.chance(0.5) ? 'monotonic' : 'wall'
   }
 
   get alive(): boolean {
@@ -80,7 +83,7 @@ export class Process implements Clock {
     this.#frozen = true
     this.#world.setTimer(ms, () => {
       this.#frozen = false
-      if (how === 'suspended') this.#suspendedMs += ms
+      if (how === 'suspended' && this.wrong === 'monotonic') this.#suspendedMs += ms
       for (const what of this.#postponed.splice(0)) this.run(what)
     })
   }
@@ -92,6 +95,6 @@ export class Process implements Clock {
   }
 
   shiftWall(ms: number): void {
-    this.#wallShiftMs += ms
+    if (this.wrong === 'wall') this.#wallShiftMs += ms
   }
 }

@@ -1,9 +1,11 @@
 // `npm run faults -- [--kills N] [--seed SEED] [--program FILE]`: kills the real daemon and judges what is left. `npm test -- faults` runs all faults.
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { faultElections } from '../election/faults/main.ts'
 import { killsText, runKills } from './kills.ts'
 
-const usage = 'usage: npm run faults -- [--kills N] [--seed SEED] [--program FILE]'
+const usage = `usage: npm run faults -- [--kills N] [--seed SEED] [--program FILE]
+       npm run faults -- election …`
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -25,4 +27,4 @@ async function main(): Promise<number> {
   return result.wrong.length === 0 ? 0 : 1
 }
 
-process.exitCode = await main()
+process.exitCode = await (process.argv[2] === 'election' ? faultElections(process.argv.slice(3)) : main())

@@ -12,7 +12,13 @@ import { nodeTool } from './tools.ts'
 const oldestNode = '20.19.6'
 const recommendedNode = '24.21.0'
 
-const names = { client: '@ricci/client', engine: '@ricci/engine', replica: '@ricci/replica', ricci: 'ricci' }
+const names = {
+  client: '@ricci/client',
+  election: '@ricci/election',
+  engine: '@ricci/engine',
+  replica: '@ricci/replica',
+  ricci: 'ricci',
+}
 type Package = keyof typeof names
 const all = Object.keys(names) as Package[]
 

@@ -58,6 +58,7 @@ export interface MemberValue {
 /** What a name's key says while it is held. */
 export interface HolderValue {
   readonly id: string
+  readonly leaseMs: number
 }
 
 /** What it says once it was given up. */
@@ -122,16 +123,23 @@ function held(
   entry: KvEntry,
   session: string,
   members: ReadonlyMap<string, Member>,
-): Pick<NameView, 'holder' | 'settled'> {
-  const { id }: Partial<HolderValue> = valueOf(entry)
-  return { holder: { session, id: members.get(session)?.id ?? text(id) ?? session }, settled: false }
+): Pick<NameView, 'holder' | 'settled' | 'leaseMs'> {
+  const { id, leaseMs }: Partial<HolderValue> = valueOf(entry)
+  const holder = { session, id: members.get(session)?.id ?? text(id) ?? session }
+  return { holder, settled: false, leaseMs: duration(leaseMs) }
 }
 
-function released(entry: KvEntry): Pick<NameView, 'settled' | 'successor'> {
-  const { settled, successor, lock }: Partial<ReleasedValue> = valueOf(entry)
+function released(entry: KvEntry): Pick<NameView, 'settled' | 'leaseMs' | 'successor'> {
+  const { settled, leaseMs: given, successor, lock }: Partial<ReleasedValue> = valueOf(entry)
+  const leaseMs = duration(given)
   // Said of an earlier tenure, or by nobody.
-  if (lock === undefined || lock !== entry.LockIndex) return { settled: false }
-  return { settled: settled === true, ...(text(successor) !== undefined && { successor }) }
+  if (lock === undefined || lock !== entry.LockIndex) return { settled: false, leaseMs }
+  return { settled: settled === true, leaseMs, ...(text(successor) !== undefined && { successor }) }
+}
+
+/** A number of ms; 0 where an operator has written what is none. */
+function duration(value: unknown): number {
+  return typeof value === 'number' && value > 0 ? value : 0
 }
 
 /** An entry's value; nothing where it is none of ours. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { bounded, pause } from '../../bounded.ts'
 import type { Endpoint } from '../../endpoints.ts'
-import { ElectionError } from '../../errors.ts'
+import { ElectionError, hasCode } from '../../errors.ts'
 import type { HttpClient } from '../../http.ts'
 import type { SessionOptions } from '../../store.ts'
 
@@ -89,6 +89,8 @@ export class Registration {
         'Consul did not bind the session to our check: it passed over what we sent it. Is something between us and it?'
       throw new ElectionError('STORE_REFUSED', said, false)
     } catch (error) {
+      // An agent without servers takes a service, and no more: the next try is made elsewhere.
+      if (hasCode(error, 'STORE_UNAVAILABLE')) http.blame(endpoint)
       await cleanUp(http, options, endpoint, service, session)
       throw error
     }

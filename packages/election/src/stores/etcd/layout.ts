@@ -63,7 +63,11 @@ export class Layout {
         const token = BigInt(leader.revision)
         const request = requestOf(requests.get(name), token)
         const holder = { session: leader.lease, id: textOf(valueOf(leader).id) }
-        return [name, { name, version, token, holder, settled: false, ...(request !== undefined && { request }) }]
+        const leaseMs = tenure === undefined ? 0 : leaseOf(tenure)
+        return [
+          name,
+          { name, version, token, holder, settled: false, leaseMs, ...(request !== undefined && { request }) },
+        ]
       }
       return [name, { name, version, ...endOf(tenure!, (session) => trusting && !live.has(session)) }]
     })
@@ -107,13 +111,13 @@ export function leaderValue(id: string): string {
 }
 
 /** A name's `tenure` key as an acquisition writes it. @param trusted the holder acts no longer than its lease lasts */
-export function heldValue(atMs: number, session: string, trusted: boolean): string {
-  return JSON.stringify({ atMs, session, trusted })
+export function heldValue(atMs: number, session: string, trusted: boolean, leaseMs: number): string {
+  return JSON.stringify({ atMs, session, trusted, leaseMs })
 }
 
 /** A name's `tenure` key as a release writes it, or, with the token 0, before the first acquisition. */
-export function endedValue(atMs: number, token: bigint, { settled, successor }: Release): string {
-  return JSON.stringify({ atMs, token: String(token), settled, successor })
+export function endedValue(atMs: number, token: bigint, { settled, leaseMs = 0, successor }: Release): string {
+  return JSON.stringify({ atMs, token: String(token), settled, leaseMs, successor })
 }
 
 /** A name's `request` key. */
@@ -132,18 +136,26 @@ interface Sorted {
 function endOf(
   entry: Entry,
   isOver: (session: string) => boolean,
-): Pick<NameView, 'token' | 'settled'> & { successor?: string } {
+): Pick<NameView, 'token' | 'settled' | 'leaseMs' | 'successor'> {
+  const leaseMs = leaseOf(entry)
   const { token, settled, successor, session, trusted } = valueOf(entry)
   if (typeof token === 'string' && /^\d+$/.test(token)) {
     return {
       token: BigInt(token),
       settled: settled === true,
+      leaseMs,
       ...(typeof successor === 'string' && { successor }),
     }
   }
   // Not released: the acquisition that wrote this wrote the leader key under the same revision.
   const expired = trusted === true && typeof session === 'string' && isOver(session)
-  return { token: BigInt(entry.revision), settled: expired }
+  return { token: BigInt(entry.revision), settled: expired, leaseMs }
+}
+
+/** How long whoever wrote a `tenure` key may act after it was lost, in ms; 0 where it does not say. */
+function leaseOf(tenure: Entry): number {
+  const { leaseMs } = valueOf(tenure)
+  return typeof leaseMs === 'number' && leaseMs > 0 ? leaseMs : 0
 }
 
 function memberOf(entry: Entry): Member {

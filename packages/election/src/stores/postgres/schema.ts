@@ -64,6 +64,7 @@ create table if not exists ${s}.names (
   holder bigint,
   holder_id text,
   settled boolean not null,
+  lease_ms integer not null,
   successor text,
   request json,
   primary key (grp, name)
@@ -137,8 +138,9 @@ type StatementName =
  * it began, but a row it changes is waited for, and its condition is then asked again of the row's **newest** version (EvalPlanQual):
  *
  * 1. *A session's life is its row.* `read` and `acquire` renew it, and `evict` deletes it **on the condition that `renewals` is what the evictor
- *    saw**. Whichever locks the row first wins: an eviction that waited for a renewal finds another number and does nothing; a renewal
- *    that waited for an eviction finds no row, and the session is lost. No row is ever inserted again under its number.
+ *    saw**. Whichever locks the row first wins: a renewal that waited for an eviction finds no row, and the session is lost, which no row is ever
+ *    inserted for again. An eviction waits for nobody (`skip locked`): it stands before the evictor's own next renewal, and who is just
+ *    renewing is alive. Where the row was changed since its snapshot, locking asks its condition again, and `renewals` is another.
  * 2. *`acquire` renews in the same statement*, since the core lets a new holder act for a lease from when it asked. It locks the member's row before
  *    the name's, as `evict` and `leave` do, so that none waits for another in a circle. An eviction whose snapshot does not show yet what its
  *    victim has just acquired thus finds another number of renewals, too: it never leaves a name behind.
@@ -165,7 +167,7 @@ export function statementsOf(schema: string): Statements {
     from ${s}.members m where ${condition}), '[]')::text as members`
   const names = (group: string): string => `coalesce((
     select json_agg(json_build_object('name', n.name, 'version', n.version::text, 'token', n.token::text, 'holder', n.holder::text,
-      'holderId', n.holder_id, 'settled', n.settled, 'successor', n.successor, 'request', n.request))
+      'holderId', n.holder_id, 'settled', n.settled, 'leaseMs', n.lease_ms, 'successor', n.successor, 'request', n.request))
     from ${s}.names n where n.grp = ${group}), '[]')::text as names`
   const freeAll = (whose: string, settled: boolean): string => `update ${s}.names n
     set holder = null, holder_id = null, settled = ${settled}, successor = null, request = null, version = ${next}
@@ -188,10 +190,14 @@ export function statementsOf(schema: string): Statements {
     // $2 session, $3 group
     read: `with ${settings}, renewed as (${renew} returning 1)
       select (select count(*) from renewed) as renewed, ${members(`m.grp = $3 and ${alive('m')}`)}, ${names('$3')}`,
-    // $2 session, $3 its renewals as seen, $4 whether they were seen for its TTL, $5 channel
-    evict: `with ${settings}, ended as (
-      delete from ${s}.members m using settings where m.session = $2::bigint and m.renewals = $3::bigint
-        and ($4::boolean or (m.by_clock and m.expires_at <= clock_timestamp())) returning m.session
+    // Arrays: $2 sessions, $3 their renewals as seen, $4 whether they were seen for the whole TTL; $5 channel
+    evict: `with ${settings}, due as (
+      select d.* from settings, unnest($2::bigint[], $3::bigint[], $4::boolean[]) as d (session, renewals, watched)
+    ), locked as (
+      select m.session from ${s}.members m, due where m.session = due.session and m.renewals = due.renewals
+        and (due.watched or (m.by_clock and m.expires_at <= clock_timestamp())) for update of m skip locked
+    ), ended as (
+      delete from ${s}.members m using locked where m.session = locked.session returning m.session
     ), freed as (${freeAll('ended', true)})
     select (select count(*) from freed) as freed, ${told('$5', 'ended')}`,
     // $2 session, $3 channel
@@ -205,19 +211,19 @@ export function statementsOf(schema: string): Statements {
     ) select (select count(*) from changed) as changed, ${told('$4', 'changed')}`,
     // $2 group, $3 name
     prepare: `with ${settings}
-      insert into ${s}.names (grp, name, token, version, settled) select $2, $3, 0, ${next}, false from settings on conflict do nothing`,
-    // $2 session, $3 group, $4 name, $5 version, $6 channel
+      insert into ${s}.names (grp, name, token, version, settled, lease_ms) select $2, $3, 0, ${next}, false, 0 from settings on conflict do nothing`,
+    // $2 session, $3 group, $4 name, $5 version, $6 channel, $7 lease in ms
     acquire: `with ${settings}, me as (${renew} returning m.id), number as materialized (select ${next} as value from me),
     taken as (
       update ${s}.names n set token = number.value, version = number.value, holder = $2::bigint, holder_id = me.id,
-        settled = false, successor = null, request = null
+        settled = false, lease_ms = $7::integer, successor = null, request = null
       from me, number where n.grp = $3 and n.name = $4 and n.version = $5::bigint and (n.holder is null
         or not exists (select from ${s}.members o where o.session = n.holder and ${alive('o')}))
       returning n.token
     ) select (select count(*) from me) as renewed, (select token from taken)::text as token, ${told('$6', 'taken')}`,
-    // $2 session, $3 group, $4 name, $5 token, $6 settled, $7 successor, $8 channel
+    // $2 session, $3 group, $4 name, $5 token, $6 settled, $7 successor, $8 channel, $9 lease in ms
     release: `with ${settings}, freed as (
-      update ${s}.names n set holder = null, holder_id = null, settled = $6::boolean, successor = $7, request = null, version = ${next}
+      update ${s}.names n set holder = null, holder_id = null, settled = $6::boolean, lease_ms = $9::integer, successor = $7, request = null, version = ${next}
       from settings where n.grp = $3 and n.name = $4 and n.token = $5::bigint and n.holder = $2::bigint returning 1
     ) select ${told('$8', 'freed')}`,
     // $1 group; writes nothing, so that it asks for no more than to read

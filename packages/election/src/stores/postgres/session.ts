@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { pause } from '../../bounded.ts'
 import type { Clock } from '../../clock.ts'
 import { ElectionError, hasCode } from '../../errors.ts'
+import { keptLeaseMs } from '../../lease.ts'
 import type {
   Acquisition,
   GroupView,
@@ -23,6 +24,9 @@ import type { Statement, Statements } from './schema.ts'
 /** How often a group is looked at where nothing tells of changes, in ms, or four times a lease: a name that was released waits for half of it. */
 const pollMs = 250
 
+/** After which part of its TTL a session is tried again that could not be ended. */
+const againAfter = 1 / 16
+
 /** A member as its row is read. */
 interface MemberRow {
   readonly session: string
@@ -42,6 +46,7 @@ interface NameRow {
   readonly holder: string | null
   readonly holderId: string | null
   readonly settled: boolean
+  readonly leaseMs: number
   readonly successor: string | null
   readonly request: HandOverRequest | null
 }
@@ -54,6 +59,8 @@ interface Life {
   readonly ttlMs: number
   /** When it may be ended, in monotonic ms: by watching, or by the database's clock if that is sooner. */
   readonly dueMs: number
+  /** When ending it may be tried again, in monotonic ms. */
+  notBeforeMs: number
 }
 
 /** What a session is made of. */
@@ -112,7 +119,7 @@ export class PostgresSession implements StoreSession {
       return this.#once(statements.read, values, signal)
     })
     if (row.renewed === '0') throw lost()
-    if (this.#interrupted) this.#spareUntilMs = this.#clock.monotonicMs() + ttlMs / 2
+    if (this.#interrupted) this.#spareUntilMs = this.#clock.monotonicMs() + ttlMs
     this.#interrupted = false
     const members = JSON.parse(row.members!) as readonly MemberRow[]
     const names = JSON.parse(row.names!) as readonly NameRow[]
@@ -137,14 +144,24 @@ export class PostgresSession implements StoreSession {
       await this.#call(statements.prepare, [this.#group, name], signal)
       return { kind: 'changed' }
     }
-    const row = await this.#once(statements.acquire, [this.id, this.#group, name, seen.version, channel], signal)
+    const leaseMs = Math.ceil(keptLeaseMs(this.leaseMs, seen))
+    const row = await this.#once(
+      statements.acquire,
+      [this.id, this.#group, name, seen.version, channel, leaseMs],
+      signal,
+    )
     if (row.renewed === '0') throw lost()
     return row.token === null ? { kind: 'changed' } : { kind: 'acquired', token: BigInt(row.token) }
   }
 
-  async release(name: string, token: bigint, { settled, successor }: Release, signal: AbortSignal): Promise<void> {
+  async release(
+    name: string,
+    token: bigint,
+    { settled, leaseMs = 0, successor }: Release,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { statements, channel } = this.#parts
-    const values = [this.id, this.#group, name, `${token}`, settled, successor ?? null, channel]
+    const values = [this.id, this.#group, name, `${token}`, settled, successor ?? null, channel, Math.ceil(leaseMs)]
     await this.#call(statements.release, values, signal)
   }
 
@@ -166,11 +183,16 @@ export class PostgresSession implements StoreSession {
   /** Ends the sessions that the last read showed to be due: their names are free in what is read next. */
   async #endTheDead(signal: AbortSignal): Promise<void> {
     const now = this.#clock.monotonicMs()
-    for (const [session, { renewals, sinceMs, ttlMs, dueMs }] of this.#lives) {
-      if (dueMs > now) continue
-      const watched = sinceMs + ttlMs <= now
-      await this.#call(this.#parts.statements.evict, [session, renewals, watched, this.#parts.channel], signal)
-    }
+    const due = [...this.#lives].filter(([, { dueMs }]) => dueMs <= now)
+    if (due.length === 0) return
+    const arrays = [
+      due.map(([session]) => session),
+      due.map(([, { renewals }]) => renewals),
+      due.map(([, { sinceMs, ttlMs }]) => sinceMs + ttlMs <= now),
+    ]
+    await this.#call(this.#parts.statements.evict, [...arrays, this.#parts.channel], signal)
+    // Who is still there after that has just been renewing, or is ended by another at this moment.
+    for (const [, life] of due) life.notBeforeMs = this.#clock.monotonicMs() + life.ttlMs * againAfter
   }
 
   /** When each of the others may be ended. What was known of one whose renewals have not changed is kept. */
@@ -184,8 +206,9 @@ export class PostgresSession implements StoreSession {
           const sinceMs = known?.renewals === renewals ? known.sinceMs : now
           // The database's clock counts parts of a millisecond; one more, so that it agrees when it is asked.
           const deadMs = Math.min(sinceMs + ttlMs, leftMs === null ? Infinity : now + leftMs + 1)
-          const dueMs = Math.max(deadMs, this.#spareUntilMs)
-          return [session, { renewals, sinceMs, ttlMs, dueMs }]
+          const notBeforeMs = known?.renewals === renewals ? known.notBeforeMs : 0
+          const dueMs = Math.max(deadMs, this.#spareUntilMs, notBeforeMs)
+          return [session, { renewals, sinceMs, ttlMs, dueMs, notBeforeMs }]
         }),
     )
   }
@@ -243,12 +266,14 @@ function viewOf(members: readonly MemberRow[], names: readonly NameRow[]): Group
   return {
     members: members.map(({ session, id, data }) => ({ session, id, data })),
     names: new Map(
-      names.map(({ name, version, token, holder, holderId, settled, successor, request }): [string, NameView] => {
-        const held = holder !== null && alive.has(holder)
-        const view = { name, version, token: BigInt(token), settled }
-        if (!held) return [name, { ...view, ...(successor !== null && { successor }) }]
-        return [name, { ...view, holder: { session: holder, id: holderId! }, ...(request !== null && { request }) }]
-      }),
+      names.map(
+        ({ name, version, token, holder, holderId, settled, leaseMs, successor, request }): [string, NameView] => {
+          const held = holder !== null && alive.has(holder)
+          const view = { name, version, token: BigInt(token), settled, leaseMs }
+          if (!held) return [name, { ...view, ...(successor !== null && { successor }) }]
+          return [name, { ...view, holder: { session: holder, id: holderId! }, ...(request !== null && { request }) }]
+        },
+      ),
     ),
   }
 }

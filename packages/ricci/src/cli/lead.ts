@@ -1,0 +1,12 @@
+import { elect } from '@ricci/election/cli'
+import { Command } from 'commander'
+
+/** `ricci lead` is the command `elect` of @ricci/election. @returns its exit code */
+export function lead(words: readonly string[]): Promise<number> {
+  return elect(words)
+}
+
+/** For the list of commands alone: {@link lead} takes its words as they are. */
+export function leadCommand(): Command {
+  return new Command('lead').description('run a command on one of several machines at a time (ricci lead --help)')
+}

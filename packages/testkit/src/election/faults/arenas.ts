@@ -1,0 +1,136 @@
+/** The real stores that faults are done to, under one face. */
+import { ConsulCluster } from '../../servers/consul.ts'
+import { EtcdCluster } from '../../servers/etcd.ts'
+import { PostgresServer } from '../../servers/postgres.ts'
+import type { ProgramName } from '../../servers/program.ts'
+import { Fleet } from './fleet.ts'
+
+/** A store, and three candidates that elect in it. */
+export interface Arena {
+  readonly fleet: Fleet
+  /** What the candidates run with, in words. */
+  readonly settings: string
+  /** Kills what leads in the store; gives what brings it back. */
+  killLeader(): Promise<() => Promise<void>>
+  /** Kills what does not lead, where there is such. */
+  killFollower?(): Promise<() => Promise<void>>
+  /** Kills so many that the rest cannot decide. */
+  loseQuorum?(): Promise<() => Promise<void>>
+  /** Kills what a candidate asks first, and nobody else needs. */
+  killAgent?(member: number): Promise<() => Promise<void>>
+  /** Moves the store's wall clock; gives what moves it back. */
+  moveClock?(ms: number): Promise<() => Promise<void>>
+  /** An operator removes the leader's key or row. */
+  removeKey(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** An arena by its name, and the servers it needs. */
+export interface ArenaKind {
+  readonly name: string
+  readonly servers: readonly ProgramName[]
+  start(program: string): Promise<Arena>
+}
+
+const name = 'faults'
+
+async function consul(program: string): Promise<Arena> {
+  const cluster = await ConsulCluster.start({ servers: 3, agents: 3 })
+  const ways = cluster.agents.filter(({ server }) => !server).map(({ url }) => [url])
+  const settings = { kind: 'consul', name, lease: '500ms', detect: '500ms' } as const
+  const fleet = await Fleet.start({ program, settings, ways })
+  const kill = async (...indexes: number[]): Promise<() => Promise<void>> => {
+    for (const index of indexes) await cluster.signal(index, 'SIGKILL')
+    return async () => {
+      for (const index of indexes) await cluster.restart(index)
+      await cluster.healthy()
+    }
+  }
+  return {
+    fleet,
+    settings:
+      'profile fast (lease and detection 500 ms); 3 servers, raft_multiplier 1, a client agent beside each candidate',
+    killLeader: async () => kill(await cluster.leader()),
+    killFollower: async () => kill(((await cluster.leader()) + 1) % 3),
+    loseQuorum: async () => kill(0, 1),
+    killAgent: (member) => kill(3 + member),
+    async removeKey() {
+      await cluster.request(0, `/v1/kv/election/groups/${name}/names/leader`, { method: 'DELETE' })
+    },
+    async stop() {
+      await fleet.stop()
+      await cluster.stop()
+    },
+  }
+}
+
+async function etcd(program: string, trustLease: boolean): Promise<Arena> {
+  const cluster = await EtcdCluster.start({ members: 3 })
+  const urls = cluster.members.map(({ url }) => url)
+  // Each candidate asks another member first.
+  const ways = urls.map((_, at) => [...urls.slice(at), ...urls.slice(0, at)])
+  const settings = { kind: 'etcd', name, lease: '500ms', detect: '500ms', trustLease } as const
+  const fleet = await Fleet.start({ program, settings, ways })
+  const kill = async (...indexes: number[]): Promise<() => Promise<void>> => {
+    for (const index of indexes) await cluster.signal(index, 'SIGKILL')
+    return async () => {
+      for (const index of indexes) await cluster.restart(index)
+      await cluster.healthy()
+    }
+  }
+  return {
+    fleet,
+    settings: `${trustLease ? 'its leases trusted' : 'profile fast (lease 500 ms)'}, TTL 2 s; 3 members with the default timing`,
+    killLeader: async () => kill(await cluster.leader()),
+    killFollower: async () => kill(((await cluster.leader()) + 1) % 3),
+    loseQuorum: async () => kill(0, 1),
+    async removeKey() {
+      const key = Buffer.from(`election/groups/${name}/leader/leader`).toString('base64')
+      await cluster.request(0, '/v3/kv/deleterange', { key })
+    },
+    async stop() {
+      await fleet.stop()
+      await cluster.stop()
+    },
+  }
+}
+
+async function postgres(program: string, expiry: 'observed' | 'database-clock'): Promise<Arena> {
+  const server = await PostgresServer.start({ ownClock: true })
+  const settings = { kind: 'postgres', name, lease: '1s', detect: '1s', expiry } as const
+  const ways = [[server.url], [server.url], [server.url]]
+  const fleet = await Fleet.start({ program, settings, ways })
+  return {
+    fleet,
+    settings: `expiry ${expiry}, TTL 1 s; one server`,
+    async killLeader() {
+      // A crash of the server: its sessions are gone, and it recovers.
+      const restarted = server.restart('immediate')
+      return () => restarted
+    },
+    async moveClock(ms) {
+      await server.setClockOffset(ms)
+      return async () => server.setClockOffset(0)
+    },
+    async removeKey() {
+      await server.query(`delete from election.names where grp = '${name}'`)
+    },
+    async stop() {
+      await fleet.stop()
+      await server.stop()
+    },
+  }
+}
+
+/** The stores, and how they are used. */
+export const arenaKinds: readonly ArenaKind[] = [
+  { name: 'consul', servers: ['consul'], start: consul },
+  { name: 'etcd', servers: ['etcd'], start: (program) => etcd(program, false) },
+  { name: 'etcd-trusting', servers: ['etcd'], start: (program) => etcd(program, true) },
+  { name: 'postgres', servers: ['postgres', 'faketime'], start: (program) => postgres(program, 'observed') },
+  {
+    name: 'postgres-clock',
+    servers: ['postgres', 'faketime'],
+    start: (program) => postgres(program, 'database-clock'),
+  },
+]
