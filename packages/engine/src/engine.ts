@@ -1,4 +1,5 @@
 import type { Incident } from './decisions/incident.ts'
+import type { Listed } from './decisions/listing.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type { Skew } from './event/skews.ts'
 import type { Mutation } from './mutations.ts'
@@ -131,6 +132,12 @@ export interface Engine {
   takePageChanges(): PageChanges
   /** Open ones, and the last 1,000 that were closed. */
   incidents(): Incidents
+  /**
+   * The same and the pages that are not settled, one at a time: to be taken before the next record is applied, as many as are wanted.
+   * @param cursor of the last one that was taken
+   * @throws EngineError `CURSOR_INVALID`, at the first
+   */
+  listed(cursor?: string): Iterable<Listed>
   /** Counts for people and metrics. */
   stats(): EngineStats
   /** Paths of the operators in force by their numbers, which the progress words name. */

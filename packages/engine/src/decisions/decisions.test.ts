@@ -360,7 +360,7 @@ describe('decisions', () => {
     assert.equal(desk.command('1', 'redrive', { rule: 'cpu', key: 'b' }), true)
     const resolve = desk.decisions.pendingPages().find((page) => page.action === 'resolve')!
     assert.deepEqual([resolve.trigger, resolve.dedupKey], [digest.id, digest.dedupKey])
-    assert.equal(desk.decisions.snapshot().book.digests.length, 0)
+    assert.equal([...desk.decisions.snapshot().book.digests].length, 0)
   })
 
   it('many commands are remembered; of more than that the oldest is forgotten first', () => {

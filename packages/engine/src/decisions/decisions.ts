@@ -5,6 +5,7 @@ import { type Commanded, Commands } from './commands.ts'
 import { type Deciding, Digests } from './digests.ts'
 import { boundedProvenance, type Incident, type IncidentDelivery, type PageDescription } from './incident.ts'
 import { Incidents, type IncidentsState, openLimit } from './incidents.ts'
+import { type Listed, listed } from './listing.ts'
 import { Moment, openedNow, type PageDetails } from './moment.ts'
 import { Overflow, type OverflowState } from './overflow.ts'
 import type { DecisionsObserver, PageAction, PageChanges, PendingPage, Subject } from './page.ts'
@@ -188,10 +189,11 @@ export class Decisions {
    */
   rulesSwitched(names: ReadonlySet<string>, settings: Readonly<Record<string, unknown>> = {}): void {
     this.#settings = decisionSettings(settings)
-    for (const rule of this.#incidents.rules()) {
+    for (const incident of this.#incidents.open) {
+      const { rule } = incident
       if (names.has(rule) || rule === deliveryFailedRule) continue
       const reason = rule === ruleQuarantinedRule ? 'the rules were switched' : 'its rule was deleted'
-      for (const incident of this.#incidents.ofRule(rule)) this.#closeIncident(incident, reason, { rule, reason })
+      this.#closeIncident(incident, reason, { rule, reason })
     }
   }
 
@@ -210,10 +212,16 @@ export class Decisions {
     return this.#book.takeChanges()
   }
 
-  /** Open incidents in the order of their opening within a rule, then the last 1,000 closed, newest last. */
-  incidents(): { readonly open: readonly Readonly<Incident>[]; readonly closed: readonly Readonly<Incident>[] } {
+  /** Open incidents in the order of their opening, then the last 1,000 closed, newest last. */
+  incidents(): { readonly open: readonly Incident[]; readonly closed: readonly Incident[] } {
     const { open, closed } = this.#incidents
-    return { open, closed }
+    return { open: [...open], closed }
+  }
+
+  /** Open incidents, closed ones and pending pages, as {@link listed} says. */
+  listed(cursor?: string): Iterable<Listed> {
+    const { open, closed } = this.#incidents
+    return listed(open, closed, this.#book.pages, cursor)
   }
 
   /** Running hash of every decision and settlement so far. */
@@ -290,7 +298,7 @@ export class Decisions {
   /** Triggers that failed for good are decided anew, one of a digest as a page of its own: the digest stands for it no longer. */
   #redrive(incident: Incident): boolean {
     let any = false
-    for (const delivery of incident.deliveries) {
+    for (const delivery of this.#incidents.change(incident).deliveries) {
       const digest = this.#book.digest(delivery.trigger)
       const result = delivery.result ?? digest?.result
       if (result !== 'refused' && result !== 'gave-up') continue
@@ -339,7 +347,7 @@ export class Decisions {
   #settle(page: PendingPage, result: SettledResult, outcome?: OutcomeRecord): void {
     this.#book.settle(page, result)
     if (page.action === 'trigger') {
-      const told = this.#book.digest(page.id) ?? this.#incidents.deliveryOf(page)
+      const told = this.#book.changeDigest(page.id) ?? this.#incidents.changeDelivery(page)
       if (told !== undefined) told.result = result
     }
     if (result === 'refused' || result === 'gave-up') this.#deliveryFailed(page, result, outcome?.detail ?? '')
@@ -379,6 +387,7 @@ export class Decisions {
     return {
       at: this.#at,
       incident: (rule, key) => this.#incidents.get(rule, key),
+      change: (incident) => this.#incidents.change(incident),
       decide: (action, receiver, subject, provenance, details) =>
         this.#decide(action, receiver, subject, provenance, details),
       settle: (page, result) => this.#settle(page, result),

@@ -39,7 +39,7 @@ export class Digests {
     const minuteEndMs = this.#overflow.minuteEndMs(this.#decisions.at.calendarMs)
     if (current !== undefined && current.attempts.length === 0 && (rule === '' || current.retryAtMs === minuteEndMs)) {
       this.#book.join(current, member)
-      const digest = this.#book.digest(current.id)
+      const digest = this.#book.changeDigest(current.id)
       if (digest !== undefined) digest.open++
       return current.id
     }
@@ -63,9 +63,9 @@ export class Digests {
       memberCount: members.length,
     })
     if (action === 'trigger') this.#book.addDigest({ ...subject, id, receiver: record.receiver, dedupKey: id, open: 0 })
-    const digest = this.#book.digest(id)
+    const digest = this.#book.changeDigest(id)
     for (const page of members) {
-      const delivery = this.#incidents.deliveryOf(page)
+      const delivery = this.#incidents.changeDelivery(page)
       if (delivery !== undefined && digest !== undefined) {
         delivery.trigger = id
         digest.open++
@@ -83,7 +83,7 @@ export class Digests {
 
   /** An incident that it stands for has resolved. */
   leave(id: string): void {
-    const digest = this.#book.digest(id)!
+    const digest = this.#book.changeDigest(id)!
     digest.open--
     if (digest.open === 0) this.#close(id)
   }

@@ -1,5 +1,5 @@
 import { hex } from './hash.ts'
-import { boundedProvenance, boundedText, type Incident, type PageDescription } from './incident.ts'
+import { boundedProvenance, boundedText, type ChangingIncident, type PageDescription } from './incident.ts'
 import type { PageAction, PendingPage, Subject } from './page.ts'
 
 /** What a page is decided with besides what it speaks of. */
@@ -57,7 +57,7 @@ export class Moment {
 }
 
 /** An incident that opens now; its id is that of a decision of its own. */
-export function openedNow(at: Moment, rule: string, key: string, description: PageDescription): Incident {
+export function openedNow(at: Moment, rule: string, key: string, description: PageDescription): ChangingIncident {
   const id = at.nextId()
   return {
     id,

@@ -387,10 +387,7 @@ export class Server {
       readiness: () => this.readiness(),
       status: () => this.status(),
       query: ({ query, limit }) => engine.answer(query, 'json', this.clock.monotonicMs(), limit),
-      incidents: async () => {
-        const incidents = (await engine.inspect('incidents')) ?? '{"open":[],"closed":[]}'
-        return `{"incidents":${incidents},"pages":${JSON.stringify(engine.pendingPages)}}`
-      },
+      incidents: (request) => engine.incidents(request),
       watch: (query, signal) => engine.watch(query, signal),
     }
   }
@@ -409,7 +406,7 @@ export class Server {
       ricci_engine_index_events: () => engine.stats?.indexSize ?? 0,
       ricci_host_clock_skew_seconds: () => Math.abs(engine.stats?.skews[0]?.aheadMs ?? 0) / 1000,
       ricci_engine_columns_bytes: () => engine.stats?.bytes ?? 0,
-      ricci_pages_pending: () => engine.pendingPages.length,
+      ricci_pages_pending: () => engine.pagesPending,
       ricci_replica_owning: () => (replica.state === 'owning' ? 1 : 0),
     })
     const pace = new AlarmPace(alarmTtlSeconds * 1000)
