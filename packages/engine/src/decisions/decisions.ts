@@ -278,7 +278,7 @@ export class Decisions {
     const digest = this.#book.digest(delivery.trigger)
     if (digest !== undefined) return this.#digests.leave(digest.id)
     const trigger = this.#book.get(delivery.trigger)
-    if (trigger !== undefined && trigger.attempts.length === 0) {
+    if (trigger !== undefined && trigger.attempts.length === 0 && trigger.mayBeOpen !== true) {
       if (!this.#settings.bothWhenOvertaken.includes(delivery.receiver)) return this.#settle(trigger, 'overtaken')
     }
     this.#decide('resolve', delivery.receiver, incident, provenance, {
@@ -297,6 +297,7 @@ export class Decisions {
       if (digest !== undefined) this.#digests.leave(digest.id)
       delivery.trigger = this.#decide('trigger', delivery.receiver, incident, incident.provenance, {
         incident: incident.id,
+        ...(delivery.mayBeOpen === true ? { mayBeOpen: true } : {}),
       })
       delete delivery.result
       any = true
@@ -339,8 +340,11 @@ export class Decisions {
   #settle(page: PendingPage, result: SettledResult, outcome?: OutcomeRecord): void {
     this.#book.settle(page, result)
     if (page.action === 'trigger') {
-      const told = this.#book.digest(page.id) ?? this.#incidents.deliveryOf(page)
+      const digest = this.#book.digest(page.id)
+      const delivery = digest === undefined ? this.#incidents.deliveryOf(page) : undefined
+      const told = digest ?? delivery
       if (told !== undefined) told.result = result
+      if (delivery !== undefined && mayBeOpenAfter(page, result)) delivery.mayBeOpen = true
     }
     if (result === 'refused' || result === 'gave-up') this.#deliveryFailed(page, result, outcome?.detail ?? '')
   }
@@ -391,4 +395,10 @@ export class Decisions {
   #alarm(name: string, detail: string): void {
     this.#options.observer?.onAlarm?.(name, detail, this.#at.offset)
   }
+}
+
+/** Whether a trigger that failed for good may have taken effect before. What the last try of one given up came to is not known here. */
+function mayBeOpenAfter({ attempts }: Readonly<PendingPage>, result: SettledResult): boolean {
+  if (result === 'gave-up') return true
+  return result === 'refused' && attempts.some((a) => a.result === undefined || a.result === 'unknown')
 }

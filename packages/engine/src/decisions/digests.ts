@@ -3,7 +3,7 @@ import { boundedProvenance } from './incident.ts'
 import type { Incidents } from './incidents.ts'
 import type { Moment, PageDetails } from './moment.ts'
 import type { Overflow } from './overflow.ts'
-import type { PageAction, PendingPage, Subject } from './page.ts'
+import { mayHaveTakenEffect, type PageAction, type PendingPage, type Subject } from './page.ts'
 import type { PageBook, SettledResult } from './pages.ts'
 
 /** Members that a digest names by their ids; the count tells of the others. */
@@ -55,7 +55,7 @@ export class Digests {
   /** An attempt makes the digest: its members leave the state, one page that names them stands in their place. */
   takeIn(record: AttemptRecord, pages: readonly PendingPage[]): boolean {
     const action = pages[0].action
-    const members = pages.filter((p) => p.action === action && p.action !== 'resolve' && p.members === undefined)
+    const members = pages.filter((p) => p.action === action && canBeMember(p))
     if (members.length === 0) return false
     const subject = waitedSubject(members)
     const id = this.#decisions.decide(action, record.receiver, subject, waitedProvenance(members), {
@@ -97,6 +97,11 @@ export class Digests {
     const subject = { ...digest, summary: `resolved: ${digest.summary}` }
     this.#decisions.decide('resolve', digest.receiver, subject, { digest: id }, { trigger: id })
   }
+}
+
+/** Whether a digest can stand for a page that waited: not for a resolve, nor for one that may have taken effect. */
+export function canBeMember(page: Readonly<PendingPage>): boolean {
+  return page.action !== 'resolve' && page.members === undefined && !mayHaveTakenEffect(page)
 }
 
 /** What stands for the pages beyond a limit. */

@@ -20,6 +20,8 @@ export interface IncidentDelivery {
   trigger: string
   /** Result with which the trigger was settled; a digest has its own. */
   result?: string
+  /** A trigger that was refused or given up may have opened the incident there all the same. */
+  mayBeOpen?: true
 }
 
 /** Open from the first bad event of its key to the first that is not bad. Identified by rule and key, never by a place in the rules. */

@@ -1,4 +1,4 @@
-import type { Attempt, PendingPage } from '@ricci/engine'
+import { canBeMember, type Attempt, type PendingPage } from '@ricci/engine'
 import { digestSizeLimit, retryAfterLimitMs, sendsAtOnce } from '../limits.ts'
 import type { Clock, Random, SendResult, Timer } from '../ports.ts'
 import type { Receiver } from '../options.ts'
@@ -231,11 +231,7 @@ export class ReceiverQueue {
   #waitedWith(page: Readonly<PendingPage>): readonly Readonly<PendingPage>[] {
     const oldMs = this.#owner.calendarMs() - this.#owner.digestAgeMs
     const fits = (other: Readonly<PendingPage>): boolean =>
-      other.decidedAtMs < oldMs &&
-      other.action === page.action &&
-      other.action !== 'resolve' &&
-      other.members === undefined &&
-      other.attempts.every((attempt) => attempt.result === 'failed')
+      other.decidedAtMs < oldMs && other.action === page.action && canBeMember(other)
     if (!fits(page)) return [page]
     const pages = [page]
     for (const { id, busy } of this.#waiting.values()) {
