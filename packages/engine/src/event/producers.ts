@@ -35,11 +35,19 @@ export class Producers {
   #known = new Map<string, Producer>()
   /** Who has an open gap that was not told yet. */
   readonly #gapped = new Set<string>()
+  /** Messages dropped because they were there before, since the log began. State: every replica says the same, and a restart forgets none. */
+  repeats = 0
   /** Let go to make room, though not idle for long: duplicates of theirs would not be known. Counted, not state. */
   evicted = 0
 
-  /** Takes a mark in. False for a duplicate: its Msg is dropped before a byte of its events is decoded. */
+  /** Takes a mark in. False for a duplicate: its Msg is dropped before a byte of its events is decoded, and counted. */
   accept(mark: ProducerMark, nowMs: number, lost: (loss: Loss) => void): boolean {
+    const isNew = this.#takeIn(mark, nowMs, lost)
+    if (!isNew) this.repeats++
+    return isNew
+  }
+
+  #takeIn(mark: ProducerMark, nowMs: number, lost: (loss: Loss) => void): boolean {
     let known = this.#known.get(mark.producer)
     if (known === undefined || known.incarnation < mark.incarnation) {
       if (known === undefined && this.#known.size >= maximalProducers) this.#makeRoom()
@@ -100,7 +108,7 @@ export class Producers {
     return this.#known.size
   }
 
-  /** What later marks do not change any more. */
+  /** Besides {@link repeats}: what later marks do not change any more. */
   snapshot(): unknown {
     return [...this.#known].map(([name, p]) => [name, p.incarnation, p.highest, copyOf(p.gaps), p.lastSeenMs])
   }
