@@ -148,7 +148,7 @@ export class Decisions {
 
   /** Gives whether the attempt is in force: its epoch is the highest claim's and at least one of its pages waits there. */
   attempt(record: AttemptRecord): boolean {
-    if (record.epoch !== this.#ownership?.epoch && !this.#options.mutations?.has('epoch-check')) return false
+    if (record.epoch !== this.#ownership?.epoch && !this.#without('epoch-check')) return false
     const pages: PendingPage[] = []
     for (const id of record.pages) {
       const page = this.#book.get(id)
@@ -163,8 +163,9 @@ export class Decisions {
 
   /** An outcome is a fact, whatever its epoch. */
   outcome(record: OutcomeRecord): void {
+    if (record.epoch !== this.#ownership?.epoch && this.#without('older-outcome')) return
     const late = this.#book.clearDoubt(record)
-    if (late !== undefined) this.#repair(late)
+    if (late !== undefined && !this.#without('repair')) this.#repair(late)
     const done = this.#book.addOutcome(record)
     for (const page of done) this.#settle(page, record.result as SettledResult, record)
     // One that is there a second time tells of a time that has passed: the receiver may have failed since.
@@ -386,10 +387,15 @@ export class Decisions {
       decide: (action, receiver, subject, provenance, details) =>
         this.#decide(action, receiver, subject, provenance, details),
       settle: (page, result) => this.#settle(page, result),
+      without: (mutation) => this.#without(mutation),
       close: (incident, reason, provenance) => this.#closeIncident(incident, reason, provenance),
       redrive: (incident) => this.#redrive(incident),
       notify: (rule, to, describe) => this.notify(rule, to, describe),
     }
+  }
+
+  #without(mutation: Mutation): boolean {
+    return this.#options.mutations?.has(mutation) === true
   }
 
   #alarm(name: string, detail: string): void {
