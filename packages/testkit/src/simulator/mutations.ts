@@ -5,7 +5,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'epoch-check': 1,
   'attempt-record': 1,
   'read-back': 1,
-  'send-window': 20,
+  'send-window': 1,
   'outcome-record': 1,
   'owned-time': 1,
   grace: 1,

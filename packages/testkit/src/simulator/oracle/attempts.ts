@@ -6,6 +6,8 @@ import type { Verdict } from './verdict.ts'
 
 /** So long after its claim an owner waits for outcomes of its predecessors (DESIGN section 9), less what clocks drift. */
 const doubtMs = 11_000 * 0.99
+/** A send begins within this time of its attempt: DESIGN section 7. */
+const sendBeginMs = 2_000
 /** What was written so long before a decision to send must have been read by whoever decides. */
 const readMs = 5_000
 /** An answer within this time of its request was there before its sender gave up. */
@@ -77,6 +79,10 @@ function judgeRequests(
     if (attempt === undefined) {
       say('sent without an attempt', `${sent}, the log holds no attempt of it that was in force`)
       continue
+    }
+    const waitedMs = arrival.begunAtMs - attempt.atMs
+    if (waitedMs > sendBeginMs + evidence.clockSpreadMs && arrival.begunAtMs < evidence.clocksWrongMs) {
+      say('sent too late', `${sent}, ${Math.round(waitedMs)} ms after its attempt ${attempt.epoch}.${attempt.n}`)
     }
     const other = used.get(attempt)
     if (other !== undefined && other.begunAtMs !== arrival.begunAtMs) {

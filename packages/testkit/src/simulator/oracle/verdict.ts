@@ -5,6 +5,7 @@ export type VerdictKind =
   | 'page never decided'
   | 'sent without an attempt'
   | 'sent too soon'
+  | 'sent too late'
   | 'marked without cause'
   | 'incident left open'
   | 'ack lost'
