@@ -197,6 +197,7 @@ export class Server {
         lagMs: intake.lag.lagMs,
         generation: engine.generation,
         skews: engine.stats?.skews ?? [],
+        repeats: engine.stats?.repeats ?? 0,
       },
       replica: replica.stats(),
       rules: {
@@ -403,6 +404,7 @@ export class Server {
       ricci_engine_lag_bytes: () => intake.lag.lagBytes,
       ricci_engine_lag_seconds: () => intake.lag.lagMs / 1000,
       ricci_engine_generation: () => engine.generation,
+      ricci_engine_repeated_messages_total: () => engine.stats?.repeats ?? 0,
       ricci_engine_index_events: () => engine.stats?.indexSize ?? 0,
       ricci_host_clock_skew_seconds: () => Math.abs(engine.stats?.skews[0]?.aheadMs ?? 0) / 1000,
       ricci_engine_columns_bytes: () => engine.stats?.bytes ?? 0,
