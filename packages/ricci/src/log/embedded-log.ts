@@ -16,7 +16,7 @@ import { dirname, join } from 'node:path'
 import { ReplicaError, type Clock, type LogPort, type StoredRecord } from '@ricci/replica'
 import type { DirectoryLock } from './directory-lock.ts'
 import type { Disk, WritableFile } from './disk.ts'
-import { isFull } from './disk.ts'
+import { errorCode, isFull } from './disk.ts'
 import { appendFailed, logClosed, openFailed } from './errors.ts'
 import type { LogEvent } from './events.ts'
 import { follow, logDirectory, LogFollower } from './follower.ts'
@@ -368,6 +368,7 @@ export class EmbeddedLog implements LogPort {
       previousNumber: this.lastWritten.number,
       previousBytes: this.lastWritten.bytes,
     })
+    const segment = { number, firstOffset: this.end, path, createdAtMs, bytes: segmentHeaderBytes }
     const file = await disk.create(path)
     try {
       await file.write([header], 0)
@@ -375,10 +376,10 @@ export class EmbeddedLog implements LogPort {
       await disk.syncDirectory(this.directory)
     } catch (error) {
       await file.close().catch(() => {})
-      await disk.unlink(path).catch(() => {})
+      // One that stays goes with its neighbours: left behind by retention it would stand before a gap, and a start would take it for damage.
+      await disk.unlink(path).catch(() => void this.segments.push(segment))
       throw error
     }
-    const segment = { number, firstOffset: this.end, path, createdAtMs, bytes: segmentHeaderBytes }
     this.segments.push(segment)
     return { segment, file, salt, position: segmentHeaderBytes, marked: segmentHeaderBytes }
   }
@@ -406,7 +407,10 @@ export class EmbeddedLog implements LogPort {
     if (plan.remove > 0) {
       const gone = this.segments.slice(0, plan.remove)
       for (const segment of gone) {
-        await this.options.disk.unlink(segment.path)
+        await this.options.disk.unlink(segment.path).catch((error: unknown) => {
+          // An unlink that failed before may have been done all the same.
+          if (errorCode(error) !== 'ENOENT') throw error
+        })
         this.segments.shift()
       }
       await this.options.disk.syncDirectory(this.directory)

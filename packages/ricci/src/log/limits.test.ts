@@ -84,6 +84,29 @@ test('at its size limit the log refuses appends rather than take what is protect
   await log.close()
 })
 
+test('a segment that could be neither made nor removed goes with its neighbours: the log can be opened again', async () => {
+  const disk = new FaultyDisk()
+  const { log } = await open(disk, { maxBytes: 40_000 })
+  let failing = 0
+  disk.onStep = ({ what }) => {
+    if (failing === 0 && what === 'create') failing = 1
+    else if (failing === 1 && what === 'datasync') failing = 2
+    else if (failing === 2 && what === 'unlink') failing = 3
+    else return 'done'
+    return failing === 1 ? 'done' : { error: 'EIO' }
+  }
+  let refused = 0
+  for (let index = 0; index < 200; index++) {
+    await log.append(0, [Buffer.alloc(1_000)]).catch(() => refused++)
+    log.protectedOffset = (await log.range(0)).end
+  }
+  assert.deepEqual([refused, failing], [1, 3])
+  await log.close()
+  const again = await open(disk.restart('kill'), {})
+  assert.equal((await again.log.range(0)).end, 199)
+  await again.log.close()
+})
+
 test('nothing goes before it was said what is needed', async () => {
   const { log } = await open(new FaultyDisk(), { maxBytes: 20_000 })
   const appends = Array.from({ length: 30 }, () => log.append(0, [Buffer.alloc(1_000)]).catch(() => {}))
