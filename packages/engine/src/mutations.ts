@@ -16,3 +16,4 @@ export type Mutation =
   | 'skip'
   | 'digest-member'
   | 'self-alarm'
+  | 'tick-rank'

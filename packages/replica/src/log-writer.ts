@@ -1,4 +1,4 @@
-import { encodeRecord, type LogRecord } from '@ricci/engine'
+import { encodeRecord, type LogRecord, type Mutation } from '@ricci/engine'
 import { readBackMs } from './limits.ts'
 import type { AppendRank, Clock, LogPort } from './ports.ts'
 
@@ -23,7 +23,11 @@ export class LogWriter {
   /** A record that shares its fate with events was refused, and none was taken since: that others are says nothing of those. */
   #refusesEvents = false
 
-  constructor(log: LogPort, partition: number, clock: Clock) {
+  readonly #mutations: ReadonlySet<Mutation> | undefined
+
+  /** @param mutations tests only */
+  constructor(log: LogPort, partition: number, clock: Clock, mutations?: ReadonlySet<Mutation>) {
+    this.#mutations = mutations
     this.#log = log
     this.#partition = partition
     this.#clock = clock
@@ -32,7 +36,7 @@ export class LogWriter {
   /** Resolves when the log confirms. That it holds the records is known when they are read, not before. */
   async append(records: readonly LogRecord[]): Promise<void> {
     const attempt = { sinceMs: this.#clock.monotonicMs() }
-    const rank = ranks[records[0].kind] ?? 'ordinary'
+    const rank = this.#rankOf(records[0])
     this.#open.add(attempt)
     try {
       await this.#log.append(this.#partition, records.map(encodeRecord), rank)
@@ -49,6 +53,11 @@ export class LogWriter {
     } finally {
       this.#open.delete(attempt)
     }
+  }
+
+  #rankOf({ kind }: LogRecord): AppendRank {
+    if (kind === 'tick' && this.#mutations?.has('tick-rank') === true) return 'act'
+    return ranks[kind] ?? 'ordinary'
   }
 
   /** As `append`, where only the reading back tells whether it worked. */

@@ -58,7 +58,7 @@ export class Replica {
     this.#options = options
     this.#life = new Life(options.onStateChange)
     this.#timers = new Timers(clock)
-    this.#writer = new LogWriter(log, partition, clock)
+    this.#writer = new LogWriter(log, partition, clock, options.mutations)
     this.#elsewhere = new LeaseElsewhere(options.coordination, partition, this.#timers)
     this.#stalls = new Stalls(this.#writer)
     this.#waiters = new AppliedWaiters(clock)

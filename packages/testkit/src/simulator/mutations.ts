@@ -15,6 +15,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   skip: 40,
   'digest-member': 1,
   'self-alarm': 1,
+  'tick-rank': 110,
 }
 
 export const mutationNames = Object.keys(knownSeeds) as Mutation[]
