@@ -24,3 +24,4 @@ export type Mutation =
   | 'member-resolve'
   | 'digest-doubt'
   | 'retry-after'
+  | 'tick-rank'

@@ -155,7 +155,7 @@ export class Server {
     const checks = await this.check(folder)
     this.rules = rules
     this.rulesError = undefined
-    const [offset] = await log.append(partition, [encodeRecord(rules)])
+    const [offset] = await log.append(partition, [encodeRecord(rules)], 'act')
     if (!(await engine.hasApplied(offset, reloadWaitMs))) return { switched: true, checks }
     if (differences(engine.rules, rules).length > 0) {
       throw new RicciError('RULES_REFUSED', 'the engine refused the rules, the old ones run on; its alarm says why')

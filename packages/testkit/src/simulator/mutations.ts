@@ -23,6 +23,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'member-resolve': 1,
   'digest-doubt': 1,
   'retry-after': 1,
+  'tick-rank': 110,
 }
 
 export const mutationNames = Object.keys(knownSeeds) as Mutation[]

@@ -73,7 +73,7 @@ export class Nemesis {
   }
 
   #cast(spell: SpellName): void {
-    const { world, cluster } = this
+    const { world, cluster, plan } = this
     const random = this.#random
     const instance = random.pick(cluster.instances)
     const partition = cluster.log.partition(random.below(cluster.log.partitions))
@@ -207,6 +207,35 @@ export class Nemesis {
         return this.#last(random.between(2_000, 20_000), () => {
           weather.error = 0
           weather.slow = 0
+          cluster.disturbed()
+        })
+      }
+      case 'disk full': {
+        const leftBytes = Math.round(random.between(0, 4_000))
+        world.fault('disk full', 'disk', `${leftBytes} bytes are left`)
+        cluster.disk!.fill(leftBytes)
+        // An attempt may still fit, and its outcome no more: all the while there is no peace.
+        let isFull = true
+        const disturb = (): void => {
+          cluster.disturbed()
+          if (isFull) world.after(1_000, disturb)
+        }
+        disturb()
+        return this.#last(random.between(2_000, 40_000), () => {
+          isFull = false
+          cluster.disk!.fill(undefined)
+          cluster.disturbed()
+        })
+      }
+      case 'log at its cap': {
+        // No snapshot can be stored, so nothing may go; and much happens.
+        if (cluster.snapshots.away) return
+        world.fault('log at its cap', 'log', `at ${plan.logBytes} bytes`)
+        cluster.snapshots.away = true
+        for (const host of cluster.hosts) host.burst(24, random.between(1_000, 60_000))
+        cluster.disturbed()
+        return this.#last(random.between(10_000, 90_000), () => {
+          cluster.snapshots.away = false
           cluster.disturbed()
         })
       }

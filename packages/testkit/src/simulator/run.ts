@@ -179,7 +179,8 @@ function judge(cluster: Cluster, referees: readonly Referee[], watch: Watch): vo
   for (const [partition, referee] of referees.entries()) {
     const records = cluster.log.records(partition)
     const messages = cluster.messages[partition]
-    const found = judgeTruth(partition, records, messages, referee.decisions, (kind, times) =>
+    const refusals = cluster.refusals[partition]
+    const found = judgeTruth(partition, records, messages, refusals, referee.decisions, (kind, times) =>
       world.exercise(kind, times),
     )
     for (const { kind, text } of found) watch.say(kind, text)

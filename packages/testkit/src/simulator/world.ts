@@ -45,6 +45,8 @@ export const faultKinds = [
   'disk slow',
   'disk torn',
   'disk error',
+  'disk full',
+  'log at its cap',
   'event stalls',
   'burst',
 ] as const
@@ -68,6 +70,7 @@ export const exerciseKinds = [
   'digest of what waited',
   'page in a digest',
   'event throttled',
+  'event without room',
   'alarm event-path',
   'alarm log-unavailable',
   'alarm cannot-own',
