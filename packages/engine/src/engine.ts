@@ -97,6 +97,8 @@ export interface EngineStats {
   /** Texts that found no room in their table: of events that were refused, or of rules whose branch ended there. */
   readonly refusedTexts: number
   readonly producers: number
+  /** Messages dropped by their producer mark, because they were there before; since the log began. */
+  readonly repeats: number
   readonly timersFired: number
   /** Times that an operator or a user's function threw. */
   readonly ruleErrors: number

@@ -12,6 +12,7 @@ export type {
 export type { Skew } from './event/skews.ts'
 export { EngineError, type EngineErrorCode } from './errors.ts'
 export type { Attempt, DecisionsObserver, PageAction, PageChanges, PendingPage } from './decisions/page.ts'
+export { canBeMember } from './decisions/digests.ts'
 export * from './records.ts'
 export type { Mutation } from './mutations.ts'
 export type { Listed } from './decisions/listing.ts'

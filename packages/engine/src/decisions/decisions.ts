@@ -149,7 +149,7 @@ export class Decisions {
 
   /** Gives whether the attempt is in force: its epoch is the highest claim's and at least one of its pages waits there. */
   attempt(record: AttemptRecord): boolean {
-    if (record.epoch !== this.#ownership?.epoch && !this.#options.mutations?.has('epoch-check')) return false
+    if (record.epoch !== this.#ownership?.epoch && !this.#without('epoch-check')) return false
     const pages: PendingPage[] = []
     for (const id of record.pages) {
       const page = this.#book.get(id)
@@ -164,8 +164,9 @@ export class Decisions {
 
   /** An outcome is a fact, whatever its epoch. */
   outcome(record: OutcomeRecord): void {
+    if (record.epoch !== this.#ownership?.epoch && this.#without('older-outcome')) return
     const late = this.#book.clearDoubt(record)
-    if (late !== undefined) this.#repair(late)
+    if (late !== undefined && !this.#without('repair')) this.#repair(late)
     const done = this.#book.addOutcome(record)
     for (const page of done) this.#settle(page, record.result as SettledResult, record)
     // One that is there a second time tells of a time that has passed: the receiver may have failed since.
@@ -286,7 +287,7 @@ export class Decisions {
     const digest = this.#book.digest(delivery.trigger)
     if (digest !== undefined) return this.#digests.leave(digest.id)
     const trigger = this.#book.get(delivery.trigger)
-    if (trigger !== undefined && trigger.attempts.length === 0) {
+    if (trigger !== undefined && trigger.attempts.length === 0 && trigger.mayBeOpen !== true) {
       if (!this.#settings.bothWhenOvertaken.includes(delivery.receiver)) return this.#settle(trigger, 'overtaken')
     }
     this.#decide('resolve', delivery.receiver, incident, provenance, {
@@ -305,6 +306,7 @@ export class Decisions {
       if (digest !== undefined) this.#digests.leave(digest.id)
       delivery.trigger = this.#decide('trigger', delivery.receiver, incident, incident.provenance, {
         incident: incident.id,
+        ...(delivery.mayBeOpen === true ? { mayBeOpen: true } : {}),
       })
       delete delivery.result
       any = true
@@ -347,8 +349,11 @@ export class Decisions {
   #settle(page: PendingPage, result: SettledResult, outcome?: OutcomeRecord): void {
     this.#book.settle(page, result)
     if (page.action === 'trigger') {
-      const told = this.#book.changeDigest(page.id) ?? this.#incidents.changeDelivery(page)
+      const digest = this.#book.changeDigest(page.id)
+      const delivery = digest === undefined ? this.#incidents.changeDelivery(page) : undefined
+      const told = digest ?? delivery
       if (told !== undefined) told.result = result
+      if (delivery !== undefined && mayBeOpenAfter(page, result)) delivery.mayBeOpen = true
     }
     if (result === 'refused' || result === 'gave-up') this.#deliveryFailed(page, result, outcome?.detail ?? '')
   }
@@ -391,13 +396,24 @@ export class Decisions {
       decide: (action, receiver, subject, provenance, details) =>
         this.#decide(action, receiver, subject, provenance, details),
       settle: (page, result) => this.#settle(page, result),
+      without: (mutation) => this.#without(mutation),
       close: (incident, reason, provenance) => this.#closeIncident(incident, reason, provenance),
       redrive: (incident) => this.#redrive(incident),
       notify: (rule, to, describe) => this.notify(rule, to, describe),
     }
   }
 
+  #without(mutation: Mutation): boolean {
+    return this.#options.mutations?.has(mutation) === true
+  }
+
   #alarm(name: string, detail: string): void {
     this.#options.observer?.onAlarm?.(name, detail, this.#at.offset)
   }
+}
+
+/** Whether a trigger that failed for good may have taken effect before. What the last try of one given up came to is not known here. */
+function mayBeOpenAfter({ attempts }: Readonly<PendingPage>, result: SettledResult): boolean {
+  if (result === 'gave-up') return true
+  return result === 'refused' && attempts.some((a) => a.result === undefined || a.result === 'unknown')
 }

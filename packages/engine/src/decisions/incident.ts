@@ -20,6 +20,8 @@ export interface IncidentDelivery {
   readonly trigger: string
   /** Result with which the trigger was settled; a digest has its own. */
   readonly result?: string
+  /** A trigger that was refused or given up may have opened the incident there all the same. */
+  readonly mayBeOpen?: true
 }
 
 /** Open from the first bad event of its key to the first that is not bad. Identified by rule and key, never by a place in the rules. */

@@ -4,7 +4,7 @@ import type { PageAction, PendingPage, Subject } from './page.ts'
 
 /** What a page is decided with besides what it speaks of. */
 export type PageDetails = Partial<
-  Pick<PendingPage, 'incident' | 'trigger' | 'repair' | 'members' | 'memberCount' | 'retryAtMs'>
+  Pick<PendingPage, 'incident' | 'trigger' | 'repair' | 'mayBeOpen' | 'members' | 'memberCount' | 'retryAtMs'>
 >
 
 /** The record in flight and the clocks at it: where a decision stands in the log, which names it, and when it was made. */

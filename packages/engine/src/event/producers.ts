@@ -41,11 +41,19 @@ export class Producers {
   readonly #known = new Map<string, Place<Producer>>()
   /** Who has an open gap that was not told yet. */
   readonly #gapped = new Set<string>()
+  /** Messages dropped because they were there before, since the log began. State: every replica says the same, and a restart forgets none. */
+  repeats = 0
   /** Let go to make room, though not idle for long: duplicates of theirs would not be known. Counted, not state. */
   evicted = 0
 
-  /** Takes a mark in. False for a duplicate: its Msg is dropped before a byte of its events is decoded. */
+  /** Takes a mark in. False for a duplicate: its Msg is dropped before a byte of its events is decoded, and counted. */
   accept(mark: ProducerMark, nowMs: number, lost: (loss: Loss) => void): boolean {
+    const isNew = this.#takeIn(mark, nowMs, lost)
+    if (!isNew) this.repeats++
+    return isNew
+  }
+
+  #takeIn(mark: ProducerMark, nowMs: number, lost: (loss: Loss) => void): boolean {
     let place = this.#known.get(mark.producer)
     if (place === undefined || place.value.incarnation < mark.incarnation) {
       if (place === undefined && this.size >= maximalProducers) this.#makeRoom()
@@ -105,6 +113,7 @@ export class Producers {
     return this.#list.length
   }
 
+  /** Besides {@link repeats}: what later marks do not change any more. */
   snapshot(): CutList<Producer> {
     return this.#list
   }

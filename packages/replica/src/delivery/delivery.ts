@@ -1,11 +1,12 @@
-import type {
-  Attempt,
-  AttemptRecord,
-  LogRecord,
-  Mutation,
-  OutcomeRecord,
-  PageChanges,
-  PendingPage,
+import {
+  canBeMember,
+  type Attempt,
+  type AttemptRecord,
+  type LogRecord,
+  type Mutation,
+  type OutcomeRecord,
+  type PageChanges,
+  type PendingPage,
 } from '@ricci/engine'
 import type { Sighting } from '../host.ts'
 import { detailLimit, digestAgeMs, doubtMs, giveUpMs, readBackMs } from '../limits.ts'
@@ -83,7 +84,7 @@ export class Delivery implements QueueOwner {
   constructor(options: DeliveryOptions) {
     this.#options = options
     this.epoch = options.epoch
-    this.claimedAtMs = options.claimedAtMs
+    this.claimedAtMs = options.claimedAtMs - (this.#without('doubt-time') ? 6_000 : 0)
     for (const page of options.mirror.values()) {
       this.#queueOf(page.receiver).add(page.id)
       // Decided and not attempted when we claimed: an attempt of our predecessor that follows our claim counts for nobody.
@@ -176,6 +177,10 @@ export class Delivery implements QueueOwner {
     return this.#quietAt.get(trigger) ?? this.claimedAtMs + doubtMs
   }
 
+  canBeMember(page: Readonly<PendingPage>): boolean {
+    return canBeMember(page, this.#without('digest-doubt'))
+  }
+
   begin(queue: ReceiverQueue, pages: readonly Readonly<PendingPage>[], possibleRepeat: boolean): void {
     const n = ++this.#n
     const { clock, counters } = this.#options
@@ -254,6 +259,7 @@ export class Delivery implements QueueOwner {
   }
 
   #notReadBack(attempt: OpenAttempt): void {
+    if (this.#without('new-try')) return
     // Should it still come, the page's verdict will be to disown it.
     this.#close(attempt)
     if (this.#active) attempt.queue.pump()
@@ -277,7 +283,8 @@ export class Delivery implements QueueOwner {
       request = { ...request, idempotencyKey: each, dedupKey: each }
     }
     if (this.#without('digest-member')) request = { ...request, members: request.members?.slice(1) }
-    void window.send(attempt.queue.receiver.transport, request, mayStart).then((result) => {
+    void window.send(attempt.queue.receiver.transport, request, mayStart).then((answer) => {
+      const result = this.#without('retry-after') ? { ...answer, retryAfterMs: 0 } : answer
       attempt.queue.heard(result)
       this.#tell(attempt, page, result)
     })

@@ -71,6 +71,7 @@ export type ToWorker =
   | { readonly type: 'inspect'; readonly id: number; readonly what: Inspection }
   | { readonly type: 'cut-at-next-state-hash' }
   | { readonly type: 'cut-now' }
+  | { readonly type: 'cut-soon' }
   | { readonly type: 'take-snapshot'; readonly id: number }
 
 export type FromWorker =
