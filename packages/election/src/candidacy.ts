@@ -315,8 +315,9 @@ export class Candidacy {
   released(done: boolean, now: Moment): void {
     this.#asked = false
     if (this.#state !== 'releasing' || !done) return
-    // What was asked before that would show the name as still ours.
+    // What was asked before that would show the name as still ours, and so does what was read last.
     this.#viewSent = now
+    this.#viewAt = undefined
     this.#lost('released')
   }
 
