@@ -1,4 +1,5 @@
 import { ElectionError, hasCode, StaleTermError } from './errors.ts'
+import { oneOf } from './options.ts'
 import type { JournalEntry } from './store.ts'
 
 /**
@@ -10,6 +11,9 @@ import type { JournalEntry } from './store.ts'
  *   afterwards. An action of one id is never begun twice. Only this form holds under freezes.
  */
 export type Gate = 'lease' | 'confirm' | 'journal'
+
+/** Every gate there is. */
+export const gates: readonly Gate[] = ['lease', 'confirm', 'journal']
 
 /** What becomes of an action whose intent stands in the journal under an earlier term, without its end. */
 export type InDoubt =
@@ -106,7 +110,7 @@ export class Term implements AsyncDisposable {
     run: (token: bigint, signal: AbortSignal) => T | Promise<T>,
     options: ActOptions,
   ): Promise<T> {
-    const gate = options.gate ?? this.#holder.gate
+    const gate = oneOf(options.gate ?? this.#holder.gate, gates, 'gate')
     this.assert()
     if (gate === 'journal') return this.#journalled(id, run, options.inDoubt ?? 'fail')
     if (gate === 'confirm') {
@@ -131,7 +135,7 @@ export class Term implements AsyncDisposable {
     if (entry.kind === 'exists' && entry.done) {
       throw new ElectionError('ACT_DONE', `${id} was done before, under token ${entry.token}`, false)
     }
-    if (entry.kind === 'exists' && inDoubt === 'fail') {
+    if (entry.kind === 'exists' && inDoubt !== 'repeat') {
       const said = `${id} was begun under token ${entry.token} and never ended; nobody knows whether it took effect`
       throw new ElectionError(
         'ACT_IN_DOUBT',
