@@ -142,6 +142,8 @@ export class Candidacy {
   /** What the acquisition under way writes down: {@link keptLeaseMs}. */
   #askedLeaseMs = 0
   #notBeforeMs = 0
+  /** How long we stay back once the name was released, in ms. */
+  #stayBackMs = 0
   #tenure: Tenure | undefined
   #release: Release = { settled: false, leaseMs: 0 }
   #asked = false
@@ -223,11 +225,13 @@ export class Candidacy {
   /** Stands no longer; what is held is given up once nothing works under it. */
   withdraw(now: Moment, why: string, successor?: string): void {
     this.#standing = false
+    this.#stayBackMs = 0
     this.#giveUp(now, why, successor)
   }
 
   /** Gives up what is held and goes on standing, behind others for a while. */
   yield(now: Moment, why: string, successor?: string): void {
+    this.#stayBackMs = resignedBackMs
     this.#notBeforeMs = now.monotonicMs + resignedBackMs
     this.#giveUp(now, why, successor)
   }
@@ -315,8 +319,10 @@ export class Candidacy {
   released(done: boolean, now: Moment): void {
     this.#asked = false
     if (this.#state !== 'releasing' || !done) return
-    // What was asked before that would show the name as still ours.
+    // What was read, or asked, before that shows the name as still ours.
+    this.#viewAt = undefined
     this.#viewSent = now
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, now.monotonicMs + this.#stayBackMs)
     this.#lost('released')
   }
 
@@ -387,6 +393,7 @@ export class Candidacy {
 
   #lost(why: string): void {
     this.#tenure = undefined
+    this.#stayBackMs = 0
     this.#become(this.#standing ? 'following' : 'apart', why)
   }
 
