@@ -45,8 +45,8 @@ export interface TermHolder {
   leads(term: Term): boolean
   /** One linearizable read; whether the term goes on is known when it resolves. */
   confirm(): Promise<void>
-  /** Keeps a promise of work: the name is not given up as settled before it ends. */
-  work<T>(promise: Promise<T>): Promise<T>
+  /** Runs work: the name is not given up as settled before it ends. */
+  work<T>(run: () => Promise<T>): Promise<T>
   /** Gives up leadership, if this term still has it. */
   resign(term: Term): Promise<void>
   /** A text that no other call of this holder is given. */
@@ -102,7 +102,7 @@ export class Term implements AsyncDisposable {
     run: (token: bigint, signal: AbortSignal) => T | Promise<T>,
     options: ActOptions = {},
   ): Promise<T> {
-    return this.#holder.work(this.#act(id, run, options))
+    return this.#holder.work(() => this.#act(id, run, options))
   }
 
   async #act<T>(
