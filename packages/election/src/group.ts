@@ -405,7 +405,7 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
       return
     }
     if (candidate.apply((candidacy, now) => candidacy.acquired(answer.token, sent, now))) return
-    const said = `the store granted ${this.name}/${candidate.name} under token ${answer.token}, lower than one seen before: was it restored from an old copy?`
+    const said = `the store granted ${this.name}/${candidate.name} under token ${answer.token}, not above those seen before: was it restored from an old copy?`
     this.warn(new ElectionError('TOKEN_REGRESSED', `${said} Raise its counter, or leave it to rise`, true))
   }
 
