@@ -3,7 +3,7 @@ import { Candidate, type CandidateOptions, type CandidateSettings } from './cand
 import type { Ablation, Candidature, Wish } from './candidacy.ts'
 import { momentOf, systemClock, type Clock, type Moment, type Random, type Timer } from './clock.ts'
 import { longestTimerMs, paceOf, toMs, type Duration, type Profile } from './durations.ts'
-import { Emitter } from './emitter.ts'
+import { Emitter, throwApart } from './emitter.ts'
 import { ElectionError } from './errors.ts'
 import { StoreLink } from './link.ts'
 import { nameOf, oneOf } from './options.ts'
@@ -274,7 +274,13 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
   accepts(name: string, request: HandOverRequest): boolean {
     if (request.to === this.id) return false
     if (request.to !== undefined && !this.#members.some(({ id }) => id === request.to)) return false
-    return this.#options.acceptHandOver?.(name, request) ?? true
+    try {
+      return this.#options.acceptHandOver?.(name, request) ?? true
+    } catch (error) {
+      // A mistake of the program's, told as those of its listeners are; it must not end the reading.
+      throwApart(error)
+      return false
+    }
   }
 
   /** @internal One request to the store, given up when it takes too long. */
