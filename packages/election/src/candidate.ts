@@ -439,6 +439,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
       },
       leads: (term) => term === this.#term && this.isLeader,
       confirm: () => group.confirm(),
+      warn: (error) => group.warn(error),
       work: (run) => this.#work(run),
       resign: async (term) => {
         const suspended = this.#term === undefined && term.token === this.#candidacy.token

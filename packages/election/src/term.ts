@@ -49,6 +49,8 @@ export interface TermHolder {
   work<T>(run: () => Promise<T>): Promise<T>
   /** Gives up leadership, if this term still has it. */
   resign(term: Term): Promise<void>
+  /** Tells of trouble that ends nothing. */
+  warn(error: ElectionError): void
   /** A text that no other call of this holder is given. */
   attempt(): string
 }
@@ -114,7 +116,7 @@ export class Term implements AsyncDisposable {
     this.assert()
     if (gate === 'journal') return this.#journalled(id, run, options.inDoubt ?? 'fail')
     if (gate === 'confirm') {
-      await this.#holder.confirm()
+      await this.#asked(this.#holder.confirm())
       this.assert()
     }
     return run(this.token, this.signal)
@@ -130,7 +132,11 @@ export class Term implements AsyncDisposable {
       throw new ElectionError('NO_JOURNAL', 'this store keeps no journal; use the gate "confirm" or "lease"', false)
     }
     const attempt = this.#holder.attempt()
-    const entry = await journal.begin(this.token, id, attempt)
+    const entry = await this.#asked(journal.begin(this.token, id, attempt)).catch(async (error: unknown) => {
+      // It may have been written all the same, and nothing was done.
+      await journal.withdraw(id, attempt).catch(() => undefined)
+      throw error
+    })
     if (entry.kind === 'stale') throw new StaleTermError(this.token)
     if (entry.kind === 'exists' && entry.done) {
       throw new ElectionError('ACT_DONE', `${id} was done before, under token ${entry.token}`, false)
@@ -144,13 +150,27 @@ export class Term implements AsyncDisposable {
       )
     }
     if (!this.leads) {
-      await quietly(journal.withdraw(id, attempt))
+      // Where that cannot be taken back, it stays in doubt.
+      await journal.withdraw(id, attempt).catch(() => undefined)
       throw new StaleTermError(this.token)
     }
     const result = await run(this.token, this.signal)
     // Done is done, whoever leads by now. What cannot be written stays in doubt for whoever asks.
-    await quietly(journal.finish(id, attempt))
+    await journal.finish(id, entry.kind === 'exists' ? entry.attempt : attempt).catch((cause: unknown) => {
+      const said = `${id} was done, and that could not be noted in the journal: it stays in doubt`
+      this.#holder.warn(new ElectionError('ACT_IN_DOUBT', said, false, { cause }))
+    })
     return result
+  }
+
+  /** An answer of the store's; a term that has ended meanwhile is stale, whatever went wrong because of that. */
+  async #asked<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer
+    } catch (cause) {
+      if (this.leads && !hasCode(cause, 'SESSION_LOST')) throw cause
+      throw new StaleTermError(this.token, undefined, { cause })
+    }
   }
 
   /** @internal Ends the term. */
@@ -161,14 +181,5 @@ export class Term implements AsyncDisposable {
   /** Gives up leadership and resolves once another may have it. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#holder.resign(this)
-  }
-}
-
-/** Waits for a note in the journal; that the store is away changes nothing of what was done. */
-async function quietly(note: Promise<void>): Promise<void> {
-  try {
-    await note
-  } catch (error) {
-    if (!hasCode(error, 'STORE_UNAVAILABLE', 'SESSION_LOST')) throw error
   }
 }
