@@ -30,7 +30,9 @@ export function bounded<T>(
     }
     if (outer?.aborted) return giveUp(outer.reason)
     outer?.addEventListener('abort', onOuter)
-    call(controller.signal).then(
+    // A call that throws before it gives a promise fails like any other.
+    const called = async (): Promise<T> => call(controller.signal)
+    called().then(
       (value) => {
         end()
         resolve(value)

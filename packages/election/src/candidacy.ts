@@ -142,10 +142,13 @@ export class Candidacy {
   /** What the acquisition under way writes down: {@link keptLeaseMs}. */
   #askedLeaseMs = 0
   #notBeforeMs = 0
+  /** How long we stay back once the name was released, in ms. */
+  #stayBackMs = 0
   #tenure: Tenure | undefined
   #release: Release = { settled: false, leaseMs: 0 }
   #asked = false
-  #highestToken: bigint
+  /** No term is begun under a lower one: it would be one that somebody has had. */
+  #leastToken: bigint
 
   /**
    * @param leastToken no term is begun under a lower one
@@ -155,7 +158,7 @@ export class Candidacy {
     this.#self = self
     this.#options = options
     this.#events = events
-    this.#highestToken = leastToken
+    this.#leastToken = leastToken
   }
 
   get state(): CandidacyState {
@@ -223,11 +226,13 @@ export class Candidacy {
   /** Stands no longer; what is held is given up once nothing works under it. */
   withdraw(now: Moment, why: string, successor?: string): void {
     this.#standing = false
+    this.#stayBackMs = 0
     this.#giveUp(now, why, successor)
   }
 
   /** Gives up what is held and goes on standing, behind others for a while. */
   yield(now: Moment, why: string, successor?: string): void {
+    this.#stayBackMs = resignedBackMs
     this.#notBeforeMs = now.monotonicMs + resignedBackMs
     this.#giveUp(now, why, successor)
   }
@@ -271,7 +276,7 @@ export class Candidacy {
     this.#viewAt = now
     this.#viewSent = sent
     const mine = view?.holder !== undefined && view.holder.session === this.#self.session
-    if (!mine && view !== undefined && view.token > this.#highestToken) this.#highestToken = view.token
+    if (!mine && view !== undefined && view.token >= this.#leastToken) this.#leastToken = view.token + 1n
     if (this.#tenure === undefined) return this.#adopt(now)
     if (sent.monotonicMs < this.#tenure.since.monotonicMs) return
     if (mine && view.token === this.#tenure.token) this.#confirmed(sent, now)
@@ -294,7 +299,7 @@ export class Candidacy {
     return { kind: 'acquire', seen: this.#view }
   }
 
-  /** The name was granted to us. @param sent when the request was sent @returns false where its token is lower than one seen before */
+  /** The name was granted to us. @param sent when the request was sent @returns false where its token is not above those seen before */
   acquired(token: bigint, sent: Moment, now: Moment): boolean {
     this.#asked = false
     if (this.#state !== 'acquiring') return true
@@ -315,9 +320,10 @@ export class Candidacy {
   released(done: boolean, now: Moment): void {
     this.#asked = false
     if (this.#state !== 'releasing' || !done) return
-    // What was asked before that would show the name as still ours, and so does what was read last.
-    this.#viewSent = now
+    // What was read, or asked, before that shows the name as still ours.
     this.#viewAt = undefined
+    this.#viewSent = now
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, now.monotonicMs + this.#stayBackMs)
     this.#lost('released')
   }
 
@@ -373,14 +379,14 @@ export class Candidacy {
     const { fenced, without } = this.#options
     const at = fenced || without === 'acquirer-wait' ? now.monotonicMs : actFromMs
     this.#tenure = { token, leaseMs, since: now, actFromMs: at, deadline: this.#deadlineFrom(sent, now) }
-    const regressed = token < this.#highestToken
+    const regressed = token < this.#leastToken
     if (regressed || !this.#standing) {
       this.#release = { settled: this.#isQuiet(now), leaseMs }
       if (regressed) this.#notBeforeMs = now.monotonicMs + this.#self.leaseMs
-      this.#become('releasing', regressed ? 'its token is lower than one seen before' : 'does not stand any more')
+      this.#become('releasing', regressed ? 'its token is none above those seen before' : 'does not stand any more')
       return !regressed
     }
-    this.#highestToken = token
+    this.#leastToken = token
     this.#become('waiting', 'the name was granted')
     this.tick(now)
     return true
@@ -388,6 +394,7 @@ export class Candidacy {
 
   #lost(why: string): void {
     this.#tenure = undefined
+    this.#stayBackMs = 0
     this.#become(this.#standing ? 'following' : 'apart', why)
   }
 

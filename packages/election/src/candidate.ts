@@ -3,30 +3,11 @@ import { momentOf, type Moment, type Timer } from './clock.ts'
 import { Emitter } from './emitter.ts'
 import { ElectionError, hasCode } from './errors.ts'
 import type { ElectionGroup } from './group.ts'
-import type { Journal, Member, NameView } from './store.ts'
+import { sameLeadership, type Leadership, type Role } from './leadership.ts'
+import type { Member, NameView } from './store.ts'
 import { Term, type Gate, type TermHolder, type TermJournal } from './term.ts'
-
-/** What a candidate is. */
-export type Role =
-  /** It may act, now. */
-  | 'leader'
-  /** It holds the name, and its lease was not confirmed in time: it may not act. */
-  | 'suspended'
-  /** It does not lead. */
-  | 'follower'
-
-/** Who leads, and what we are. */
-export interface Leadership {
-  readonly role: Role
-  /** The token we lead under, or did before we were suspended. */
-  readonly token?: bigint
-  /** Who holds the name as far as the last read showed. */
-  readonly leader?: Pick<Member, 'id' | 'session'>
-  /** Since when we are in this role, in ms since 1970. */
-  readonly sinceMs: number
-  /** Why, in words. */
-  readonly reason: string
-}
+import { journalFor } from './term-journal.ts'
+import { Works } from './works.ts'
 
 /** A candidate's events. Trouble with the store is a warning, never an error that ends a process. */
 export interface CandidateEvents {
@@ -69,9 +50,6 @@ export interface CandidateSettings {
   readonly without?: Ablation
 }
 
-/** How many actions are noted in the journal between two times that old ones are removed: a hundred or more each, so that it does not grow. */
-const notesPerPrune = 50
-
 /**
  * One member's candidature for one name of a group: campaigns, leads, resigns. {@link Election} is a candidate with a group of its
  * own.
@@ -87,13 +65,18 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   #delivering = false
   #term: Term | undefined
   #lastToken: bigint | undefined
-  #works = 0
-  #grace: Timer | undefined
+  /** The term that `campaign` gave last: disposing of it ends the campaign, whatever has become of it. */
+  #given: Term | undefined
+  readonly #works: Works
   #campaigning = false
+  /** Why the campaign under way ends where somebody else has resigned. */
+  #resigned: ElectionError | undefined
   #leader: Pick<Member, 'id' | 'session'> | undefined
   #role: Role = 'follower'
   #sinceMs: number
   #reason = 'does not stand'
+  /** What was told last. */
+  #told: Leadership | undefined
   #anchor: Timer | undefined
   /** Called at each change, by those who wait for one. */
   readonly #waiting = new Set<() => void>()
@@ -101,6 +84,10 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   /** @internal */
   constructor(name: string, group: ElectionGroup, options: CandidateOptions) {
     super()
+    const { holdBackMs = 0 } = options
+    if (typeof holdBackMs !== 'number' || !(holdBackMs >= 0)) {
+      throw new ElectionError('OPTION_INVALID', `holdBackMs is ${holdBackMs}; give milliseconds, 0 or more`, false)
+    }
     this.name = name
     this.#group = group
     this.#settings = group.enter(this)
@@ -110,9 +97,9 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
         void this.#changes.push({ state, before, why }),
     }
     const { fenced, minToken, without } = this.#settings
-    const { holdBackMs = 0 } = options
     this.#candidacy = new Candidacy(name, group.self, { holdBackMs, fenced, without }, events, minToken)
     this.#holder = this.#makeHolder()
+    this.#works = new Works(group.clock, this.#settings.graceMs, () => this.#overrun())
   }
 
   /** Whether we may act, computed now from the lease's deadline on both clocks: good for a check right before the act. */
@@ -127,7 +114,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
 
   /** What we are, computed now. */
   get state(): Leadership {
-    const role = this.#role === 'leader' && !this.isLeader ? 'suspended' : this.#role
+    const role = this.#role === 'leader' && !this.isLeader ? this.#roleWithout() : this.#role
     return {
       role,
       ...(this.#candidacy.token !== undefined && role !== 'follower' && { token: this.#candidacy.token }),
@@ -157,7 +144,8 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   /**
    * The usual form: campaigns, runs `work` while we lead, resigns once it has ended, and gives what it gave. If the term ends first,
    * its signal aborts, `work` is waited for, and runs again in the next term; what it threw after that is a warning.
-   * @throws the signal's reason; whatever `work` throws while its term lasts; ElectionError `CLOSED`, `OPTION_INVALID`, `ALREADY_CAMPAIGNING`
+   * @throws the signal's reason; whatever `work` throws while its term lasts; ElectionError `TERM_RESIGNED` after {@link resign}, `CLOSED`,
+   * `OPTION_INVALID`, `ALREADY_CAMPAIGNING`
    *
    * @example
    * await election.lead(async (term) => {
@@ -168,7 +156,8 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     return this.#campaign(options.signal, async () => {
       for (;;) {
         const term = await this.#nextTerm(options.signal)
-        const outcome = await this.#holder.work(settled(async () => work(term)))
+        if (!term.leads) continue
+        const outcome = await this.#holder.work(() => settled(async () => work(term)))
         if (!term.signal.aborted) {
           await this.resign('its work has ended')
           if (outcome.status === 'rejected') throw outcome.reason
@@ -184,27 +173,31 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   }
 
   /**
-   * Campaigns until we lead and gives the term, or at once the present one. Disposing of the term resigns.
-   * @throws the signal's reason; ElectionError `CLOSED`, `OPTION_INVALID`, `ALREADY_CAMPAIGNING`
+   * Campaigns until we lead and gives the term, or at once the present one. Disposing of the term resigns, also when it has ended and
+   * another has begun: nobody works under that.
+   * @throws the signal's reason; ElectionError `TERM_RESIGNED` after {@link resign}, `CLOSED`, `OPTION_INVALID`, `ALREADY_CAMPAIGNING`
    */
   async campaign(options: CampaignOptions = {}): Promise<Term> {
-    return this.#campaign(options.signal, () => this.#nextTerm(options.signal))
+    return this.#campaign(options.signal, async () => (this.#given = await this.#nextTerm(options.signal)))
   }
 
   /**
    * Gives up leadership and no longer campaigns; resolves once another may have the name, or after the grace and the store's silence.
-   * The term's signal aborts at once; work under it is waited for.
+   * The term's signal aborts at once; work under it is waited for. A campaign under way ends.
    */
   async resign(why = 'resigned'): Promise<void> {
     this.#anchor?.cancel()
     this.#anchor = undefined
     this.apply((candidacy, now) => candidacy.withdraw(now, why))
     this.#group.plan()
-    await this.#givenUp()
+    const candidacy = this.#candidacy
+    // An acquisition under way may succeed yet, and is given back then.
+    await this.#until(() => !candidacy.holds && (candidacy.standing || candidacy.state !== 'acquiring'))
   }
 
   /**
-   * Hands the name over to a member of the group, and goes on standing behind it. Resolves once the name is free for it.
+   * Hands the name over to a member of the group, and goes on standing behind it. Resolves once the name is free for it; at once where
+   * that is ourselves.
    * @param to the member's id
    * @throws ElectionError `OPTION_INVALID` when no live member has this id; `STALE_TERM` when we do not hold the name
    */
@@ -216,17 +209,19 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
       const ids = this.#group.members.map(({ id }) => id).join(', ')
       throw new ElectionError('OPTION_INVALID', `there is no member ${to}; the members are ${ids}`, true)
     }
+    if (to === this.#group.id) return
     this.apply((candidacy, now) => candidacy.yield(now, `handed over to ${to}`, to))
     this.#group.plan()
-    await this.#givenUp()
+    await this.#until(() => !this.#candidacy.holds)
   }
 
   /** What we are, now and at each change. Conflated: who is slow gets the latest and misses what lay between. Ends with the group. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Leadership, void, undefined> {
     let last: Leadership | undefined
-    while (!this.#group.isClosed) {
+    for (;;) {
       const state = this.state
       if (last === undefined || !sameLeadership(last, state)) yield (last = state)
+      else if (this.#group.isClosed) return
       else await this.#nextChange()
     }
   }
@@ -295,8 +290,14 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   closed(): void {
     this.#anchor?.cancel()
     this.#anchor = undefined
-    this.#grace?.cancel()
+    this.#works.close()
     this.#changed()
+  }
+
+  /** What we are where we may not act and nobody was told of that yet. */
+  #roleWithout(): Role {
+    const { state } = this.#candidacy
+    return state === 'leading' || state === 'suspended' ? 'suspended' : 'follower'
   }
 
   #deliver({ state, before, why }: Change): void {
@@ -305,7 +306,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     if (state === 'suspended' && had !== undefined) {
       this.#become('suspended', why)
       this.emit('suspended', this.#end('TERM_SUSPENDED', why))
-    } else if (state === 'resigning') {
+    } else if (state === 'resigning' && (had !== undefined || this.#role === 'suspended')) {
       this.#become('follower', why)
       this.emit('resigned', this.#end('TERM_RESIGNED', why))
     } else if (state === 'following' && (had !== undefined || this.#role === 'suspended')) {
@@ -334,14 +335,11 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     this.#term = undefined
     if (code === 'TERM_SUSPENDED') this.#group.count('suspensions')
     term?.end(reason)
-    if (this.#works > 0 && this.#grace === undefined) {
-      this.#grace = this.#group.clock.setTimer(this.#settings.graceMs, () => this.#overrun())
-    }
+    this.#works.termEnded()
     return reason
   }
 
   #overrun(): void {
-    this.#grace = undefined
     const seconds = this.#settings.graceMs / 1000
     const said = `work goes on ${seconds} s after its term for ${this.#group.name}/${this.name} has ended; let it heed term.signal`
     this.#group.overrun(new ElectionError('OVERRUN', said, false))
@@ -356,7 +354,8 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   }
 
   #changed(): void {
-    this.emit('state', this.state)
+    const { state } = this
+    if (this.#told === undefined || !sameLeadership(this.#told, state)) this.emit('state', (this.#told = state))
     for (const resolve of [...this.#waiting]) resolve()
   }
 
@@ -384,13 +383,15 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
       )
     }
     this.#campaigning = true
+    this.#given = undefined
     const resign = (): void => void this.resign('aborted')
     signal?.addEventListener('abort', resign)
     try {
       this.stand()
       return await campaign()
     } catch (error) {
-      if (!this.#group.isClosed) await this.resign('its campaign has ended')
+      // Whoever resigned may stand again by now.
+      if (!this.#group.isClosed && error !== this.#resigned) await this.resign('its campaign has ended')
       throw error
     } finally {
       signal?.removeEventListener('abort', resign)
@@ -404,70 +405,61 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
       signal?.throwIfAborted()
       if (this.#group.failure !== undefined) throw this.#group.failure
       this.#group.assertOpen()
+      if (!this.#candidacy.standing) {
+        const said = `the campaign for ${this.#group.name}/${this.name} has ended: ${this.#candidacy.why}`
+        throw (this.#resigned = new ElectionError('TERM_RESIGNED', said, true))
+      }
       if (this.#term !== undefined && this.#term.leads) return this.#term
       await this.#nextChange(signal)
     }
   }
 
-  /** Waits until nothing is held any more; no longer than work may take, and then two leases for a store that is away. */
-  async #givenUp(): Promise<void> {
+  /** Waits until something holds; no longer than work may take, and then two leases for a store that is away. */
+  async #until(holds: () => boolean): Promise<void> {
     const limitMs = this.#settings.graceMs + 2 * this.#group.self.leaseMs
     let late = false
     const limit = this.#group.clock.setTimer(limitMs, () => {
       late = true
       this.#changed()
     })
-    while (!this.#group.isClosed && this.#candidacy.holds && !late) await this.#nextChange()
+    while (!this.#group.isClosed && !holds() && !late) await this.#nextChange()
     limit.cancel()
   }
 
   #makeHolder(): TermHolder {
     const group = this.#group
-    const { name } = this
-    const { journalKeepMs } = this.#settings
+    const journal = journalFor(group, this.name, this.#settings.journalKeepMs)
     let attempts = 0
-    let noted = 0
-    /** Removes some of what is older than anybody asks for; what is left comes with the next. */
-    const prune = (journal: Journal): Promise<unknown> =>
-      group.ask((signal) => journal.prune(name, journalKeepMs, signal)).catch(() => undefined)
     return {
       get gate(): Gate {
         return group.gate
       },
       get journal(): TermJournal | undefined {
-        const journal = group.journal
-        if (journal === undefined) return undefined
-        return {
-          begin: (token, id, attempt) => {
-            if (++noted % notesPerPrune === 1) void prune(journal)
-            return group.ask((signal) => journal.begin(name, token, id, attempt, signal))
-          },
-          finish: (id, attempt) => group.ask((signal) => journal.finish(name, id, attempt, signal)),
-          withdraw: (id, attempt) => group.ask((signal) => journal.withdraw(name, id, attempt, signal)),
-        }
+        return journal()
       },
       leads: (term) => term === this.#term && this.isLeader,
       confirm: () => group.confirm(),
-      work: (promise) => this.#work(promise),
+      warn: (error) => group.warn(error),
+      work: (run) => this.#work(run),
       resign: async (term) => {
-        if (term === this.#term) await this.resign('its term was disposed of')
-        else if (this.#term === undefined && term.token === this.#candidacy.token)
-          await this.resign('its term was disposed of')
+        const suspended = this.#term === undefined && term.token === this.#candidacy.token
+        if (term === this.#term || term === this.#given || suspended) await this.resign('its term was disposed of')
       },
       attempt: () => `${group.self.session ?? group.self.id}/${++attempts}`,
     }
   }
 
-  async #work<T>(promise: Promise<T>): Promise<T> {
-    if (this.#works++ === 0) this.apply((candidacy) => candidacy.setWorking(true))
+  async #work<T>(run: () => Promise<T>): Promise<T> {
+    const ended = this.#works.begin()
+    if (this.#works.going === 1) this.apply((candidacy) => candidacy.setWorking(true))
     try {
-      return await promise
+      return await run()
     } finally {
-      if (--this.#works === 0) {
-        this.#grace?.cancel()
-        this.#grace = undefined
+      ended()
+      if (this.#works.going === 0) {
         this.apply((candidacy) => candidacy.setWorking(false))
-        this.#group.plan()
+        // A leader has nothing to do now that it had not before.
+        if (this.#candidacy.state !== 'leading') this.#group.plan()
       }
     }
   }
@@ -490,8 +482,4 @@ function isEnd(error: unknown, signal: AbortSignal): boolean {
   return (
     error === signal.reason || hasCode(error, 'STALE_TERM') || (error instanceof Error && error.name === 'AbortError')
   )
-}
-
-function sameLeadership(a: Leadership, b: Leadership): boolean {
-  return a.role === b.role && a.token === b.token && a.leader?.session === b.leader?.session && a.reason === b.reason
 }

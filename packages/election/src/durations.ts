@@ -1,22 +1,31 @@
 import { ElectionError } from './errors.ts'
+import { oneOf } from './options.ts'
 
 /** A length of time: milliseconds, or a number with a unit: `'500ms'`, `'2s'`, `'1m'`, `'24h'`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h'}`
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
 
+/** The longest delay of Node's timers, in ms: almost 25 days. A longer one it would take for none at all. */
+export const longestTimerMs = 2 ** 31 - 1
+
 /**
  * Milliseconds of a duration.
  * @throws ElectionError `OPTION_INVALID`, naming the option
  */
-export function toMs(duration: Duration | string, option: string, atLeastMs = 1): number {
+export function toMs(
+  duration: Duration | string,
+  option: string,
+  atLeastMs = 1,
+  atMostMs: number = longestTimerMs,
+): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(String(duration)) ?? []
   const ms = typeof duration === 'number' ? duration : Number(number) * units[unit]
-  if (Number.isFinite(ms) && ms >= atLeastMs) return ms
-  const least = atLeastMs > 1 ? `, of at least ${atLeastMs} ms` : ''
+  if (Number.isFinite(ms) && ms >= atLeastMs && ms <= atMostMs) return ms
+  const least = atLeastMs > 1 ? `, of at least ${atLeastMs} ms` : ms > atMostMs ? `, of at most ${atMostMs} ms` : ''
   throw new ElectionError(
     'OPTION_INVALID',
-    `${option} is ${JSON.stringify(duration)}; give milliseconds or a number with a unit, like "500ms" or "2s"${least}`,
+    `${option} is ${typeof duration === 'string' ? JSON.stringify(duration) : duration}; give milliseconds or a number with a unit, like "500ms" or "2s"${least}`,
     false,
   )
 }
@@ -51,15 +60,7 @@ export function paceOf(options: {
   readonly lease?: Duration
   readonly detect?: Duration
 }): Pace {
-  const profile = profiles[options.profile ?? 'default']
-  if (profile === undefined) {
-    const names = Object.keys(profiles).join(', ')
-    throw new ElectionError(
-      'OPTION_INVALID',
-      `there is no profile ${options.profile}; the profiles are ${names}`,
-      false,
-    )
-  }
+  const profile = profiles[oneOf(options.profile ?? 'default', Object.keys(profiles) as Profile[], 'profile')]
   return {
     leaseMs: options.lease === undefined ? profile.leaseMs : toMs(options.lease, 'lease', leastLeaseMs),
     detectMs: options.detect === undefined ? profile.detectMs : toMs(options.detect, 'detect', leastLeaseMs),

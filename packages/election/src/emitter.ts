@@ -1,3 +1,10 @@
+/** Throws on a stack of its own, where Node ends the process as for any other mistake of a program. */
+export function throwApart(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}
+
 /** What an event's listeners are given, by event. */
 type Listener<Value> = (value: Value) => void
 
@@ -7,23 +14,17 @@ type Listener<Value> = (value: Value) => void
  * listener nothing happens.
  */
 export class Emitter<Events extends object> {
-  readonly #listeners = new Map<keyof Events, Set<Listener<never>>>()
+  /** By event, whether each listener is called once only. */
+  readonly #listeners = new Map<keyof Events, Map<Listener<never>, boolean>>()
 
   /** Calls `listener` at each such event. */
   on<Name extends keyof Events>(event: Name, listener: Listener<Events[Name]>): this {
-    const listeners = this.#listeners.get(event) ?? new Set()
-    this.#listeners.set(event, listeners)
-    listeners.add(listener)
-    return this
+    return this.#add(event, listener, false)
   }
 
   /** Calls `listener` at the next such event only. */
   once<Name extends keyof Events>(event: Name, listener: Listener<Events[Name]>): this {
-    const first = (value: Events[Name]): void => {
-      this.off(event, first)
-      listener(value)
-    }
-    return this.on(event, first)
+    return this.#add(event, listener, true)
   }
 
   /** Stops calling a listener. */
@@ -34,14 +35,20 @@ export class Emitter<Events extends object> {
 
   /** Calls the listeners of an event. */
   protected emit<Name extends keyof Events>(event: Name, value: Events[Name]): void {
-    for (const listener of [...(this.#listeners.get(event) ?? [])] as Listener<Events[Name]>[]) {
+    for (const [listener, once] of [...(this.#listeners.get(event) ?? [])] as [Listener<Events[Name]>, boolean][]) {
+      if (once) this.off(event, listener)
       try {
         listener(value)
       } catch (error) {
-        queueMicrotask(() => {
-          throw error
-        })
+        throwApart(error)
       }
     }
+  }
+
+  #add<Name extends keyof Events>(event: Name, listener: Listener<Events[Name]>, once: boolean): this {
+    const listeners = this.#listeners.get(event) ?? new Map<Listener<never>, boolean>()
+    this.#listeners.set(event, listeners)
+    listeners.set(listener, once)
+    return this
   }
 }

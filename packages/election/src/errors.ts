@@ -24,7 +24,7 @@ export type ElectionErrorCode =
   | 'BAD_REPLY'
   /** The store does not know our session any more. */
   | 'SESSION_LOST'
-  /** A term came with a lower token than one seen before: the store was restored from an old copy. */
+  /** A term came with a token that is not above those seen before: the store was restored from an old copy. */
   | 'TOKEN_REGRESSED'
   /** Two live members of a group have the same id. */
   | 'DUPLICATE_ID'

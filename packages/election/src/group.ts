@@ -2,10 +2,11 @@ import { hostname } from 'node:os'
 import { Candidate, type CandidateOptions, type CandidateSettings } from './candidate.ts'
 import type { Ablation, Candidature, Wish } from './candidacy.ts'
 import { momentOf, systemClock, type Clock, type Moment, type Random, type Timer } from './clock.ts'
-import { paceOf, toMs, type Duration, type Profile } from './durations.ts'
-import { Emitter } from './emitter.ts'
+import { longestTimerMs, paceOf, toMs, type Duration, type Profile } from './durations.ts'
+import { Emitter, throwApart } from './emitter.ts'
 import { ElectionError } from './errors.ts'
 import { StoreLink } from './link.ts'
+import { nameOf, oneOf } from './options.ts'
 import { Statistics, type ElectionStats } from './stats.ts'
 import type {
   Acquisition,
@@ -18,7 +19,7 @@ import type {
   NameView,
   StoreSession,
 } from './store.ts'
-import type { Gate } from './term.ts'
+import { gates, type Gate } from './term.ts'
 
 /** How many acquisitions and releases are under way at once: a group that starts with hundreds of names must not flood its store. */
 const requestsAtOnce = 16
@@ -120,9 +121,11 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     this.clock = options.clock ?? systemClock
     const random = options.random ?? Math.random
     this.id = options.id === undefined ? makeId(random) : nameOf(options.id, 'id')
+    if (options.gate !== undefined) oneOf(options.gate, gates, 'gate')
+    oneOf(options.onOverrun ?? 'warn', ['warn', 'exit'], 'onOverrun')
     const pace = paceOf(options)
     this.#graceMs = options.grace === undefined ? Math.max(pace.leaseMs, leastGraceMs) : toMs(options.grace, 'grace')
-    this.#journalKeepMs = toMs(options.journalKeep ?? '24h', 'journalKeep')
+    this.#journalKeepMs = toMs(options.journalKeep ?? '24h', 'journalKeep', 1, Infinity)
     const { clock } = this
     const about = { group: this.name, store: options.store, pace, clock, random, data: options.data ?? null }
     this.#link = new StoreLink(this.id, about, this.#stats, {
@@ -239,9 +242,10 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     return this.#link.self
   }
 
-  /** @internal Opens the session, if that has not begun. */
+  /** @internal Opens the session, if that has not begun; reads, for who stands only now and was not told of earlier reads. */
   begin(): void {
     this.#link.begin()
+    void this.#link.readSoon()
   }
 
   /** @internal */
@@ -270,7 +274,13 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
   accepts(name: string, request: HandOverRequest): boolean {
     if (request.to === this.id) return false
     if (request.to !== undefined && !this.#members.some(({ id }) => id === request.to)) return false
-    return this.#options.acceptHandOver?.(name, request) ?? true
+    try {
+      return this.#options.acceptHandOver?.(name, request) ?? true
+    } catch (error) {
+      // A mistake of the program's, told as those of its listeners are; it must not end the reading.
+      throwApart(error)
+      return false
+    }
   }
 
   /** @internal One request to the store, given up when it takes too long. */
@@ -321,7 +331,7 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     this.#timer = undefined
     if (ms === Infinity || this.isClosed) return
     // Whole ms: a timer that is a rounding error early would be set again and again.
-    const delayMs = Math.max(1, Math.ceil(ms))
+    const delayMs = Math.min(Math.max(1, Math.ceil(ms)), longestTimerMs)
     const dueMs = this.clock.monotonicMs() + delayMs
     this.#timer = this.clock.setTimer(delayMs, () => {
       const lateMs = this.clock.monotonicMs() - dueMs
@@ -369,13 +379,13 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     const sent = momentOf(this.clock)
     try {
       if (wish.kind === 'release') {
-        await this.ask((signal) => session.release(candidate.name, wish.token, wish.how, signal))
+        await this.#link.askInSession((signal) => session.release(candidate.name, wish.token, wish.how, signal))
         if (session !== this.#link.session) return
         candidate.apply((candidacy, now) => candidacy.released(true, now))
         // What was asked before this answer is passed over, and nobody may tell of a change again.
-        this.#link.readSoon()
+        void this.#link.readSoon()
       } else {
-        const answer = await this.ask((signal) => session.acquire(wish.seen, candidate.name, signal))
+        const answer = await this.#link.askInSession((signal) => session.acquire(wish.seen, candidate.name, signal))
         if (session === this.#link.session) this.#acquired(candidate, answer, sent)
       }
     } catch (error) {
@@ -387,7 +397,7 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
       candidate.apply((candidacy, now) =>
         wish.kind === 'release' ? candidacy.released(false, now) : candidacy.refused('unknown', now),
       )
-      this.#link.readSoon()
+      void this.#link.readSoon()
     } finally {
       this.#requests--
       this.plan()
@@ -397,11 +407,11 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
   #acquired(candidate: Candidate, answer: Acquisition, sent: Moment): void {
     if (answer.kind !== 'acquired') {
       candidate.apply((candidacy, now) => candidacy.refused(answer.kind, now))
-      if (answer.kind === 'changed') this.#link.readSoon()
+      if (answer.kind === 'changed') void this.#link.readSoon()
       return
     }
     if (candidate.apply((candidacy, now) => candidacy.acquired(answer.token, sent, now))) return
-    const said = `the store granted ${this.name}/${candidate.name} under token ${answer.token}, lower than one seen before: was it restored from an old copy?`
+    const said = `the store granted ${this.name}/${candidate.name} under token ${answer.token}, not above those seen before: was it restored from an old copy?`
     this.warn(new ElectionError('TOKEN_REGRESSED', `${said} Raise its counter, or leave it to rise`, true))
   }
 
@@ -412,13 +422,6 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     await this.#link.close()
     for (const candidate of this.#candidates.values()) candidate.closed()
   }
-}
-
-/** A name of a group, a candidate or a member. @throws ElectionError `OPTION_INVALID` */
-function nameOf(name: string, what: string): string {
-  if (typeof name === 'string' && /^[\w.@:-]{1,128}$/.test(name)) return name
-  const said = `${what} is ${JSON.stringify(name)}; use 1 to 128 letters, digits and . _ - : @`
-  throw new ElectionError('OPTION_INVALID', said, false)
 }
 
 /** Host, process and six letters of chance. */

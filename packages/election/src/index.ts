@@ -1,12 +1,5 @@
 /** Leader election for any Node program: see the package's README. */
-export {
-  Candidate,
-  type CampaignOptions,
-  type CandidateEvents,
-  type CandidateOptions,
-  type Leadership,
-  type Role,
-} from './candidate.ts'
+export { Candidate, type CampaignOptions, type CandidateEvents, type CandidateOptions } from './candidate.ts'
 export type { Ablation } from './candidacy.ts'
 export { systemClock, type Clock, type Moment, type Random, type Timer } from './clock.ts'
 export { profiles, type Duration, type Pace, type Profile } from './durations.ts'
@@ -14,6 +7,7 @@ export { Election, type ElectionOptions } from './election.ts'
 export { ElectionError, StaleTermError, type ElectionErrorCode } from './errors.ts'
 export { type TlsOptions } from './http.ts'
 export { ElectionGroup, type GroupEvents, type GroupOptions } from './group.ts'
+export { type Leadership, type Role } from './leadership.ts'
 export { type ElectionStats } from './stats.ts'
 export type {
   Acquisition,

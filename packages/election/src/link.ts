@@ -10,9 +10,6 @@ import type { GroupView, Json, LeaseStore, StoreSession } from './store.ts'
 /** How many reads are under way at once: one each quarter of a lease, given up after a lease; one or two more wherever something has changed. */
 const readsAtOnce = 6
 
-/** How many requests wait at most for the end of a session: those above, a group's acquisitions, signs of life, the watch. Node warns of more. */
-const requestsAtOnce = 64
-
 /** How long a request to the store may take at least before it is given up, in ms: leases may be shorter than a round trip on a busy machine. */
 const leastPatienceMs = 1000
 
@@ -21,6 +18,9 @@ const openPatienceMs = 5000
 
 /** Pauses between tries while the store does not answer: they double from the first to the last, jittered by half. */
 const retry = { firstMs: 100, lastMs: 2000 }
+
+/** A session that lasted less than this, in ms, counts as a failed try: a store that forgets what it has just granted must not be asked without a pause. */
+const shortLivedMs = 1000
 
 /** What a link tells the group. */
 export interface LinkEvents {
@@ -68,12 +68,13 @@ export class StoreLink {
   #session: StoreSession | undefined
   /** Ends what belongs to the present session. */
   #sessionEnd = new AbortController()
-  #began = false
+  /** Ends when the last session is closed. */
+  #running: Promise<void> | undefined
   #answers = true
   #reads = 0
   /** Something changed while a read for that was under way. */
   #readAgain = false
-  #readingChange = false
+  #readingChange: Promise<void> | undefined
   /** When the last read was sent. */
   #lastSent: Moment
   /** When the read was sent whose answer was applied last, in monotonic ms. */
@@ -100,21 +101,30 @@ export class StoreLink {
 
   /** Opens the session, if that has not begun. */
   begin(): void {
-    if (this.#began) return
-    this.#began = true
-    void this.#run()
+    this.#running ??= this.#run()
   }
 
   /** One request to the store, given up when it takes too long. */
   ask<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return bounded(this.#clock, Math.max(this.self.leaseMs, leastPatienceMs), undefined, call)
+    return bounded(this.#clock, this.#patienceMs, undefined, call)
+  }
+
+  /** One request under the present session, given up with it, too: its answer would be nobody's. */
+  askInSession<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return bounded(this.#clock, this.#patienceMs, this.#sessionEnd.signal, call)
   }
 
   /** Publishes something else about this member. */
   async publish(data: Json): Promise<void> {
     this.#data = data
     const session = this.#session
-    if (session !== undefined) await this.ask((signal) => session.publish(data, signal))
+    try {
+      if (session !== undefined) await this.askInSession((signal) => session.publish(data, signal))
+    } catch (error) {
+      this.trouble(error, session)
+      // Where the session was lost meanwhile, the next begins with it.
+      if (session === this.#session) throw error
+    }
   }
 
   /** One linearizable read; everything that it shows has been applied when this resolves. */
@@ -134,20 +144,11 @@ export class StoreLink {
     return this.#reads < readsAtOnce ? Math.max(this.#readInMs(session), 0) : Infinity
   }
 
-  /** Reads now, and once more if something changes while that read is under way. */
-  readSoon(): void {
-    const session = this.#session
-    if (session === undefined) return
+  /** Reads now, and once more if something changes while that read is under way. Resolves when no such read is. */
+  async readSoon(): Promise<void> {
+    if (this.#session === undefined) return
     this.#readAgain = true
-    if (this.#readingChange) return
-    this.#readingChange = true
-    void (async () => {
-      while (this.#readAgain && this.#session !== undefined) {
-        this.#readAgain = false
-        await this.#readQuietly(this.#session)
-      }
-      this.#readingChange = false
-    })()
+    await (this.#readingChange ??= this.#readChanges())
   }
 
   /** A request failed: tells, and gives up the session if the store no longer knows it. */
@@ -179,12 +180,9 @@ export class StoreLink {
 
   /** Leaves the group and closes what was opened. */
   async close(): Promise<void> {
-    const session = this.#session
     this.#ending.abort()
-    this.#sessionEnd.abort()
-    if (session !== undefined) await this.#leave(session)
-    this.#session = undefined
-    this.self.session = undefined
+    this.#endSession(new ElectionError('CLOSED', `the election ${this.#options.group} was closed`, false))
+    await this.#running
   }
 
   /** Opens sessions, one after another, until the group is closed. */
@@ -202,29 +200,43 @@ export class StoreLink {
         await pause(this.#clock, this.backoffMs(++failures), ending)
         continue
       }
-      failures = 0
       this.#answered()
-      await this.#serve(session, data)
+      const openedMs = this.#clock.monotonicMs()
+      if (!ending.aborted) await this.#serve(session, data)
+      // Who closes waits until the session has ended; a lost one is only told goodbye.
+      const left = this.#leave(session)
+      if (ending.aborted) return left
+      failures = this.#clock.monotonicMs() - openedMs < shortLivedMs ? failures + 1 : 0
+      if (failures > 0) await pause(this.#clock, this.backoffMs(failures), ending)
     }
   }
 
-  #open(data: Json): Promise<StoreSession> {
+  async #open(data: Json): Promise<StoreSession> {
     const { store, group, clock, random } = this.#options
     const { leaseMs, detectMs } = this.#options.pace
     const warn = (message: string): void => this.#events.trouble(new ElectionError('STORE_REFUSED', message, true))
     const about = { group, id: this.self.id, data, leaseMs, detectMs, clock, random, warn }
-    return bounded(clock, openPatienceMs, this.#ending.signal, async (signal) => {
-      const session = await store.open({ ...about, signal })
-      // It was given up meanwhile: nobody else will close it.
-      if (signal.aborted) void this.#leave(session)
-      return session
-    })
+    let opening: Promise<StoreSession> | undefined
+    try {
+      return await bounded(clock, openPatienceMs, this.#ending.signal, (signal) => {
+        opening = store.open({ ...about, signal })
+        return opening
+      })
+    } catch (error) {
+      // Should it open after it was given up: nobody else will close it.
+      void opening?.then(
+        (session) => this.#leave(session),
+        () => undefined,
+      )
+      throw error
+    }
   }
 
   /** Uses a session until it is lost, or the group is closed. */
   async #serve(session: StoreSession, data: Json): Promise<void> {
     const end = new AbortController()
-    setMaxListeners(requestsAtOnce, end.signal)
+    // One for each request under way; each is taken off again.
+    setMaxListeners(0, end.signal)
     this.#session = session
     this.#sessionEnd = end
     this.self.session = session.id
@@ -233,11 +245,24 @@ export class StoreLink {
     this.#failures = 0
     void this.#watch(session, end.signal)
     void this.#keepAlive(session, end.signal)
-    if (data !== this.#data) void this.publish(this.#data).catch((error: unknown) => this.trouble(error))
-    this.readSoon()
-    await new Promise<void>((resolve) => end.signal.addEventListener('abort', () => resolve()))
-    // Closing waits for the session by itself; a lost one is only told goodbye.
-    if (!this.#ending.signal.aborted) void this.#leave(session)
+    void this.#catchUp(session, data, end.signal)
+    void this.readSoon()
+    if (!end.signal.aborted) await new Promise((resolve) => end.signal.addEventListener('abort', resolve))
+  }
+
+  /** Publishes what was to be published while the session was being opened. */
+  async #catchUp(session: StoreSession, published: Json, end: AbortSignal): Promise<void> {
+    for (let failures = 0; published !== this.#data && !end.aborted;) {
+      const latest = this.#data
+      try {
+        await this.askInSession((signal) => session.publish(latest, signal))
+        published = latest
+      } catch (error) {
+        if (end.aborted) return
+        this.trouble(error, session)
+        await pause(this.#clock, this.backoffMs(++failures), end)
+      }
+    }
   }
 
   async #leave(session: StoreSession): Promise<void> {
@@ -250,11 +275,15 @@ export class StoreLink {
 
   #loseSession(session: StoreSession): void {
     if (session !== this.#session) return
-    this.#session = undefined
-    this.self.session = undefined
-    this.#sessionEnd.abort()
+    this.#endSession(new ElectionError('SESSION_LOST', 'the store has lost our session', true))
     this.#events.lost()
     this.#events.plan()
+  }
+
+  #endSession(why: ElectionError): void {
+    this.#session = undefined
+    this.self.session = undefined
+    this.#sessionEnd.abort(why)
   }
 
   /** Reads whenever the store says that something has changed. */
@@ -263,13 +292,14 @@ export class StoreLink {
       try {
         await session.changed(end)
         failures = 0
-        if (!end.aborted) this.readSoon()
+        // Waited for: a store that speaks of changes without end is asked as often as it answers, not more.
+        if (!end.aborted) await this.readSoon()
       } catch (error) {
         if (end.aborted) return
         this.trouble(error, session)
         await pause(this.#clock, this.backoffMs(++failures), end)
         // What was missed meanwhile.
-        if (!end.aborted) this.readSoon()
+        if (!end.aborted) void this.readSoon()
       }
     }
   }
@@ -290,6 +320,17 @@ export class StoreLink {
     }
   }
 
+  async #readChanges(): Promise<void> {
+    try {
+      while (this.#readAgain && this.#session !== undefined) {
+        this.#readAgain = false
+        await this.#readQuietly(this.#session)
+      }
+    } finally {
+      this.#readingChange = undefined
+    }
+  }
+
   async #readQuietly(session: StoreSession): Promise<void> {
     const answer = await this.#ask(session).catch((error: unknown) => {
       if (session !== this.#session) return
@@ -307,7 +348,7 @@ export class StoreLink {
     this.#changesAtMs = Infinity
     this.#reads++
     try {
-      const view = await this.ask((signal) => session.read(signal))
+      const view = await this.askInSession((signal) => session.read(signal))
       const tookMs = this.#clock.monotonicMs() - sent.monotonicMs
       this.#stats.answered(tookMs)
       if (tookMs > this.self.leaseMs / 4) {
@@ -334,6 +375,10 @@ export class StoreLink {
     if (this.#answers) return
     this.#answers = true
     this.#events.store(true)
+  }
+
+  get #patienceMs(): number {
+    return Math.max(this.self.leaseMs, leastPatienceMs)
   }
 
   /** How long until the next read is due. */

@@ -90,7 +90,7 @@ export type JournalEntry =
   /** Another holds the name, or this session under another token. */
   | { readonly kind: 'stale' }
   /** An action of this id stands in the journal already. */
-  | { readonly kind: 'exists'; readonly token: bigint; readonly done: boolean }
+  | { readonly kind: 'exists'; readonly token: bigint; readonly attempt: string; readonly done: boolean }
 
 /** A list of actions beside the names, that only the present holder can write to: the fence is the store's own transaction. */
 export interface Journal {

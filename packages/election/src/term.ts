@@ -1,4 +1,5 @@
 import { ElectionError, hasCode, StaleTermError } from './errors.ts'
+import { oneOf } from './options.ts'
 import type { JournalEntry } from './store.ts'
 
 /**
@@ -10,6 +11,9 @@ import type { JournalEntry } from './store.ts'
  *   afterwards. An action of one id is never begun twice. Only this form holds under freezes.
  */
 export type Gate = 'lease' | 'confirm' | 'journal'
+
+/** Every gate there is. */
+export const gates: readonly Gate[] = ['lease', 'confirm', 'journal']
 
 /** What becomes of an action whose intent stands in the journal under an earlier term, without its end. */
 export type InDoubt =
@@ -41,10 +45,12 @@ export interface TermHolder {
   leads(term: Term): boolean
   /** One linearizable read; whether the term goes on is known when it resolves. */
   confirm(): Promise<void>
-  /** Keeps a promise of work: the name is not given up as settled before it ends. */
-  work<T>(promise: Promise<T>): Promise<T>
+  /** Runs work: the name is not given up as settled before it ends. */
+  work<T>(run: () => Promise<T>): Promise<T>
   /** Gives up leadership, if this term still has it. */
   resign(term: Term): Promise<void>
+  /** Tells of trouble that ends nothing. */
+  warn(error: ElectionError): void
   /** A text that no other call of this holder is given. */
   attempt(): string
 }
@@ -98,7 +104,7 @@ export class Term implements AsyncDisposable {
     run: (token: bigint, signal: AbortSignal) => T | Promise<T>,
     options: ActOptions = {},
   ): Promise<T> {
-    return this.#holder.work(this.#act(id, run, options))
+    return this.#holder.work(() => this.#act(id, run, options))
   }
 
   async #act<T>(
@@ -106,11 +112,11 @@ export class Term implements AsyncDisposable {
     run: (token: bigint, signal: AbortSignal) => T | Promise<T>,
     options: ActOptions,
   ): Promise<T> {
-    const gate = options.gate ?? this.#holder.gate
+    const gate = oneOf(options.gate ?? this.#holder.gate, gates, 'gate')
     this.assert()
     if (gate === 'journal') return this.#journalled(id, run, options.inDoubt ?? 'fail')
     if (gate === 'confirm') {
-      await this.#holder.confirm()
+      await this.#asked(this.#holder.confirm())
       this.assert()
     }
     return run(this.token, this.signal)
@@ -126,12 +132,16 @@ export class Term implements AsyncDisposable {
       throw new ElectionError('NO_JOURNAL', 'this store keeps no journal; use the gate "confirm" or "lease"', false)
     }
     const attempt = this.#holder.attempt()
-    const entry = await journal.begin(this.token, id, attempt)
+    const entry = await this.#asked(journal.begin(this.token, id, attempt)).catch(async (error: unknown) => {
+      // It may have been written all the same, and nothing was done.
+      await journal.withdraw(id, attempt).catch(() => undefined)
+      throw error
+    })
     if (entry.kind === 'stale') throw new StaleTermError(this.token)
     if (entry.kind === 'exists' && entry.done) {
       throw new ElectionError('ACT_DONE', `${id} was done before, under token ${entry.token}`, false)
     }
-    if (entry.kind === 'exists' && inDoubt === 'fail') {
+    if (entry.kind === 'exists' && inDoubt !== 'repeat') {
       const said = `${id} was begun under token ${entry.token} and never ended; nobody knows whether it took effect`
       throw new ElectionError(
         'ACT_IN_DOUBT',
@@ -140,13 +150,27 @@ export class Term implements AsyncDisposable {
       )
     }
     if (!this.leads) {
-      await quietly(journal.withdraw(id, attempt))
+      // Where that cannot be taken back, it stays in doubt.
+      await journal.withdraw(id, attempt).catch(() => undefined)
       throw new StaleTermError(this.token)
     }
     const result = await run(this.token, this.signal)
     // Done is done, whoever leads by now. What cannot be written stays in doubt for whoever asks.
-    await quietly(journal.finish(id, attempt))
+    await journal.finish(id, entry.kind === 'exists' ? entry.attempt : attempt).catch((cause: unknown) => {
+      const said = `${id} was done, and that could not be noted in the journal: it stays in doubt`
+      this.#holder.warn(new ElectionError('ACT_IN_DOUBT', said, false, { cause }))
+    })
     return result
+  }
+
+  /** An answer of the store's; a term that has ended meanwhile is stale, whatever went wrong because of that. */
+  async #asked<T>(answer: Promise<T>): Promise<T> {
+    try {
+      return await answer
+    } catch (cause) {
+      if (this.leads && !hasCode(cause, 'SESSION_LOST')) throw cause
+      throw new StaleTermError(this.token, undefined, { cause })
+    }
   }
 
   /** @internal Ends the term. */
@@ -157,14 +181,5 @@ export class Term implements AsyncDisposable {
   /** Gives up leadership and resolves once another may have it. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#holder.resign(this)
-  }
-}
-
-/** Waits for a note in the journal; that the store is away changes nothing of what was done. */
-async function quietly(note: Promise<void>): Promise<void> {
-  try {
-    await note
-  } catch (error) {
-    if (!hasCode(error, 'STORE_UNAVAILABLE', 'SESSION_LOST')) throw error
   }
 }

@@ -7,6 +7,8 @@ export { FaultyDisk, type DiskFate, type DiskStep, type FaultyDiskOptions } from
 export { VirtualClock } from './clock.ts'
 export { stillHeld } from './garbage.ts'
 export { SeededRandom } from './random.ts'
+export { electionScene, ElectionScene, recorded, sceneLeaseMs, watch } from './scripted/election-scene.ts'
+export { ScriptedElectionStore } from './scripted/election-store.ts'
 export {
   ScriptedCoordination,
   ScriptedLog,

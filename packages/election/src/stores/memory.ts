@@ -218,9 +218,9 @@ class MemorySession implements StoreSession {
         if (entry?.holder !== this || entry.token !== token) return { kind: 'stale' }
         const known = journal.get(key(name, id))
         if (known !== undefined && known.attempt !== attempt) {
-          return { kind: 'exists', token: known.token, done: known.done }
+          return { kind: 'exists', token: known.token, attempt: known.attempt, done: known.done }
         }
-        journal.set(key(name, id), { token, attempt, done: false, beganMs: clock.wallMs() })
+        if (known === undefined) journal.set(key(name, id), { token, attempt, done: false, beganMs: clock.wallMs() })
         return { kind: 'begun' }
       },
       finish: async (name, id, attempt) => {

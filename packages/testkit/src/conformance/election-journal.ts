@@ -22,12 +22,16 @@ export function journalConformance(each: ElectionTest): void {
       const begin = (id: string, attempt: string) => a.begin('x', token, id, attempt, bench.soon())
       assert.deepEqual(await begin('invoice/7 å', '1'), { kind: 'begun' })
       assert.deepEqual(await begin('invoice/7 å', '1'), { kind: 'begun' }, 'whose answer was lost')
-      assert.deepEqual(await begin('invoice/7 å', '2'), { kind: 'exists', token, done: false })
+      assert.deepEqual(await begin('invoice/7 å', '2'), { kind: 'exists', token, attempt: '1', done: false })
       assert.deepEqual(await begin('invoice/8', '3'), { kind: 'begun' }, 'another id')
       await a.finish('x', 'invoice/7 å', '2', bench.soon())
-      assert.deepEqual(await begin('invoice/7 å', '2'), { kind: 'exists', token, done: false }, 'not its own to end')
+      assert.deepEqual(
+        await begin('invoice/7 å', '2'),
+        { kind: 'exists', token, attempt: '1', done: false },
+        'not its own to end',
+      )
       await a.finish('x', 'invoice/7 å', '1', bench.soon())
-      assert.deepEqual(await begin('invoice/7 å', '2'), { kind: 'exists', token, done: true })
+      assert.deepEqual(await begin('invoice/7 å', '2'), { kind: 'exists', token, attempt: '1', done: true })
       await a.finish('x', 'never begun', '1', bench.soon())
       assert.deepEqual(await begin('never begun', '4'), { kind: 'begun' })
     })
@@ -52,10 +56,10 @@ export function journalConformance(each: ElectionTest): void {
       assert.deepEqual(await a.begin('x', first, 'id', '5', bench.soon()), stale, 'released')
       const second = await bench.acquire(two, 'x')
       assert.deepEqual(await a.begin('x', first, 'id', '6', bench.soon()), stale, 'another holds it')
-      const old = { kind: 'exists', token: first, done: false }
+      const old = { kind: 'exists', token: first, attempt: '4', done: false }
       assert.deepEqual(await b.begin('x', second, 'old', '7', bench.soon()), old, 'who died in between')
       await a.finish('x', 'old', '4', bench.soon())
-      const done = { kind: 'exists', token: first, done: true }
+      const done = { kind: 'exists', token: first, attempt: '4', done: true }
       assert.deepEqual(await b.begin('x', second, 'old', '8', bench.soon()), done, 'whoever began it may say so')
       assert.deepEqual(await b.begin('x', second, 'id', '9', bench.soon()), { kind: 'begun' }, 'no trace of the stale')
       await two.release('x', second, { settled: true }, bench.soon())

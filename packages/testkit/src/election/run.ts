@@ -155,7 +155,7 @@ class Run {
   }
 
   /** Work that heeds its signal after a while, again and again. */
-  #lead({ process }: Member, candidate: Candidate, chance: SeededRandom): void {
+  #lead({ process, group }: Member, candidate: Candidate, chance: SeededRandom): void {
     const wait = (ms: number): Promise<void> => new Promise((resolve) => void process.setTimer(ms, resolve))
     const work = async (term: Term): Promise<void> => {
       const untilMs = process.monotonicMs() + chance.exponential(20_000)
@@ -163,10 +163,8 @@ class Run {
       await wait(chance.between(0, 300))
     }
     const again = (): void => {
-      candidate.lead(work).then(
-        () => this.#clock.setTimer(chance.between(0, 500), () => process.run(again)),
-        () => undefined,
-      )
+      const later = (): void => void this.#clock.setTimer(chance.between(0, 500), () => process.run(again))
+      candidate.lead(work).then(later, () => group.isClosing || later())
     }
     again()
   }

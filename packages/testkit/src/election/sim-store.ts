@@ -329,9 +329,9 @@ export class SimSession implements StoreSession {
           if (tenure?.holder !== this || tenure.token !== token) return { kind: 'stale' }
           const known = journal.get(id)
           if (known !== undefined && known.attempt !== attempt) {
-            return { kind: 'exists', token: known.token, done: known.done }
+            return { kind: 'exists', token: known.token, attempt: known.attempt, done: known.done }
           }
-          journal.set(id, { token, attempt, done: false })
+          if (known === undefined) journal.set(id, { token, attempt, done: false })
           return { kind: 'begun' }
         }),
       finish: (_name, id, attempt) =>

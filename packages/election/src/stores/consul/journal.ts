@@ -48,7 +48,10 @@ export class ConsulJournal implements Journal {
       if (outcome.failures.some(({ operation }) => operation < 2)) return { kind: 'stale' }
       const known = await this.#find(action, signal)
       if (known?.value.attempt === attempt) return { kind: 'begun' }
-      if (known !== undefined) return { kind: 'exists', token: BigInt(known.value.token), done: known.value.done }
+      if (known !== undefined) {
+        const { token: began, attempt: by, done } = known.value
+        return { kind: 'exists', token: BigInt(began), attempt: by, done }
+      }
       // It was withdrawn or pruned in between.
     }
     throw busy(id)

@@ -218,7 +218,12 @@ describe('postgres, at the same time', { skip: without('postgres') }, () => {
     const answer = await b.acquire(await reading, 'x', soon())
     const next = answer.kind === 'acquired' ? answer.token : 0n
     assert.ok(next > token)
-    assert.deepEqual(await b.journal!.begin('x', next, 'act', 'other', soon()), { kind: 'exists', token, done: false })
+    assert.deepEqual(await b.journal!.begin('x', next, 'act', 'other', soon()), {
+      kind: 'exists',
+      token,
+      attempt: 'attempt',
+      done: false,
+    })
 
     await begin((all) => all.release, b.id, group, 'x', `${next}`, true, null, 'nobody', 0)
     const late = b.journal!.begin('x', next, 'late', 'attempt', soon())

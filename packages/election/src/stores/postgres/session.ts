@@ -244,7 +244,9 @@ export class PostgresSession implements StoreSession {
           const row = await this.#once(statements.begin, [this.id, ...at(name, `${token}`, id, attempt)], signal)
           if (row.fence === '0') return { kind: 'stale' }
           if (row.noted === '1' || row.attempt === attempt) return { kind: 'begun' }
-          if (row.token !== null) return { kind: 'exists', token: BigInt(row.token), done: row.done === 't' }
+          if (row.token !== null) {
+            return { kind: 'exists', token: BigInt(row.token), attempt: row.attempt!, done: row.done === 't' }
+          }
           // Another's entry came in after this statement had begun: the next one sees it.
         }
       },
