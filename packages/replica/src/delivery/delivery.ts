@@ -47,7 +47,8 @@ interface OpenAttempt {
   readonly place: boolean
   /** Ids the record names, and once it was read that of the digest it became. */
   pages: readonly string[]
-  readonly possibleRepeat: boolean
+  /** As decided when its record was written; whether it still is one, when that was read. */
+  possibleRepeat: boolean
   readonly window: SendWindow
   phase: 'written' | 'sending' | 'told'
   timer?: Timer
@@ -255,6 +256,11 @@ export class Delivery implements QueueOwner {
       attempt.pages = [...attempt.pages, page.id]
       attempt.queue.hold(page.id)
     }
+    // An owner that was paused decides before it has read what came meanwhile: the doubt may be gone by now.
+    attempt.possibleRepeat &&= page.attempts.some((other) => {
+      const isThis = other.epoch === this.epoch && other.n === n
+      return !isThis && (other.result === undefined || other.result === 'unknown')
+    })
     this.#send(attempt, page)
   }
 

@@ -8,8 +8,6 @@ import type { Verdict } from './verdict.ts'
 const doubtMs = 11_000 * 0.99
 /** A send begins within this time of its attempt: DESIGN section 7. */
 const sendBeginMs = 2_000
-/** What was written so long before a decision to send must have been read by whoever decides. */
-const readMs = 5_000
 /** An answer within this time of its request was there before its sender gave up. */
 const promptMs = 5_000
 
@@ -98,23 +96,20 @@ function judgeRequests(
 /** Marked as a possible repeat is what may be one, and nothing else. */
 function judgeMark(
   sent: string,
-  { request, atMs }: Arrival,
+  { request, begunAtMs }: Arrival,
   attempt: LoggedAttempt,
   attempts: readonly LoggedAttempt[],
   say: Say,
 ): void {
   const before = attempts.filter((other) => other.offset < attempt.offset)
-  const doubtful = before.find((other) => {
-    if (isKnown(other, attempt.offset)) return other.outcome?.result === 'unknown'
-    return other.epoch < attempt.epoch
+  const doubtful = before.find(({ epoch, outcome }) => {
+    if (outcome === undefined || outcome.atMs > begunAtMs) return epoch < attempt.epoch
+    return outcome.result === 'unknown' && outcome.offset < attempt.offset
   })
   if (doubtful !== undefined && !request.possibleRepeat) {
-    say('page doubled', `${sent} and may be a repeat of ${doubtful.epoch}.${doubtful.n}: it is not marked (${atMs} ms)`)
+    say('page doubled', `${sent} and may be a repeat of ${doubtful.epoch}.${doubtful.n}: it is not marked`)
   }
-  // What may have been decided before it was read excuses a mark.
-  const open = before.some(({ outcome }) => {
-    return outcome === undefined || outcome.result === 'unknown' || outcome.atMs > attempt.atMs - readMs
-  })
+  const open = before.some((other) => !isKnown(other, attempt.offset) || other.outcome!.result === 'unknown')
   if (request.possibleRepeat && !open) say('marked without cause', `${sent}, marked as a possible repeat`)
 }
 
@@ -134,7 +129,8 @@ function judgePause(
   const next = attempts.find((other) => other.offset > outcome.offset)
   // By the calendar a clock that is ahead ends all waiting.
   if (next === undefined || next.isDigest || next.atMs > clocksWrongMs) return
-  if (next.epoch !== attempt.epoch && outcome.atMs > next.atMs - readMs) return
+  // What a predecessor says after the claim may come too late for an owner that decides just then.
+  if (next.epoch !== attempt.epoch && outcome.offset > next.claimOffset) return
   const pausedMs = next.atMs - answeredAtMs
   if (pausedMs >= retryAfterMs - clockSpreadMs) return
   const asked = `asked for ${retryAfterMs} ms at ${Math.round(answeredAtMs)} ms`

@@ -21,8 +21,9 @@ export interface LoggedAttempt {
   readonly instance: string
   readonly offset: number
   readonly atMs: number
-  /** When its epoch's claim was written. */
+  /** When and where its epoch's claim was written. */
   readonly claimedMs: number
+  readonly claimOffset: number
   /** It made a digest of what waited. */
   readonly isDigest: boolean
   /** The first that was written. */
@@ -39,14 +40,14 @@ export class Ledger {
   readonly #digests = new Map<number, LoggedAttempt>()
   readonly #settled = new Set<string>()
   readonly #seen = new Map<string, LoggedAttempt>()
-  #claim = { epoch: 0, instance: '', atMs: 0 }
+  #claim = { epoch: 0, instance: '', offset: -1, atMs: 0 }
 
   constructor({ records, writtenMs }: WrittenLog) {
     for (const { offset, bytes } of records) {
       const record = decodeRecord(bytes)
       const atMs = writtenMs[offset]
       if (record.kind === 'claim' && record.epoch > this.#claim.epoch) {
-        this.#claim = { epoch: record.epoch, instance: record.instance, atMs }
+        this.#claim = { epoch: record.epoch, instance: record.instance, offset, atMs }
       } else if (record.kind === 'attempt') this.#attempt(record, offset, atMs)
       else if (record.kind === 'outcome') this.#outcome(record, offset, atMs)
     }
@@ -62,11 +63,11 @@ export class Ledger {
 
   #attempt(record: AttemptRecord, offset: number, atMs: number): void {
     const { epoch, n } = record
-    const { instance, atMs: claimedMs } = this.#claim
+    const { instance, offset: claimOffset, atMs: claimedMs } = this.#claim
     const name = `${epoch}.${n}`
     if (epoch !== this.#claim.epoch || this.#seen.has(name)) return
     const isDigest = record.digest === 'waited'
-    const attempt: LoggedAttempt = { epoch, n, instance, offset, atMs, claimedMs, isDigest }
+    const attempt: LoggedAttempt = { epoch, n, instance, offset, atMs, claimedMs, claimOffset, isDigest }
     const pages = record.pages.filter((page) => !this.#settled.has(page))
     if (pages.length === 0) return
     this.#seen.set(name, attempt)
