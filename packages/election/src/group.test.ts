@@ -80,6 +80,32 @@ describe('many names under one session', () => {
   })
 })
 
+describe('many names that stand and resign at once', () => {
+  electionScene('cost work in proportion to their number', async (scene) => {
+    const { clock } = scene
+    const now = clock.monotonicMs.bind(clock)
+    let looks = 0
+    clock.monotonicMs = () => (looks++, now())
+    const cost = async (names: number): Promise<{ stand: number; resign: number }> => {
+      const group = scene.group(`m${names}`)
+      const candidates = Array.from({ length: names }, (_, at) => group.candidate(`${names}-${at}`))
+      const counted = (what: () => void): number => {
+        const before = looks
+        what()
+        return looks - before
+      }
+      const stand = counted(() => candidates.forEach((candidate) => candidate.stand()))
+      await scene.until(() => candidates.every(({ isLeader }) => isLeader))
+      const resign = counted(() => candidates.forEach((candidate) => void candidate.resign()))
+      await scene.finish(group.close())
+      return { stand, resign }
+    }
+    const [few, many] = [await cost(20), await cost(400)]
+    assert.ok(many.stand <= 20 * few.stand, `${few.stand} looks at the clock for 20 names, ${many.stand} for 400`)
+    assert.ok(many.resign <= 20 * few.resign, `${few.resign} looks at the clock for 20 names, ${many.resign} for 400`)
+  })
+})
+
 describe('a store that is away', () => {
   electionScene('at the start: it is tried again, calmly, and told of once', async (scene) => {
     scene.store.away(true)

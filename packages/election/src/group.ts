@@ -110,7 +110,6 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
   #closing: Promise<void> | undefined
   #timer: Timer | undefined
   #planning = false
-  #planAgain = false
   #requests = 0
 
   /** @throws ElectionError `OPTION_INVALID` */
@@ -295,14 +294,13 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
 
   /** @internal Does what time and the last answers ask for, and sets the timer for what comes next. */
   plan(): void {
-    this.#planAgain = true
     if (this.#planning) return
     this.#planning = true
-    while (this.#planAgain && !this.isClosed) {
-      this.#planAgain = false
-      this.#planOnce()
-    }
-    this.#planning = false
+    // Once for all that happens in one turn: hundreds of names stand, or resign, in a row.
+    queueMicrotask(() => {
+      this.#planning = false
+      if (!this.isClosed) this.#planOnce()
+    })
   }
 
   #tell(error: ElectionError): void {
