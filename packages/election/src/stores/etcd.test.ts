@@ -241,7 +241,8 @@ describe('etcd: one member', { skip: without('etcd') }, () => {
     const [a, b] = [await join(context, etcd(options), 'a'), await join(context, etcd(options), 'b')]
     const first = await acquire(a, 'x')
     for (const value of ['me', '{"id":7}', '[]']) await put(options, 'leader', 'x', value)
-    assert.deepEqual(await nameOf(a, 'x'), { name: 'x', version: String(first), token: first, settled: false })
+    const { leaseMs } = a
+    assert.deepEqual(await nameOf(a, 'x'), { name: 'x', version: String(first), token: first, settled: false, leaseMs })
     const second = await acquire(b, 'x')
     assert.ok(second > first)
     assert.deepEqual((await nameOf(a, 'x'))?.holder, { session: b.id, id: 'b' })
