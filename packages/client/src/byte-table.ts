@@ -136,11 +136,18 @@ export class ByteTable {
     return finish(hash) >>> 0
   }
 
-  /** All state: highest id, length by id (-1: free), free list, contents in the order of ids. All numbers little-endian. */
-  dump(): Uint8Array {
-    const head = 4 * (2 + this.highestId + this.free.length)
-    const bytes = new Uint8Array(head + this.bytes)
-    const view = new DataView(bytes.buffer)
+  /** Bytes of {@link dump}. */
+  get dumpLength(): number {
+    return 4 * (2 + this.highestId + this.free.length) + this.bytes
+  }
+
+  /**
+   * All state: highest id, length by id (-1: free), free list, contents in the order of ids. All numbers little-endian.
+   * @param bytes where to write it, of {@link dumpLength}
+   */
+  dump(bytes = new Uint8Array(this.dumpLength)): Uint8Array {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const { arena, lengths, offsets, highestId } = this
     let at = 0
     const put = (value: number) => {
       view.setInt32(at, value, true)
@@ -148,9 +155,27 @@ export class ByteTable {
     }
     put(this.highestId)
     put(this.free.length)
-    for (let id = 1; id <= this.highestId; id++) put(this.lengths[id])
+    for (let id = 1; id <= highestId; id++) put(lengths[id])
     for (const id of this.free) put(id)
-    for (let id = 1; id <= this.highestId; id++) if (this.lengths[id] >= 0) at += this.copyTo(id, bytes, at)
+    // most contents follow each other in the arena as their ids do: copied by runs it takes a tenth of the time of one by one
+    let from = 0
+    let end = 0
+    const copyRun = (): void => {
+      if (end - from > 64) bytes.set(arena.subarray(from, end), at)
+      else for (let i = from; i < end; i++) bytes[at + i - from] = arena[i]
+      at += end - from
+    }
+    for (let id = 1; id <= highestId; id++) {
+      const length = lengths[id]
+      if (length < 0) continue
+      const offset = offsets[id]
+      if (offset !== end) {
+        copyRun()
+        from = offset
+      }
+      end = offset + length
+    }
+    copyRun()
     return bytes
   }
 

@@ -280,22 +280,27 @@ export class SymbolTable implements InternTable {
     return hashes.reduce((hash, next) => (Math.imul(hash, 0x01000193) ^ next) >>> 0, 0x811c9dc5)
   }
 
-  /** All state, in slices; {@link restore} takes them end to end. */
-  dump(): Uint8Array[] {
-    const parts = [this.symbols.dump(), this.tagSets.dump(), this.attributeSets.dump()]
-    const header = new Uint8Array(dumpHeaderLength)
-    const view = viewOver(header)
+  /** All state, for {@link restore}. */
+  dump(): Uint8Array {
+    const tables = [this.symbols, this.tagSets, this.attributeSets]
+    const bytes = new Uint8Array(dumpHeaderLength + tables.reduce((sum, { dumpLength }) => sum + dumpLength, 0))
+    const view = viewOver(bytes)
     view.setUint32(0, dumpMagic)
-    for (let i = 0; i < parts.length; i++) view.setUint32(4 + 4 * i, parts[i].length)
-    return [header, ...parts]
+    let at = dumpHeaderLength
+    for (const [i, table] of tables.entries()) {
+      const length = table.dumpLength
+      view.setUint32(4 + 4 * i, length)
+      table.dump(bytes.subarray(at, at + length))
+      at += length
+    }
+    return bytes
   }
 
   /**
    * A table with the state of the one that was dumped: it gives the same ids from here on.
    * @throws CodecError `DUMP_UNREADABLE`
    */
-  static restore(dump: Uint8Array | readonly Uint8Array[], limits?: SymbolLimits): SymbolTable {
-    const bytes = dump instanceof Uint8Array ? dump : joined(dump)
+  static restore(bytes: Uint8Array, limits?: SymbolLimits): SymbolTable {
     const table = new SymbolTable(limits)
     const view = viewOver(bytes)
     if (bytes.length < dumpHeaderLength || view.getUint32(0) !== dumpMagic) {
@@ -405,14 +410,4 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
 
 function wordsOf(sets: ByteTable, set: number): Int32Array {
   return Int32Array.from({ length: sets.has(set) ? sets.lengthOf(set) >> 2 : 0 }, (_, n) => sets.word(set, n))
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { VirtualClock } from '@ricci/testkit'
-import { Election, memory, type ElectionOptions, type LeaseStore, type Term } from './index.ts'
+import { Election, memory, type ElectionOptions, type LeaseStore, type SessionOptions, type Term } from './index.ts'
 
 const clock = new VirtualClock()
 const open = (store: LeaseStore, id: string, more: Partial<ElectionOptions> = {}): Election =>
@@ -46,5 +46,33 @@ describe('an election in process', () => {
     assert.equal(await second, 'b')
     assert.throws(() => term.assert(), { code: 'STALE_TERM' })
     await Promise.all([a.close(), b.close()])
+  })
+
+  it('who stands again right after it has resigned does not take what it gave up for its own', async () => {
+    const store = memory()
+    let reads = Promise.resolve()
+    const slow: LeaseStore = Object.assign(Object.create(store) as LeaseStore, {
+      async open(options: SessionOptions) {
+        const session = await store.open(options)
+        const read = session.read.bind(session)
+        return Object.assign(session, { read: (signal: AbortSignal) => reads.then(() => read(signal)) })
+      },
+    })
+    const a = open(slow, 'a', { fenced: true })
+    const tokens: bigint[] = []
+    for (const event of ['elected', 'resumed'] as const) a.on(event, ({ token }) => tokens.push(token))
+    a.stand()
+    await clock.settle()
+    let answer = (): void => undefined
+    reads = new Promise((resolve) => (answer = resolve))
+    await a.resign()
+    a.stand()
+    assert.equal(a.isLeader, false)
+    answer()
+    await clock.settle()
+    assert.equal(a.isLeader, true)
+    assert.equal(tokens.length, 2)
+    assert.ok(tokens[1] > tokens[0])
+    await a.close()
   })
 })

@@ -1,4 +1,5 @@
 import type { Incident } from './decisions/incident.ts'
+import type { Listed } from './decisions/listing.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type { Skew } from './event/skews.ts'
 import type { Mutation } from './mutations.ts'
@@ -96,6 +97,8 @@ export interface EngineStats {
   /** Texts that found no room in their table: of events that were refused, or of rules whose branch ended there. */
   readonly refusedTexts: number
   readonly producers: number
+  /** Messages dropped by their producer mark, because they were there before; since the log began. */
+  readonly repeats: number
   readonly timersFired: number
   /** Times that an operator or a user's function threw. */
   readonly ruleErrors: number
@@ -131,6 +134,12 @@ export interface Engine {
   takePageChanges(): PageChanges
   /** Open ones, and the last 1,000 that were closed. */
   incidents(): Incidents
+  /**
+   * The same and the pages that are not settled, one at a time: to be taken before the next record is applied, as many as are wanted.
+   * @param cursor of the last one that was taken
+   * @throws EngineError `CURSOR_INVALID`, at the first
+   */
+  listed(cursor?: string): Iterable<Listed>
   /** Counts for people and metrics. */
   stats(): EngineStats
   /** Paths of the operators in force by their numbers, which the progress words name. */

@@ -7,6 +7,7 @@ export type EngineErrorCode =
   | 'QUERY_SYNTAX'
   | 'QUERY_REGEX'
   | 'ANSWER_GONE'
+  | 'CURSOR_INVALID'
   | 'FOLD_FAILED'
   | 'SETTING_INVALID'
   | 'TEXTS_FULL'

@@ -1,6 +1,7 @@
 /** The engine: what applying each kind of record does. */
 import { type EventCursor, SymbolTable } from '@ricci/client'
 import { Decisions } from './decisions/decisions.ts'
+import type { Listed } from './decisions/listing.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type {
   Engine,
@@ -361,6 +362,10 @@ class Machine implements Engine, Runtime, EngineState {
 
   incidents(): Incidents {
     return this.decisions.incidents()
+  }
+
+  listed(cursor?: string): Iterable<Listed> {
+    return this.decisions.listed(cursor)
   }
 
   stats(): EngineStats {

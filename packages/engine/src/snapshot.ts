@@ -17,7 +17,7 @@ import { engineSemantics, type RulesInForce } from './streams/rules-in-force.ts'
 import type { Clocks } from './time/clocks.ts'
 
 /** A change of how snapshots are written is a new number. */
-const snapshotFormat = 5
+const snapshotFormat = 6
 const snapshotMagic = 0x52494343 // "RICC"
 
 /** Everything of an engine that is state. */
@@ -114,7 +114,7 @@ function write(state: EngineState, out: StateWriter): void {
   out.int(snapshotMagic)
   out.json(headerOf(state))
   out.part('the texts')
-  out.bytes(joined(state.table.dump()))
+  out.bytes(state.table.dump())
   out.part('the rules')
   out.bytes(rules.record)
   out.part('the clocks')
@@ -123,6 +123,7 @@ function write(state: EngineState, out: StateWriter): void {
   out.double(clocks.graceUntil)
   out.double(clocks.graceFrom)
   out.part('the producers')
+  out.double(state.producers.repeats)
   out.lists(state.producers.snapshot())
   out.part('the decisions')
   out.lists(state.decisions.snapshot())
@@ -152,6 +153,7 @@ export function readState(
   clocks.calendar.now = clocks.calendar.target = from.double()
   clocks.graceUntil = from.double()
   clocks.graceFrom = from.double()
+  state.producers.repeats = from.double()
   state.producers.restore(readLists(from))
   state.decisions.restore(readLists(from) as DecisionsState)
   state.index.rows.read(from)
@@ -178,16 +180,6 @@ function headerOf(state: EngineState): SnapshotHeader {
     skipped: rules.skips.snapshot(),
     rulesOffset: rules.offset,
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
 }
 
 /** For hashing at once: nothing else happens meanwhile, in whichever engine. */

@@ -16,6 +16,7 @@ export function statsOf(state: EngineState, timersFired: number, skews: Skews): 
     refusedForks: sum((dimension) => dimension.refused) + index.rows.refused,
     refusedTexts: table.refused,
     producers: producers.size,
+    repeats: producers.repeats,
     timersFired,
     ruleErrors: rules.nodes.reduce((total, node) => total + node.errors, 0),
     skews: skews.worst(table),

@@ -33,9 +33,14 @@ export class CutWork {
     this.#onWorked = onWorked
   }
 
+  /** Whether a cut is being worked on. */
+  get isBusy(): boolean {
+    return this.#under !== undefined
+  }
+
   /** @param keep whether a snapshot is wanted, or the hash alone */
   begin(engine: Engine, keep: boolean): void {
-    // five minutes lie between two: only a clean stop comes while one is under way, and that may wait for it
+    // minutes lie between two: only a clean stop comes while one is under way, and that may wait for it
     this.finish()
     const { input, decisions } = engine.hashes()
     const slices: Uint8Array[] | undefined = keep ? [] : undefined

@@ -121,6 +121,8 @@ export interface EngineHost {
   cutAtNextStateHash(): void
   /** Keeps a copy of the state right now: for a clean stop. Told by `Progress.cut` as well. */
   cutNow(): void
+  /** Keeps a copy of the state as it is now, worked on in steps between later records; does nothing while one is being worked on. */
+  cutSoon(): void
   /** The copy in slices; each is given once. Undefined when there is none. */
   takeSnapshot(): AsyncIterable<Uint8Array> | undefined
   /** Idempotent. No event is told once it was called. */

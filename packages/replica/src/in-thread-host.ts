@@ -127,6 +127,11 @@ export class InThreadHost implements EngineHost {
     this.#cuts.finish()
   }
 
+  cutSoon(): void {
+    const engine = this.#running()
+    if (!this.#cuts.isBusy) this.#cuts.begin(engine, true)
+  }
+
   takeSnapshot(): AsyncIterable<Uint8Array> | undefined {
     const kept = this.#kept
     this.#kept = undefined

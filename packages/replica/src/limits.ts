@@ -60,6 +60,11 @@ export const snapshotsKept = 3
 /** Time a standby has to store its snapshot before the owner concludes that it is alone. */
 export const snapshotPatienceMs = 30_000
 
+/** A snapshot that the log wants and that was not stored by then is tried again, and again after twice the time … */
+export const wantedRetryMs = 5_000
+/** … up to this: each try leaves a checkpoint, of 8 kB at the most, in what room is left. */
+export const wantedRetryLongestMs = 60_000
+
 /** Pause before a restore that failed is tried again: the first, doubled each time … */
 export const restoreRetryMs = 250
 /** … up to this. */

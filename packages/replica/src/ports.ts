@@ -32,6 +32,14 @@ export interface StoredRecord {
 }
 
 /**
+ * Who goes on when a log runs out of room. A log with a limit refuses what is `ordinary` there: events, and ticks with them, for
+ * time in which no event is taken must not pass for time in which none came. The rest may use a small reserve beyond it: a part of
+ * it an `act` on what was decided before (attempts, rules), more of it a `fact` (outcomes: what was sent was sent), and the last of it
+ * what leads out of the want, `rescue` (claims, skips, and the checkpoints by which snapshots count).
+ */
+export type AppendRank = 'ordinary' | 'act' | 'fact' | 'rescue'
+
+/**
  * A partition's log. Order per partition is total, offsets start at 0 and have no holes.
  * Errors: {@link ReplicaError} with codes `LOG_FULL`, `LOG_FAILED`, `LOG_CLOSED`, `LOG_UNAVAILABLE`, `OFFSET_TRIMMED`.
  */
@@ -39,8 +47,16 @@ export interface LogPort {
   /** A random id, written when the log was created. */
   readonly id: string
   readonly partitions: number
-  /** Resolves with the offset of each record, once all are durable. Records of one call stand in order; nothing promises they stand together. */
-  append(partition: number, records: readonly Uint8Array[]): Promise<number[]>
+  /**
+   * Resolves with the offset of each record, once all are durable. Records of one call stand in order; nothing promises they stand together.
+   * @param rank who goes on when room runs out; `ordinary` unless told. A log that does not keep its size itself need not heed it.
+   */
+  append(partition: number, records: readonly Uint8Array[], rank?: AppendRank): Promise<number[]>
+  /**
+   * Whether it wants a snapshot now, before the ticks bring one: it keeps what snapshots need, and soon has, or has, no room for
+   * more. Absent where a log never does.
+   */
+  wantsSnapshot?(partition: number): boolean
   /**
    * Yields records from an offset on and goes on as they come; ends when the signal aborts. Never yields a record before it is
    * durable. May go silent without an error: who reads decides when to read anew.

@@ -58,7 +58,7 @@ export class Replica {
     this.#options = options
     this.#life = new Life(options.onStateChange)
     this.#timers = new Timers(clock)
-    this.#writer = new LogWriter(log, partition, clock)
+    this.#writer = new LogWriter(log, partition, clock, options.mutations)
     this.#elsewhere = new LeaseElsewhere(options.coordination, partition, this.#timers)
     this.#stalls = new Stalls(this.#writer)
     this.#waiters = new AppliedWaiters(clock)
@@ -400,6 +400,8 @@ export class Replica {
     const untrusted = !this.#checkpoints.trusted && this.state === 'following'
     if (untrusted && this.#owner.isLost) this.#candidate.begin()
     void this.#candidate.consider()
+    const { log, partition } = this.#options
+    if (this.state === 'owning' && log.wantsSnapshot?.(partition) === true) this.#keeper.wanted()
     const busy = this.state === 'owning' || this.state === 'stepping-down' || this.#stopping !== undefined
     const ownerlessSinceMs = busy ? undefined : this.#owner.missingSinceMs
     const mayBeElsewhere = ownerlessSinceMs !== undefined && this.#candidate.lease === undefined

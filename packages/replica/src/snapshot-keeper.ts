@@ -1,6 +1,15 @@
 import type { CheckpointRecord } from '@ricci/engine'
 import type { EngineHost, StateTaken } from './host.ts'
-import { askLimitMs, carryLimitMs, lastSnapshotMs, snapshotPatienceMs, snapshotsKept, storeMs } from './limits.ts'
+import {
+  askLimitMs,
+  carryLimitMs,
+  lastSnapshotMs,
+  snapshotPatienceMs,
+  snapshotsKept,
+  storeMs,
+  wantedRetryLongestMs,
+  wantedRetryMs,
+} from './limits.ts'
 import type { Clock, SnapshotInfo, SnapshotPort, Timer } from './ports.ts'
 import { atMost, within } from './timers.ts'
 
@@ -15,6 +24,8 @@ export interface SnapshotKeeperOptions {
  * Decides who cuts snapshots and which ones count. A standby cuts at each state hash (every 600th tick); the owner only while
  * nobody else does, which it sees by the store: none stored half a minute after a state hash means that it is alone. A cut is
  * stored once the owner's checkpoint names the same hash, so whatever is in the store counts.
+ *
+ * A log that runs out of room wants one sooner ({@link SnapshotKeeper.wanted}): only what snapshots do not need may go from it.
  */
 export class SnapshotKeeper {
   readonly #options: SnapshotKeeperOptions
@@ -25,6 +36,11 @@ export class SnapshotKeeper {
   #alone = true
   #timer: Timer | undefined
   #storing: Promise<void> = Promise.resolve()
+  /** Snapshots being stored. */
+  #underWay = 0
+  /** Until when the log is not heeded, and how often in a row it was in vain. */
+  #restUntilMs = -Infinity
+  #inVain = 0
   #stored: SnapshotInfo | undefined
   #last:
     { readonly writeCheckpoint: (cut: StateTaken) => void; readonly confirmed: () => void; offset?: number } | undefined
@@ -74,13 +90,27 @@ export class SnapshotKeeper {
     this.#last = undefined
   }
 
+  /**
+   * The log wants a snapshot; to be called as often as it does. One at a time, and the next at once where one was stored: several may
+   * have to follow each other before the oldest that is kept lets go of enough. One that comes to nothing is tried again, later each time.
+   */
+  wanted(): void {
+    const nowMs = this.#options.clock.monotonicMs()
+    if (this.#host === undefined || this.#last !== undefined || this.#underWay > 0 || nowMs < this.#restUntilMs) return
+    this.#restUntilMs = nowMs + Math.min(wantedRetryLongestMs, wantedRetryMs * 2 ** Math.min(this.#inVain++, 10))
+    this.#host.cutSoon()
+  }
+
   /** The owner's hash of a state, and ours, are the same: what was cut there is stored. */
   confirmed({ offset }: CheckpointRecord): void {
     if (this.#last?.offset === offset) this.#last.confirmed()
     if (this.#cut?.offset !== offset) return
     this.#cut = undefined
     const slices = this.#host?.takeSnapshot()
-    if (slices !== undefined) this.#storing = this.#storing.then(() => this.#store(offset, slices))
+    if (slices !== undefined) {
+      this.#underWay++
+      this.#storing = this.#storing.then(() => this.#store(offset, slices)).finally(() => this.#underWay--)
+    }
     if (!this.#owner || this.#alone) this.#host?.cutAtNextStateHash()
   }
 
@@ -125,6 +155,8 @@ export class SnapshotKeeper {
       if (list.some((info) => info.offset >= offset)) return
       const store = snapshots.store(partition, offset, slices)
       this.#stored = await within(clock, carryLimitMs, 'the store, given a snapshot,', store)
+      this.#inVain = 0
+      this.#restUntilMs = -Infinity
       const old = [...list].sort((a, b) => b.offset - a.offset).slice(snapshotsKept - 1)
       for (const info of old) await within(clock, askLimitMs, 'the store of snapshots', snapshots.remove(info))
     } catch (error) {

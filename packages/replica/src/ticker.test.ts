@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { TickRecord } from '@ricci/engine'
 import { VirtualClock } from '@ricci/testkit'
+import { ReplicaError } from './errors.ts'
 import { tickElapsedLimitMs, wallBehindForMs, wallBehindMs } from './limits.ts'
 import type { Clock } from './ports.ts'
 import { Ticker } from './ticker.ts'
@@ -17,6 +18,8 @@ class Bench {
   calendarMs = 0
   /** Whether the log confirms. */
   confirms = true
+  /** Whether the log has room. */
+  room = true
   readonly ticker: Ticker
   readonly #confirm: (() => void)[] = []
 
@@ -36,6 +39,7 @@ class Bench {
         this.atMs.push(this.time.monotonicMs())
         if (tick.back === true) this.calendarMs = tick.wallMs
         this.calendarMs = Math.max(this.calendarMs, tick.wallMs)
+        if (!this.room) return Promise.reject(new ReplicaError('LOG_FULL', 'no room', true))
         return this.confirms ? Promise.resolve() : new Promise((resolve) => this.#confirm.push(resolve))
       },
       busy: () => this.busy,
@@ -148,5 +152,19 @@ describe('the ticker', () => {
     assert.equal(bench.elapsedMs.at(-1), 1_000)
     bench.ticker.stop()
     assert.equal(bench.time.pendingTimers, 0)
+  })
+
+  it('says that no time has passed while the log had no room, up to the first tick that is taken again', async () => {
+    const bench = new Bench()
+    bench.busy = true
+    await bench.time.advance(1_000)
+    bench.room = false
+    await bench.time.advance(60_000)
+    bench.room = true
+    const { length } = bench.ticks
+    await bench.time.advance(1_500)
+    assert.deepEqual(bench.elapsedMs.slice(0, 3), [0, 500, 500])
+    assert.deepEqual(bench.elapsedMs.slice(length), [0, 500, 500])
+    bench.ticker.stop()
   })
 })

@@ -1,5 +1,6 @@
 import type { TickRecord } from '@ricci/engine'
 import { idleTickMs, tickElapsedLimitMs, tickMs, wallBehindForMs, wallBehindMs } from './limits.ts'
+import { ReplicaError } from './errors.ts'
 import type { Clock, Timer } from './ports.ts'
 
 export interface TickerOptions {
@@ -7,7 +8,7 @@ export interface TickerOptions {
   /** Highest tick number in the log. */
   readonly lastTick: number
   readonly clock: Clock
-  /** Resolves or rejects as the log does; the ticker heeds only that it ended. */
+  /** Resolves or rejects as the log does; the ticker heeds that it ended, and that the log had no room. */
   readonly append: (tick: TickRecord) => Promise<void>
   /** Whether anything but ticks and checkpoints was applied since the last tick. */
   readonly busy: () => boolean
@@ -26,6 +27,8 @@ export class Ticker {
   #tickedAtMs: number | undefined
   #underWaySinceMs: number | undefined
   #behindSinceMs: number | undefined
+  /** The log had no room for the latest. */
+  #refused = false
   #stopped = false
 
   constructor(options: TickerOptions) {
@@ -67,13 +70,19 @@ export class Ticker {
     const ended = (): void => {
       if (this.#underWaySinceMs === nowMs) this.#underWaySinceMs = undefined
     }
-    append(back ? { ...tick, back } : tick).then(ended, ended)
+    const refused = (error: unknown): void => {
+      ended()
+      // Events were refused with it: what has passed up to the first that is taken again was nobody's time.
+      if (error instanceof ReplicaError && error.code === 'LOG_FULL') this.#refused = true
+    }
+    this.#refused = false
+    append(back ? { ...tick, back } : tick).then(ended, refused)
   }
 
   /** Measured from the tick before, whether or not that one was ever written: owned time may lag, it must not run ahead. */
   #elapsedMs(nowMs: number): number {
     // While one hangs the log takes nothing, events neither: written later, a pile of ticks would pass for time they had.
-    if (this.#tickedAtMs === undefined || this.#underWaySinceMs !== undefined) return 0
+    if (this.#tickedAtMs === undefined || this.#underWaySinceMs !== undefined || this.#refused) return 0
     return Math.round(Math.min(tickElapsedLimitMs, Math.max(0, nowMs - this.#tickedAtMs)))
   }
 

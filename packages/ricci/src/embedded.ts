@@ -2,4 +2,5 @@
 export * from './coordination/index.ts'
 export * from './log/index.ts'
 export { evaluateBundle } from './rules/evaluate.ts'
+export { ProtectingSnapshots } from './server/protected-log.ts'
 export * from './snapshots/index.ts'

@@ -86,7 +86,9 @@ function table(name: string, view: GroupView): string[] {
       : `${name}: ${led.holder.id} leads, under token ${led.token}${asked(led)}`,
     ...members.map(({ id, session, data }) => {
       const what = session === led?.holder?.session ? 'leader' : 'candidate'
-      return `  ${id.padEnd(idWidth)}  ${what.padEnd(9)}${data === null ? '' : `  ${JSON.stringify(data)}`}`
+      return data === null
+        ? `  ${id.padEnd(idWidth)}  ${what}`
+        : `  ${id.padEnd(idWidth)}  ${what.padEnd(9)}  ${JSON.stringify(data)}`
     }),
   ]
 }

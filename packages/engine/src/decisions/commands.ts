@@ -1,5 +1,5 @@
 import type { CommandRecord } from '../records.ts'
-import type { Incident, PageDescription } from './incident.ts'
+import type { ChangingIncident, Incident, PageDescription } from './incident.ts'
 import type { Moment } from './moment.ts'
 
 /** Command ids remembered, so that a command that comes twice acts once. */
@@ -9,6 +9,8 @@ const commandLimit = 10_000
 export interface Commanded {
   readonly at: Moment
   incident(rule: string, key: string): Incident | undefined
+  /** The same, to be changed now. */
+  change(incident: Incident): ChangingIncident
   close(incident: Incident, reason: string, provenance: unknown): void
   /** Decides triggers anew that failed for good; whether there were any. */
   redrive(incident: Incident): boolean
@@ -49,12 +51,12 @@ export class Commands {
         on.close(incident, `resolved by ${who}: ${why}`, { command: record.id, who, from, why })
         return true
       case 'acknowledge':
-        incident.acknowledged = { who, why, atMs: on.at.calendarMs }
+        on.change(incident).acknowledged = { who, why, atMs: on.at.calendarMs }
         return true
       case 'snooze': {
         const { forMs } = given
         if (typeof forMs !== 'number' || !(forMs > 0)) return false
-        incident.snoozed = { who, why, untilMs: on.at.calendarMs + forMs }
+        on.change(incident).snoozed = { who, why, untilMs: on.at.calendarMs + forMs }
         return true
       }
       case 'redrive':

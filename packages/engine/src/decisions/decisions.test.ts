@@ -301,6 +301,59 @@ describe('decisions', () => {
     )
   })
 
+  it('no digest stands for a page that may have taken effect: its own key is resolved', () => {
+    for (const [result, isMember] of [
+      ['failed', true],
+      ['unknown', false],
+      [undefined, false],
+    ] as const) {
+      const desk = new Desk()
+      for (const key of ['a', 'b', 'c']) desk.event('cpu', key, true)
+      const [tried, ...late] = desk.pending
+      const attempt = desk.attempt([tried])!
+      if (result !== undefined) desk.outcome(attempt, result)
+      const attempted = desk.attempt([tried, ...late], 1, 'waited')!
+      const digest = desk.decisions.pendingPages().find((page) => page.members !== undefined)!
+      assert.deepEqual(digest.members, isMember ? [tried, ...late] : late, `${result}`)
+      assert.deepEqual(desk.pending.includes(tried), !isMember)
+      desk.outcome({ ...attempted, pages: [digest.id] }, 'delivered')
+      const decided = desk.decided.length
+      desk.event('cpu', 'a', false)
+      assert.deepEqual(desk.decided.slice(decided), isMember ? [] : ['resolve oncall cpu a'])
+    }
+  })
+
+  it('a digest of pages that all may have taken effect is none: the attempt is not in force', () => {
+    const desk = new Desk()
+    for (const key of ['a', 'b']) desk.event('cpu', key, true)
+    for (const id of desk.pending) desk.send(id, 'unknown')
+    assert.equal(desk.attempt(desk.pending, 1, 'waited'), undefined)
+    assert.equal(desk.pending.length, 2)
+  })
+
+  it('what was redriven is resolved, attempted anew or not, where its first trigger may have taken effect', () => {
+    for (const [results, isOpen] of [
+      [['refused'], false],
+      [['failed', 'refused'], false],
+      [['unknown', 'refused'], true],
+      [['gave-up'], true],
+    ] as const) {
+      const desk = new Desk()
+      desk.event('cpu', 'h', true)
+      for (const result of results) desk.send(desk.pending[0], result)
+      desk.restore()
+      assert.equal(desk.command('1', 'redrive', { rule: 'cpu', key: 'h' }), true)
+      desk.restore()
+      const [redriven] = desk.decisions.pendingPages()
+      desk.event('cpu', 'other', true)
+      const digest = desk.attempt(desk.pending, 1, 'waited')!
+      assert.deepEqual(desk.pending.includes(redriven.id), isOpen, 'no digest stands for it')
+      desk.event('cpu', 'h', false)
+      assert.equal(desk.decided.includes('resolve oncall cpu h'), isOpen, `${results}`)
+      assert.ok(digest)
+    }
+  })
+
   it('a command that comes twice acts once', () => {
     const desk = new Desk()
     assert.equal(desk.command('1', 'drill', { receiver: 'oncall' }), true)
@@ -360,7 +413,7 @@ describe('decisions', () => {
     assert.equal(desk.command('1', 'redrive', { rule: 'cpu', key: 'b' }), true)
     const resolve = desk.decisions.pendingPages().find((page) => page.action === 'resolve')!
     assert.deepEqual([resolve.trigger, resolve.dedupKey], [digest.id, digest.dedupKey])
-    assert.equal(desk.decisions.snapshot().book.digests.length, 0)
+    assert.equal([...desk.decisions.snapshot().book.digests].length, 0)
   })
 
   it('many commands are remembered; of more than that the oldest is forgotten first', () => {

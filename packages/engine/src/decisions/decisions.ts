@@ -5,6 +5,7 @@ import { type Commanded, Commands } from './commands.ts'
 import { type Deciding, Digests } from './digests.ts'
 import { boundedProvenance, type Incident, type IncidentDelivery, type PageDescription } from './incident.ts'
 import { Incidents, type IncidentsState, openLimit } from './incidents.ts'
+import { type Listed, listed } from './listing.ts'
 import { Moment, openedNow, type PageDetails } from './moment.ts'
 import { Overflow, type OverflowState } from './overflow.ts'
 import type { DecisionsObserver, PageAction, PageChanges, PendingPage, Subject } from './page.ts'
@@ -148,7 +149,7 @@ export class Decisions {
 
   /** Gives whether the attempt is in force: its epoch is the highest claim's and at least one of its pages waits there. */
   attempt(record: AttemptRecord): boolean {
-    if (record.epoch !== this.#ownership?.epoch && !this.#options.mutations?.has('epoch-check')) return false
+    if (record.epoch !== this.#ownership?.epoch && !this.#without('epoch-check')) return false
     const pages: PendingPage[] = []
     for (const id of record.pages) {
       const page = this.#book.get(id)
@@ -163,8 +164,9 @@ export class Decisions {
 
   /** An outcome is a fact, whatever its epoch. */
   outcome(record: OutcomeRecord): void {
+    if (record.epoch !== this.#ownership?.epoch && this.#without('older-outcome')) return
     const late = this.#book.clearDoubt(record)
-    if (late !== undefined) this.#repair(late)
+    if (late !== undefined && !this.#without('repair')) this.#repair(late)
     const done = this.#book.addOutcome(record)
     for (const page of done) this.#settle(page, record.result as SettledResult, record)
     // One that is there a second time tells of a time that has passed: the receiver may have failed since.
@@ -188,10 +190,11 @@ export class Decisions {
    */
   rulesSwitched(names: ReadonlySet<string>, settings: Readonly<Record<string, unknown>> = {}): void {
     this.#settings = decisionSettings(settings)
-    for (const rule of this.#incidents.rules()) {
+    for (const incident of this.#incidents.open) {
+      const { rule } = incident
       if (names.has(rule) || rule === deliveryFailedRule) continue
       const reason = rule === ruleQuarantinedRule ? 'the rules were switched' : 'its rule was deleted'
-      for (const incident of this.#incidents.ofRule(rule)) this.#closeIncident(incident, reason, { rule, reason })
+      this.#closeIncident(incident, reason, { rule, reason })
     }
   }
 
@@ -210,10 +213,16 @@ export class Decisions {
     return this.#book.takeChanges()
   }
 
-  /** Open incidents in the order of their opening within a rule, then the last 1,000 closed, newest last. */
-  incidents(): { readonly open: readonly Readonly<Incident>[]; readonly closed: readonly Readonly<Incident>[] } {
+  /** Open incidents in the order of their opening, then the last 1,000 closed, newest last. */
+  incidents(): { readonly open: readonly Incident[]; readonly closed: readonly Incident[] } {
     const { open, closed } = this.#incidents
-    return { open, closed }
+    return { open: [...open], closed }
+  }
+
+  /** Open incidents, closed ones and pending pages, as {@link listed} says. */
+  listed(cursor?: string): Iterable<Listed> {
+    const { open, closed } = this.#incidents
+    return listed(open, closed, this.#book.pages, cursor)
   }
 
   /** Running hash of every decision and settlement so far. */
@@ -278,7 +287,7 @@ export class Decisions {
     const digest = this.#book.digest(delivery.trigger)
     if (digest !== undefined) return this.#digests.leave(digest.id)
     const trigger = this.#book.get(delivery.trigger)
-    if (trigger !== undefined && trigger.attempts.length === 0) {
+    if (trigger !== undefined && trigger.attempts.length === 0 && trigger.mayBeOpen !== true) {
       if (!this.#settings.bothWhenOvertaken.includes(delivery.receiver)) return this.#settle(trigger, 'overtaken')
     }
     this.#decide('resolve', delivery.receiver, incident, provenance, {
@@ -290,13 +299,14 @@ export class Decisions {
   /** Triggers that failed for good are decided anew, one of a digest as a page of its own: the digest stands for it no longer. */
   #redrive(incident: Incident): boolean {
     let any = false
-    for (const delivery of incident.deliveries) {
+    for (const delivery of this.#incidents.change(incident).deliveries) {
       const digest = this.#book.digest(delivery.trigger)
       const result = delivery.result ?? digest?.result
       if (result !== 'refused' && result !== 'gave-up') continue
       if (digest !== undefined) this.#digests.leave(digest.id)
       delivery.trigger = this.#decide('trigger', delivery.receiver, incident, incident.provenance, {
         incident: incident.id,
+        ...(delivery.mayBeOpen === true ? { mayBeOpen: true } : {}),
       })
       delete delivery.result
       any = true
@@ -339,8 +349,11 @@ export class Decisions {
   #settle(page: PendingPage, result: SettledResult, outcome?: OutcomeRecord): void {
     this.#book.settle(page, result)
     if (page.action === 'trigger') {
-      const told = this.#book.digest(page.id) ?? this.#incidents.deliveryOf(page)
+      const digest = this.#book.changeDigest(page.id)
+      const delivery = digest === undefined ? this.#incidents.changeDelivery(page) : undefined
+      const told = digest ?? delivery
       if (told !== undefined) told.result = result
+      if (delivery !== undefined && mayBeOpenAfter(page, result)) delivery.mayBeOpen = true
     }
     if (result === 'refused' || result === 'gave-up') this.#deliveryFailed(page, result, outcome?.detail ?? '')
   }
@@ -379,16 +392,28 @@ export class Decisions {
     return {
       at: this.#at,
       incident: (rule, key) => this.#incidents.get(rule, key),
+      change: (incident) => this.#incidents.change(incident),
       decide: (action, receiver, subject, provenance, details) =>
         this.#decide(action, receiver, subject, provenance, details),
       settle: (page, result) => this.#settle(page, result),
+      without: (mutation) => this.#without(mutation),
       close: (incident, reason, provenance) => this.#closeIncident(incident, reason, provenance),
       redrive: (incident) => this.#redrive(incident),
       notify: (rule, to, describe) => this.notify(rule, to, describe),
     }
   }
 
+  #without(mutation: Mutation): boolean {
+    return this.#options.mutations?.has(mutation) === true
+  }
+
   #alarm(name: string, detail: string): void {
     this.#options.observer?.onAlarm?.(name, detail, this.#at.offset)
   }
+}
+
+/** Whether a trigger that failed for good may have taken effect before. What the last try of one given up came to is not known here. */
+function mayBeOpenAfter({ attempts }: Readonly<PendingPage>, result: SettledResult): boolean {
+  if (result === 'gave-up') return true
+  return result === 'refused' && attempts.some((a) => a.result === undefined || a.result === 'unknown')
 }

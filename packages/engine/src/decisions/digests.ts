@@ -1,9 +1,10 @@
+import type { Mutation } from '../mutations.ts'
 import type { AttemptRecord } from '../records.ts'
 import { boundedProvenance } from './incident.ts'
 import type { Incidents } from './incidents.ts'
 import type { Moment, PageDetails } from './moment.ts'
 import type { Overflow } from './overflow.ts'
-import type { PageAction, PendingPage, Subject } from './page.ts'
+import { mayHaveTakenEffect, type PageAction, type PendingPage, type Subject } from './page.ts'
 import type { PageBook, SettledResult } from './pages.ts'
 
 /** Members that a digest names by their ids; the count tells of the others. */
@@ -17,6 +18,8 @@ export interface Deciding {
   /** Gives the page's id. */
   decide(action: PageAction, receiver: string, subject: Subject, provenance: unknown, details: PageDetails): string
   settle(page: PendingPage, result: SettledResult): void
+  /** Whether tests took this rule away. */
+  without(mutation: Mutation): boolean
 }
 
 /** One page in the place of many: of those beyond a limit, and of those that waited for over an hour. Its state is the book's. */
@@ -39,7 +42,7 @@ export class Digests {
     const minuteEndMs = this.#overflow.minuteEndMs(this.#decisions.at.calendarMs)
     if (current !== undefined && current.attempts.length === 0 && (rule === '' || current.retryAtMs === minuteEndMs)) {
       this.#book.join(current, member)
-      const digest = this.#book.digest(current.id)
+      const digest = this.#book.changeDigest(current.id)
       if (digest !== undefined) digest.open++
       return current.id
     }
@@ -55,7 +58,8 @@ export class Digests {
   /** An attempt makes the digest: its members leave the state, one page that names them stands in their place. */
   takeIn(record: AttemptRecord, pages: readonly PendingPage[]): boolean {
     const action = pages[0].action
-    const members = pages.filter((p) => p.action === action && p.action !== 'resolve' && p.members === undefined)
+    const anyway = this.#decisions.without('digest-doubt')
+    const members = pages.filter((p) => p.action === action && canBeMember(p, anyway))
     if (members.length === 0) return false
     const subject = waitedSubject(members)
     const id = this.#decisions.decide(action, record.receiver, subject, waitedProvenance(members), {
@@ -63,9 +67,9 @@ export class Digests {
       memberCount: members.length,
     })
     if (action === 'trigger') this.#book.addDigest({ ...subject, id, receiver: record.receiver, dedupKey: id, open: 0 })
-    const digest = this.#book.digest(id)
+    const digest = this.#book.changeDigest(id)
     for (const page of members) {
-      const delivery = this.#incidents.deliveryOf(page)
+      const delivery = this.#incidents.changeDelivery(page)
       if (delivery !== undefined && digest !== undefined) {
         delivery.trigger = id
         digest.open++
@@ -73,17 +77,17 @@ export class Digests {
       // Over already: its resolve waited for this trigger, and the digest says both.
       const resolve = this.#book.resolveFor(page.id)
       this.#book.settle(page, 'digested')
-      if (resolve !== undefined) this.#book.settle(resolve, 'digested')
+      if (resolve !== undefined && !this.#decisions.without('member-resolve')) this.#book.settle(resolve, 'digested')
     }
     const page = this.#book.get(id)!
     this.#book.addAttempt(page, record, this.#decisions.at.offset)
-    if (digest !== undefined && digest.open === 0) this.#close(id)
+    if (digest !== undefined && digest.open === 0 && !this.#decisions.without('digest-end')) this.#close(id)
     return true
   }
 
   /** An incident that it stands for has resolved. */
   leave(id: string): void {
-    const digest = this.#book.digest(id)!
+    const digest = this.#book.changeDigest(id)!
     digest.open--
     if (digest.open === 0) this.#close(id)
   }
@@ -97,6 +101,14 @@ export class Digests {
     const subject = { ...digest, summary: `resolved: ${digest.summary}` }
     this.#decisions.decide('resolve', digest.receiver, subject, { digest: id }, { trigger: id })
   }
+}
+
+/**
+ * Whether a digest can stand for a page that waited: not for a resolve, nor for one that may have taken effect.
+ * @param evenInDoubt tests only
+ */
+export function canBeMember(page: Readonly<PendingPage>, evenInDoubt = false): boolean {
+  return page.action !== 'resolve' && page.members === undefined && (evenInDoubt || !mayHaveTakenEffect(page))
 }
 
 /** What stands for the pages beyond a limit. */

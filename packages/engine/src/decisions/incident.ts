@@ -17,9 +17,11 @@ export interface PageDescription {
 export interface IncidentDelivery {
   readonly receiver: string
   /** Id of the trigger's page; of the digest's page once a digest stands for it. */
-  trigger: string
+  readonly trigger: string
   /** Result with which the trigger was settled; a digest has its own. */
-  result?: string
+  readonly result?: string
+  /** A trigger that was refused or given up may have opened the incident there all the same. */
+  readonly mayBeOpen?: true
 }
 
 /** Open from the first bad event of its key to the first that is not bad. Identified by rule and key, never by a place in the rules. */
@@ -36,12 +38,26 @@ export interface Incident {
   readonly openedAtMs: number
   readonly openedOffset: number
   readonly provenance: unknown
-  readonly deliveries: IncidentDelivery[]
-  acknowledged?: { readonly who: string; readonly why: string; readonly atMs: number }
+  readonly deliveries: readonly IncidentDelivery[]
+  readonly acknowledged?: { readonly who: string; readonly why: string; readonly atMs: number }
   /** Until which calendar time whoever looks after it wants no reminder. */
-  snoozed?: { readonly who: string; readonly why: string; readonly untilMs: number }
-  closed?: { readonly atMs: number; readonly offset: number; readonly reason: string; readonly provenance: unknown }
+  readonly snoozed?: { readonly who: string; readonly why: string; readonly untilMs: number }
+  readonly closed?: {
+    readonly atMs: number
+    readonly offset: number
+    readonly reason: string
+    readonly provenance: unknown
+  }
 }
+
+type Changing<T> = { -readonly [name in keyof T]: T[name] }
+
+/** A delivery that may be changed. */
+export type ChangingDelivery = Changing<IncidentDelivery>
+
+/** An incident that may be changed: a new one, or one whose list was told so ({@link Incidents.change}). */
+export type ChangingIncident = Changing<Pick<Incident, 'acknowledged' | 'snoozed' | 'closed'>> &
+  Omit<Incident, 'deliveries'> & { readonly deliveries: ChangingDelivery[] }
 
 /** A page that stands for many: one attempt, one incident at a keyed receiver, resolved when all it stands for have. */
 export interface Digest {
@@ -56,10 +72,13 @@ export interface Digest {
   readonly host: string
   readonly service: string
   /** Incidents it stands for that are still open. */
-  open: number
+  readonly open: number
   /** Result with which its page was settled: how their triggers fared. */
-  result?: string
+  readonly result?: string
 }
+
+/** A digest that may be changed: its list was told so. */
+export type ChangingDigest = Changing<Digest>
 
 /** Longest provenance kept with a decision, in bytes of JSON: ten thousand pages with the longest are 80 MB. */
 export const provenanceLimit = 8_192

@@ -1,4 +1,5 @@
-import type { Incident } from './incident.ts'
+import { CutList, type Place } from '../state/cut-list.ts'
+import type { ChangingDelivery, ChangingIncident, Incident } from './incident.ts'
 
 /** Closed incidents that are still shown, with their provenance. */
 const closedLimit = 1_000
@@ -7,39 +8,39 @@ export const openLimit = 100_000
 
 /** {@link Incidents} as plain data. */
 export interface IncidentsState {
-  readonly open: readonly Incident[]
+  readonly open: Iterable<Incident>
   readonly closed: readonly Incident[]
 }
 
 /** The incidents that are open, by rule and key, and the latest closed ones. Part of the decisions' state. */
 export class Incidents {
-  readonly #open = new Map<string, Map<string, Incident>>()
-  #openCount = 0
+  readonly #list = new CutList<ChangingIncident>(copyOf)
+  readonly #open = new Map<string, Map<string, Place<ChangingIncident>>>()
+  /** Nobody changes them any more. */
   #closed: Incident[] = []
 
   get(rule: string, key: string): Incident | undefined {
-    return this.#open.get(rule)?.get(key)
+    return this.#open.get(rule)?.get(key)?.value
+  }
+
+  /** An open incident, to be changed now. */
+  change(incident: Incident): ChangingIncident {
+    const place = this.#open.get(incident.rule)!.get(incident.key)!
+    this.#list.keep(place)
+    return place.value
   }
 
   hasRule(rule: string): boolean {
     return this.#open.has(rule)
   }
 
-  rules(): readonly string[] {
-    return [...this.#open.keys()]
-  }
-
-  ofRule(rule: string): readonly Incident[] {
-    return [...(this.#open.get(rule)?.values() ?? [])]
-  }
-
   get full(): boolean {
-    return this.#openCount >= openLimit
+    return this.#list.length >= openLimit
   }
 
-  /** In the order of their opening within a rule. */
-  get open(): readonly Incident[] {
-    return [...this.#open.values()].flatMap((byKey) => [...byKey.values()])
+  /** In the order of their opening. */
+  get open(): Iterable<Incident> {
+    return this.#list
   }
 
   /** Newest last. */
@@ -47,48 +48,54 @@ export class Incidents {
     return this.#closed
   }
 
-  add(incident: Incident): void {
+  add(incident: ChangingIncident): void {
     let byKey = this.#open.get(incident.rule)
     if (byKey === undefined) this.#open.set(incident.rule, (byKey = new Map()))
-    byKey.set(incident.key, incident)
-    this.#openCount++
+    byKey.set(incident.key, this.#list.add(incident))
   }
 
-  close(incident: Incident, closed: NonNullable<Incident['closed']>): void {
-    const byKey = this.#open.get(incident.rule)!
-    byKey.delete(incident.key)
-    if (byKey.size === 0) this.#open.delete(incident.rule)
-    this.#openCount--
-    incident.closed = closed
-    this.#closed.push(incident)
+  close({ rule, key }: Incident, closed: NonNullable<Incident['closed']>): void {
+    const byKey = this.#open.get(rule)!
+    const place = byKey.get(key)!
+    byKey.delete(key)
+    if (byKey.size === 0) this.#open.delete(rule)
+    this.#list.remove(place)
+    place.value.closed = closed
+    this.#closed.push(place.value)
     if (this.#closed.length > closedLimit) this.#closed.shift()
   }
 
-  /** The trigger of an open incident was settled, or a digest's page stands in its place. */
-  deliveryOf(page: { readonly rule: string; readonly key: string; readonly id: string }) {
-    return this.get(page.rule, page.key)?.deliveries.find((delivery) => delivery.trigger === page.id)
+  /** Where the trigger of an open incident was settled, or a digest's page stands in its place: to be changed now. */
+  changeDelivery(page: {
+    readonly rule: string
+    readonly key: string
+    readonly id: string
+  }): ChangingDelivery | undefined {
+    const incident = this.get(page.rule, page.key)
+    const at = incident?.deliveries.findIndex((delivery) => delivery.trigger === page.id) ?? -1
+    return at < 0 ? undefined : this.change(incident!).deliveries[at]
   }
 
   /** The calendar was set back: snoozes end that much earlier. */
   shiftSnoozes(byMs: number): void {
-    for (const incident of this.open) {
+    for (const incident of this.#list) {
       const { snoozed } = incident
-      if (snoozed !== undefined) incident.snoozed = { ...snoozed, untilMs: snoozed.untilMs + byMs }
+      if (snoozed !== undefined) this.change(incident).snoozed = { ...snoozed, untilMs: snoozed.untilMs + byMs }
     }
   }
 
   snapshot(): IncidentsState {
-    return { open: this.open.map(copyOf), closed: this.#closed.map(copyOf) }
+    return { open: this.#list, closed: this.#closed.slice() }
   }
 
   restore(state: IncidentsState): void {
     this.#open.clear()
-    this.#openCount = 0
+    this.#list.clear()
     for (const incident of state.open) this.add(copyOf(incident))
     this.#closed = state.closed.map(copyOf)
   }
 }
 
-function copyOf(incident: Readonly<Incident>): Incident {
+function copyOf(incident: Incident): ChangingIncident {
   return { ...incident, deliveries: incident.deliveries.map((d) => ({ ...d })) }
 }

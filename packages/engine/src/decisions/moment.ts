@@ -1,10 +1,10 @@
 import { hex } from './hash.ts'
-import { boundedProvenance, boundedText, type Incident, type PageDescription } from './incident.ts'
+import { boundedProvenance, boundedText, type ChangingIncident, type PageDescription } from './incident.ts'
 import type { PageAction, PendingPage, Subject } from './page.ts'
 
 /** What a page is decided with besides what it speaks of. */
 export type PageDetails = Partial<
-  Pick<PendingPage, 'incident' | 'trigger' | 'repair' | 'members' | 'memberCount' | 'retryAtMs'>
+  Pick<PendingPage, 'incident' | 'trigger' | 'repair' | 'mayBeOpen' | 'members' | 'memberCount' | 'retryAtMs'>
 >
 
 /** The record in flight and the clocks at it: where a decision stands in the log, which names it, and when it was made. */
@@ -57,7 +57,7 @@ export class Moment {
 }
 
 /** An incident that opens now; its id is that of a decision of its own. */
-export function openedNow(at: Moment, rule: string, key: string, description: PageDescription): Incident {
+export function openedNow(at: Moment, rule: string, key: string, description: PageDescription): ChangingIncident {
   const id = at.nextId()
   return {
     id,

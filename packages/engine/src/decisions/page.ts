@@ -27,6 +27,8 @@ export interface PendingPage {
   readonly trigger?: string
   /** A resolve sent once more, because a doubtful trigger turned out to have arrived after the first. */
   readonly repair?: true
+  /** A trigger decided anew whose incident may be open at its receiver by an earlier one: it was attempted, as it were. */
+  readonly mayBeOpen?: true
   /** For a digest: decision ids it stands for, at most 1,000 of them. */
   readonly members?: string[]
   /** For a digest: how many decisions it stands for. */
@@ -50,6 +52,14 @@ export interface PendingPage {
   readonly attempts: Attempt[]
   /** Not to be tried before this wall time, as the last `failed` outcome said. */
   retryAtMs: number
+}
+
+/**
+ * Whether a request of this page may have taken effect: of every attempt that did not fail for sure nobody knows. At a keyed
+ * receiver that one is open under the page's own key: it must be resolved under it, so no digest may stand for such a page.
+ */
+export function mayHaveTakenEffect({ mayBeOpen, attempts }: Readonly<PendingPage>): boolean {
+  return mayBeOpen === true || attempts.some(({ result }) => result !== 'failed')
 }
 
 /** What a page speaks of: an incident, a digest, or an earlier page. An empty dedup key stands for the page's own id. */

@@ -1,6 +1,7 @@
 import type { AttemptRecord, OutcomeRecord } from '../records.ts'
+import { CutList, type Place } from '../state/cut-list.ts'
 import { RunningHash } from './hash.ts'
-import type { Digest } from './incident.ts'
+import type { ChangingDigest, Digest } from './incident.ts'
 import type { Attempt, PageChanges, PendingPage } from './page.ts'
 
 /** Doubtful triggers remembered after they left the state; the oldest goes first. One is written per attempt cut off by a takeover. */
@@ -26,17 +27,19 @@ interface Doubt {
 }
 
 export interface PageBookState {
-  readonly pending: readonly PendingPage[]
+  readonly pending: Iterable<PendingPage>
   readonly doubts: readonly Doubt[]
-  readonly digests: readonly Digest[]
+  readonly digests: Iterable<Digest>
   readonly hash: string
 }
 
 /** The pages that are decided and not settled, and what attempts and outcomes make of them. Part of {@link Decisions}' state. */
 export class PageBook {
-  readonly #pending = new Map<string, PendingPage>()
+  readonly #list = new CutList<PendingPage>(copyOf)
+  readonly #pending = new Map<string, Place<PendingPage>>()
   #doubts: Doubt[] = []
-  readonly #digests = new Map<string, Digest>()
+  readonly #digestList = new CutList<ChangingDigest>((digest) => ({ ...digest }))
+  readonly #digests = new Map<string, Place<ChangingDigest>>()
   readonly #hash = new RunningHash()
 
   // Derived from the pending pages, not state.
@@ -54,15 +57,20 @@ export class PageBook {
   }
 
   get(id: string): PendingPage | undefined {
-    return this.#pending.get(id)
+    return this.#pending.get(id)?.value
+  }
+
+  /** In the order of their decisions. */
+  get pages(): Iterable<Readonly<PendingPage>> {
+    return this.#list
   }
 
   list(): readonly Readonly<PendingPage>[] {
-    return [...this.#pending.values()]
+    return [...this.#list]
   }
 
   get size(): number {
-    return this.#pending.size
+    return this.#list.length
   }
 
   pendingAt(receiver: string): number {
@@ -76,25 +84,31 @@ export class PageBook {
   /** The resolve that waits for this trigger, if one was decided and is not settled. */
   resolveFor(trigger: string): PendingPage | undefined {
     const id = this.#resolveOf.get(trigger)
-    return id === undefined ? undefined : this.#pending.get(id)
+    return id === undefined ? undefined : this.get(id)
   }
 
   digest(id: string): Digest | undefined {
-    return this.#digests.get(id)
+    return this.#digests.get(id)?.value
+  }
+
+  /** A digest, to be changed now. */
+  changeDigest(id: string): ChangingDigest | undefined {
+    const place = this.#digests.get(id)
+    if (place !== undefined) this.#digestList.keep(place)
+    return place?.value
   }
 
   addDigest(digest: Digest): void {
-    this.#digests.set(digest.id, digest)
+    this.#digests.set(digest.id, this.#digestList.add({ ...digest }))
   }
 
   removeDigest(id: string): void {
+    this.#digestList.remove(this.#digests.get(id)!)
     this.#digests.delete(id)
   }
 
   decide(page: PendingPage): void {
-    this.#pending.set(page.id, page)
-    this.#index(page)
-    this.#changed.add(page.id)
+    this.#add(page)
     this.#hash.mix(page.id)
     this.#hash.mix(page.action)
     this.#hash.mix(page.receiver)
@@ -107,6 +121,7 @@ export class PageBook {
   }
 
   settle(page: PendingPage, result: SettledResult): void {
+    this.#list.remove(this.#pending.get(page.id)!)
     this.#pending.delete(page.id)
     this.#perReceiver.set(page.receiver, this.pendingAt(page.receiver) - 1)
     if (page.action === 'resolve' && page.trigger !== undefined) this.#resolveOf.delete(page.trigger)
@@ -120,18 +135,18 @@ export class PageBook {
 
   /** Digests that wait for the end of their calendar minute wait that much longer, or less. */
   shiftDigests(byMs: number): void {
-    for (const page of this.#pending.values()) {
+    for (const page of this.#list) {
       if (page.members === undefined || page.attempts.length > 0 || page.retryAtMs === 0) continue
+      this.#change(page)
       page.retryAtMs += byMs
-      this.#changed.add(page.id)
     }
   }
 
   /** A digest takes in one more decision. */
   join(page: PendingPage, member: string): void {
+    this.#change(page)
     if (page.members !== undefined && page.members.length < memberLimit) page.members.push(member)
     page.memberCount = (page.memberCount ?? 0) + 1
-    this.#changed.add(page.id)
     this.#hash.mix(page.id)
     this.#hash.mix(member)
   }
@@ -139,8 +154,8 @@ export class PageBook {
   /** Adds an attempt that is in force. Gives false where the page has it already. */
   addAttempt(page: PendingPage, record: AttemptRecord, offset: number): boolean {
     if (page.attempts.some((a) => a.epoch === record.epoch && a.n === record.n)) return false
+    this.#change(page)
     page.attempts.push({ epoch: record.epoch, n: record.n, offset })
-    this.#changed.add(page.id)
     if (page.action === 'resolve') {
       for (const doubt of this.#doubts) if (doubt.resolve === page.id) doubt.resolveEpoch ??= record.epoch
     }
@@ -150,17 +165,18 @@ export class PageBook {
   /** What became of an attempt. Settling is the caller's; gives the pages that are to be settled. */
   addOutcome(record: OutcomeRecord): PendingPage[] {
     const done: PendingPage[] = []
-    for (const id of record.pages) {
-      const page = this.#pending.get(id)
+    for (const id of new Set(record.pages)) {
+      const page = this.get(id)
       if (page === undefined) continue
       const attempt = page.attempts.find((a) => a.epoch === record.epoch && a.n === record.n)
       if (record.result !== 'failed' && record.result !== 'unknown') {
+        this.#change(page)
         if (attempt !== undefined) page.attempts.splice(page.attempts.indexOf(attempt), 1, settledAttempt(attempt))
         done.push(page)
       } else if (attempt !== undefined && attempt.result === undefined) {
+        this.#change(page)
         attempt.result = record.result
         if (record.retryAtMs !== undefined && record.retryAtMs > page.retryAtMs) page.retryAtMs = record.retryAtMs
-        this.#changed.add(id)
       }
     }
     return done
@@ -181,7 +197,7 @@ export class PageBook {
 
   takeChanges(): PageChanges {
     const changed = [...this.#changed].map((id) => {
-      const page = this.#pending.get(id)!
+      const page = this.get(id)!
       return { ...page, attempts: page.attempts.map((a) => ({ ...a })), members: page.members?.slice() }
     })
     const settled = this.#settled
@@ -192,34 +208,39 @@ export class PageBook {
 
   snapshot(): PageBookState {
     return {
-      pending: [...this.#pending.values()].map(copyOf),
-      doubts: this.#doubts.map((d) => ({ ...d, trigger: copyOf(d.trigger) })),
-      digests: [...this.#digests.values()].map((d) => ({ ...d })),
+      pending: this.#list,
+      doubts: this.#doubts.map((d) => ({ ...d })),
+      digests: this.#digestList,
       hash: this.#hash.text,
     }
   }
 
   restore(state: PageBookState): void {
+    this.#list.clear()
     this.#pending.clear()
     this.#perReceiver.clear()
     this.#resolveOf.clear()
+    this.#digestList.clear()
     this.#digests.clear()
     this.#changed.clear()
     this.#settled = []
-    for (const page of state.pending) {
-      const copy = copyOf(page)
-      this.#pending.set(copy.id, copy)
-      this.#index(copy)
-      this.#changed.add(copy.id)
-    }
+    for (const page of state.pending) this.#add(copyOf(page))
     this.#doubts = state.doubts.map((d) => ({ ...d }))
-    for (const digest of state.digests) this.#digests.set(digest.id, { ...digest })
+    for (const digest of state.digests) this.addDigest(digest)
     this.#hash.text = state.hash
   }
 
-  #index(page: PendingPage): void {
+  #add(page: PendingPage): void {
+    this.#pending.set(page.id, this.#list.add(page))
+    this.#changed.add(page.id)
     this.#perReceiver.set(page.receiver, this.pendingAt(page.receiver) + 1)
     if (page.action === 'resolve' && page.trigger !== undefined) this.#resolveOf.set(page.trigger, page.id)
+  }
+
+  /** Call before a page is changed. */
+  #change(page: PendingPage): void {
+    this.#list.keep(this.#pending.get(page.id)!)
+    this.#changed.add(page.id)
   }
 
   #keepDoubts(page: PendingPage): void {

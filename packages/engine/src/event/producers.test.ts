@@ -96,6 +96,14 @@ describe('producers', () => {
     assert.equal(accept(2, 0, 2), true)
   })
 
+  it('counts what it drops as repeats, and nothing else', () => {
+    const { accept, producers } = started()
+    for (const sequence of [1, 2, 1, 4, 4, 3, 3]) accept(sequence)
+    accept(1, 0, 2)
+    accept(5, 0, 1)
+    assert.equal(producers.repeats, 4)
+  })
+
   it('forgets who was idle for a day, and nobody earlier', () => {
     const { accept, producers } = started()
     accept(1)

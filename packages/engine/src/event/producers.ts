@@ -1,7 +1,9 @@
 import type { ProducerMark } from '@ricci/client'
+import { CutList, type Place } from '../state/cut-list.ts'
 
 interface Producer {
-  incarnation: number
+  readonly name: string
+  readonly incarnation: number
   highest: number
   /** Open gaps, ascending; what lies in one has not been seen. */
   gaps: Gap[]
@@ -22,6 +24,9 @@ const maximalProducers = 100_000
 /** Room is made for this many at once, or a flood of new names would look through all the others for each of its own. */
 const madeRoomFor = 1_000
 
+/** A producer as it is written. */
+type Row = readonly [name: string, incarnation: number, highest: number, gaps: readonly Gap[], lastSeenMs: number]
+
 export interface Loss {
   readonly producer: string
   readonly missing: number
@@ -32,23 +37,33 @@ export interface Loss {
  * the highest is a duplicate. State; times are owned time.
  */
 export class Producers {
-  #known = new Map<string, Producer>()
+  readonly #list = new CutList<Producer>(rowOf)
+  readonly #known = new Map<string, Place<Producer>>()
   /** Who has an open gap that was not told yet. */
   readonly #gapped = new Set<string>()
+  /** Messages dropped because they were there before, since the log began. State: every replica says the same, and a restart forgets none. */
+  repeats = 0
   /** Let go to make room, though not idle for long: duplicates of theirs would not be known. Counted, not state. */
   evicted = 0
 
-  /** Takes a mark in. False for a duplicate: its Msg is dropped before a byte of its events is decoded. */
+  /** Takes a mark in. False for a duplicate: its Msg is dropped before a byte of its events is decoded, and counted. */
   accept(mark: ProducerMark, nowMs: number, lost: (loss: Loss) => void): boolean {
-    let known = this.#known.get(mark.producer)
-    if (known === undefined || known.incarnation < mark.incarnation) {
-      if (known === undefined && this.#known.size >= maximalProducers) this.#makeRoom()
-      this.#known.delete(mark.producer)
-      this.#gapped.delete(mark.producer)
-      known = { incarnation: mark.incarnation, highest: 0, gaps: [], lastSeenMs: nowMs }
-      this.#known.set(mark.producer, known)
+    const isNew = this.#takeIn(mark, nowMs, lost)
+    if (!isNew) this.repeats++
+    return isNew
+  }
+
+  #takeIn(mark: ProducerMark, nowMs: number, lost: (loss: Loss) => void): boolean {
+    let place = this.#known.get(mark.producer)
+    if (place === undefined || place.value.incarnation < mark.incarnation) {
+      if (place === undefined && this.size >= maximalProducers) this.#makeRoom()
+      this.#forget(mark.producer)
+      const { producer: name, incarnation } = mark
+      place = this.#add({ name, incarnation, highest: 0, gaps: [], lastSeenMs: nowMs })
     }
+    const known = place.value
     if (mark.incarnation < known.incarnation) return false
+    this.#list.keep(place)
     if (mark.sequence <= known.highest) {
       if (!closeGap(known, mark.sequence)) return false
       if (known.gaps.every(([, , sinceMs]) => sinceMs === null)) this.#gapped.delete(mark.producer)
@@ -73,7 +88,9 @@ export class Producers {
     for (const name of this.#gapped) {
       let missing = 0
       let waiting = false
-      for (const gap of this.#known.get(name)!.gaps) {
+      const place = this.#known.get(name)!
+      this.#list.keep(place)
+      for (const gap of place.value.gaps) {
         const [first, last, sinceMs] = gap
         if (sinceMs === null) continue
         if (nowMs - sinceMs < gapPatienceMs) waiting = true
@@ -89,45 +106,53 @@ export class Producers {
 
   /** Forgets who has been idle for a day. */
   forget(nowMs: number): void {
-    for (const [name, known] of this.#known) {
-      if (nowMs - known.lastSeenMs < forgetAfterMs) continue
-      this.#known.delete(name)
-      this.#gapped.delete(name)
-    }
+    for (const { name, lastSeenMs } of this.#list) if (nowMs - lastSeenMs >= forgetAfterMs) this.#forget(name)
   }
 
   get size(): number {
-    return this.#known.size
+    return this.#list.length
   }
 
-  /** What later marks do not change any more. */
-  snapshot(): unknown {
-    return [...this.#known].map(([name, p]) => [name, p.incarnation, p.highest, copyOf(p.gaps), p.lastSeenMs])
+  /** Besides {@link repeats}: what later marks do not change any more. */
+  snapshot(): CutList<Producer> {
+    return this.#list
   }
 
-  restore(state: unknown): void {
-    this.#known = new Map()
+  /** @param rows as JSON holds what {@link snapshot} gave */
+  restore(rows: unknown): void {
+    this.#list.clear()
+    this.#known.clear()
     this.#gapped.clear()
-    type Row = [string, number, number, Gap[], number]
-    for (const [name, incarnation, highest, gaps, lastSeenMs] of state as Row[]) {
-      this.#known.set(name, { incarnation, highest, gaps, lastSeenMs })
+    for (const [name, incarnation, highest, gaps, lastSeenMs] of rows as Row[]) {
+      this.#add({ name, incarnation, highest, gaps: [...gaps], lastSeenMs })
       if (gaps.some(([, , sinceMs]) => sinceMs !== null)) this.#gapped.add(name)
     }
   }
 
+  #add(producer: Producer): Place<Producer> {
+    const place = this.#list.add(producer)
+    this.#known.set(producer.name, place)
+    return place
+  }
+
+  #forget(name: string): void {
+    const place = this.#known.get(name)
+    if (place === undefined) return
+    this.#list.remove(place)
+    this.#known.delete(name)
+    this.#gapped.delete(name)
+  }
+
   #makeRoom(): void {
-    // the order of the map is state, and the sort keeps it among equals: every replica lets the same ones go
-    const idlest = [...this.#known].sort(([, a], [, b]) => a.lastSeenMs - b.lastSeenMs).slice(0, madeRoomFor)
-    for (const [name] of idlest) {
-      this.#known.delete(name)
-      this.#gapped.delete(name)
-    }
+    // the order of the list is state, and the sort keeps it among equals: every replica lets the same ones go
+    const idlest = [...this.#list].sort((a, b) => a.lastSeenMs - b.lastSeenMs).slice(0, madeRoomFor)
+    for (const { name } of idlest) this.#forget(name)
     this.evicted += idlest.length
   }
 }
 
-function copyOf(gaps: readonly Gap[]): readonly Gap[] {
-  return gaps.length === 0 ? noGaps : gaps.map((gap) => [...gap])
+function rowOf({ name, incarnation, highest, gaps, lastSeenMs }: Producer): Row {
+  return [name, incarnation, highest, gaps.length === 0 ? noGaps : gaps.map((gap): Gap => [...gap]), lastSeenMs]
 }
 
 const noGaps: readonly Gap[] = []

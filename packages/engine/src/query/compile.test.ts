@@ -148,6 +148,9 @@ describe('the cache of queries', () => {
     assert.equal(cost('host = "a" and not (metric > 1 or tagged "x")'), 1)
     assert.equal(cost(Array.from({ length: 800 }, (_, i) => `host = "${i}"`).join(' or ')), 101)
     assert.equal(cost('host = "a" and description ~= "b" and not "c" = description'), 401)
+    assert.ok(cost('description ~= "[a-z]{50}"') < 300, 'a common regular expression by the bytes it reads')
+    const large = cost('description ~= "(?:[a-z]{0,99}x?){10}"')
+    assert.ok(large > 20_000, `a large one by its states too, not ${large}`)
     event.descriptionLength = -1
     assert.equal(cost('description ~= "b"'), 1)
   })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { QueryError } from './errors.ts'
-import { compileRegex, patternLengthLimit } from './regex.ts'
+import { compileRegex, patternLengthLimit, stepLimit } from './regex.ts'
 
 describe('Java’s meaning', () => {
   const cases: [pattern: string, text: string, matches: boolean][] = [
@@ -43,7 +43,8 @@ describe('Java’s meaning', () => {
     ['(?<year>\\d{4})-(?:\\d{1,2})', '2026-11', true],
     ['a{0,1000}', '', true],
     ['^(?i)(?:[a-z]b(c\\Qdefgh\\E){0,60}(x|y)*){0,6}a{4}.{1,63}$', 'ABcdefghxyaaaa.', true],
-    ['a{1000}b{1000}c{1000}d{1000}', 'abcd', false],
+    ['a{100}b{100}c{100}d{100}', 'abcd', false],
+    ['\\Qab\\E{3}|[x-z]{2,}?', 'a-yz', true],
     ['x*?y+?', 'y', true],
   ]
   for (const [pattern, text, matches] of cases) {
@@ -69,6 +70,8 @@ describe('refused', () => {
     ['a'.repeat(patternLengthLimit + 1), true, /longer than/],
     ['a{1000}'.repeat(5), true, /repeat counts, written out/],
     ['(?i)x(?:[a-z]b(c\\Qdefgh\\E){0,100}){7}', true, /repeat counts, written out/],
+    ['a{1000}b{1000}c{1000}d{1000}', true, /needs 4000 characters/],
+    ['[a-z]{1000}', true, /needs 1000 characters and takes \d+ states: .* only the first \d+ characters/],
     ['(', false, /missing closing/],
     [')', false, /unexpected/],
     ['*', false, /missing argument/],
@@ -113,6 +116,42 @@ test('patterns made to explode take time linear in the text', () => {
     // A backtracking engine needs longer than the universe for 50; 20,000 characters in a second leave room for a busy machine.
     assert.ok(cost(20_000) < 4_000, pattern)
   }
+})
+
+describe('no text takes more than a bounded number of steps', () => {
+  const patterns = [
+    'error',
+    '(?i)^.*(?:error|fail|timeout).*$',
+    '[a-z]{400}',
+    '(?:[a-z]{0,499}x?){2}',
+    '\\p{L}{800}',
+    Array.from({ length: 400 }, (_, i) => `host-${i}`).join('|'),
+  ]
+  for (const pattern of patterns) {
+    test(`${pattern.slice(0, 40)}: characters looked at times states`, () => {
+      const { states, looksAt, needs } = compileRegex(pattern)
+      assert.ok(states > 1 && states * looksAt <= stepLimit)
+      assert.ok(states * (looksAt + 1) > stepLimit, 'and no fewer than may be')
+      assert.ok(needs <= looksAt)
+    })
+  }
+
+  test('of a longer text the beginning is taken for the whole', () => {
+    const { looksAt } = compileRegex('xy{200}z')
+    assert.ok(looksAt > 1_000 && looksAt < 10_000)
+    const found = `x${'y'.repeat(200)}z`
+    const before = ' '.repeat(looksAt - found.length)
+    const regex = compileRegex('xy{200}z')
+    assert.equal(regex.test(before + found), true)
+    assert.equal(regex.test(`${before}${found} and more`), true)
+    assert.equal(regex.test(` ${before}${found}`), false)
+    assert.equal(compileRegex('xy{200}z$').test(`${' '.repeat(9_000)}${found}`), false)
+    assert.equal(
+      compileRegex('error').test(`${' '.repeat(65_000)}error`),
+      true,
+      'a common one looks at all of any text',
+    )
+  })
 })
 
 test('any text is a pattern or a typed error', () => {
@@ -164,8 +203,12 @@ test('any text is a pattern or a typed error', () => {
     fc.property(fc.array(parts, { maxLength: 16 }), (pieces) => {
       const pattern = pieces.join('')
       try {
-        assert.equal(typeof compileRegex(pattern).test('aé1\n'), 'boolean')
+        const regex = compileRegex(pattern)
+        for (const text of ['', 'a', 'é1', '😀', 'aé1\n']) {
+          if (regex.test(text)) assert.ok(regex.needs <= text.length, `${pattern} matches ${JSON.stringify(text)}`)
+        }
       } catch (error) {
+        if (error instanceof assert.AssertionError) throw error
         assert.ok(error instanceof QueryError, `${pattern}: ${String(error)}`)
       }
     }),

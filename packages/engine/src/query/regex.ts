@@ -9,6 +9,12 @@ import { QueryError } from './errors.ts'
 
 /** A pattern that is matched in linear time. */
 export interface CompiledRegex {
+  /** States of its automaton. */
+  readonly states: number
+  /** Characters (UTF-16 units) that are looked at: where a text is longer, its beginning is taken for the whole. */
+  readonly looksAt: number
+  /** No text of fewer characters matches; perhaps none of as many. */
+  readonly needs: number
   test(text: string): boolean
 }
 
@@ -22,6 +28,13 @@ const repetitionLimit = 1_000
 export const patternLengthLimit = 4_096
 
 /**
+ * Steps that one text may take: characters looked at times states of the automaton. RE2's time is linear, and still 20 to 60 ns a step at worst, where no
+ * table of its own serves: `[a-z]{1000}` four times took 0.4 s and more for 8 KiB, \p{L} as often twice that, on the engine's thread. These many
+ * are about 40 ms at worst and seldom a tenth of it.
+ */
+export const stepLimit = 750_000
+
+/**
  * Compiles a pattern of Java's syntax to one that is matched in linear time.
  * @param place the query and the place of the pattern in it, for errors
  * @throws QueryError `regex` for a pattern that is wrong in Java too, `regex-unsupported` for one we refuse to run
@@ -30,13 +43,28 @@ export function compileRegex(
   pattern: string,
   place: { readonly text: string; readonly position: number } = { text: pattern, position: 0 },
 ): CompiledRegex {
-  const translated = new Translation(pattern, place).run()
+  const translation = new Translation(pattern, place)
+  const translated = translation.run()
+  let compiled: RE2JS
   try {
-    return RE2JS.compile(translated)
+    compiled = RE2JS.compile(translated)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     const fault = /repe(?:at|tition) (?:count|size)|too large|nests too/.test(reason) ? 'regex-unsupported' : 'regex'
     throw new QueryError(fault, `the regular expression ${pattern} is wrong: ${reason}`, place.text, place.position)
+  }
+  const states = compiled.programSize()
+  const looksAt = Math.floor(stepLimit / states)
+  const needs = translation.shortest
+  if (needs > looksAt) {
+    const problem = `the regular expression ${pattern} needs ${needs} characters and takes ${states} states: with so many only the first ${looksAt} characters of a text are looked at; repeat less often`
+    throw new QueryError('regex-unsupported', problem, place.text, place.position)
+  }
+  return {
+    states,
+    looksAt,
+    needs,
+    test: (text) => compiled.test(text.length > looksAt ? text.slice(0, looksAt) : text),
   }
 }
 
@@ -49,7 +77,18 @@ interface Flags {
 interface Outer {
   readonly flags: Flags
   readonly written: number
+  readonly least: Least
 }
+
+/** The fewest characters that match: of the alternatives before, of this one so far, and what its last element has of these. Never too many. */
+interface Least {
+  readonly before: number
+  now: number
+  last: number
+}
+
+/** Elements without a character of their own, and the first half of one that is written as two. */
+const takesNone = /^(?:[\^$\ud800-\udbff]|\\[AzZbB])/
 
 const lineEnds = '\\n\\r\\x{85}\\x{2028}\\x{2029}'
 const notLineEnd = `[^${lineEnds}]`
@@ -64,6 +103,8 @@ const classes: Readonly<Record<string, string>> = {
 }
 const posix = new Set('Lower Upper ASCII Alpha Digit Alnum Punct Graph Print Blank Cntrl XDigit Space'.split(' '))
 
+const noneYet = (): Least => ({ before: Infinity, now: 0, last: 0 })
+
 class Translation {
   private at = 0
   private flags: Flags = { multiline: false, dotAll: false }
@@ -71,11 +112,17 @@ class Translation {
   /** Elements so far with repetitions written out, and how many there were before the last one or the last group. */
   private written = 0
   private before = 0
+  private least: Least = noneYet()
 
   constructor(
     private readonly pattern: string,
     private readonly place: { readonly text: string; readonly position: number },
   ) {}
+
+  /** No shorter text matches; known once it ran. */
+  get shortest(): number {
+    return Math.min(this.least.before, this.least.now)
+  }
 
   run(): string {
     const { pattern } = this
@@ -89,8 +136,11 @@ class Translation {
       out += this.step(char)
       if ('()*+?{'.includes(char)) continue
       this.before = this.written
+      const quotes = pattern.startsWith('\\Q', from)
       // a quotation has an element for each of its characters
-      this.written += pattern.startsWith('\\Q', from) ? this.at - from : 1
+      this.written += quotes ? this.at - from : 1
+      if (char === '|') this.least = { before: this.shortest, now: 0, last: 0 }
+      else if (!quotes) this.needs(takesNone.test(pattern.slice(from, from + 2)) ? 0 : 1)
     }
     return out
   }
@@ -105,9 +155,12 @@ class Translation {
         return this.group()
       case ')': {
         this.at++
-        const { flags, written } = this.outer.pop() ?? { flags: this.flags, written: 0 }
+        const { shortest } = this
+        const { flags, written, least } = this.outer.pop() ?? { flags: this.flags, written: 0, least: noneYet() }
         this.flags = flags
         this.before = written
+        this.least = least
+        this.needs(shortest)
         return char
       }
       case '.':
@@ -145,7 +198,12 @@ class Translation {
         )
       }
     }
+    const times = least === undefined ? Number(text === '+') : Number(least)
+    this.least.now += this.least.last * (times - 1)
+    this.least.last *= times
     this.at += text.length
+    // asks for the fewest rather than the most: no other matches for that
+    if (this.pattern[this.at] === '?') return text + this.take(1)
     if (this.pattern[this.at] === '+') {
       this.refuse('regex-unsupported', `the possessive quantifier ${text}+ is not supported; write ${text}`)
     }
@@ -153,7 +211,8 @@ class Translation {
   }
 
   private group(): string {
-    this.outer.push({ flags: this.flags, written: this.written })
+    this.outer.push({ flags: this.flags, written: this.written, least: this.least })
+    this.least = noneYet()
     const rest = this.pattern.slice(this.at)
     if (!rest.startsWith('(?')) return this.take(1)
     const named = /^\(\?P?<[a-zA-Z][a-zA-Z0-9]*>/.exec(rest)
@@ -175,7 +234,7 @@ class Translation {
     }
     this.at += text.length
     // A flag without a group of its own holds to the end of the group around it, whose own flags were kept already.
-    if (end === ')') this.outer.pop()
+    if (end === ')') this.least = this.outer.pop()!.least
     this.flags = {
       multiline: (this.flags.multiline || on.includes('m')) && !off.includes('m'),
       dotAll: (this.flags.dotAll || on.includes('s')) && !off.includes('s'),
@@ -244,6 +303,7 @@ class Translation {
     const end = this.pattern.indexOf('\\E', start)
     const text = end === -1 ? this.pattern.slice(start) : this.pattern.slice(start, end)
     this.at = end === -1 ? this.pattern.length : end + 2
+    for (const char of text) this.needs(char.length)
     return RE2JS.quote(text)
   }
 
@@ -251,6 +311,12 @@ class Translation {
   private literal(codePoint: number): string {
     this.at += codePoint > 0xffff ? 3 : 2
     return `\\x{${codePoint.toString(16)}}`
+  }
+
+  /** One more element, of so many characters at least. */
+  private needs(characters: number): void {
+    this.least.now += characters
+    this.least.last = characters
   }
 
   private take(length: number): string {

@@ -90,6 +90,46 @@ describe('a cut of the state', () => {
     }
   })
 
+  it('holds pages, incidents and producers as they stood, whatever becomes of them between its steps', () => {
+    const count = 400
+    const bench = new EngineBench(watched, { pagesPerMinute: 300 })
+    const mark = (i: number, sequence: number) => ({ producer: `p${i}`, incarnation: 1, sequence, sentAtMs: t0 })
+    const event = (i: number, state: string, sequence: number) =>
+      bench.marked(t0, mark(i, sequence), { host: `h${i}`, service: 's', state, time: t0 / 1_000, ttl: 600 })
+    for (let i = 0; i < count; i++) event(i, 'bad', 1)
+    const pages = bench.engine.pendingPages().map(({ id }) => id)
+    const attempt = { epoch: 1, n: 1, receiver: 'oncall', pages: pages.slice(0, 200) }
+    bench.append({ kind: 'attempt', ...attempt })
+    const steps = [
+      () => bench.append({ kind: 'outcome', ...attempt, result: 'failed' }),
+      () => {
+        for (let i = 0; i < count; i += 3) event(i, 'ok', 2)
+      },
+      () => bench.append({ kind: 'outcome', ...attempt, n: 1, pages: pages.slice(50, 100), result: 'delivered' }),
+      () => {
+        for (let i = 0; i < count; i += 2) event(i, 'bad', 5)
+        const command = { kind: 'command', name: 'acknowledge', who: 'me', from: 'here', why: 'so' } as const
+        const open = bench.engine.incidents().open
+        for (const [i, { rule, key }] of open.entries()) {
+          if (i % 5 === 0) bench.append({ ...command, id: `${i}`, arguments: { rule, key } })
+        }
+      },
+    ]
+    for (const step of steps) {
+      const { engine } = bench
+      const atCut = engine.stateHash()
+      const slices: Uint8Array[] = []
+      const cut = engine.cut((slice) => slices.push(slice))
+      step()
+      cut.step()
+      assert.equal(finish(cut), atCut)
+      assert.notEqual(engine.stateHash(), atCut)
+      const restored = bench.open(new Uint8Array(Buffer.concat(slices)))
+      assert.equal(restored.stateHash(), atCut)
+    }
+    assert.ok(bench.engine.incidents().open.some(({ acknowledged }) => acknowledged !== undefined))
+  })
+
   it('is ended by a newer one, and says so', () => {
     const load = new Load('newer')
     load.round()

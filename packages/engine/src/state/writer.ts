@@ -1,6 +1,7 @@
 import { CutCopies } from './asides.ts'
 import type { ByteReader } from './bytes.ts'
 import { chunkSize } from './columns.ts'
+import { CutList } from './cut-list.ts'
 import { SliceWriter, type StatePart, sliceBytes } from './slices.ts'
 
 type Piece = (out: SliceWriter) => void
@@ -9,6 +10,12 @@ type Piece = (out: SliceWriter) => void
 interface Chunks {
   readonly count: number
   readonly write: (out: SliceWriter, index: number, used: number) => void
+}
+
+/** A long list: the writing of some of its members is a piece. */
+interface Members {
+  readonly members: number
+  readonly write: Piece
 }
 
 /**
@@ -21,7 +28,7 @@ interface Chunks {
  */
 export class StateWriter {
   readonly copies: CutCopies | undefined
-  readonly #pieces: (Piece | Chunks)[] = []
+  readonly #pieces: (Piece | Chunks | Members)[] = []
   readonly #now: SliceWriter | undefined
 
   /** @param to where to write at once; without it this is a cut, for {@link StateCut} */
@@ -46,21 +53,28 @@ export class StateWriter {
     this.#add((out) => out.text(text))
   }
   /**
-   * Plain data that nobody changes any more, as JSON when its turn comes; its long lists some members at a time (the text of all
-   * pages and incidents, made at the cut, took 10 ms of it where a thousand waited). {@link readLists} reads it.
+   * Plain data that nobody changes any more, as JSON when its turn comes; its long lists, and each {@link CutList}, some members at a time
+   * (the text of all pages and incidents, made at the cut, took 10 ms of it where a thousand waited). {@link readLists} reads it.
    */
   lists(value: unknown): void {
-    const lists: (readonly unknown[])[] = []
-    const text = JSON.stringify(value, (_, part: unknown) => {
-      if (!Array.isArray(part) || part.length <= listMembers) return part
-      lists.push(part)
-      return { [longList]: part.length }
-    })
-    this.#add((out) => out.text(text))
+    const lists: (readonly unknown[] | CutList<unknown>)[] = []
+    const outline = JSON.stringify(outlineOf(value, lists))
+    this.#add((out) => out.text(outline))
     for (const list of lists) {
-      for (let from = 0; from < list.length; from += listMembers) {
-        this.#add((out) => out.text(JSON.stringify(list.slice(from, from + listMembers))))
+      const members = list.length
+      let next: (count: number) => readonly unknown[]
+      if (list instanceof CutList && this.copies !== undefined) {
+        list.begin(this.copies)
+        next = (count) => list.write(count)
+      } else {
+        // not taken out of the list at a time: its iterator would be held between the pieces
+        const all = list instanceof CutList ? list.toJSON() : list
+        let from = 0
+        next = (count) => all.slice(from, (from += count))
       }
+      const write = (out: SliceWriter): void => out.text(JSON.stringify(next(listMembers)))
+      if (this.#now === undefined) this.#pieces.push({ members, write })
+      else for (let from = 0; from < members; from += listMembers) write(this.#now)
     }
   }
   /** What follows is this part of the state, for who looks for a difference. */
@@ -79,6 +93,7 @@ export class StateWriter {
   *pieces(): Generator<Piece, void, undefined> {
     for (const piece of this.#pieces) {
       if (typeof piece === 'function') yield piece
+      else if ('members' in piece) for (let from = 0; from < piece.members; from += listMembers) yield piece.write
       else {
         const { count, write } = piece
         for (let index = 0; index < chunksOf(count); index++) yield (out) => write(out, index, usedOf(count, index))
@@ -111,6 +126,17 @@ export function readLists(from: ByteReader): unknown {
   const value = fill(from.json())
   for (const { list, length } of lists) while (list.length < length) list.push(...from.json<unknown[]>())
   return value
+}
+
+/** Plain data without its long lists, which are put into `lists` in their order; their places stay. */
+function outlineOf(part: unknown, lists: (readonly unknown[] | CutList<unknown>)[]): unknown {
+  if (part instanceof CutList || (Array.isArray(part) && part.length > listMembers)) {
+    lists.push(part)
+    return { [longList]: part.length }
+  }
+  if (Array.isArray(part)) return part.map((member) => outlineOf(member, lists))
+  if (typeof part !== 'object' || part === null) return part
+  return Object.fromEntries(Object.entries(part).map(([name, value]) => [name, outlineOf(value, lists)]))
 }
 
 /** Members of a list that are made text at once: with 8 KiB of provenance each, half a megabyte. */

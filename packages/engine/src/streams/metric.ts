@@ -8,7 +8,13 @@ export function metricOf(event: EventCursor): Num | undefined {
   return { value: event.metric, double: event.metricKind === Kind.double }
 }
 
-/** An event's metric as a double, for comparisons; NaN when absent. */
+/** An event's metric to be compared with numbers, exactly: JavaScript compares integers of any size with doubles by value. NaN when absent. */
+export function comparableMetric(event: EventCursor): number | bigint {
+  if (event.metricKind === Kind.none) return NaN
+  return event.metricKind === Kind.big ? event.metricBig : event.metric
+}
+
+/** An event's metric as a double, for sums of doubles; NaN when absent. */
 export function metricNumber(event: EventCursor): number {
   if (event.metricKind === Kind.none) return NaN
   return event.metricKind === Kind.big ? Number(event.metricBig) : event.metric

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { LogRecord, OutcomeRecord, PendingPage } from '@ricci/engine'
+import type { Attempt, LogRecord, OutcomeRecord, PendingPage } from '@ricci/engine'
 import { SeededRandom, ScriptedTransport, VirtualClock } from '@ricci/testkit'
-import { giveUpMs, retryAfterLimitMs } from '../limits.ts'
+import { doubtMs, giveUpMs, retryAfterLimitMs } from '../limits.ts'
 import { PagesMirror } from '../pages-mirror.ts'
 import type { SendResult } from '../ports.ts'
 import { noDeliveries } from './counters.ts'
@@ -16,6 +16,7 @@ class Desk {
   readonly written: LogRecord[] = []
   readonly a = new ScriptedTransport()
   readonly b = new ScriptedTransport()
+  readonly blind = new ScriptedTransport()
   readonly counters = noDeliveries()
   calendarMs = giveUpMs * 2
   readonly #mirror = new PagesMirror()
@@ -29,6 +30,7 @@ class Desk {
       receivers: new Map([
         ['a', { transport: this.a, class: 'A' }],
         ['b', { transport: this.b, class: 'A' }],
+        ['blind', { transport: this.blind, class: 'C' }],
       ]),
       clock: this.clock,
       random: new SeededRandom('delivery'),
@@ -38,8 +40,12 @@ class Desk {
     })
   }
 
+  /** Comes into the log right before the next attempt. */
+  before: (() => void) | undefined
+
   #write(record: LogRecord): void {
     this.written.push(record)
+    if (record.kind === 'attempt') this.before?.()
     const changed: PendingPage[] = []
     if (record.kind === 'attempt') {
       for (const id of record.pages) {
@@ -65,10 +71,10 @@ class Desk {
     this.#delivery.progress(pages, sightings)
   }
 
-  page(id: string, receiver: string, ageMs: number): void {
+  page(id: string, receiver: string, ageMs: number, attempts: Attempt[] = []): void {
     const text = { rule: 'r', key: id, dedupKey: id, severity: 'critical', summary: id, host: 'h', service: 's' }
     const times = { decidedAtMs: this.calendarMs - ageMs, decidedAtOwnedMs: 0, retryAtMs: 0 }
-    const page: PendingPage = { id, action: 'trigger', receiver, ...text, ...times, provenance: null, attempts: [] }
+    const page: PendingPage = { id, action: 'trigger', receiver, ...text, ...times, provenance: null, attempts }
     this.#read({ changed: [page], settled: [] })
   }
 
@@ -112,6 +118,27 @@ describe('delivery', () => {
       desk.a.answer = () => ({ kind: 'failed', detail: '429', retryAfterMs: askedMs })
       desk.page('p', 'a', 0)
       assert.equal((await desk.outcome()).retryAtMs, desk.clock.wallMs() + heededMs)
+      desk.close()
+    }
+  })
+
+  it('a page is marked as a possible repeat by what was known when its attempt was read back', async () => {
+    const older: Attempt = { epoch: 0, n: 1, offset: 0 }
+    for (const [result, isMarked] of [
+      [undefined, true],
+      ['unknown', true],
+      ['failed', false],
+    ] as const) {
+      const desk = new Desk()
+      desk.page('p', 'blind', 0, [older])
+      desk.before = () => desk.page('p', 'blind', 0, [{ ...older, result }])
+      await desk.clock.advance(doubtMs)
+      assert.deepEqual(
+        desk.blind.sent.map(({ possibleRepeat }) => possibleRepeat),
+        [isMarked],
+        `${result}`,
+      )
+      assert.equal(desk.counters.possibleRepeats, isMarked ? 1 : 0)
       desk.close()
     }
   })

@@ -1,11 +1,12 @@
-import type {
-  Attempt,
-  AttemptRecord,
-  LogRecord,
-  Mutation,
-  OutcomeRecord,
-  PageChanges,
-  PendingPage,
+import {
+  canBeMember,
+  type Attempt,
+  type AttemptRecord,
+  type LogRecord,
+  type Mutation,
+  type OutcomeRecord,
+  type PageChanges,
+  type PendingPage,
 } from '@ricci/engine'
 import type { Sighting } from '../host.ts'
 import { detailLimit, digestAgeMs, doubtMs, giveUpMs, readBackMs } from '../limits.ts'
@@ -46,7 +47,8 @@ interface OpenAttempt {
   readonly place: boolean
   /** Ids the record names, and once it was read that of the digest it became. */
   pages: readonly string[]
-  readonly possibleRepeat: boolean
+  /** As decided when its record was written; whether it still is one, when that was read. */
+  possibleRepeat: boolean
   readonly window: SendWindow
   phase: 'written' | 'sending' | 'told'
   timer?: Timer
@@ -83,7 +85,7 @@ export class Delivery implements QueueOwner {
   constructor(options: DeliveryOptions) {
     this.#options = options
     this.epoch = options.epoch
-    this.claimedAtMs = options.claimedAtMs
+    this.claimedAtMs = options.claimedAtMs - (this.#without('doubt-time') ? 6_000 : 0)
     for (const page of options.mirror.values()) {
       this.#queueOf(page.receiver).add(page.id)
       // Decided and not attempted when we claimed: an attempt of our predecessor that follows our claim counts for nobody.
@@ -176,6 +178,10 @@ export class Delivery implements QueueOwner {
     return this.#quietAt.get(trigger) ?? this.claimedAtMs + doubtMs
   }
 
+  canBeMember(page: Readonly<PendingPage>): boolean {
+    return canBeMember(page, this.#without('digest-doubt'))
+  }
+
   begin(queue: ReceiverQueue, pages: readonly Readonly<PendingPage>[], possibleRepeat: boolean): void {
     const n = ++this.#n
     const { clock, counters } = this.#options
@@ -250,10 +256,16 @@ export class Delivery implements QueueOwner {
       attempt.pages = [...attempt.pages, page.id]
       attempt.queue.hold(page.id)
     }
+    // An owner that was paused decides before it has read what came meanwhile: the doubt may be gone by now.
+    attempt.possibleRepeat &&= page.attempts.some((other) => {
+      const isThis = other.epoch === this.epoch && other.n === n
+      return !isThis && (other.result === undefined || other.result === 'unknown')
+    })
     this.#send(attempt, page)
   }
 
   #notReadBack(attempt: OpenAttempt): void {
+    if (this.#without('new-try')) return
     // Should it still come, the page's verdict will be to disown it.
     this.#close(attempt)
     if (this.#active) attempt.queue.pump()
@@ -277,7 +289,8 @@ export class Delivery implements QueueOwner {
       request = { ...request, idempotencyKey: each, dedupKey: each }
     }
     if (this.#without('digest-member')) request = { ...request, members: request.members?.slice(1) }
-    void window.send(attempt.queue.receiver.transport, request, mayStart).then((result) => {
+    void window.send(attempt.queue.receiver.transport, request, mayStart).then((answer) => {
+      const result = this.#without('retry-after') ? { ...answer, retryAfterMs: 0 } : answer
       attempt.queue.heard(result)
       this.#tell(attempt, page, result)
     })

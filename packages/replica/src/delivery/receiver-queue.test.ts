@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Attempt, PageAction, PendingPage } from '@ricci/engine'
+import { canBeMember, type Attempt, type PageAction, type PendingPage } from '@ricci/engine'
 import { SeededRandom, VirtualClock } from '@ricci/testkit'
 import { digestAgeMs, sendsAtOnce } from '../limits.ts'
 import type { Receiver } from '../options.ts'
@@ -35,6 +35,9 @@ class Desk implements QueueOwner {
   }
   quietAtMs(): number {
     return 0
+  }
+  canBeMember(page: Readonly<PendingPage>): boolean {
+    return canBeMember(page)
   }
   calendarMs(): number {
     return this.calendar

@@ -14,6 +14,8 @@ export interface QueueOwner {
   readonly digestAgeMs: number
   page(id: string): Readonly<PendingPage> | undefined
   quietAtMs(trigger: string): number
+  /** Whether a digest of what waited can stand for the page. */
+  canBeMember(page: Readonly<PendingPage>): boolean
   /** The log's calendar: the age of pages is judged by it. */
   calendarMs(): number
   /** Writes an attempt; `ended` is called exactly once, when nothing of it is under way and its outcome stands in the log. */
@@ -231,11 +233,7 @@ export class ReceiverQueue {
   #waitedWith(page: Readonly<PendingPage>): readonly Readonly<PendingPage>[] {
     const oldMs = this.#owner.calendarMs() - this.#owner.digestAgeMs
     const fits = (other: Readonly<PendingPage>): boolean =>
-      other.decidedAtMs < oldMs &&
-      other.action === page.action &&
-      other.action !== 'resolve' &&
-      other.members === undefined &&
-      other.attempts.every((attempt) => attempt.result === 'failed')
+      other.decidedAtMs < oldMs && other.action === page.action && this.#owner.canBeMember(other)
     if (!fits(page)) return [page]
     const pages = [page]
     for (const { id, busy } of this.#waiting.values()) {

@@ -58,8 +58,8 @@ async function run(...words: string[]): Promise<{ code: number; out: string; err
   return { code, out: running.out, err: running.err }
 }
 
-async function serving(): Promise<{ server: string; url: string; bench: Bench }> {
-  const bench = new Bench()
+async function serving(rules?: string): Promise<{ server: string; url: string; bench: Bench }> {
+  const bench = new Bench(rules)
   benches.push(bench)
   const server = bench.server()
   const { tcp, http } = await server.start()
@@ -181,6 +181,29 @@ describe('Commands at a server', () => {
     assert.match((await run('query', 'false', '--url', url)).err, /No event/)
     assert.match((await run('status', '--url', url)).out, /^replica +owning, epoch 1$/m)
     assert.match((await run('incidents', '--url', url)).err, /Nothing is wrong/)
+  })
+
+  it('prints all incidents, however many answers they come in', async () => {
+    const { server, url, bench } = await serving(`import { incident, index, rules } from 'ricci'
+export default rules(index(), incident('bad', { bad: 'state = "bad"', to: 'console' }))
+`)
+    const client = bench.client(server)
+    const hosts = Array.from({ length: 2_500 }, (_, i) => `host-${i}`)
+    await client.send(hosts.map((host) => ({ host, service: 's', state: 'bad', ttl: 600 })))
+    await client.query('false')
+    const told = await run('incidents', '-o', 'json', '--url', url)
+    const { incidents, pages } = JSON.parse(told.out) as {
+      incidents: { open: { host: string }[]; closed: [] }
+      pages: []
+    }
+    assert.deepEqual(
+      incidents.open.map(({ host }) => host),
+      hosts,
+    )
+    assert.deepEqual([incidents.closed.length, Array.isArray(pages)], [0, true])
+    assert.match((await run('incidents', '--url', url)).out, /^bad +host-2499 +s/m)
+    const wrong = await fetch(`${url}/api/v1/incidents?cursor=nonsense`)
+    assert.deepEqual([wrong.status, ((await wrong.json()) as { code: string }).code], [400, 'CURSOR_INVALID'])
   })
 
   it('tells of hosts whose clocks are away, as their marks say', async () => {

@@ -38,6 +38,11 @@ function clocks(skews: ServerStatus['engine']['skews']): [string, string][] {
   return told.length === 0 ? [] : [['clocks', told.join(', ')]]
 }
 
+/** What producers sent again and was taken once. */
+function repeats(count: number): [string, string][] {
+  return count === 0 ? [] : [['repeats', `${count} messages dropped by their marks since the log began`]]
+}
+
 /** A slow network and a busy machine together rarely make more. */
 const shownSkewMs = 2_000
 
@@ -51,6 +56,7 @@ function statusTable(status: ServerStatus): string {
     ['log', `${log.id}: records ${log.first} to ${log.end - 1} in ${log.directory}`],
     ['engine', `applied up to ${engine.appliedOffset}; behind by ${bytes(engine.lagBytes)}, ${duration(engine.lagMs)}`],
     ...clocks(engine.skews),
+    ...repeats(engine.repeats),
     ['rules', rules.inForce === undefined ? 'none yet' : `${rules.inForce.slice(0, 12)}${switchedAt(rules.switched)}`],
     ...differing(rules).map((text): [string, string] => ['', text]),
     ['pages', `${replica.pendingPages} pending, ${replica.delivered} delivered, ${replica.refused} refused`],

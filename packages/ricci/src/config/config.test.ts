@@ -56,6 +56,18 @@ describe('configuration', () => {
     assert.equal(defaultConfig('/x', { ...surroundings, env }).dataFolder, '/state/ricci')
   })
 
+  test('the name that JavaScript keeps for itself is refused, wherever it stands', () => {
+    const receiver = '{ type: webhook, url: "http://127.0.0.1:1" }'
+    for (const text of [
+      `receivers: { __proto__: ${receiver} }`,
+      `receivers:\n  ok: ${receiver}\n  "__proto__": ${receiver}`,
+      '__proto__: { listen: { tcp: off } }',
+      'engine: { __proto__: { grace: 1s } }',
+    ]) {
+      assert.match(messageOf(text), /__proto__ is no name that can be used; take another/, text)
+    }
+  })
+
   test('what a file says holds, with units and relative paths', () => {
     const config = parse(`
 data: data

@@ -218,7 +218,7 @@ class Source {
     this.#shown = withoutSecrets(text, this.document)
   }
 
-  /** The values as plain data. @throws RicciError `CONFIG_INVALID` for an alias of nothing, or of too much */
+  /** The values as plain data. @throws RicciError `CONFIG_INVALID` for an alias of nothing, or of too much, and for a name that no object can have */
   values(): unknown {
     const problems: string[] = []
     visit(this.document, {
@@ -226,6 +226,11 @@ class Source {
         if (alias.resolve(this.document) !== undefined) return
         const message = `there is no &${alias.source} before this; a text that begins with * needs quotes`
         problems.push(this.problem(rangeOf(alias) ?? [0, 1], message))
+      },
+      // checks of objects pass over it without a word: what stands there would be missing, and nobody would know
+      Pair: (_, pair) => {
+        if (keyText(pair) !== '__proto__') return
+        problems.push(this.problem(rangeOf(pair.key) ?? [0, 1], '__proto__ is no name that can be used; take another'))
       },
     })
     if (problems.length > 0) throw invalid(problems)

@@ -263,7 +263,11 @@ export function configSchema(surroundings: ConfigSurroundings) {
     retention: z
       .strictObject({
         age: duration('records are kept for this long', '15m', '365d').prefault('24h'),
-        size: size('and at most this many bytes of them', '64MB', '1000TB').prefault('10GB'),
+        size: size(
+          'and at most this many bytes of them, and where snapshots cannot be stored up to 64 MiB more',
+          '64MB',
+          '1000TB',
+        ).prefault('10GB'),
       })
       .prefault({})
       .describe('how much of the log is kept, whichever is less'),

@@ -18,6 +18,14 @@ export interface QueryRequest {
   readonly limit?: number
 }
 
+/** A page of what was decided and still counts. */
+export interface IncidentsRequest {
+  /** At most so many incidents and pages in all; fewer where they are long. */
+  readonly limit: number
+  /** As the answer before gave it. */
+  readonly cursor?: string
+}
+
 /** Changes of the index, in their order. */
 export interface WatchPage {
   /** A sentence for who watches: changes before these are missing, and why. */
@@ -39,8 +47,11 @@ export interface HttpBackend {
    * @throws QueryError, also before the first page
    */
   query(request: QueryRequest): AsyncIterable<Uint8Array>
-  /** Open incidents and pages not settled, as JSON text. */
-  incidents(): Promise<string>
+  /**
+   * Some of the open incidents, of the closed ones and of the pages not settled, with a cursor where there are more, as JSON text.
+   * @throws EngineError `CURSOR_INVALID`; RicciError `NOT_EVALUATED`
+   */
+  incidents(request: IncidentsRequest): Promise<string>
   /** Resolves once the query is accepted; then yields changes of the index that match, as they come, until the signal aborts. */
   watch(query: string, signal: AbortSignal): Promise<AsyncIterable<WatchPage>>
 }

@@ -56,6 +56,27 @@ describe('HTTP', () => {
     assert.equal((await fetch(`${url}/readyz`)).status, 200)
   })
 
+  it('asks for a bounded part of the incidents, and hands on the cursor', async () => {
+    const asked: unknown[] = []
+    const { url } = await serve({
+      incidents: async (request) => {
+        asked.push(request)
+        return '{"cursor":"open.1.2"}'
+      },
+    })
+    for (const query of ['', '?limit=1000&cursor=open.1.2'])
+      assert.equal((await fetch(`${url}/api/v1/incidents${query}`)).status, 200)
+    assert.deepEqual(asked, [
+      { limit: 200, cursor: undefined },
+      { limit: 1_000, cursor: 'open.1.2' },
+    ])
+    for (const query of ['limit=0', 'limit=1001', 'cursor=', `cursor=${'x'.repeat(101)}`]) {
+      const answer = await fetch(`${url}/api/v1/incidents?${query}`)
+      assert.equal(answer.status, 400, query)
+      assert.equal(((await answer.json()) as { code: string }).code, 'USAGE')
+    }
+  })
+
   it('joins pages of events into one answer', async () => {
     const asked: unknown[] = []
     const { url } = await serve({

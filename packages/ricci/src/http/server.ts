@@ -9,7 +9,7 @@ import { maxQueryBytes } from '@ricci/client'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { listenError } from '../server/listen-error.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
-import type { HttpBackend } from './backend.ts'
+import type { HttpBackend, IncidentsRequest } from './backend.ts'
 import { RicciError } from '../errors.ts'
 import { refusalOf } from './rebinding.ts'
 
@@ -52,6 +52,18 @@ const queryString = {
   },
 } as const
 
+/** Incidents and pages of one answer: with the longest provenance, which is seldom, the answer ends earlier. */
+const maxIncidents = 1_000
+const usualIncidents = 200
+
+const incidentsQueryString = {
+  type: 'object',
+  properties: {
+    cursor: { type: 'string', minLength: 1, maxLength: 100 },
+    limit: { type: 'integer', minimum: 1, maximum: maxIncidents, default: usualIncidents },
+  },
+} as const
+
 /** Codes of answers that are HTTP's own. What a part of the server refuses has that part's code. */
 export type HttpErrorCode =
   | 'USAGE'
@@ -67,6 +79,7 @@ export type HttpErrorCode =
 const statusOf: Readonly<Record<string, number>> = {
   QUERY_SYNTAX: 400,
   QUERY_REGEX: 400,
+  CURSOR_INVALID: 400,
   ANSWER_GONE: 503,
   // taken, and to be asked again: DESIGN 11.1
   NOT_EVALUATED: 202,
@@ -166,8 +179,11 @@ export class HttpServer {
       return reply.type(backend.metrics.contentType).send(await backend.metrics.metrics())
     })
     app.get('/api/v1/status', async () => backend.status())
-    app.get('/api/v1/incidents', async (_request, reply) =>
-      reply.type('application/json; charset=utf-8').send(await backend.incidents()),
+    app.get<{ Querystring: IncidentsRequest }>(
+      '/api/v1/incidents',
+      { schema: { querystring: incidentsQueryString } },
+      async ({ query: { limit, cursor } }, reply) =>
+        reply.type('application/json; charset=utf-8').send(await backend.incidents({ limit, cursor })),
     )
     app.get<{ Querystring: { query: string; limit?: number } }>(
       '/api/v1/query',

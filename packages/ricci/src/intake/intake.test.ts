@@ -401,6 +401,28 @@ describe('Intake over UDP', () => {
     ])
   })
 
+  it('drops what comes while the engine lags, beyond what may wait', async () => {
+    let lag = true
+    const { log, udpPort, telemetry, intake } = await serve({
+      // nothing is applied, by an engine that ticks
+      progress: { appliedOffset: () => (lag ? -1 : Infinity), ownerTicking: () => true },
+    })
+    // puts the engine too far behind: acks are held from here on
+    intake.lag.durable(0, 65 << 20, 1, () => undefined)
+    const datagram = encodeMsg({ events: [{ description: 'x'.repeat(16_000) }] })
+    const most = Math.floor((16 << 20) / datagram.length)
+    const { tally } = telemetry
+    while (tally.udpMessages < most + 40) {
+      await send(udpPort, ...Array.from({ length: 20 }, () => datagram))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(log.records.length, most)
+    const dropped = /queue-full"} (\d+)/.exec((await sample(telemetry, 'ricci_intake_dropped_total')).join())?.[1]
+    assert.equal(Number(dropped), tally.udpMessages - most)
+    lag = false
+  })
+
   it('has the port that TCP has', async () => {
     const { port, udpPort } = await serve()
     assert.equal(udpPort, port)

@@ -13,12 +13,29 @@ export interface Progress {
 const lookMs = 20
 
 /**
+ * Entries that are kept, at most: where an engine is away for hours and acks go on, groups come by the million. Whenever so many are reached, each two
+ * become one, and later ones hold as many groups; until few are left again, so that an engine that has caught up is seen to be there.
+ */
+const maxEntries = 1_024
+const fewEntries = maxEntries / 4
+
+/** Groups that are durable and not applied: up to an offset, as old as the oldest record of them. */
+interface Entry {
+  readonly end: number
+  readonly bytes: number
+  readonly atMs: number
+}
+
+/**
  * Overload is met before the log: acks can outrun the engine, so they are held back while it lags by 5 s or 64 MB
  * (DESIGN 6). Groups are let go in the order they came.
  */
 export class LagGate {
   /** Groups durable and not applied, oldest first. */
-  private readonly unapplied: { readonly end: number; readonly bytes: number; readonly atMs: number }[] = []
+  private unapplied: Entry[] = []
+  /** Groups that an entry holds, and that the newest one has. */
+  private grain = 1
+  private filled = 0
   private unappliedHead = 0
   private lagging = 0
   private readonly held: { readonly release: () => void; readonly messages: number }[] = []
@@ -36,6 +53,11 @@ export class LagGate {
     return this.lagging
   }
 
+  /** Entries that are kept of what is not applied. */
+  get entries(): number {
+    return this.unapplied.length - this.unappliedHead
+  }
+
   /** Age of the oldest record that this process appended and the engine has not applied, milliseconds. */
   get lagMs(): number {
     this.look()
@@ -45,7 +67,7 @@ export class LagGate {
 
   /** A group is durable up to `lastOffset`: calls `release` at once, or when the engine has caught up. */
   durable(lastOffset: number, bytes: number, messages: number, release: () => void): void {
-    this.unapplied.push({ end: lastOffset, bytes, atMs: this.clock.monotonicMs() })
+    this.add({ end: lastOffset, bytes, atMs: this.clock.monotonicMs() })
     this.lagging += bytes
     if (this.held.length === 0 && !this.behind()) return release()
     this.held.push({ release, messages })
@@ -75,6 +97,28 @@ export class LagGate {
     return (this.lagBytes > maxLagBytes || this.lagMs > maxLagMs) && this.progress.ownerTicking()
   }
 
+  private add(group: Entry): void {
+    if (this.entries <= fewEntries) this.grain = 1
+    if (this.entries > 0 && this.filled < this.grain) {
+      this.unapplied.push(joined(this.unapplied.pop()!, group))
+      this.filled++
+      return
+    }
+    this.unapplied.push(group)
+    this.filled = 1
+    if (this.entries >= maxEntries) this.coarsen()
+  }
+
+  /** Half as many entries: what one holds counts as not applied until the last of it is. */
+  private coarsen(): void {
+    const before = this.unapplied.slice(this.unappliedHead)
+    this.unapplied = []
+    this.unappliedHead = 0
+    for (let i = 0; i < before.length; i += 2) this.unapplied.push(joined(before[i], before[i + 1]))
+    this.filled += this.grain
+    this.grain *= 2
+  }
+
   private look(): void {
     const applied = this.progress.appliedOffset()
     while (this.unappliedHead < this.unapplied.length && this.unapplied[this.unappliedHead].end <= applied) {
@@ -86,4 +130,8 @@ export class LagGate {
       this.unappliedHead = 0
     }
   }
+}
+
+function joined(older: Entry, newer: Entry): Entry {
+  return { end: newer.end, bytes: older.bytes + newer.bytes, atMs: older.atMs }
 }

@@ -9,7 +9,7 @@ export const maxConnectionBytes = 8 << 20
 /** Messages of one connection in flight; Riemann's Java client pipelines up to 8,192. */
 export const maxConnectionMessages = 16_384
 
-/** Datagrams cannot be held back: beyond this much waiting for the log they are dropped and counted. */
+/** Datagrams cannot be held back: beyond this much waiting for the log, or for an engine that lags, they are dropped and counted. */
 export const maxQueuedDatagramBytes = 16 << 20
 
 /**

@@ -71,7 +71,8 @@ export class UdpListener {
     tally.udpBytes += datagram.length
     if (events === 0) return // a query by datagram has never had an answer
     if (this.queuedBytes + datagram.length > maxQueuedDatagramBytes) {
-      this.telemetry.dropped('queue-full', `${maxQueuedDatagramBytes} bytes of datagrams wait for the log already`)
+      const wait = 'wait for the log, or for the engine to catch up'
+      this.telemetry.dropped('queue-full', `${maxQueuedDatagramBytes} bytes of datagrams already ${wait}`)
       return
     }
     this.queuedBytes += datagram.length
@@ -89,10 +90,11 @@ class Datagram implements Appended {
     private readonly listener: UdpListener,
     private readonly bytes: number,
   ) {}
-  durable(): void {
+  durable(): void {}
+  /** Nobody is told; but where the engine lags datagrams wait like messages over TCP do, or the log would grow ahead of it. */
+  acknowledge(): void {
     this.listener.settled(this.bytes, false)
   }
-  acknowledge(): void {}
   refused(): void {
     this.listener.settled(this.bytes, true)
   }

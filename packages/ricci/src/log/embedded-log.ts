@@ -13,7 +13,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { dirname, join } from 'node:path'
-import { ReplicaError, type Clock, type LogPort, type StoredRecord } from '@ricci/replica'
+import { ReplicaError, type AppendRank, type Clock, type LogPort, type StoredRecord } from '@ricci/replica'
 import type { DirectoryLock } from './directory-lock.ts'
 import type { Disk, WritableFile } from './disk.ts'
 import { isFull } from './disk.ts'
@@ -39,7 +39,7 @@ import {
 } from './limits.ts'
 import { LogProgress } from './progress.ts'
 import { recover, type Segment } from './recovery.ts'
-import { planRetention } from './retention.ts'
+import { Room } from './room.ts'
 
 /** Where the log lies, and its bounds. */
 export interface EmbeddedLogOptions {
@@ -66,12 +66,6 @@ export class EmbeddedLog implements LogPort {
   readonly progress = new LogProgress()
   /** Called when a reader in another thread sleeps (`progress.sleep`) and there is more. */
   onSleeperWanted: () => void = () => {}
-  /**
-   * Records from this offset on are never taken by retention: what three snapshot intervals may need. 0 until it is set, so that
-   * a host that forgets it loses nothing.
-   */
-  protectedOffset = 0
-
   private readonly directory: string
   private readonly limits: LogLimits
   private readonly report: (event: LogEvent) => void
@@ -85,6 +79,7 @@ export class EmbeddedLog implements LogPort {
   private readonly waitingForMore = new Set<() => void>()
   /** Why the latest group was refused; undefined while appends work. */
   trouble: string | undefined
+  private readonly room: Room
   private closing: Promise<void> | undefined
   private whenIdle: (() => void) | undefined
 
@@ -105,6 +100,8 @@ export class EmbeddedLog implements LogPort {
     this.report = options.report ?? (() => {})
     this.defer = options.defer ?? ((callback) => void setImmediate(callback))
     this.nextNumber = (segments.at(-1)?.number ?? 0) + 1
+    const { disk, clock } = options
+    this.room = new Room({ segments, directory: this.directory, disk, clock, limits: this.limits, report: this.report })
   }
   private nextNumber: number
 
@@ -160,7 +157,29 @@ export class EmbeddedLog implements LogPort {
   }
   /** Bytes of all segments. */
   get bytes(): number {
-    return this.segments.reduce((sum, segment) => sum + segment.bytes, 0)
+    return this.room.bytes
+  }
+  /**
+   * Records from this offset on are never taken by retention: what three snapshot intervals may need. 0 until it is set, so that
+   * a host that forgets it loses nothing.
+   */
+  get protectedOffset(): number {
+    return this.room.protectedOffset
+  }
+  set protectedOffset(offset: number) {
+    this.room.protectedOffset = offset
+  }
+  /** The newest snapshot holds what was before this. */
+  get snapshotOffset(): number {
+    return this.room.snapshotOffset
+  }
+  set snapshotOffset(offset: number) {
+    this.room.snapshotOffset = offset
+  }
+
+  /** As the port says: in time, and all the more once appends are refused. */
+  wantsSnapshot(): boolean {
+    return this.room.wantsSnapshot(this.end)
   }
 
   /**
@@ -168,7 +187,7 @@ export class EmbeddedLog implements LogPort {
    *   `RECORD_TOO_LARGE`, `LOG_CLOSED`. A record that was refused may still be found in the log after a restart.
    *   Records of 4 KiB and more are written from where they lie: they must not be changed until then.
    */
-  append(partition: number, records: readonly Uint8Array[]): Promise<number[]> {
+  append(partition: number, records: readonly Uint8Array[], rank: AppendRank = 'ordinary'): Promise<number[]> {
     let bytes = 0
     for (const record of records) {
       if (record.length > maxRecordBytes) return Promise.reject(tooLarge(record.length))
@@ -177,7 +196,7 @@ export class EmbeddedLog implements LogPort {
     const refused = this.refusal(partition, bytes)
     if (refused !== undefined) return Promise.reject(refused)
     if (records.length === 0) return Promise.resolve([])
-    const group = this.gathering()
+    const group = this.gathering(rank)
     for (const record of records) group.add(noBytes, record)
     return this.enqueue(group, records.length, bytes)
   }
@@ -273,10 +292,16 @@ export class EmbeddedLog implements LogPort {
     )
   }
 
-  private gathering(): Group {
+  private gathering(rank: AppendRank = 'ordinary'): Group {
     const last = this.groups.at(-1)
-    if (last !== undefined && last.bytes < this.limits.groupBytes) return last
+    // Where room is short a group has one rank: what may use the reserve is not refused for what stands beside it.
+    const fits = last !== undefined && last.bytes < this.limits.groupBytes
+    if (fits && (!this.room.isShort || last.rank === rank)) {
+      if (ranks.indexOf(rank) < ranks.indexOf(last.rank)) last.rank = rank
+      return last
+    }
     const group = new Group(this.pool)
+    group.rank = rank
     this.groups.push(group)
     return group
   }
@@ -308,7 +333,7 @@ export class EmbeddedLog implements LogPort {
     const bytes = groupHeaderBytes + group.bytes
     let current: CurrentSegment | undefined
     try {
-      await this.retain(bytes)
+      await this.room.make(bytes, group.rank)
       current = await this.segmentFor(bytes)
       await current.file.write(group.seal(current.salt, this.end), current.position)
       await current.file.datasync()
@@ -319,15 +344,20 @@ export class EmbeddedLog implements LogPort {
         this.report({ kind: 'write-failed', path, full: isFull(error), error: error as Error })
       }
       this.trouble = failure.message
+      if (failure.code === 'LOG_FULL') this.room.refused(bytes, group.rank, isFull(error))
       if (current !== undefined) await this.abandon(current)
       return failure
     }
+    this.room.taken(group.rank)
     this.end += group.records
     current.position += bytes
     current.segment.bytes = current.position
     this.lastWritten = { number: current.segment.number, bytes: current.position }
-    if (this.trouble !== undefined) this.report({ kind: 'recovered', path: current.segment.path })
-    this.trouble = undefined
+    // That the reserve takes something is no end of the trouble.
+    if (!this.room.isShort) {
+      if (this.trouble !== undefined) this.report({ kind: 'recovered', path: current.segment.path })
+      this.trouble = undefined
+    }
     this.publish()
     return undefined
   }
@@ -368,6 +398,7 @@ export class EmbeddedLog implements LogPort {
       previousNumber: this.lastWritten.number,
       previousBytes: this.lastWritten.bytes,
     })
+    const segment = { number, firstOffset: this.end, path, createdAtMs, bytes: segmentHeaderBytes }
     const file = await disk.create(path)
     try {
       await file.write([header], 0)
@@ -375,10 +406,10 @@ export class EmbeddedLog implements LogPort {
       await disk.syncDirectory(this.directory)
     } catch (error) {
       await file.close().catch(() => {})
-      await disk.unlink(path).catch(() => {})
+      // One that stays goes with its neighbours: left behind by retention it would stand before a gap, and a start would take it for damage.
+      await disk.unlink(path).catch(() => void this.segments.push(segment))
       throw error
     }
-    const segment = { number, firstOffset: this.end, path, createdAtMs, bytes: segmentHeaderBytes }
     this.segments.push(segment)
     return { segment, file, salt, position: segmentHeaderBytes, marked: segmentHeaderBytes }
   }
@@ -399,39 +430,6 @@ export class EmbeddedLog implements LogPort {
     )
     if (removed) this.segments.splice(this.segments.indexOf(segment), 1)
   }
-
-  /** Takes what is past retention. @throws ReplicaError `LOG_FULL` when what would have to go is protected */
-  private async retain(incoming: number): Promise<void> {
-    const plan = planRetention(this.segments, this.options.clock.wallMs(), incoming, this.protectedOffset, this.limits)
-    if (plan.remove > 0) {
-      const gone = this.segments.slice(0, plan.remove)
-      for (const segment of gone) {
-        await this.options.disk.unlink(segment.path)
-        this.segments.shift()
-      }
-      await this.options.disk.syncDirectory(this.directory)
-      this.report({
-        kind: 'trimmed',
-        segments: gone.length,
-        bytes: gone.reduce((sum, { bytes }) => sum + bytes, 0),
-        first: this.segments[0].firstOffset,
-      })
-    }
-    if (plan.held !== this.held) {
-      this.held = plan.held
-      const { protectedOffset, bytes } = this
-      const first = this.segments[0].firstOffset
-      if (plan.held === 'age') this.report({ kind: 'retention-held', protectedOffset, first })
-      if (plan.held === 'size') this.report({ kind: 'refusing', protectedOffset, bytes })
-    }
-    if (plan.held !== 'size') return
-    throw new ReplicaError(
-      'LOG_FULL',
-      `the log is at its limit of ${this.limits.maxBytes} bytes, and what is oldest is still needed by the snapshots; find out why they are not being written, or raise the limit`,
-      true,
-    )
-  }
-  private held: 'age' | 'size' | undefined
 
   private more(end: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted || this.closing !== undefined) return Promise.resolve()
@@ -465,9 +463,13 @@ interface CurrentSegment {
 
 const noBytes = new Uint8Array(0)
 
+/** In the order in which they are refused. */
+const ranks: readonly AppendRank[] = ['ordinary', 'act', 'fact', 'rescue']
+
 function limitsOf({ limits }: EmbeddedLogOptions): LogLimits {
   const all = { ...defaultLogLimits, ...limits }
-  return { ...all, segmentBytes: Math.min(all.segmentBytes, Math.floor(all.maxBytes / segmentsPerLog)) }
+  const segmentBytes = Math.min(all.segmentBytes, Math.floor(all.maxBytes / segmentsPerLog))
+  return { ...all, segmentBytes, reserveBytes: limits?.reserveBytes ?? segmentBytes }
 }
 
 function checkPartition(partition: number): void {

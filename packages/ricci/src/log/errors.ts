@@ -1,5 +1,5 @@
 /** Errors of the log, each a sentence that says what to do. */
-import { ReplicaError } from '@ricci/replica'
+import { ReplicaError, type AppendRank } from '@ricci/replica'
 import { isFull } from './disk.ts'
 
 /** The error for a segment that is damaged where it was durable. */
@@ -47,15 +47,27 @@ export function openFailed(dataDirectory: string, directory: string, error: unkn
   return forbidden ? dataUnusable(dataDirectory, error) : appendFailed(directory, error)
 }
 
+/** The error for an append that finds no room below the log's limit. */
+export function logFull(maxBytes: number, rank: AppendRank): ReplicaError {
+  const message =
+    rank === 'ordinary'
+      ? `the log is at its limit of ${maxBytes} bytes, and what is oldest is still needed by the snapshots; send again: newer ones are being stored, or the alarm snapshot-failed says why not. A higher limit (retention.size) helps at once`
+      : `the log is at its limit of ${maxBytes} bytes, and the reserve beyond it is used up as well; see to what the alarm snapshot-failed says, or start again with a higher limit (retention.size)`
+  return new ReplicaError('LOG_FULL', message, true)
+}
+
 /** The error for an append that failed at the disk: may be tried again, the records are not acknowledged. */
 export function appendFailed(directory: string, error: unknown): ReplicaError {
   if (error instanceof ReplicaError) return error
-  if (isFull(error)) {
-    const message = `the disk that holds ${directory} is full: the record was refused; free some room, or lower the log's size limit, and send it again`
-    return new ReplicaError('LOG_FULL', message, true, { cause: error })
-  }
+  if (isFull(error)) return diskFull(directory, error)
   const message = `writing to ${directory} failed: the record was refused; check the disk, then send it again`
   return new ReplicaError('LOG_FAILED', message, true, { cause: error })
+}
+
+/** The error for an append that the disk has no room for. */
+export function diskFull(directory: string, cause?: unknown): ReplicaError {
+  const message = `the disk that holds ${directory} is full: the record was refused; free some room, or lower the log's size limit, and send it again`
+  return new ReplicaError('LOG_FULL', message, true, { cause })
 }
 
 /** The error for an append after `close`. */

@@ -43,8 +43,8 @@ export function describeLogEvent(event: LogEvent): string {
     case 'trimmed':
       return `${event.segments} segments (${event.bytes} bytes) are past retention and have been removed; the log begins at offset ${event.first}`
     case 'retention-held':
-      return `the log keeps records past their age, from offset ${event.first} on: snapshots have not come further than offset ${event.protectedOffset}; find out why they are not being written`
+      return `the log keeps records past their age, from offset ${event.first} on: snapshots have not come further than offset ${event.protectedOffset}; if they are not being stored, the alarm snapshot-failed says why`
     case 'refusing':
-      return `the log is at its size limit (${event.bytes} bytes) and all of it is newer than the snapshots (offset ${event.protectedOffset}); events are refused: find out why snapshots are not being written, or raise the limit`
+      return `the log is at its size limit (${event.bytes} bytes), and snapshots need all of it from offset ${event.protectedOffset} on: events are refused until newer snapshots are stored, which is being tried. If that takes longer than a minute, the alarm snapshot-failed says what keeps them from being stored; a higher limit (retention.size) helps at once`
   }
 }

@@ -1,4 +1,5 @@
 /** Records that will become durable together, laid out as they will stand in the file. */
+import type { AppendRank } from '@ricci/replica'
 import { crc32 } from './crc32.ts'
 import { checksumMask, groupHeaderBytes, recordHeaderBytes, writeGroupHeader } from './format.ts'
 
@@ -31,6 +32,8 @@ interface Waiting {
 }
 
 export class Group {
+  /** Of its records, the lowest: it is refused as a whole. */
+  rank: AppendRank = 'ordinary'
   records = 0
   /** Bytes of the records with their headers, without the group's. */
   bytes = 0

@@ -3,6 +3,8 @@ import type { LogLimits } from './limits.ts'
 import type { Segment } from './recovery.ts'
 
 export interface RetentionPlan {
+  /** Bytes there will be, those about to be appended among them. */
+  readonly bytes: number
   /** How many segments go, from the oldest on. The last one never does. */
   readonly remove: number
   /**
@@ -31,8 +33,8 @@ export function planRetention(
     const next = segments[remove + 1]
     const tooBig = bytes > limits.maxBytes
     if (!tooBig && nowMs - next.createdAtMs <= limits.maxAgeMs) break
-    if (next.firstOffset > protectedOffset) return { remove, held: tooBig ? 'size' : 'age' }
+    if (next.firstOffset > protectedOffset) return { remove, bytes, held: tooBig ? 'size' : 'age' }
     bytes -= segments[remove].bytes
   }
-  return { remove, held: undefined }
+  return { remove, bytes, held: undefined }
 }

@@ -1,5 +1,5 @@
 /** One HTTP request whose fate is known: not begun, answered, or gone out without an answer. Every HTTP receiver sends through it. */
-import type { Clock, SendResult } from '@ricci/replica'
+import { readAnswer, type Clock, type SendResult } from '@ricci/replica'
 import { Client } from 'undici'
 import { retryAfterMs } from './retry-after.ts'
 
@@ -8,8 +8,6 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>
   /** JSON. */
   readonly body: unknown
-  /** The receiver is blind (class C): a 5xx leaves it open whether the request took effect, and a repeat would be seen. */
-  readonly blind?: boolean
 }
 
 /** What is kept of an answer's body, for people: enough for a provider's error message. */
@@ -32,7 +30,7 @@ const maxHeaderBytes = 16_384
  * @param signal ends it, connection and all: what is not answered by then has no answer
  */
 export function post(
-  { url, headers, body, blind = false }: HttpRequest,
+  { url, headers, body }: HttpRequest,
   clock: Clock,
   mayStart: () => boolean,
   signal: AbortSignal,
@@ -66,7 +64,7 @@ export function post(
         () => resolve(result),
       )
     }
-    const answered = () => judge(status, answer, retryAfter, clock.wallMs(), blind)
+    const answered = () => judge(status, answer, retryAfter, clock.wallMs())
 
     client.dispatch(
       {
@@ -106,25 +104,10 @@ export function post(
   })
 }
 
-/**
- * What a status means: 2xx took effect, 4xx will not ever (but 408 and 429), all else is tried again. A 5xx may come from a gateway
- * whose upstream goes on working, or from a server that failed after it had acted: at a blind receiver that is an attempt in doubt.
- * At a keyed one it is a plain failure: the repeat has the same key.
- */
-function judge(
-  status: number,
-  answer: string,
-  retryAfter: string | undefined,
-  wallMs: number,
-  blind: boolean,
-): SendResult {
+function judge(status: number, answer: string, retryAfter: string | undefined, wallMs: number): SendResult {
   const said = answer.slice(0, maxAnswerCharacters).replaceAll(/\s+/g, ' ').trim()
   const detail = `HTTP ${status}${said === '' ? '' : `: ${said}`}`
-  if (status < 300) return { kind: 'delivered', detail }
-  if (status >= 400 && status < 500 && status !== 408 && status !== 429) return { kind: 'refused', detail }
-  const waitMs = retryAfter === undefined ? undefined : retryAfterMs(retryAfter, wallMs)
-  const kind = blind && status >= 500 ? 'unknown' : 'failed'
-  return { kind, detail, ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }) }
+  return readAnswer(status, detail, retryAfter === undefined ? undefined : retryAfterMs(retryAfter, wallMs))
 }
 
 function notSent(why: string): SendResult {

@@ -38,8 +38,7 @@ export class WebhookTransport implements Transport {
     const own = Object.entries(this.settings.headers).map(([name, value]) => [name.toLowerCase(), value.reveal()])
     const headers = { ...Object.fromEntries(own), 'idempotency-key': request.idempotencyKey }
     const { url } = this.settings
-    const blind = this.settings.class === 'C'
-    return post({ url, headers, body: webhookBody(request), blind }, this.clock, mayStart, signal)
+    return post({ url, headers, body: webhookBody(request) }, this.clock, mayStart, signal)
   }
 }
 

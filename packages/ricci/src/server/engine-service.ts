@@ -4,10 +4,10 @@
  */
 import type { ResourceLimits } from 'node:worker_threads'
 import { maxReplyBytes } from '@ricci/client'
-import type { EngineStats, PendingPage } from '@ricci/engine'
+import type { EngineStats } from '@ricci/engine'
 import type { Clock, EngineHost, HostEvents, HostFactory, Progress } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
-import type { WatchPage } from '../http/backend.ts'
+import type { IncidentsRequest, WatchPage } from '../http/backend.ts'
 import { queryWaitMs } from '../intake/limits.ts'
 import type { QueryPort } from '../intake/queries.ts'
 import type { LogProgress } from '../log/index.ts'
@@ -41,7 +41,8 @@ export class EngineService implements QueryPort {
   stats: EngineStats | undefined
   /** The rules in force, as the newest worker said. */
   rules: RulesInForce | undefined
-  private readonly pages = new Map<string, Readonly<PendingPage>>()
+  /** Ids of pages. */
+  private readonly pages = new Set<string>()
   private current: WorkerHost | undefined
   /** Pages that earlier records decided or settled were told of: before the start, or by an earlier worker. */
   private newsFrom: number
@@ -123,9 +124,9 @@ export class EngineService implements QueryPort {
     return this.current?.appliedOffset ?? -1
   }
 
-  /** Decided and not settled, as last reported. */
-  get pendingPages(): readonly Readonly<PendingPage>[] {
-    return [...this.pages.values()]
+  /** How many pages are decided and not settled, as last reported. */
+  get pagesPending(): number {
+    return this.pages.size
   }
 
   async ask(query: string, sinceMs: number, took: (bytes: number) => boolean): Promise<readonly Uint8Array[]> {
@@ -194,6 +195,25 @@ export class EngineService implements QueryPort {
     return true
   }
 
+  /**
+   * A page of incidents and pages, as JSON text.
+   * @throws RicciError `NOT_EVALUATED` when no engine answers within 5 s; EngineError `CURSOR_INVALID`
+   */
+  async incidents(request: IncidentsRequest): Promise<string> {
+    const deadlineMs = this.options.clock.monotonicMs() + queryWaitMs
+    for (;;) {
+      const host = await this.runningHost(deadlineMs)
+      try {
+        const text = await this.before(deadlineMs, host.inspect(request))
+        if (text === undefined) throw notEvaluated()
+        return text
+      } catch (error) {
+        // the next generation may still answer in time
+        if ((error as { code?: string }).code !== 'ENGINE_AWAY') throw error
+      }
+    }
+  }
+
   /** Looks into the engine. Undefined when it does not answer soon. */
   async inspect(what: Inspection): Promise<string | undefined> {
     const { clock } = this.options
@@ -254,7 +274,7 @@ export class EngineService implements QueryPort {
 
   private observe(progress: Progress): void {
     this.progress = progress
-    for (const page of progress.pages.changed) this.pages.set(page.id, page)
+    for (const page of progress.pages.changed) this.pages.add(page.id)
     for (const { id } of progress.pages.settled) this.pages.delete(id)
     this.tellWaiting()
   }

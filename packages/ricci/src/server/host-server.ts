@@ -124,6 +124,9 @@ export class HostServer {
       case 'cut-now':
         host.cutNow()
         return
+      case 'cut-soon':
+        host.cutSoon()
+        return
       case 'take-snapshot': {
         const slices = host.takeSnapshot()
         void this.give(message.id, slices ?? [])

@@ -4,6 +4,8 @@ import type { SnapshotInfo, SnapshotPort } from '@ricci/replica'
 export interface ProtectedLog {
   /** Records from this offset on are never taken by retention. */
   protectedOffset: number
+  /** What the newest snapshot does not hold begins here: as it grows, another one is wanted. */
+  snapshotOffset: number
 }
 
 /**
@@ -43,6 +45,8 @@ export class ProtectingSnapshots implements SnapshotPort {
   /** Tells the log what the snapshots at hand need. */
   async protect(): Promise<void> {
     const kept = await this.snapshots.list(this.partition)
-    this.log.protectedOffset = kept.length === 0 ? 0 : Math.min(...kept.map(({ offset }) => offset)) + 1
+    const offsets = kept.map(({ offset }) => offset)
+    this.log.protectedOffset = offsets.length === 0 ? 0 : Math.min(...offsets) + 1
+    this.log.snapshotOffset = Math.max(-1, ...offsets) + 1
   }
 }

@@ -155,7 +155,7 @@ export class Server {
     const checks = await this.check(folder)
     this.rules = rules
     this.rulesError = undefined
-    const [offset] = await log.append(partition, [encodeRecord(rules)])
+    const [offset] = await log.append(partition, [encodeRecord(rules)], 'act')
     if (!(await engine.hasApplied(offset, reloadWaitMs))) return { switched: true, checks }
     if (differences(engine.rules, rules).length > 0) {
       throw new RicciError('RULES_REFUSED', 'the engine refused the rules, the old ones run on; its alarm says why')
@@ -197,6 +197,7 @@ export class Server {
         lagMs: intake.lag.lagMs,
         generation: engine.generation,
         skews: engine.stats?.skews ?? [],
+        repeats: engine.stats?.repeats ?? 0,
       },
       replica: replica.stats(),
       rules: {
@@ -387,10 +388,7 @@ export class Server {
       readiness: () => this.readiness(),
       status: () => this.status(),
       query: ({ query, limit }) => engine.answer(query, 'json', this.clock.monotonicMs(), limit),
-      incidents: async () => {
-        const incidents = (await engine.inspect('incidents')) ?? '{"open":[],"closed":[]}'
-        return `{"incidents":${incidents},"pages":${JSON.stringify(engine.pendingPages)}}`
-      },
+      incidents: (request) => engine.incidents(request),
       watch: (query, signal) => engine.watch(query, signal),
     }
   }
@@ -406,10 +404,11 @@ export class Server {
       ricci_engine_lag_bytes: () => intake.lag.lagBytes,
       ricci_engine_lag_seconds: () => intake.lag.lagMs / 1000,
       ricci_engine_generation: () => engine.generation,
+      ricci_engine_repeated_messages_total: () => engine.stats?.repeats ?? 0,
       ricci_engine_index_events: () => engine.stats?.indexSize ?? 0,
       ricci_host_clock_skew_seconds: () => Math.abs(engine.stats?.skews[0]?.aheadMs ?? 0) / 1000,
       ricci_engine_columns_bytes: () => engine.stats?.bytes ?? 0,
-      ricci_pages_pending: () => engine.pendingPages.length,
+      ricci_pages_pending: () => engine.pagesPending,
       ricci_replica_owning: () => (replica.state === 'owning' ? 1 : 0),
     })
     const pace = new AlarmPace(alarmTtlSeconds * 1000)

@@ -24,6 +24,8 @@ export interface ServerStatus {
     readonly generation: number
     /** The clocks of hosts that are furthest from ours, as their marks tell; as of the engine's last answer. */
     readonly skews: readonly Skew[]
+    /** Messages dropped as repeats by their producer mark, since the log began; as of the engine's last answer. */
+    readonly repeats: number
   }
   readonly replica: ReplicaStats
   readonly rules: {

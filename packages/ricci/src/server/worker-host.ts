@@ -168,6 +168,10 @@ export class WorkerHost implements EngineHost {
     this.post({ type: 'cut-now' })
   }
 
+  cutSoon(): void {
+    this.post({ type: 'cut-soon' })
+  }
+
   takeSnapshot(): AsyncIterable<Uint8Array> | undefined {
     if (!this.hasCut) return undefined
     this.hasCut = false

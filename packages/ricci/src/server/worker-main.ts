@@ -9,6 +9,7 @@ import { RateLimit } from '../telemetry/rate-limit.ts'
 import type { ToldPage } from '../telemetry/telemetry.ts'
 import { FollowingLog } from './following-log.ts'
 import { HostServer } from './host-server.ts'
+import { incidentsText } from './incidents-text.ts'
 import { nodeClock } from './node-clock.ts'
 import { ProgressWords } from './progress-words.ts'
 import type { FromWorker, Inspection, RulesInForce, WorkerSetup } from './worker-protocol.ts'
@@ -111,7 +112,7 @@ function running(engine: Engine | undefined): Engine {
 }
 
 function inspect(engine: Engine, what: Inspection): string {
-  return JSON.stringify(what === 'stats' ? engine.stats() : engine.incidents())
+  return what === 'stats' ? JSON.stringify(engine.stats()) : incidentsText(engine, what)
 }
 
 /** Of a page what log and metrics tell. */

@@ -8,6 +8,7 @@ import {
   type RulesReport,
 } from '@ricci/engine'
 import { ReplicaError, type HostFailure, type HostStart, type Progress, type ReplicaErrorCode } from '@ricci/replica'
+import type { IncidentsRequest } from '../http/backend.ts'
 import type { ReceiversUsed } from '../rules/receivers-used.ts'
 import type { ToldPage } from '../telemetry/telemetry.ts'
 
@@ -30,7 +31,7 @@ export interface WorkerSetup {
 export type AnswerForm = 'msg' | 'json'
 
 /** What one may look at in a running engine, answered as JSON text. */
-export type Inspection = 'stats' | 'incidents'
+export type Inspection = 'stats' | IncidentsRequest
 
 /** The rules that an engine runs, as their record has them. */
 export interface RulesInForce {
@@ -70,6 +71,7 @@ export type ToWorker =
   | { readonly type: 'inspect'; readonly id: number; readonly what: Inspection }
   | { readonly type: 'cut-at-next-state-hash' }
   | { readonly type: 'cut-now' }
+  | { readonly type: 'cut-soon' }
   | { readonly type: 'take-snapshot'; readonly id: number }
 
 export type FromWorker =

@@ -3,7 +3,7 @@ import type { Tally } from './tally.ts'
 
 /** Reads a live value when `/metrics` is asked. */
 export type Gauges = Readonly<Partial<Record<LiveGauge, () => number>>>
-export type LiveGauge = keyof typeof liveGauges
+export type LiveGauge = keyof typeof liveGauges | keyof typeof liveCounters
 
 /** Every gauge that is read when asked, with its help text. Listed in docs/telemetry.md. */
 const liveGauges = {
@@ -20,6 +20,11 @@ const liveGauges = {
   ricci_engine_columns_bytes: "Bytes of the engine's columns",
   ricci_pages_pending: 'Pages decided and not settled',
   ricci_replica_owning: '1 while this instance owns its partition',
+} as const
+
+/** The same for what only grows. */
+const liveCounters = {
+  ricci_engine_repeated_messages_total: 'Messages dropped as repeats by their producer mark, since the log began',
 } as const
 
 /** Every metric of a server, in a registry of its own so that two servers in one process do not mix. */
@@ -78,7 +83,7 @@ export class Metrics {
       '': () => tally.appendGroups,
     })
     const registers = [this.registry]
-    for (const [name, help] of Object.entries(liveGauges) as [LiveGauge, string][]) {
+    for (const [name, help] of Object.entries(liveGauges) as [keyof typeof liveGauges, string][]) {
       new Gauge({
         name,
         help,
@@ -86,6 +91,19 @@ export class Metrics {
         collect() {
           const read = gauges()[name]
           if (read !== undefined) this.set(read())
+        },
+      })
+    }
+    for (const [name, help] of Object.entries(liveCounters) as [keyof typeof liveCounters, string][]) {
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          const read = gauges()[name]
+          if (read === undefined) return
+          this.reset()
+          this.inc(read())
         },
       })
     }

@@ -21,6 +21,18 @@ describe('Telemetry', () => {
     assert.deepEqual(metrics.map(({ name }) => name).sort(), documented.sort())
   })
 
+  it('tells what the engine counts as it stands, however often it is asked', async () => {
+    const { telemetry } = kept()
+    let repeats = 7
+    telemetry.observe({ ricci_engine_repeated_messages_total: () => repeats })
+    for (repeats of [7, 7, 9]) {
+      assert.match(
+        await telemetry.metrics.registry.metrics(),
+        new RegExp(`^ricci_engine_repeated_messages_total ${repeats}$`, 'm'),
+      )
+    }
+  })
+
   it('shows people no control character of what others sent', () => {
     const { telemetry, lines } = kept()
     telemetry.log.warn({ producer: 'a\u001b[2J' }, 'a\u009b1mgap')

@@ -12,4 +12,5 @@ export const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benc
   operators: () => import('./operators.ts'),
   server: () => import('./server.ts'),
   watch: () => import('./watch.ts'),
+  elections: () => import('./elections.ts'),
 }

@@ -1,4 +1,5 @@
 import { index, rules, type RulesDescription, type StateCut } from '@ricci/engine'
+import { crowdedCuts } from './crowd.ts'
 import { EngineFeed } from './feed.ts'
 import { Fleet, type FleetOptions } from './fleet.ts'
 import { Gaps, type Longest } from './gaps.ts'
@@ -62,6 +63,7 @@ export const benchmark: Benchmark = {
           ]),
         ),
       },
+      crowdedCuts(tiny ? [20] : [1_000, 10_000, 100_000]),
     ]
     const figures = figuresOf(
       yard,

@@ -46,6 +46,13 @@ export function logConformance(name: string, makeBackend: (context: TestContext)
       assert.deepEqual(await take(log, 0, 4), ['0 a', '1 b', '2 c', '3 d'])
     })
 
+    each('with room for all, records of every rank stand in the order of their appends', async (log) => {
+      const ranks = ['rescue', 'ordinary', 'act', 'fact'] as const
+      for (const [offset, rank] of ranks.entries()) assert.deepEqual(await log.append(0, records(rank), rank), [offset])
+      assert.deepEqual(await take(log, 0, 4), ['0 rescue', '1 ordinary', '2 act', '3 fact'])
+      assert.equal(log.wantsSnapshot?.(0) ?? false, false)
+    })
+
     each('partitions do not mix', async (log) => {
       for (let partition = 0; partition < log.partitions; partition++) {
         assert.deepEqual(await log.append(partition, records(`of ${partition}`)), [0])

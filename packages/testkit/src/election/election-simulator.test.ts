@@ -4,6 +4,7 @@ import { ablations, searchAblation } from './ablations.ts'
 import { Batch, describe } from './batch.ts'
 import { runElection, type Missing } from './run.ts'
 
+// CI runs 2,000 seeds and takes the rules away besides: `npm run simulate -- election`.
 suite('elections under simulated faults', () => {
   it('keep every promise, on each of 100 seeds', async () => {
     const batch = new Batch()

@@ -175,8 +175,8 @@ describe('output that nobody takes', { timeout }, () => {
     await closedAfter(tcp, Uint8Array.of(0, 0, 0, 1, 0xff))
     for (let tried = false; !tried;) {
       const answer = await fetch(`http://127.0.0.1:${http}/api/v1/incidents`)
-      const { pages } = (await answer.json()) as { pages: { attempts: { result?: string }[] }[] }
-      tried = pages[0]?.attempts[0]?.result === 'failed'
+      const { pages } = (await answer.json()) as { pages?: { attempts: { result?: string }[] }[] }
+      tried = pages?.[0]?.attempts[0]?.result === 'failed'
     }
     await client.send([{ host: 'a', service: 't', ttl: 3600 }])
     assert.equal((await daemon.stop()).code, 0)

@@ -334,9 +334,10 @@ class KillRun {
         // a query is answered from all that was in the log when it arrived: before that, not every page may be known
         const { status } = await fetch(`http://127.0.0.1:${http}/api/v1/query?query=false`)
         const answer = await fetch(`http://127.0.0.1:${http}/api/v1/incidents`)
-        const { pages } = (await answer.json()) as { pages: unknown[] }
+        const { pages, cursor } = (await answer.json()) as { pages?: unknown[]; cursor?: string }
+        const waiting = pages === undefined || pages.length > 0 || cursor !== undefined
         const missing = [...fleet.missing(pager.effects), ...fleet.untold(chat.effects)]
-        if (status === 200 && pages.length === 0 && fleet.atRest && missing.length === 0) return
+        if (status === 200 && !waiting && fleet.atRest && missing.length === 0) return
         // asked again when something more was taken in; the talk goes on, so something is
         await producer.next()
       }

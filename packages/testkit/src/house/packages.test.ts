@@ -1,11 +1,14 @@
 // What is published: built, packed, installed into an empty folder, imported there on the oldest Node that is promised and on the
-// recommended one, and compiled against by a program that sees nothing but the installed declarations.
+// recommended one, and compiled against by a program that sees nothing but the installed declarations. What a README begins with is run.
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { promisify } from 'node:util'
+import { ConsulCluster } from '../servers/consul.ts'
+import { without } from '../servers/program.ts'
 import { nodeTool } from './tools.ts'
 
 /** The floor of `engines`, and the recommendation. */
@@ -37,6 +40,12 @@ const importsOf = (name: Package): string[] => {
 const importer = (name: Package): string =>
   `const modules = await Promise.all(${JSON.stringify(importsOf(name))}.map((name) => import(name)));
    console.log(JSON.stringify(modules.map((module) => Object.keys(module))))`
+
+/** What tells `elect` where to elect, and what for. */
+const envOf = ({ agents }: ConsulCluster): NodeJS.ProcessEnv => ({
+  ELECT_STORE: agents[0].url.replace('http:', 'consul:'),
+  ELECT_NAME: 'batch',
+})
 
 /** npm's own output on errors is in the error that this throws. */
 function npm(args: string[], cwd: string): void {
@@ -99,17 +108,20 @@ describe('published packages', () => {
     )
   })
 
-  it('client alone: installs nothing else', () => {
-    const folder = folderWith('client')
-    const installed = readdirSync(join(folder, 'node_modules')).filter((entry) => !entry.startsWith('.'))
-    assert.deepEqual(installed, ['@ricci'])
-    assert.deepEqual(readdirSync(join(folder, 'node_modules/@ricci')), ['client'])
-    assert.ok(exportsOf(folder, 'client', process.execPath).every((names) => names.length > 0))
-  })
+  for (const name of ['client', 'election'] as const)
+    it(`${name} alone: installs nothing else`, () => {
+      const folder = folderWith(name)
+      const installed = readdirSync(join(folder, 'node_modules')).filter((entry) => !entry.startsWith('.'))
+      assert.deepEqual(installed, ['@ricci'])
+      assert.deepEqual(readdirSync(join(folder, 'node_modules/@ricci')), [name])
+      assert.ok(exportsOf(folder, name, process.execPath).every((names) => names.length > 0))
+    })
 
   for (const [node, packages] of [
     [oldestNode, all],
     [recommendedNode, ['client', 'engine']],
+    [oldestNode, ['election']],
+    [recommendedNode, ['election']],
   ] as [string, Package[]][])
     it(`imports on Node ${node}: ${packages.join(', ')}`, (context) => {
       const tool = nodeTool(node)
@@ -120,6 +132,24 @@ describe('published packages', () => {
         assert.deepEqual(exportsOf(folder, name, tool.command), here)
       }
     })
+
+  /** What the compiler says of a program in a folder, where it finds Node's types and what is installed. */
+  const compile = (folder: string, ...files: string[]): string => {
+    const options = ['--noEmit', '--strict', '--target', 'es2023', '--module', 'nodenext', '--types', 'node']
+    const types = ['--typeRoots', resolve('node_modules/@types')]
+    try {
+      return execFileSync(
+        process.execPath,
+        [resolve('node_modules/typescript/bin/tsc'), ...options, ...types, ...files],
+        {
+          cwd: folder,
+          encoding: 'utf8',
+        },
+      )
+    } catch (error) {
+      return (error as { stdout: string }).stdout
+    }
+  }
 
   it('declarations: a program compiles against them, and a wrong one does not', () => {
     const folder = folderWith(...all)
@@ -141,27 +171,103 @@ describe('published packages', () => {
       join(folder, 'rules.ts'),
       `import { EmbeddedLog } from 'ricci'\nexport const open = EmbeddedLog.open\n`,
     )
-    const compile = (file: string): string => {
-      const options = ['--noEmit', '--strict', '--target', 'es2023', '--module', 'nodenext', '--types', 'node']
-      const types = ['--typeRoots', resolve('node_modules/@types')]
-      try {
-        return execFileSync(
-          process.execPath,
-          [resolve('node_modules/typescript/bin/tsc'), ...options, ...types, file],
-          {
-            cwd: folder,
-            encoding: 'utf8',
-          },
-        )
-      } catch (error) {
-        return (error as { stdout: string }).stdout
-      }
-    }
-    assert.equal(compile('good.ts'), '')
+    assert.equal(compile(folder, 'good.ts'), '')
     assert.match(
-      compile('wrong.ts'),
+      compile(folder, 'wrong.ts'),
       /^wrong\.ts\(\d+,\d+\): error TS2322: Type 'number' is not assignable to type 'string/,
     )
-    assert.match(compile('rules.ts'), /has no exported member 'EmbeddedLog'/)
+    assert.match(compile(folder, 'rules.ts'), /has no exported member 'EmbeddedLog'/)
+  })
+  it('election’s declarations: a program compiles without the types of pg, and wrong ones do not', () => {
+    const folder = folderWith('election')
+    const program = `
+      import { consul, Election, ElectionError, ElectionGroup, etcd, memory, postgres } from '@ricci/election'
+      import type { Gate, LeaseStore, Leadership, Member, Term } from '@ricci/election'
+      import { leaderElection } from '@ricci/election/compat'
+      const stores: LeaseStore[] = [consul('http://127.0.0.1:8500'), etcd({ user: 'a', password: 'b' }), memory()]
+      stores.push(postgres({ url: 'postgres://localhost/x', password: async () => 'secret', tls: { ca: 'pem' } }))
+      export const election = new Election({ name: 'a', store: stores[0], lease: '500ms', onOverrun: 'exit' })
+      export const group: ElectionGroup = election.group
+      export const candidate = group.candidate('b', { holdBackMs: 100 })
+      election.on('elected', (term) => term.token + 1n).on('warning', ({ code }) => code === 'SLOW')
+      group.on('members', (members: readonly Member[]) => members.length)
+      const gate: Gate = 'journal'
+      export const sent: Promise<string> = election.lead((term: Term) => term.act('id', async (token) => String(token), { gate }))
+      export const states: AsyncIterable<Leadership> = election
+      export const coded = (error: unknown): boolean => error instanceof ElectionError && error.code === 'OVERRUN'
+      leaderElection({ key: 'a/b' }).on('gainedLeadership', (session: string) => session.length)
+    `
+    const wrong: [line: string, said: RegExp][] = [
+      [`new Election({ name: 'a' })`, /Property 'store' is missing/],
+      [`new Election({ name: 'a', store: stores[0], lease: 'soon' })`, /'"soon"' is not assignable/],
+      [`election.on('electd', () => undefined)`, /'"electd"' is not assignable/],
+      [
+        `election.lead((term) => term.act('id', (token: number) => token))`,
+        /'bigint' is not assignable to type 'number'/,
+      ],
+    ]
+    const files = wrong.map(([line], at) => [`wrong${at}.ts`, `${program}\n${line}\n`] as const)
+    for (const [file, text] of [['good.ts', program] as const, ...files]) writeFileSync(join(folder, file), text)
+    // One compiler for all of them: each takes seconds.
+    const said = compile(folder, 'good.ts', ...files.map(([file]) => file)).split(/^(?=\S)/m)
+    assert.deepEqual(
+      said.map((text) => text.slice(0, text.indexOf('('))),
+      files.map(([file]) => file),
+      said.join(''),
+    )
+    for (const [at, [, expected]] of wrong.entries()) assert.match(said[at], expected)
+  })
+
+  describe('election’s README', { skip: without('consul') }, () => {
+    let cluster: ConsulCluster
+    const run = promisify(execFile)
+    before(async () => {
+      cluster = await ConsulCluster.start({ dev: true })
+    })
+    after(() => cluster.stop())
+
+    for (const version of [oldestNode, recommendedNode]) {
+      it(`begins with an example that elects on Node ${version}`, async (context) => {
+        const tool = nodeTool(version)
+        if ('missing' in tool) return context.skip(tool.missing)
+        const folder = folderWith('election')
+        const readme = readFileSync(join(folder, 'node_modules/@ricci/election/README.md'), 'utf8')
+        const [, example] = /^```js\n([^]*?)^```$/m.exec(readme)!
+        const address = 'http://127.0.0.1:8500'
+        assert.ok(example.includes(address))
+        writeFileSync(join(folder, 'report.mjs'), example.replace(address, cluster.agents[0].url))
+        const start = (): Promise<{ stdout: string; stderr: string }> =>
+          run(tool.command, ['report.mjs'], { cwd: folder })
+        const outputs = await Promise.all([start(), start()])
+        const tokens = outputs.map(({ stdout, stderr }) => {
+          assert.equal(stderr, '')
+          const [, token, pages] = /^elected, under token (\d+)$([^]*)/m.exec(stdout)!
+          assert.deepEqual(
+            pages.split('\n').filter((line) => line.startsWith('page')),
+            ['page 1', 'page 2', 'page 3', 'page 4', 'page 5'],
+          )
+          return token
+        })
+        assert.notEqual(tokens[0], tokens[1])
+      })
+
+      it(`has a command that runs on Node ${version}`, async (context) => {
+        const tool = nodeTool(version)
+        if ('missing' in tool) return context.skip(tool.missing)
+        const cwd = folderWith('election')
+        const [command, env] = [join(cwd, 'node_modules/.bin/elect'), { ...process.env, ...envOf(cluster) }]
+        const elect = (...args: string[]): Promise<{ stdout: string }> =>
+          run(tool.command, [command, ...args], { cwd, env })
+        assert.match((await elect('--help')).stdout, /^usage: elect --store STORE --name NAME /m)
+        await assert.rejects(elect('status'), { code: 1, stdout: 'batch: nobody leads\n' })
+        const print = [process.execPath, '-p', 'process.env.ELECT_TOKEN > 0']
+        assert.equal((await elect('--profile', 'fast', '--', ...print)).stdout, 'true\n')
+      })
+    }
+
+    it('has a command that npx finds', () => {
+      const cwd = folderWith('election')
+      assert.match(execFileSync('npx', ['--no', '--', 'elect', '--help'], { cwd, encoding: 'utf8' }), /^usage: elect /m)
+    })
   })
 })

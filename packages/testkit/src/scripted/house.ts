@@ -57,6 +57,7 @@ class Process {
         }
       },
       range: () => log.range(),
+      wantsSnapshot: () => log.wantsSnapshot(),
       close: () => Promise.resolve(),
     }
   }

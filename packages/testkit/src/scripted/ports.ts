@@ -31,6 +31,13 @@ export class ScriptedLog implements LogPort {
   #wake: (() => void)[] = []
   #silenced = 0
 
+  /** Whether it says that it wants a snapshot. */
+  wants = false
+
+  wantsSnapshot(): boolean {
+    return this.wants
+  }
+
   append(_partition: number, records: readonly Uint8Array[]): Promise<number[]> {
     const fate = this.fate(records.map(decodeRecord))
     if (fate === 'refused') return Promise.reject(new ReplicaError('LOG_FULL', 'the disk is full', true))

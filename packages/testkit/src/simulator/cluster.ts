@@ -1,6 +1,7 @@
 import { createEngine, encodeRecord, type Engine, kindOf, type RecordKind, type RulesRecord } from '@ricci/engine'
 import { InThreadHost, type HostFactory, type LogPort, type Mutation, type StoredRecord } from '@ricci/replica'
 import type { SeededRandom } from '../random.ts'
+import { crc32 } from 'node:zlib'
 import { SimCoordination } from './coordination.ts'
 import { DiskLog } from './disk-log.ts'
 import { Instance } from './instance.ts'
@@ -8,6 +9,7 @@ import { SimLog } from './log.ts'
 import type { Plan } from './plan.ts'
 import type { Process } from './process.ts'
 import type { SentMsg } from './producer.ts'
+import type { Refusal } from './oracle/truth.ts'
 import { SimReceiver, type NetworkWeather } from './receivers.ts'
 import { loadVariant, rulesRecords } from './rules.ts'
 import { SimSnapshots } from './snapshots.ts'
@@ -34,6 +36,8 @@ export class Cluster {
   /** By partition, then by the checksum of its bytes: everything producers ever sent. */
   readonly messages: readonly Map<number, SentMsg>[]
   readonly alarms = new Map<string, number>()
+  /** By partition: what an intake was refused because the log had no room, and where the log ended then. */
+  readonly refusals: readonly Refusal[][]
   readonly firstRules: RulesRecord
   /** Times at which a process or the log was touched: nothing can be demanded of a moment near one. */
   readonly disturbances: number[] = []
@@ -48,7 +52,9 @@ export class Cluster {
   ) {
     const random = world.random.fork('cluster')
     this.log = new SimLog(world, plan.partitions)
-    this.disk = plan.embedded ? new DiskLog(world, this.log, (text) => watch.say('ack lost', text)) : undefined
+    this.disk = plan.embedded
+      ? new DiskLog(world, this.log, (text) => watch.say('ack lost', text), plan.logBytes)
+      : undefined
     this.coordination = new SimCoordination(world, plan.partitions)
     this.snapshots = new SimSnapshots(world)
     this.receivers = new Map(
@@ -65,6 +71,7 @@ export class Cluster {
       return new Instance(this, `i${i + 1}`, drift, random.between(-1, 1) * plan.wallErrorMs)
     })
     this.messages = Array.from({ length: plan.partitions }, () => new Map())
+    this.refusals = Array.from({ length: plan.partitions }, () => [])
     this.selfAlarms = new SelfAlarmJudge(
       () => world.nowMs,
       (kind, text) => watch.say(kind, text),
@@ -154,6 +161,15 @@ export class Cluster {
             },
           }),
       )
+  }
+
+  /** An intake was refused an event because the log had no room. */
+  refused(partition: number, msg: Uint8Array): void {
+    const sent = this.messages[partition].get(crc32(msg))
+    if (sent === undefined) return
+    this.world.exercise('event without room')
+    const { end } = this.log.partition(partition)
+    this.refusals[partition].push({ offset: end, atMs: this.world.clock.wallMs(), msg: sent })
   }
 
   onWritten(partition: number, listener: (kind: RecordKind) => void): void {

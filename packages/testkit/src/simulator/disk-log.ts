@@ -1,5 +1,5 @@
-import type { LogPort, StoredRecord } from '@ricci/replica'
-import { EmbeddedLog } from 'ricci/embedded'
+import type { LogPort, SnapshotPort, StoredRecord } from '@ricci/replica'
+import { EmbeddedLog, ProtectingSnapshots } from 'ricci/embedded'
 import { FaultyDisk, type DiskFate } from '../disk/faulty-disk.ts'
 import type { SeededRandom } from '../random.ts'
 import type { SimLog } from './log.ts'
@@ -15,7 +15,7 @@ export interface DiskWeather {
 }
 
 /** Small segments, so that a run rolls them and recovers from several. */
-const limits = { segmentBytes: 40_000, groupBytes: 4_000 }
+const limits = { segmentBytes: 40_000, groupBytes: 4_000, reserveBytes: 16_000 }
 /** A log that could not be opened is tried again, as a service manager restarts the daemon. */
 const reopenMs = 1_000
 
@@ -27,6 +27,8 @@ export class DiskLog {
   readonly weather: DiskWeather = { error: 0, slow: 0 }
   #disk: FaultyDisk
   #log: EmbeddedLog | undefined
+  /** What snapshots need of the log; everything, until the store has said otherwise. */
+  #needed = { protectedOffset: 0, snapshotOffset: 0 }
   /** Whose disk it is at present: it waits only while that one runs. */
   #process: Process | undefined
   readonly #random: SeededRandom
@@ -36,6 +38,8 @@ export class DiskLog {
     private readonly mirror: SimLog,
     /** Told when a record that was read once reads otherwise now. */
     private readonly changed: (text: string) => void,
+    /** Its limit; absent: more than a run writes. */
+    private readonly maxBytes: number | undefined,
   ) {
     this.#random = world.random.fork('disk')
     this.#disk = new FaultyDisk({ seed: `disk/${world.seed}`, delay: () => this.#wait(this.#delayMs()) })
@@ -47,6 +51,37 @@ export class DiskLog {
     if (power) this.world.fault('disk torn', 'disk', 'loss of power')
     this.#log = undefined
     this.#disk = this.#disk.restart(power ? 'power' : 'kill')
+  }
+
+  /** Others fill the disk, but for so many bytes; undefined: they let go of it. */
+  fill(leftBytes: number | undefined): void {
+    this.#disk.capacityBytes = leftBytes === undefined ? Infinity : this.#disk.usedBytes + leftBytes
+  }
+
+  /** A store of snapshots that tells the log what it must keep, as the daemon's does. */
+  protecting(snapshots: SnapshotPort): SnapshotPort {
+    this.#needed = { protectedOffset: 0, snapshotOffset: 0 }
+    const needed = this.#needed
+    const tell = (): void =>
+      void (this.#needed === needed && this.#log !== undefined && Object.assign(this.#log, needed))
+    const protecting = new ProtectingSnapshots(snapshots, 0, {
+      get protectedOffset() {
+        return needed.protectedOffset
+      },
+      set protectedOffset(offset) {
+        needed.protectedOffset = offset
+        tell()
+      },
+      get snapshotOffset() {
+        return needed.snapshotOffset
+      },
+      set snapshotOffset(offset) {
+        needed.snapshotOffset = offset
+        tell()
+      },
+    })
+    protecting.protect().catch(() => undefined)
+    return protecting
   }
 
   /** The process is about to end by itself. */
@@ -72,7 +107,8 @@ export class DiskLog {
     return {
       id: this.mirror.id,
       partitions: 1,
-      append: (partition, records) => opened.then((log) => log.append(partition, records)),
+      append: (partition, records, rank) => opened.then((log) => log.append(partition, records, rank)),
+      wantsSnapshot: () => this.#process === process && this.#log?.wantsSnapshot() === true,
       read: (_partition, from, signal) => read((records) => this.#see(records), from, signal),
       range: (partition) => opened.then((log) => log.range(partition)),
       close: () => opened.then((log) => log.close()),
@@ -91,11 +127,12 @@ export class DiskLog {
           dataDirectory: '/data',
           disk,
           clock: process.clock,
-          limits,
+          limits: { ...limits, ...(this.maxBytes === undefined ? {} : { maxBytes: this.maxBytes }) },
           defer: (callback) => process.deliverAfter(0.01, callback),
           randomBytes: (count) => Uint8Array.from({ length: count }, () => random.below(256)),
         })
         this.#log = log
+        Object.assign(log, this.#needed)
         return log
       } catch (error) {
         this.world.trace.add(process.name, `cannot open its log: ${(error as Error).message}`)

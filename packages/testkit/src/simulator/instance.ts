@@ -73,9 +73,12 @@ export class Instance implements Door {
       this.#intake?.delivered(partition, records)
     })
     this.#log = log
-    this.#intake = new SimIntake(process, log, cluster.plan.embedded)
+    this.#intake = new SimIntake(process, log, cluster.plan.embedded, (partition, msg) =>
+      cluster.refused(partition, msg),
+    )
     const coordination = cluster.coordination.connect(process)
-    const snapshots = cluster.snapshots.connect(process)
+    const shared = cluster.snapshots.connect(process)
+    const snapshots = cluster.disk?.protecting(shared) ?? shared
     const transport = new SimTransport(process, cluster.receivers, cluster.network)
     const transports = new Map<string, Receiver>(
       [...cluster.receivers.values()].map((receiver) => [receiver.name, { transport, class: receiver.receiverClass }]),
@@ -168,11 +171,12 @@ export class Instance implements Door {
     return {
       id: log.id,
       partitions: log.partitions,
-      append: async (partition, records) => {
-        const offsets = await log.append(partition, records)
+      append: async (partition, records, rank) => {
+        const offsets = await log.append(partition, records, rank)
         selfAlarms.confirmed(process.name, partition)
         return offsets
       },
+      wantsSnapshot: (partition) => log.wantsSnapshot?.(partition) === true,
       read: (partition, from, signal) => log.read(partition, from, signal),
       range: (partition) => log.range(partition),
       close: () => log.close(),

@@ -1,8 +1,13 @@
-import { encodeEventsRecord } from '@ricci/engine'
-import type { LogPort, StoredRecord } from '@ricci/replica'
+import { decodeRecord, encodeEventsRecord } from '@ricci/engine'
+import { ReplicaError, type LogPort, type StoredRecord } from '@ricci/replica'
 import { crc32 } from 'node:zlib'
 import type { Door } from './producer.ts'
 import type { Process } from './process.ts'
+
+/** Not for a fault of the disk that only says so. */
+function isWithoutRoom(error: unknown): boolean {
+  return error instanceof ReplicaError && error.code === 'LOG_FULL' && error.cause === undefined
+}
 
 interface Open {
   readonly bytes: Uint8Array
@@ -28,6 +33,7 @@ export class SimIntake implements Door {
     private readonly log: LogPort,
     /** The embedded log's confirm is an fdatasync of this machine: it is true. */
     private readonly believesConfirms: boolean,
+    private readonly onNoRoom: (partition: number, msg: Uint8Array) => void,
   ) {}
 
   get name(): string {
@@ -51,7 +57,10 @@ export class SimIntake implements Door {
     this.#open.set(key, open)
     this.log.append(partition, [bytes]).then(
       () => this.believesConfirms && this.#settle(key),
-      () => {},
+      (error: unknown) => {
+        const record = decodeRecord(bytes)
+        if (isWithoutRoom(error) && record.kind === 'events') this.onNoRoom(partition, record.msg)
+      },
     )
     this.process.clock.setTimer(retryMs, () => {
       if (this.#open.get(key) !== open) return

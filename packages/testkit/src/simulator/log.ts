@@ -1,3 +1,4 @@
+import { kindOf } from '@ricci/engine'
 import { crc32 } from 'node:zlib'
 import { ReplicaError, type LogPort, type StoredRecord } from '@ricci/replica'
 import type { SeededRandom } from '../random.ts'
@@ -52,6 +53,8 @@ export class SimLog {
 /** One partition: the truth, the weather over it, and who waits for records. */
 export class PartitionLog {
   readonly records: StoredRecord[] = []
+  /** When each of them was. */
+  readonly writtenMs: number[] = []
   readonly weather: LogWeather = { error: 0, lostConfirm: 0, straggler: 0, duplicated: 0, delayed: 0 }
   /** Nobody reaches the log: appends fail or hang, readers hear nothing. */
   away = false
@@ -60,6 +63,8 @@ export class PartitionLog {
    * measured, confirmed and in no log. Processes named here publish through the frozen broker.
    */
   frozen = false
+  /** The next append that holds an attempt is refused. */
+  refusesAttempt = false
   /** This process is given nothing, however often it reads anew; what it appends is written and confirmed. */
   deaf: string | undefined
   /** Told of every record as it is written, before anybody else. */
@@ -84,6 +89,7 @@ export class PartitionLog {
   write(bytes: Uint8Array): number {
     const record = { offset: this.records.length, bytes, checksum: crc32(bytes) }
     this.records.push(record)
+    this.writtenMs.push(this.world.nowMs)
     for (const listener of this.onWritten) listener(record)
     for (const reader of this.#readers) reader.wake()
     return record.offset
@@ -181,6 +187,11 @@ class Connection implements LogPort {
     }
     if (target.frozen || world.nowMs < this.#phantomUntilMs[partition]) {
       return this.#sendFrozen(target, records, resolve)
+    }
+    if (target.refusesAttempt && records.some((bytes) => kindOf(bytes) === 'attempt')) {
+      target.refusesAttempt = false
+      world.fault('attempt refused', this.process.name, `p${partition}`)
+      return fail(random.between(1, 500), 'the broker refused the record')
     }
     const { weather } = target
     const fate = random.next()

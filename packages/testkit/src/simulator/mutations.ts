@@ -5,7 +5,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'epoch-check': 1,
   'attempt-record': 1,
   'read-back': 1,
-  'send-window': 20,
+  'send-window': 1,
   'outcome-record': 1,
   'owned-time': 1,
   grace: 1,
@@ -15,6 +15,15 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   skip: 40,
   'digest-member': 1,
   'self-alarm': 1,
+  'older-outcome': 1,
+  repair: 1,
+  'new-try': 1,
+  'doubt-time': 1,
+  'digest-end': 1,
+  'member-resolve': 1,
+  'digest-doubt': 1,
+  'retry-after': 1,
+  'tick-rank': 110,
 }
 
 export const mutationNames = Object.keys(knownSeeds) as Mutation[]

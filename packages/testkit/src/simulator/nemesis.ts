@@ -2,7 +2,8 @@ import type { SeededRandom } from '../random.ts'
 import type { Cluster } from './cluster.ts'
 import type { Plan, SpellName } from './plan.ts'
 import type { PartitionLog } from './log.ts'
-import type { ReceiverMood } from './receivers.ts'
+import type { Process } from './process.ts'
+import type { ReceiverMood, SimReceiver } from './receivers.ts'
 import type { World } from './world.ts'
 
 /**
@@ -15,6 +16,7 @@ export class Nemesis {
   readonly #random: SeededRandom
   readonly #active = new Set<() => void>()
   #storeAway = false
+  readonly #sickForLong = new Set<SimReceiver>()
 
   constructor(
     private readonly world: World,
@@ -32,11 +34,12 @@ export class Nemesis {
     if (plan.ambush === 0) return
     for (let p = 0; p < plan.partitions; p++) this.#lieInWait(this.cluster.log.partition(p))
     const may = (spell: SpellName): boolean => plan.spells.includes(spell)
-    const [strike, strikeLate] = [this.#striker(), this.#striker()]
+    const [strike, strikeLate, strikeTooLate] = [this.#striker(), this.#striker(), this.#striker()]
     this.cluster.network.onConnecting = (process, { receiver, action, host }) => {
       const name = process.name.slice(0, process.name.indexOf('#'))
       const isTrigger = receiver === 'keyed' && action === 'trigger'
       if (isTrigger && may('crash') && may('sick receiver') && strikeLate()) return this.#actLate(name, receiver, host)
+      if (isTrigger && may('pause') && plan.instances > 1 && strikeTooLate()) return this.#actTooLate(process, host)
       // Stopped between the decision to send and the request's first byte: what it does when it wakes must be nothing.
       if (may('pause') && strike()) this.#stop(name, this.#random.chance(0.3), true)
     }
@@ -70,7 +73,7 @@ export class Nemesis {
   }
 
   #cast(spell: SpellName): void {
-    const { world, cluster } = this
+    const { world, cluster, plan } = this
     const random = this.#random
     const instance = random.pick(cluster.instances)
     const partition = cluster.log.partition(random.below(cluster.log.partitions))
@@ -86,6 +89,7 @@ export class Nemesis {
       case 'clock jump': {
         const ms = Math.round(random.chance(0.7) ? random.between(-4_000, 4_000) : random.between(-90_000, 90_000))
         world.fault('clock jump', instance.name, `${ms} ms`)
+        world.clocksWrongMs = Math.min(world.clocksWrongMs, world.nowMs)
         instance.machine.jumpWall(ms)
         return this.#last(random.between(2_000, 40_000), () => instance.machine.setWall(0))
       }
@@ -165,6 +169,9 @@ export class Nemesis {
         const moods: ReceiverMood[] = [
           'error',
           'error',
+          'gateway',
+          'gateway',
+          'away',
           'limited',
           'hanging',
           'hanging',
@@ -181,6 +188,8 @@ export class Nemesis {
           world.trace.add(receiver.name, 'is well')
         })
       }
+      case 'long sickness':
+        return this.#longSickness(cluster.receivers.get(random.pick(['keyed', 'keyed', 'pager']))!)
       case 'bad network':
         cluster.network.requestLost = random.between(0, 0.4)
         cluster.network.slowConnect = random.between(0, 0.8)
@@ -201,15 +210,51 @@ export class Nemesis {
           cluster.disturbed()
         })
       }
+      case 'disk full': {
+        const leftBytes = Math.round(random.between(0, 4_000))
+        world.fault('disk full', 'disk', `${leftBytes} bytes are left`)
+        cluster.disk!.fill(leftBytes)
+        // An attempt may still fit, and its outcome no more: all the while there is no peace.
+        let isFull = true
+        const disturb = (): void => {
+          cluster.disturbed()
+          if (isFull) world.after(1_000, disturb)
+        }
+        disturb()
+        return this.#last(random.between(2_000, 40_000), () => {
+          isFull = false
+          cluster.disk!.fill(undefined)
+          cluster.disturbed()
+        })
+      }
+      case 'log at its cap': {
+        // No snapshot can be stored, so nothing may go; and much happens.
+        if (cluster.snapshots.away) return
+        world.fault('log at its cap', 'log', `at ${plan.logBytes} bytes`)
+        cluster.snapshots.away = true
+        for (const host of cluster.hosts) host.burst(24, random.between(1_000, 60_000))
+        cluster.disturbed()
+        return this.#last(random.between(10_000, 90_000), () => {
+          cluster.snapshots.away = false
+          cluster.disturbed()
+        })
+      }
       case 'rules switch':
         return cluster.switchRules(random)
       case 'stalling event': {
         // Now and then three in a row: then the rule is out until the rules are switched.
         const host = random.pick(cluster.hosts)
-        const chance = random.pick([1, 1, 0.3])
+        const chance = random.pick([1, 0.6, 0.3])
         const count = random.pick([1, 1, 4])
         world.fault('event stalls', host.name, `${count} events, each engine with ${chance}`)
         for (let i = 0; i < count; i++) host.grind(chance)
+        // An owner that passed it goes on and keeps snapshots; whoever stalls says so when it comes after that one.
+        if (chance === 1 || !random.chance(0.5)) return
+        const passed = cluster.log.partition(host.partition)
+        world.after(random.between(3_000, 20_000), () => {
+          const owner = this.#ownerOf(passed)
+          if (owner !== undefined && world.faulty) this.#crash(owner)
+        })
         return
       }
       case 'burst': {
@@ -219,6 +264,27 @@ export class Nemesis {
         return host.burst(count, random.between(1_000, 90_000))
       }
     }
+  }
+
+  /** Long enough for digests of what waited: in one way or another it takes nothing, or does not say that it did. */
+  #longSickness(receiver: SimReceiver): void {
+    const random = this.#random
+    if (this.#sickForLong.has(receiver)) return
+    this.#sickForLong.add(receiver)
+    let over = false
+    const next = (): void => {
+      if (over) return
+      receiver.mood = random.pick(['error', 'gateway', 'limited', 'away', 'away'])
+      this.world.trace.add(receiver.name, `is ${receiver.mood}`)
+      this.world.after(random.between(2_000, 30_000), next)
+    }
+    next()
+    this.#last(random.between(50_000, 90_000), () => {
+      over = true
+      receiver.mood = 'well'
+      this.#sickForLong.delete(receiver)
+      this.world.trace.add(receiver.name, 'is well')
+    })
   }
 
   #crash(name: string): void {
@@ -271,6 +337,32 @@ export class Nemesis {
     })
     const host = hosts.find(({ name }) => name === hostName)
     this.world.after(random.between(1_000, 4_000), () => host?.mend())
+  }
+
+  /**
+   * A request hangs for longer than any sender reckons with and takes effect when its sender's successor has sent it again, and has
+   * resolved it. The sender was stopped all the while: what it then says is the only thing by which anybody knows.
+   */
+  #actTooLate(sender: Process, hostName: string): void {
+    const random = this.#random
+    const { receivers, hosts } = this.cluster
+    const receiver = receivers.get('keyed')!
+    const instance = this.cluster.instance(sender.name.slice(0, sender.name.indexOf('#')))!
+    receiver.hold = (held) => {
+      if (!sender.running) return
+      this.world.fault('pause', instance.name, 'until its request has taken effect')
+      instance.stop(false)
+      this.#last(random.between(18_000, 35_000), () => {
+        if (!sender.alive || sender.running) return
+        held.act()
+        instance.goOn()
+      })
+      const host = hosts.find(({ name }) => name === hostName)
+      this.world.after(random.between(500, 3_000), () => host?.mend())
+    }
+    this.#last(5_000, () => {
+      receiver.hold = undefined
+    })
   }
 
   #rival(partition: PartitionLog): void {

@@ -20,13 +20,14 @@ export const spellNames = [
   'snapshots away',
   'snapshot rot',
   'sick receiver',
+  'long sickness',
   'bad network',
   'producer restart',
   'rules switch',
   'stalling event',
   'burst',
 ] as const
-export type SpellName = (typeof spellNames)[number] | 'disk trouble'
+export type SpellName = (typeof spellNames)[number] | 'disk trouble' | 'disk full' | 'log at its cap'
 
 /** Everything that is drawn before a run begins. */
 export interface Plan {
@@ -34,6 +35,8 @@ export interface Plan {
   readonly partitions: number
   /** One instance with the product's embedded log on a disk of its own, instead of several around brokers. */
   readonly embedded: boolean
+  /** The embedded log's limit, where a run is to reach it. */
+  readonly logBytes?: number
   readonly hosts: number
   /** Faults begin after this and end at `calmAtMs`. */
   readonly faultsFromMs: number
@@ -55,6 +58,8 @@ const noOwnerOdds = 1 / 8
 const noOwnerMs = 600_000
 /** One in so many runs the embedded log. */
 const embeddedOdds = 1 / 7
+/** One in so many of these has a limit that it reaches within a minute without snapshots. */
+const cappedOdds = 1 / 2
 /** What can go wrong with a single instance; the rest is about brokers and rivals. */
 const embeddedSpells: readonly SpellName[] = [
   'crash',
@@ -65,6 +70,7 @@ const embeddedSpells: readonly SpellName[] = [
   'snapshots away',
   'snapshot rot',
   'sick receiver',
+  'long sickness',
   'bad network',
   'producer restart',
   'rules switch',
@@ -93,18 +99,28 @@ export function drawPlan(world: World): Plan {
     driftPerMillion: random.chance(0.5) ? 0 : random.between(10, 2_000),
     wallErrorMs: random.chance(0.5) ? 0 : random.between(10, 2_000),
   }
-  return world.random.fork('embedded').chance(embeddedOdds) ? embedded(plan) : plan
+  const chance = world.random.fork('embedded')
+  return chance.chance(embeddedOdds) ? embedded(plan, chance) : plan
 }
 
-function embedded(plan: Plan): Plan {
+function embedded(plan: Plan, random: SeededRandom): Plan {
   const spells: SpellName[] = plan.spells.filter((spell) => embeddedSpells.includes(spell))
-  return {
-    ...plan,
-    instances: 1,
-    partitions: 1,
-    embedded: true,
-    spells: [...spells, 'crash', 'disk trouble', 'disk trouble', 'disk trouble'],
+  const one = { ...plan, instances: 1, partitions: 1, embedded: true }
+  if (!random.chance(cappedOdds)) {
+    return { ...one, spells: [...spells, 'crash', 'disk trouble', 'disk trouble', 'disk trouble', 'disk full'] }
   }
+  // A store that changes what it holds takes the only copy of what the log has let go of: nobody could make that good.
+  const kept = spells.filter((spell) => spell !== 'snapshot rot')
+  const capped: SpellName[] = [
+    ...kept,
+    'crash',
+    'restart',
+    'disk trouble',
+    'disk full',
+    'log at its cap',
+    'log at its cap',
+  ]
+  return { ...one, logBytes: Math.round(random.between(30_000, 60_000)), spells: capped }
 }
 
 function drawSpells(random: SeededRandom): SpellName[] {

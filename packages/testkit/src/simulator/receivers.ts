@@ -1,14 +1,17 @@
-import type { ReceiverClass, SendRequest, SendResult, Transport } from '@ricci/replica'
+import { readAnswer, type ReceiverClass, type SendRequest, type SendResult, type Transport } from '@ricci/replica'
 import type { SeededRandom } from '../random.ts'
 import type { Process } from './process.ts'
 import type { FaultKind, World } from './world.ts'
 
 /** How a receiver answers at present. */
-export type ReceiverMood = 'well' | 'error' | 'limited' | 'refusing' | 'hanging' | 'slow' | 'resetting' | 'dropping'
+export type ReceiverMood =
+  'well' | 'error' | 'gateway' | 'limited' | 'refusing' | 'hanging' | 'slow' | 'resetting' | 'dropping' | 'away'
 
 /** What one request did at its receiver, as the receiver itself wrote it down. */
 export interface Arrival {
   readonly atMs: number
+  /** When the request's first byte left its sender. */
+  readonly begunAtMs: number
   readonly receiver: string
   readonly from: string
   readonly request: SendRequest
@@ -19,6 +22,18 @@ export interface Arrival {
   readonly effect: 'opened' | 'closed' | 'told' | 'repeat' | 'none'
   /** When the sender was given the answer; undefined if it never was. */
   answeredAtMs?: number
+  /** What that said of it. */
+  answer?: SendResult['kind']
+  /** How long the answer asked its sender to wait. */
+  retryAfterMs?: number
+  /** It took effect later than any sender reckons with: what its sender says of it afterwards makes somebody resolve again. */
+  readonly tooLate?: true
+}
+
+/** A request that its receiver has not acted on yet. */
+export interface Held {
+  /** Acts now; the answer goes back to whoever still waits for one. */
+  act(): void
 }
 
 /** A real request ends at most 10 s after its attempt; one that hangs takes effect, if at all, well within that. */
@@ -32,6 +47,8 @@ const slowEffectMs = 7_500
  */
 export class SimReceiver {
   mood: ReceiverMood = 'well'
+  /** Takes the next request and keeps it. */
+  hold: ((held: Held) => void) | undefined
   readonly arrivals: Arrival[] = []
   readonly open = new Map<string, Arrival>()
   readonly #seen = new Set<string>()
@@ -50,63 +67,94 @@ export class SimReceiver {
   take(
     request: SendRequest,
     from: string,
+    begunAtMs: number,
     answer: (result: SendResult, arrival: Arrival) => void,
     onReset: () => void,
   ): void {
     const random = this.#random
-    const reply = (result: SendResult, arrival: Arrival): void =>
+    const call: Call = { request, from, begunAtMs }
+    const reply = (status: number, arrival: Arrival, retryAfterMs?: number): void => {
+      const result = readAnswer(status, `HTTP ${status}`, retryAfterMs)
       this.world.after(random.between(1, 80), () => answer(result, arrival))
+    }
+    const { hold } = this
+    if (hold !== undefined) {
+      this.hold = undefined
+      return hold({
+        act: () => {
+          this.#fault('receiver acts too late', request)
+          reply(200, this.#act(call, true))
+        },
+      })
+    }
     switch (this.mood) {
       case 'well':
-        return reply({ kind: 'delivered' }, this.#act(request, from))
+        return reply(200, this.#act(call))
       case 'error':
         this.#fault('receiver 500', request)
-        return reply({ kind: 'failed', detail: '500' }, this.#arrive(request, from, 'none'))
+        return reply(random.pick([500, 503]), this.#arrive(call, 'none'))
+      case 'gateway':
+        // Its upstream goes on working, and acts now, or later, or not at all.
+        this.#fault('receiver 504', request)
+        if (random.chance(0.6)) return reply(504, this.#act(call))
+        if (random.chance(0.5)) this.world.after(random.between(10, hangingEffectMs), () => this.#act(call))
+        return reply(random.pick([502, 504, 408]), this.#arrive(call, 'none'))
       case 'limited':
         this.#fault('receiver 429', request)
-        return reply(
-          { kind: 'failed', detail: '429', retryAfterMs: Math.round(random.between(500, 20_000)) },
-          this.#arrive(request, from, 'none'),
-        )
+        return this.#limit(call, reply)
       case 'refusing':
         this.#fault('receiver 400', request)
-        return reply({ kind: 'refused', detail: '400' }, this.#arrive(request, from, 'none'))
+        return reply(400, this.#arrive(call, 'none'))
       case 'hanging':
         this.#fault('receiver hangs', request)
-        if (random.chance(0.5)) this.world.after(random.between(10, hangingEffectMs), () => this.#act(request, from))
+        if (random.chance(0.5)) this.world.after(random.between(10, hangingEffectMs), () => this.#act(call))
         return
       case 'slow':
       case 'resetting':
         this.#fault('receiver acts late', request)
-        this.world.after(random.between(slowEffectMs / 2, slowEffectMs), () => this.#act(request, from))
+        this.world.after(random.between(slowEffectMs / 2, slowEffectMs), () => this.#act(call))
         if (this.mood === 'resetting') onReset()
         return
       case 'dropping':
         this.#fault('receiver drops answer', request)
-        this.#act(request, from)
+        this.#act(call)
+        return
+      case 'away':
+        // It went while the request was on its way.
+        return this.#fault('receiver away', request)
     }
+  }
+
+  #limit(call: Call, reply: (status: number, arrival: Arrival, retryAfterMs?: number) => void): void {
+    const retryAfterMs = Math.round(this.#random.between(500, 20_000))
+    const arrival = this.#arrive(call, 'none')
+    arrival.retryAfterMs = retryAfterMs
+    reply(429, arrival, retryAfterMs)
   }
 
   #fault(kind: FaultKind, request: SendRequest): void {
     this.world.fault(kind, this.name, `${request.action} ${request.idempotencyKey}`)
   }
 
-  #act(request: SendRequest, from: string): Arrival {
-    if (this.receiverClass === 'C') return this.#arrive(request, from, 'told')
-    if (this.idempotent && this.#seen.has(request.idempotencyKey)) return this.#arrive(request, from, 'repeat')
+  #act(call: Call, tooLate = false): Arrival {
+    const { request } = call
+    if (this.receiverClass === 'C') return this.#arrive(call, 'told')
+    if (this.idempotent && this.#seen.has(request.idempotencyKey)) return this.#arrive(call, 'repeat')
     this.#seen.add(request.idempotencyKey)
     const isOpen = this.open.has(request.dedupKey)
     if (request.action === 'resolve') {
       this.open.delete(request.dedupKey)
-      return this.#arrive(request, from, isOpen ? 'closed' : 'repeat')
+      return this.#arrive(call, isOpen ? 'closed' : 'repeat')
     }
-    const arrival = this.#arrive(request, from, isOpen ? 'repeat' : 'opened')
+    const arrival = this.#arrive(call, isOpen ? 'repeat' : 'opened', tooLate)
     if (!isOpen) this.open.set(request.dedupKey, arrival)
     return arrival
   }
 
-  #arrive(request: SendRequest, from: string, effect: Arrival['effect']): Arrival {
-    const arrival: Arrival = { atMs: this.world.nowMs, receiver: this.name, from, request, effect }
+  #arrive(call: Call, effect: Arrival['effect'], tooLate = false): Arrival {
+    const { request, from } = call
+    const late = tooLate ? { tooLate: true as const } : {}
+    const arrival: Arrival = { atMs: this.world.nowMs, receiver: this.name, ...call, effect, ...late }
     this.arrivals.push(arrival)
     const { action, dedupKey, idempotencyKey, members, possibleRepeat } = request
     this.world.trace.add(
@@ -117,6 +165,9 @@ export class SimReceiver {
     return arrival
   }
 }
+
+/** A request as it reached its receiver. */
+type Call = Pick<Arrival, 'request' | 'from' | 'begunAtMs'>
 
 /** What the network between instances and receivers does. */
 export interface NetworkWeather {
@@ -165,7 +216,12 @@ export class SimTransport implements Transport {
           world.trace.add(process.name, `did not start ${request.action} ${request.idempotencyKey}`)
           return resolve({ kind: 'failed', detail: 'not started: the send window has passed' })
         }
+        if (receiver.mood === 'away') {
+          world.fault('receiver away', receiver.name, `${request.action} ${request.idempotencyKey}`)
+          return resolve({ kind: 'failed', detail: 'connection refused' })
+        }
         started = true
+        const begunAtMs = world.nowMs
         if (random.chance(weather.requestLost)) {
           return world.fault('request lost', process.name, `${request.action} ${request.idempotencyKey}`)
         }
@@ -174,9 +230,11 @@ export class SimTransport implements Transport {
           receiver.take(
             request,
             process.name,
+            begunAtMs,
             (result, arrival) =>
               process.deliver(() => {
                 arrival.answeredAtMs = world.nowMs
+                arrival.answer = result.kind
                 resolve(result)
               }),
             () => process.deliver(() => resolve({ kind: 'unknown', detail: 'the connection was reset' })),

@@ -3,9 +3,9 @@ import type { Mutation } from '@ricci/replica'
 import { crc32 } from 'node:zlib'
 import { Cluster } from './cluster.ts'
 import { Nemesis } from './nemesis.ts'
+import { Ledger, offsetOf } from './oracle/ledger.ts'
 import { judgePages } from './oracle/pages.ts'
 import { Referee } from './oracle/referee.ts'
-import { offsetOf } from './oracle/told.ts'
 import { judgeTruth } from './oracle/truth.ts'
 import type { Verdict } from './oracle/verdict.ts'
 import { drawPlan, type Plan } from './plan.ts'
@@ -137,10 +137,13 @@ async function silence({ world, hosts }: Cluster, referees: readonly Referee[]):
 async function probe(cluster: Cluster, referees: readonly Referee[], watch: Watch): Promise<void> {
   const { world } = cluster
   const { arrivals } = cluster.receivers.get('chat')!
+  const random = world.random.fork('probe')
   for (const [partition, referee] of referees.entries()) {
     const host = cluster.hosts.find((candidate) => candidate.partition === partition)!
     const text = `probe ${partition}`
     const { length: offset } = cluster.log.records(partition)
+    // One lost append of an attempt is nothing that anybody waits for long for.
+    cluster.log.partition(partition).refusesAttempt = random.chance(0.5)
     const holdsIt = (id: string): boolean => id.split('.')[1] === String(partition) && offsetOf(id) >= offset
     host.deploy(text)
     const hasArrived = (): boolean =>
@@ -148,6 +151,7 @@ async function probe(cluster: Cluster, referees: readonly Referee[], watch: Watc
     let arrived = await world.clock.advanceUntil(hasArrived, liveWithinMs)
     const inDigest = referee.decisions.some(({ page }) => page.receiver === 'chat' && page.members?.some(holdsIt))
     if (!arrived && inDigest) arrived = await world.clock.advanceUntil(hasArrived, settleWithinMs)
+    cluster.log.partition(partition).refusesAttempt = false
     if (!arrived)
       watch.say('not live', `p${partition}: a fresh event's page did not arrive in ${liveWithinMs} ms of peace`)
   }
@@ -171,11 +175,12 @@ async function stopAll(cluster: Cluster): Promise<void> {
 }
 
 function judge(cluster: Cluster, referees: readonly Referee[], watch: Watch): void {
-  const { receivers, disturbances, world } = cluster
+  const { receivers, disturbances, world, plan, log } = cluster
   for (const [partition, referee] of referees.entries()) {
     const records = cluster.log.records(partition)
     const messages = cluster.messages[partition]
-    const found = judgeTruth(partition, records, messages, referee.decisions, (kind, times) =>
+    const refusals = cluster.refusals[partition]
+    const found = judgeTruth(partition, records, messages, refusals, referee.decisions, (kind, times) =>
       world.exercise(kind, times),
     )
     for (const { kind, text } of found) watch.say(kind, text)
@@ -194,7 +199,12 @@ function judge(cluster: Cluster, referees: readonly Referee[], watch: Watch): vo
   }
   const decisions = referees.flatMap((referee) => referee.decisions)
   const settled = new Map(referees.flatMap((referee) => [...referee.settled]))
-  for (const { kind, text } of judgePages({ decisions, settled, receivers, disturbances })) watch.say(kind, text)
+  const ledgers = referees.map((_, partition) => new Ledger(log.partition(partition)))
+  const { clocksWrongMs } = world
+  const driftMs = (2 * plan.driftPerMillion * world.nowMs) / 1_000_000
+  const clockSpreadMs = 2 * plan.wallErrorMs + driftMs + 100
+  const evidence = { decisions, settled, receivers, disturbances, ledgers, clocksWrongMs, clockSpreadMs }
+  for (const { kind, text } of judgePages(evidence)) watch.say(kind, text)
 }
 
 /** Counts what the log's records tell of the work that was done. */

@@ -86,6 +86,10 @@ export class StallingHost implements EngineHost {
     if (this.#stall === undefined) this.#inner.cutNow()
   }
 
+  cutSoon(): void {
+    if (this.#stall === undefined) this.#inner.cutSoon()
+  }
+
   takeSnapshot(): AsyncIterable<Uint8Array> | undefined {
     return this.#stall === undefined ? this.#inner.takeSnapshot() : undefined
   }

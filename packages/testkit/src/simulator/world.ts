@@ -17,6 +17,7 @@ export const faultKinds = [
   'append duplicated',
   'append delayed',
   'append phantom',
+  'attempt refused',
   'reader silent',
   'reader error',
   'reader deaf',
@@ -28,10 +29,13 @@ export const faultKinds = [
   'snapshot flipped',
   'snapshots away',
   'receiver 500',
+  'receiver 504',
+  'receiver away',
   'receiver 429',
   'receiver 400',
   'receiver hangs',
   'receiver acts late',
+  'receiver acts too late',
   'receiver drops answer',
   'request lost',
   'producer retry',
@@ -41,6 +45,8 @@ export const faultKinds = [
   'disk slow',
   'disk torn',
   'disk error',
+  'disk full',
+  'log at its cap',
   'event stalls',
   'burst',
 ] as const
@@ -64,6 +70,7 @@ export const exerciseKinds = [
   'digest of what waited',
   'page in a digest',
   'event throttled',
+  'event without room',
   'alarm event-path',
   'alarm log-unavailable',
   'alarm cannot-own',
@@ -79,6 +86,8 @@ export class World {
   readonly exercised = new Map<ExerciseKind, number>()
   /** No fault begins once this is false. */
   faulty = true
+  /** When a wall clock was first set wrong: from then on clocks, and with them the calendar, may be anything. */
+  clocksWrongMs = Infinity
 
   constructor(
     readonly seed: number,

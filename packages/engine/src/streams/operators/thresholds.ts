@@ -1,5 +1,5 @@
 import { EngineError } from '../../errors.ts'
-import { metricNumber } from '../metric.ts'
+import { comparableMetric } from '../metric.ts'
 import { defineOperator } from '../operator.ts'
 import { describeValue, Stream } from '../stream.ts'
 import { tap } from './tap.ts'
@@ -45,7 +45,7 @@ defineOperator({
   columns: {},
   build: ({ args: [least], out }) => ({
     event: (event, fork) => {
-      if (metricNumber(event) > (least as number)) out.event(event, fork)
+      if (comparableMetric(event) > (least as number)) out.event(event, fork)
     },
   }),
 })
@@ -58,7 +58,7 @@ defineOperator({
   columns: {},
   build: ({ args: [most], out }) => ({
     event: (event, fork) => {
-      if (metricNumber(event) < (most as number)) out.event(event, fork)
+      if (comparableMetric(event) < (most as number)) out.event(event, fork)
     },
   }),
 })
@@ -71,7 +71,7 @@ defineOperator({
   columns: {},
   build: ({ args: [least, most], out }) => ({
     event: (event, fork) => {
-      const metric = metricNumber(event)
+      const metric = comparableMetric(event)
       if (metric >= (least as number) && metric <= (most as number)) out.event(event, fork)
     },
   }),
@@ -90,6 +90,15 @@ defineOperator({
       [5, { metric: 6, state: 'expired' }, { metric: 6, state: 'expired' }],
     ],
   },
+  {
+    name: 'compares integers beyond 2^53 exactly, as queries do',
+    stream: over(9_007_199_254_740_992, tap('out')),
+    rows: [
+      [0, { metric: 9_007_199_254_740_992 }],
+      [1, { metric: 9_007_199_254_740_993n }, { metric: 9_007_199_254_740_993n }],
+      [2, { metric: -9_007_199_254_740_993n }],
+    ],
+  },
 ])
 
 /* @__PURE__ */ casesOf('under', () => [
@@ -101,6 +110,14 @@ defineOperator({
       [1, { metric: -5 }, { metric: -5 }],
       [2, { metric: -Infinity }, { metric: -Infinity }],
       [3, { state: 'ok' }],
+    ],
+  },
+  {
+    name: 'compares integers beyond 2^53 exactly, as queries do',
+    stream: under(-9_007_199_254_740_992, tap('out')),
+    rows: [
+      [0, { metric: -9_007_199_254_740_992 }],
+      [1, { metric: -9_007_199_254_740_993n }, { metric: -9_007_199_254_740_993n }],
     ],
   },
 ])
@@ -115,6 +132,14 @@ defineOperator({
       [2, { metric: 2.1 }],
       [3, { metric: 0.9 }],
       [4, { state: 'ok' }],
+    ],
+  },
+  {
+    name: 'compares integers beyond 2^53 exactly, as queries do',
+    stream: within([1, 9_007_199_254_740_992], tap('out')),
+    rows: [
+      [0, { metric: 9_007_199_254_740_992 }, { metric: 9_007_199_254_740_992 }],
+      [1, { metric: 9_007_199_254_740_993n }],
     ],
   },
 ])

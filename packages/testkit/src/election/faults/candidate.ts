@@ -21,13 +21,17 @@ export interface CandidateSettings {
 }
 
 /** What a candidate tells. */
-export type CandidateEvent = 'standing' | 'elected' | 'resumed' | 'suspended' | 'deposed' | 'resigned' | 'act' | 'slip'
+export type CandidateEvent =
+  'standing' | 'elected' | 'resumed' | 'suspended' | 'deposed' | 'resigned' | 'act' | 'slip' | 'starved'
 
 /** How often it acts, in ms. */
 const actEveryMs = 5
 
 /** An act for which the look at the clock and the word of it lie further apart than this was frozen in between, in ms. */
 const slipMs = 5
+
+/** Whose turn comes this late was kept from running: half of the shortest detection time in use, in ms. */
+const starvedMs = 250
 
 const settings = JSON.parse(process.argv[2]) as CandidateSettings
 
@@ -50,8 +54,11 @@ election.on('warning', ({ code, message }) => process.stderr.write(`${code} ${me
 election.stand()
 tell('standing', undefined)
 
+let before = nowMs()
 const acting = setInterval(() => {
   const looked = nowMs()
+  if (looked - before > starvedMs) tell('starved', token)
+  before = looked
   if (!election.isLeader) return
   const acted = nowMs()
   tell(acted - looked > slipMs ? 'slip' : 'act', election.term!.token, acted)

@@ -1,6 +1,6 @@
 /** The faults, and what must hold at each. */
 import type { Arena } from './arenas.ts'
-import { nowMs, type Told } from './fleet.ts'
+import { nowMs, type Fleet, type Told } from './fleet.ts'
 
 /** What one trial showed. */
 export interface Trial {
@@ -8,6 +8,8 @@ export interface Trial {
   readonly tookMs: number
   /** Whether the same candidate goes on under the same token. */
   readonly stayed: boolean
+  /** Whether this machine kept the leader's process from running for so long that its store may have taken it for dead. */
+  readonly starved: boolean
 }
 
 /** One fault, tried over and over. */
@@ -59,7 +61,7 @@ function failover(
     fits,
     async run(arena) {
       const { fleet } = arena
-      const leader = await fleet.steady(steadyMs, patienceMs)
+      const leader = await anyMoment(fleet)
       const struckMs = nowMs()
       const undo = await strike(arena, leader)
       const next = await fleet.until(
@@ -70,7 +72,7 @@ function failover(
       )
       await undo?.()
       await fleet.steady(steadyMs, patienceMs)
-      return { tookMs: next.atMs - struckMs, stayed: false }
+      return { tookMs: next.atMs - struckMs, stayed: false, starved: false }
     },
   }
 }
@@ -92,16 +94,26 @@ function hitch(
     fits,
     async run(arena) {
       const { fleet } = arena
-      const leader = await fleet.steady(steadyMs, patienceMs)
+      const leader = await anyMoment(fleet)
       const struckMs = nowMs()
       const undo = await strike(arena, leader)
       if (forMs > 0) await pass(forMs)
       await undo()
       const after = await fleet.steady(steadyMs, patienceMs)
       const stayed = after.id === leader.id && after.token === leader.token
-      return { tookMs: longestGapMs(fleet.history, struckMs), stayed }
+      const starved = fleet.history.some(
+        ({ id, event, atMs }) => id === leader.id && event === 'starved' && atMs > struckMs,
+      )
+      return { tookMs: longestGapMs(fleet.history, struckMs), stayed, starved }
     },
   }
+}
+
+/** A moment at which somebody leads steadily, at no fixed distance from the last sign of life: a crash keeps to no rhythm. */
+async function anyMoment(fleet: Fleet): Promise<Told> {
+  await fleet.steady(steadyMs, patienceMs)
+  await pass(Math.random() * 2000)
+  return fleet.until('somebody acts', nowMs(), acts, patienceMs)
 }
 
 /** A fault lasts for a while: the one thing here that is about time itself. */
@@ -138,7 +150,12 @@ export const cells: readonly Cell[] = [
     return async () => {
       const wokenMs = nowMs()
       member.signal('SIGCONT')
-      await arena.fleet.until('it is told', wokenMs, ({ id, event }) => id === leader.id && event !== 'act', patienceMs)
+      await arena.fleet.until(
+        'it is told',
+        wokenMs,
+        ({ id, event }) => id === leader.id && (event === 'suspended' || event === 'deposed'),
+        patienceMs,
+      )
     }
   }),
   hitch(

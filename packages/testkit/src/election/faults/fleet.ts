@@ -136,7 +136,9 @@ export class Fleet {
     for (let fromMs = nowMs(); ;) {
       const first = await this.until('somebody acts', fromMs, ({ event }) => event === 'act', endMs - nowMs())
       const turn = ({ event, id, atMs }: Told): boolean =>
-        event !== 'act' ? event !== 'standing' && event !== 'slip' : id !== first.id || atMs >= first.atMs + forMs
+        event !== 'act'
+          ? !['standing', 'slip', 'starved'].includes(event)
+          : id !== first.id || atMs >= first.atMs + forMs
       const next = await this.until('the leader goes on', first.atMs, turn, endMs - nowMs())
       if (next.event === 'act' && next.id === first.id) return next
       fromMs = next.atMs

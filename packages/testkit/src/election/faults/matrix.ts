@@ -1,7 +1,9 @@
 /** Every fault against every store, and what it showed. */
-import { arenaKinds, type ArenaKind } from './arenas.ts'
+import { SeededRandom } from '../../random.ts'
+import { arenaKinds, type Arena, type ArenaKind } from './arenas.ts'
 import { cells, type Cell, type Trial } from './cells.ts'
 import { judge, type Judgement } from './checker.ts'
+import { nowMs } from './fleet.ts'
 
 /** What of the matrix is run. */
 export interface MatrixOptions {
@@ -56,17 +58,14 @@ async function runArena(
       const done: Trial[] = []
       for (let trial = 1; trial <= trials; trial++) {
         const at = `${name}, ${cell.fault}, trial ${trial}`
-        try {
-          const result = await cell.run(arena)
-          done.push(result)
-          if (cell.stays && !result.stayed) report(`${at}: another leader, or another token\n${arena.fleet.state()}`)
-          if (result.tookMs > cell.boundMs)
-            wrong.push(`${at}: ${Math.round(result.tookMs)} ms, at most ${cell.boundMs} are allowed`)
-        } catch (error) {
-          wrong.push(`${at}: ${(error as Error).message}`)
-          report(`${at}: ${(error as Error).message}`)
+        const result = await tryOnce(arena, cell, at, wrong)
+        // What did not come right would only show the same again.
+        if (result === undefined) {
+          report(wrong.at(-1)!)
           return { cells: results, judged: judge(arena.fleet.history) }
         }
+        done.push(result)
+        if (cell.stays && !result.stayed) report(`${at}: another leader, or another token\n${arena.fleet.state()}`)
       }
       results.push({ store: name, settings: arena.settings, cell, trials: done })
       report(rowOf(results.at(-1)!))
@@ -76,6 +75,58 @@ async function runArena(
     return { cells: results, judged }
   } finally {
     await arena.stop()
+  }
+}
+
+/** What of a soak is run. */
+export interface SoakOptions extends Omit<MatrixOptions, 'trials'> {
+  readonly minutes: number
+  readonly seed: number
+}
+
+/** One fault after another, drawn by chance, for so long in all, the stores in turn. Judged like the matrix. */
+export async function runSoak(options: SoakOptions): Promise<MatrixResult> {
+  const kinds = arenaKinds.filter(({ name }) => options.stores?.includes(name) ?? true)
+  const random = new SeededRandom(options.seed)
+  const judgements = new Map<string, Judgement>()
+  const wrong: string[] = []
+  const results: CellResult[] = []
+  for (const kind of kinds) {
+    const endMs = nowMs() + (options.minutes * 60_000) / kinds.length
+    const trials = new Map<Cell, Trial[]>()
+    const arena = await kind.start(options.program)
+    try {
+      const fitting = cells.filter((cell) => cell.fits(arena) && (options.faults?.includes(cell.fault) ?? true))
+      while (nowMs() < endMs && wrong.length === 0) {
+        const cell = random.pick(fitting)
+        const trial = await tryOnce(arena, cell, `${kind.name}, ${cell.fault}`, wrong)
+        if (trial !== undefined) trials.set(cell, [...(trials.get(cell) ?? []), trial])
+      }
+      const judged = judge(arena.fleet.history)
+      judgements.set(kind.name, judged)
+      for (const { invariant, text } of judged.breaches) wrong.push(`${kind.name}: ${invariant}: ${text}`)
+    } finally {
+      await arena.stop()
+    }
+    for (const [cell, done] of trials) {
+      results.push({ store: kind.name, settings: arena.settings, cell, trials: done })
+      options.report(rowOf(results.at(-1)!))
+    }
+  }
+  return { cells: results, judgements, wrong }
+}
+
+/** One trial; what is not as it must be goes to `wrong`. Gives undefined where it did not come to its end. */
+async function tryOnce(arena: Arena, cell: Cell, at: string, wrong: string[]): Promise<Trial | undefined> {
+  try {
+    const trial = await cell.run(arena)
+    if (trial.tookMs > cell.boundMs) {
+      wrong.push(`${at}: ${Math.round(trial.tookMs)} ms, at most ${cell.boundMs} are allowed`)
+    }
+    return trial
+  } catch (error) {
+    wrong.push(`${at}: ${(error as Error).message}`)
+    return undefined
   }
 }
 

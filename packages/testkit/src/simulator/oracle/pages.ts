@@ -1,4 +1,6 @@
 import type { Arrival, SimReceiver } from '../receivers.ts'
+import { judgeAttempts } from './attempts.ts'
+import { type Ledger, partitionOf } from './ledger.ts'
 import type { Decision } from './truth.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -15,6 +17,12 @@ export interface PageEvidence {
   readonly receivers: ReadonlyMap<string, SimReceiver>
   /** Times at which processes or the log were touched. */
   readonly disturbances: readonly number[]
+  /** By partition. */
+  readonly ledgers: readonly Ledger[]
+  /** From when on wall clocks, and with them the calendar, may be anything. */
+  readonly clocksWrongMs: number
+  /** How far any two clocks may be apart before that. */
+  readonly clockSpreadMs: number
 }
 
 /** Every decided page was delivered, none took effect more often than its receiver's class allows, nothing else was sent. */
@@ -22,10 +30,13 @@ export function judgePages(evidence: PageEvidence): Verdict[] {
   const verdicts: Verdict[] = []
   const say = (kind: Verdict['kind'], text: string): void => void verdicts.push({ kind, text })
   const arrivals = new Map<string, Arrival[]>()
+  const named = new Map<string, Arrival[]>()
   for (const receiver of evidence.receivers.values()) {
     if (receiver.name === 'self') continue
     for (const arrival of receiver.arrivals) {
-      for (const id of new Set([arrival.request.idempotencyKey, ...(arrival.request.members ?? [])])) {
+      const { idempotencyKey } = arrival.request
+      named.set(idempotencyKey, [...(named.get(idempotencyKey) ?? []), arrival])
+      for (const id of new Set([idempotencyKey, ...(arrival.request.members ?? [])])) {
         arrivals.set(id, [...(arrivals.get(id) ?? []), arrival])
       }
     }
@@ -46,7 +57,7 @@ export function judgePages(evidence: PageEvidence): Verdict[] {
     } else if (result === 'digested' && page.action !== 'resolve' && !arrivals.has(page.id)) {
       say('page lost', `${what} counts as told in a digest, and no digest that was sent names it`)
     } else if (result === 'overtaken' && page.action !== 'trigger') say('page lost', `${what} counts as overtaken`)
-    const opened = effects.filter((arrival) => arrival.effect === 'opened')
+    const opened = effects.filter(({ effect, tooLate }) => effect === 'opened' && tooLate !== true)
     if (page.action !== 'resolve' && opened.length > 1) {
       say(
         'page doubled',
@@ -66,6 +77,8 @@ export function judgePages(evidence: PageEvidence): Verdict[] {
       `${first.request.action} ${id} came to ${first.receiver} from ${first.from}, the log does not decide it`,
     )
   }
+  const classOf = (name: string) => evidence.receivers.get(name)!.receiverClass
+  judgeAttempts({ ...evidence, arrivals: named, classOf }, say)
   for (const receiver of evidence.receivers.values()) judgeOpen(receiver, evidence, say)
   return verdicts
 }
@@ -74,14 +87,15 @@ type Say = (kind: Verdict['kind'], text: string) => void
 
 /** A blind receiver may be told again only where nobody could know of the first time, and must be told that it may be again. */
 function judgeBlind(what: string, effects: readonly Arrival[], disturbances: readonly number[], say: Say): void {
-  const told = effects.filter((arrival) => arrival.effect === 'told')
+  // In the order of their sending: a gateway's upstream may act after the repeat of what it was asked.
+  const told = effects.filter((arrival) => arrival.effect === 'told').sort((a, b) => a.begunAtMs - b.begunAtMs)
   for (let i = 1; i < told.length; i++) {
     const [before, again] = [told[i - 1], told[i]]
     const times = `at ${Math.round(before.atMs)} ms by ${before.from} and at ${Math.round(again.atMs)} ms by ${again.from}`
     if (!again.request.possibleRepeat)
       say('page doubled', `${what} was told ${times}, the second not marked as a possible repeat`)
     const answeredMs = before.answeredAtMs
-    if (answeredMs === undefined || again.atMs - answeredMs < settleMs) continue
+    if (answeredMs === undefined || before.answer !== 'delivered' || again.atMs - answeredMs < settleMs) continue
     const peace = !disturbances.some((at) => at > answeredMs - 1_000 && at < answeredMs + settleMs)
     if (peace)
       say(
@@ -103,9 +117,18 @@ function judgeOpen(receiver: SimReceiver, evidence: PageEvidence, say: Say): voi
     )
     // Pages without a life of their own stay open at a keyed receiver by their nature.
     if (refused || arrival.request.action === 'notify') continue
+    if (arrival.tooLate === true && !isToldAfterwards(arrival, evidence.ledgers)) continue
     say(
       'incident left open',
       `${receiver.name} still shows ${arrival.request.rule} of ${arrival.request.host} (${key}), all is well`,
     )
   }
+}
+
+/** Whether its sender has said, after a request took effect too late, what became of it: from then on somebody could know. */
+function isToldAfterwards({ request, begunAtMs, atMs, from }: Arrival, ledgers: readonly Ledger[]): boolean {
+  const { idempotencyKey } = request
+  const attempts = ledgers[partitionOf(idempotencyKey)].attempts(idempotencyKey, false)
+  const attempt = attempts.findLast((a) => from.startsWith(`${a.instance}#`) && a.atMs <= begunAtMs)
+  return attempt?.outcome !== undefined && attempt.outcome.atMs >= atMs
 }

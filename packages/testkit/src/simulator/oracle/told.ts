@@ -1,3 +1,4 @@
+import { offsetOf } from './ledger.ts'
 import type { Decision } from './truth.ts'
 
 /** Rule of a digest that stands for pages of several rules, where too many wait for one receiver. */
@@ -74,9 +75,4 @@ export class Told {
     if (count > 0) this.#members.set(key, count - 1)
     return count > 0
   }
-}
-
-/** A decision's id is log, partition, offset, ordinal and checksum; none of these holds a dot. */
-export function offsetOf(id: string): number {
-  return Number(id.split('.')[2])
 }

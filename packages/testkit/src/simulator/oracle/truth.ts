@@ -14,6 +14,14 @@ export interface Decision {
   readonly offset: number
 }
 
+/** An event that the log had no room for: the producer was told, and whoever sent it was there. */
+export interface Refusal {
+  /** Where the log ended then. */
+  readonly offset: number
+  readonly atMs: number
+  readonly msg: SentMsg
+}
+
 const graceMs = 15_000
 const longestGraceMs = 60_000
 /** DESIGN section 13: silent for longer than TTL + grace + this, a host must have paged. */
@@ -41,6 +49,7 @@ export function judgeTruth(
   partition: number,
   records: readonly StoredRecord[],
   messages: ReadonlyMap<number, SentMsg>,
+  refusals: readonly Refusal[],
   decisions: readonly Decision[],
   exercise: (kind: ExerciseKind, times: number) => void,
 ): Verdict[] {
@@ -126,7 +135,7 @@ export function judgeTruth(
   for (const { noise } of hosts.values()) exercise('event throttled', noise.dropped)
   return [
     ...verdicts,
-    ...judgeAlarms(partition, records, messages, downDecisions),
+    ...judgeAlarms(partition, records, messages, refusals, downDecisions),
     ...judgeLimits(partition, decisions),
     ...judgeSkips(partition, records, messages, decisions),
   ]
@@ -142,11 +151,15 @@ function latestMs(host: HostTruth, time: OwnedTime): number {
   return host.seenMs! + host.ttlMs + longestTickMs + Math.min(longestGraceMs, since * graceMs)
 }
 
-/** Hosts reported down that had been there, acknowledged, within their TTL less one tick, or within the grace of a claim. */
+/**
+ * Hosts reported down that had been there within their TTL less one tick, or within the grace of a claim: acknowledged, or refused for want
+ * of room. What nobody could say is held against nobody.
+ */
 function judgeAlarms(
   partition: number,
   records: readonly StoredRecord[],
   messages: ReadonlyMap<number, SentMsg>,
+  refusals: readonly Refusal[],
   downDecisions: readonly Decision[],
 ): Verdict[] {
   const verdicts: Verdict[] = []
@@ -156,10 +169,22 @@ function judgeAlarms(
   const time = new OwnedTime()
   const claims: number[] = []
   const seen = new Map<string, { incarnation: number; sequences: Set<number> }>()
-  const presence = new Map<string, { atMs: number; ttlMs: number; offset: number }>()
+  const presence = new Map<string, { atMs: number; ageMs: number; ttlMs: number; offset: number }>()
+  const turnedAway = new Map<string, { readonly atMs: number; readonly untilMs: number; readonly offset: number }>()
+  let refused = 0
   for (const { offset, bytes } of records) {
     const record = decodeRecord(bytes)
     const epoch = time.epoch
+    for (; refused < refusals.length && refusals[refused].offset <= offset; refused++) {
+      const { atMs, msg } = refusals[refused]
+      for (const event of msg.events) {
+        if (event.service !== 'alive') continue
+        const sinceMs = time.ownedMs - Math.max(0, atMs - event.time! * 1_000)
+        const before = turnedAway.get(event.host!)
+        if (before !== undefined && before.atMs > sinceMs) continue
+        turnedAway.set(event.host!, { atMs: sinceMs, untilMs: sinceMs + event.ttl! * 1_000, offset })
+      }
+    }
     time.apply(record)
     if (time.epoch > epoch) claims.push(time.ownedMs)
     const expiredOnArrival = new Set<string>()
@@ -172,8 +197,20 @@ function judgeAlarms(
       }
     }
     for (const { page } of pending.get(offset) ?? []) {
+      if (expiredOnArrival.has(page.host)) continue
       const last = presence.get(page.host)
-      if (last === undefined || expiredOnArrival.has(page.host)) continue
+      const away = turnedAway.get(page.host)
+      // What was too old when it came, out of a producer's buffer, says by itself that the host is gone.
+      const saysSo = last !== undefined && last.ageMs >= last.ttlMs - 10
+      if (away !== undefined && !saysSo && time.ownedMs < away.untilMs - longestTickMs) {
+        verdicts.push({
+          kind: 'false alarm',
+          text:
+            `p${partition}: ${page.host} is reported down at offset ${offset}, owned time ${Math.round(time.ownedMs)} ms; ` +
+            `the log had no room for its word at offset ${away.offset} (${Math.round(away.atMs)} ms)`,
+        })
+      }
+      if (last === undefined) continue
       const earliestMs = earliest(last, claims)
       if (time.ownedMs >= earliestMs - longestTickMs) continue
       verdicts.push({
@@ -187,7 +224,7 @@ function judgeAlarms(
     for (const event of msg.events) {
       if (event.service !== 'alive') continue
       const ageMs = Math.max(0, msg.sentAtMs - event.time! * 1_000)
-      presence.set(event.host!, { atMs: time.ownedMs - ageMs, ttlMs: event.ttl! * 1_000, offset })
+      presence.set(event.host!, { atMs: time.ownedMs - ageMs, ageMs, ttlMs: event.ttl! * 1_000, offset })
     }
   }
   return verdicts

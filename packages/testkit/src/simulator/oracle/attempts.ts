@@ -1,0 +1,146 @@
+import type { ReceiverClass } from '@ricci/replica'
+import type { Arrival } from '../receivers.ts'
+import { type Ledger, type LoggedAttempt, partitionOf } from './ledger.ts'
+import type { Decision } from './truth.ts'
+import type { Verdict } from './verdict.ts'
+
+/** So long after its claim an owner waits for outcomes of its predecessors (DESIGN section 9), less what clocks drift. */
+const doubtMs = 11_000 * 0.99
+/** A send begins within this time of its attempt: DESIGN section 7. */
+const sendBeginMs = 2_000
+/** An answer within this time of its request was there before its sender gave up. */
+const promptMs = 5_000
+
+export interface AttemptEvidence {
+  readonly decisions: readonly Decision[]
+  /** Result by page id, as the fresh engine settled it. */
+  readonly settled: ReadonlyMap<string, string>
+  /** By partition. */
+  readonly ledgers: readonly Ledger[]
+  /** By page id: what came to its receiver under it, in the order of its coming. */
+  readonly arrivals: ReadonlyMap<string, readonly Arrival[]>
+  readonly classOf: (receiver: string) => ReceiverClass
+  /** From when on wall clocks, and with them the calendar, may be anything. */
+  readonly clocksWrongMs: number
+  /** How far any two clocks may be apart before that. */
+  readonly clockSpreadMs: number
+}
+
+type Say = (kind: Verdict['kind'], text: string) => void
+
+/**
+ * What was sent against what the log allowed: each request has an attempt of its own that was in force, who comes after another believes
+ * what the log says of that one's attempts and waits for what it may still say, marks what may be a repeat and nothing else, and
+ * comes back no sooner than the receiver asked for.
+ */
+export function judgeAttempts(evidence: AttemptEvidence, say: Say): void {
+  for (const { page } of evidence.decisions) {
+    const what = `${page.action} of ${page.rule} ${page.key} (${page.id}) at ${page.receiver}`
+    const attempts = attemptsOf(evidence, page.id, page.action === 'resolve')
+    const arrivals = evidence.arrivals.get(page.id) ?? []
+    const isTrigger = page.action === 'trigger' && evidence.classOf(page.receiver) === 'A'
+    if (!isTrigger) judgeDoubt(what, attempts, attempts, say)
+    const { trigger } = page
+    if (page.action === 'resolve' && trigger !== undefined) {
+      if (evidence.classOf(page.receiver) === 'A') judgeDoubt(what, attempts, attemptsOf(evidence, trigger, false), say)
+      if (evidence.settled.get(trigger) === 'digested' && arrivals.length > 0)
+        say('page doubled', `${what} was sent, though a digest stands for its trigger and for it`)
+    }
+    judgeRequests(what, attempts, arrivals, evidence, say)
+  }
+}
+
+/** Whoever comes after a predecessor whose attempt has no outcome waits for it, before it tries again (or takes back what that one tried). */
+function judgeDoubt(what: string, tries: readonly LoggedAttempt[], before: readonly LoggedAttempt[], say: Say): void {
+  for (const attempt of tries) {
+    if (attempt.atMs - attempt.claimedMs >= doubtMs) continue
+    const doubtful = before.find((older) => older.epoch < attempt.epoch && !isKnown(older, attempt.offset))
+    if (doubtful === undefined) continue
+    const waitedMs = Math.round(attempt.atMs - attempt.claimedMs)
+    const which = `the attempt ${doubtful.epoch}.${doubtful.n} has no outcome yet`
+    say('sent too soon', `${what}: attempt ${attempt.epoch}.${attempt.n} came ${waitedMs} ms after its claim, ${which}`)
+  }
+}
+
+function judgeRequests(
+  what: string,
+  attempts: readonly LoggedAttempt[],
+  arrivals: readonly Arrival[],
+  evidence: AttemptEvidence,
+  say: Say,
+): void {
+  const used = new Map<LoggedAttempt, Arrival>()
+  for (const arrival of arrivals) {
+    const instance = arrival.from.slice(0, arrival.from.indexOf('#'))
+    const attempt = attempts.findLast((a) => a.instance === instance && a.atMs <= arrival.begunAtMs)
+    const sent = `${what} was sent at ${Math.round(arrival.begunAtMs)} ms by ${arrival.from}`
+    if (attempt === undefined) {
+      say('sent without an attempt', `${sent}, the log holds no attempt of it that was in force`)
+      continue
+    }
+    const waitedMs = arrival.begunAtMs - attempt.atMs
+    if (waitedMs > sendBeginMs + evidence.clockSpreadMs && arrival.begunAtMs < evidence.clocksWrongMs) {
+      say('sent too late', `${sent}, ${Math.round(waitedMs)} ms after its attempt ${attempt.epoch}.${attempt.n}`)
+    }
+    const other = used.get(attempt)
+    if (other !== undefined && other.begunAtMs !== arrival.begunAtMs) {
+      const both = `its latest attempt in force, ${attempt.epoch}.${attempt.n}, was for the request of`
+      say('sent without an attempt', `${sent}; ${both} ${Math.round(other.begunAtMs)} ms`)
+    }
+    used.set(attempt, arrival)
+    if (evidence.classOf(arrival.receiver) === 'C') judgeMark(sent, arrival, attempt, attempts, say)
+  }
+  for (const [attempt, arrival] of used) judgePause(what, attempt, arrival, attempts, evidence, say)
+}
+
+/** Marked as a possible repeat is what may be one, and nothing else. */
+function judgeMark(
+  sent: string,
+  { request, begunAtMs }: Arrival,
+  attempt: LoggedAttempt,
+  attempts: readonly LoggedAttempt[],
+  say: Say,
+): void {
+  const before = attempts.filter((other) => other.offset < attempt.offset)
+  const doubtful = before.find(({ epoch, outcome }) => {
+    if (outcome === undefined || outcome.atMs > begunAtMs) return epoch < attempt.epoch
+    return outcome.result === 'unknown' && outcome.offset < attempt.offset
+  })
+  if (doubtful !== undefined && !request.possibleRepeat) {
+    say('page doubled', `${sent} and may be a repeat of ${doubtful.epoch}.${doubtful.n}: it is not marked`)
+  }
+  const open = before.some((other) => !isKnown(other, attempt.offset) || other.outcome!.result === 'unknown')
+  if (request.possibleRepeat && !open) say('marked without cause', `${sent}, marked as a possible repeat`)
+}
+
+/** Nobody who knows of it comes back sooner than the receiver asked for. */
+function judgePause(
+  what: string,
+  attempt: LoggedAttempt,
+  { begunAtMs, answeredAtMs, retryAfterMs }: Arrival,
+  attempts: readonly LoggedAttempt[],
+  { clocksWrongMs, clockSpreadMs }: AttemptEvidence,
+  say: Say,
+): void {
+  const { outcome } = attempt
+  if (answeredAtMs === undefined || retryAfterMs === undefined || outcome === undefined) return
+  // Who was stopped meanwhile may have given it up before it saw the answer.
+  if (answeredAtMs - begunAtMs > promptMs) return
+  const next = attempts.find((other) => other.offset > outcome.offset)
+  // By the calendar a clock that is ahead ends all waiting.
+  if (next === undefined || next.isDigest || next.atMs > clocksWrongMs) return
+  // What a predecessor says after the claim may come too late for an owner that decides just then.
+  if (next.epoch !== attempt.epoch && outcome.offset > next.claimOffset) return
+  const pausedMs = next.atMs - answeredAtMs
+  if (pausedMs >= retryAfterMs - clockSpreadMs) return
+  const asked = `asked for ${retryAfterMs} ms at ${Math.round(answeredAtMs)} ms`
+  say('sent too soon', `${what}: ${asked}, tried again after ${Math.round(pausedMs)} ms by ${next.instance}`)
+}
+
+function isKnown({ outcome }: LoggedAttempt, offset: number): boolean {
+  return outcome !== undefined && outcome.offset < offset
+}
+
+function attemptsOf({ ledgers }: AttemptEvidence, page: string, isResolve: boolean): readonly LoggedAttempt[] {
+  return ledgers[partitionOf(page)].attempts(page, isResolve)
+}
