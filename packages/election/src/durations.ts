@@ -1,5 +1,4 @@
 import { ElectionError } from './errors.ts'
-import { oneOf } from './options.ts'
 
 /** A length of time: milliseconds, or a number with a unit: `'500ms'`, `'2s'`, `'1m'`, `'24h'`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h'}`
@@ -60,7 +59,12 @@ export function paceOf(options: {
   readonly lease?: Duration
   readonly detect?: Duration
 }): Pace {
-  const profile = profiles[oneOf(options.profile ?? 'default', Object.keys(profiles) as Profile[], 'profile')]
+  const wanted = options.profile ?? 'default'
+  if (!Object.hasOwn(profiles, wanted)) {
+    const names = Object.keys(profiles).join(', ')
+    throw new ElectionError('OPTION_INVALID', `there is no profile ${wanted}; the profiles are ${names}`, false)
+  }
+  const profile = profiles[wanted]
   return {
     leaseMs: options.lease === undefined ? profile.leaseMs : toMs(options.lease, 'lease', leastLeaseMs),
     detectMs: options.detect === undefined ? profile.detectMs : toMs(options.detect, 'detect', leastLeaseMs),
