@@ -173,7 +173,7 @@ describe('elect', { skip: without('consul') }, () => {
   it('says what is wrong', async () => {
     const cases: [args: readonly string[], code: number, said: RegExp][] = [
       [['--store', 'redis://localhost', '--', 'true'], 2, /redis:\/\/localhost is no address of a store/],
-      [['--profile', 'faster', '--', 'true'], 2, /profile is "faster"; use "fast" or "default" or "calm"/],
+      [['--profile', 'faster', '--', 'true'], 2, /no profile faster; the profiles are fast, default, calm/],
       [['--lease', '2 minutes', '--', 'true'], 2, /lease is "2 minutes"/],
       [['--name', 'a b', '--', 'true'], 2, /name is "a b"/],
       [['--nmae', 'a', '--', 'true'], 2, /nmae/],
