@@ -134,8 +134,8 @@ export class TcpProxy {
 
   private accept(client: Socket): void {
     this.counts.connections++
-    if (this.behaviour.refusing) {
-      client.on('error', () => {}).resetAndDestroy()
+    if (this.behaviour.refusing || this.closing !== undefined) {
+      reset(client.on('error', () => {}))
       return
     }
     const { protocol, onRequest } = this.options
@@ -185,7 +185,7 @@ class Link {
     for (const socket of [client, server]) {
       socket.setNoDelay(true)
       // one that ended in error ends the other likewise, unless that is not to know
-      socket.on('error', () => this.other(socket).resetAndDestroy())
+      socket.on('error', () => reset(this.other(socket)))
       socket.on('close', () => {
         if (client.destroyed && server.destroyed) this.onGone()
       })
@@ -201,17 +201,18 @@ class Link {
   }
 
   cut(): void {
-    for (const socket of [this.client, this.server]) socket.resetAndDestroy()
+    for (const socket of [this.client, this.server]) reset(socket)
     for (const flow of this.flows) flow.stop()
   }
 
   abandon(unaware: 'client' | 'server'): void {
     for (const flow of this.flows) flow.stop()
     const kept = unaware === 'client' ? this.client : this.server
-    this.other(kept)
-      .removeAllListeners('error')
-      .on('error', () => {})
-      .resetAndDestroy()
+    reset(
+      this.other(kept)
+        .removeAllListeners('error')
+        .on('error', () => {}),
+    )
     kept.resume()
     // its peer may give up on its own
     kept.on('end', () => kept.destroy())
@@ -220,6 +221,15 @@ class Link {
   private other(socket: Socket): Socket {
     return socket === this.client ? this.server : this.client
   }
+}
+
+/**
+ * Ends a connection by a reset. One that is just being shut down cannot be reset: libuv refuses, and Node then forgets the handle without closing it, so that the
+ * process never ends; it is closed instead.
+ */
+function reset(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 /** One direction of a connection: what was read and may not pass yet, in order. */
