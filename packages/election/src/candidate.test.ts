@@ -308,6 +308,18 @@ describe('work that does not end', () => {
     assert.deepEqual(scene.exits, [70])
   })
 
+  electionScene('keeps a name from nobody, also when it has overrun an earlier term', async (scene) => {
+    const a = await scene.leader('a')
+    void a.term!.act('old', () => new Promise<never>(() => undefined), { gate: 'lease' })
+    scene.store.on('read', 'refused')
+    await scene.until(() => scene.warnings.includes('OVERRUN'))
+    scene.store.on('read', 'answered')
+    await scene.until(() => a.isLeader)
+    await scene.finish(a.resign())
+    assert.equal(a.holds, false)
+    assert.equal((await scene.leader('b')).isLeader, true)
+  })
+
   electionScene('is not that of a term which was resumed, and is busy without a pause', async (scene) => {
     const a = await scene.leader('a', { onOverrun: 'exit' })
     const old = latch()
