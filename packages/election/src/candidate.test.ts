@@ -308,6 +308,18 @@ describe('work that does not end', () => {
     assert.deepEqual(scene.exits, [70])
   })
 
+  electionScene('keeps a name from nobody, also when it has overrun an earlier term', async (scene) => {
+    const a = await scene.leader('a')
+    void a.term!.act('old', () => new Promise<never>(() => undefined), { gate: 'lease' })
+    scene.store.on('read', 'refused')
+    await scene.until(() => scene.warnings.includes('OVERRUN'))
+    scene.store.on('read', 'answered')
+    await scene.until(() => a.isLeader)
+    await scene.finish(a.resign())
+    assert.equal(a.holds, false)
+    assert.equal((await scene.leader('b')).isLeader, true)
+  })
+
   electionScene('is not that of a term which was resumed, and is busy without a pause', async (scene) => {
     const a = await scene.leader('a', { onOverrun: 'exit' })
     const old = latch()
@@ -325,6 +337,28 @@ describe('work that does not end', () => {
 })
 
 describe('what a candidate tells', () => {
+  electionScene('has a token also where the name is lost before that is told', async (scene) => {
+    const [a, b] = [await scene.leader('a'), scene.candidate('b')]
+    b.stand()
+    await scene.settle()
+    await scene.store.sessions[0].end()
+    await scene.until(() => !a.holds)
+    await scene.until(() => a.holds || b.holds)
+    const next = a.holds ? a : b
+    const said: unknown[] = []
+    next.on('elected', ({ token }) => said.push(typeof token))
+    next.on('resumed', () => said.push('resumed'))
+    next.on('deposed', () => said.push('deposed'))
+    await scene.advance(leaseMs / 2)
+    assert.equal(next.isLeader, false, 'waits')
+    // Whoever stands still until its wait is over may find in the first answer that the name is gone.
+    const { monotonicMs } = scene.clock
+    scene.clock.monotonicMs = () => monotonicMs.call(scene.clock) + leaseMs / 2
+    next.apply((candidacy, now) => candidacy.seen(undefined, now, now))
+    scene.clock.monotonicMs = monotonicMs
+    assert.deepEqual([said, next.isLeader], [['bigint', 'deposed'], false])
+  })
+
   electionScene('comes in order, and each thing once', async (scene) => {
     const a = scene.candidate('a')
     const said = recorded(a)

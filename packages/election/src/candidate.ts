@@ -94,7 +94,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     this.#sinceMs = group.clock.wallMs()
     const events = {
       changed: (state: CandidacyState, before: CandidacyState, why: string): void =>
-        void this.#changes.push({ state, before, why }),
+        void this.#changes.push({ state, before, why, token: this.#candidacy.token }),
     }
     const { fenced, minToken, without } = this.#settings
     this.#candidacy = new Candidacy(name, group.self, { holdBackMs, fenced, without }, events, minToken)
@@ -300,9 +300,9 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     return state === 'leading' || state === 'suspended' ? 'suspended' : 'follower'
   }
 
-  #deliver({ state, before, why }: Change): void {
+  #deliver({ state, before, why, token }: Change): void {
     const had = this.#term
-    if (state === 'leading') return this.#begin(why)
+    if (state === 'leading') return this.#begin(token!, why)
     if (state === 'suspended' && had !== undefined) {
       this.#become('suspended', why)
       this.emit('suspended', this.#end('TERM_SUSPENDED', why))
@@ -318,8 +318,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     this.#changed()
   }
 
-  #begin(why: string): void {
-    const token = this.#candidacy.token!
+  #begin(token: bigint, why: string): void {
     const term = new Term(this.name, token, this.#holder, new AbortController())
     this.#term = term
     this.#group.count(token === this.#lastToken ? 'resumptions' : 'terms')
@@ -469,6 +468,8 @@ interface Change {
   readonly state: CandidacyState
   readonly before: CandidacyState
   readonly why: string
+  /** The token at that time: by the time it is told, the name may be lost. */
+  readonly token: bigint | undefined
 }
 
 /** How a promise ended: as Promise.allSettled says it. */

@@ -42,16 +42,20 @@ export class Works {
     }
   }
 
-  /** The present term has ended. */
+  /**
+   * The present term has ended. What overran an earlier one and still goes on has its grace once more: the name is held for it again, and
+   * nobody would be told.
+   */
   termEnded(): void {
     const span = this.#present
     this.#present = { going: 0 }
-    if (span.going === 0) return
-    this.#ended.add(span)
-    span.grace = this.#clock.setTimer(this.#graceMs, () => {
-      this.#forget(span)
-      this.#overrun()
-    })
+    if (span.going > 0) this.#ended.add(span)
+    for (const ended of this.#ended) {
+      ended.grace ??= this.#clock.setTimer(this.#graceMs, () => {
+        ended.grace = undefined
+        this.#overrun()
+      })
+    }
   }
 
   /** Nobody is told of an overrun any more. */
