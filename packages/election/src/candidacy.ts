@@ -142,6 +142,8 @@ export class Candidacy {
   /** What the acquisition under way writes down: {@link keptLeaseMs}. */
   #askedLeaseMs = 0
   #notBeforeMs = 0
+  /** The last lease that a view told of, in ms. */
+  #lastLeaseMs = 0
   /** How long we stay back once the name was released, in ms. */
   #stayBackMs = 0
   #tenure: Tenure | undefined
@@ -272,6 +274,7 @@ export class Candidacy {
     if (this.#viewSent !== undefined && sent.monotonicMs < this.#viewSent.monotonicMs) return
     const sameFreeTime = view?.holder === undefined && this.#isFree() && this.#view?.version === view?.version
     if (!sameFreeTime) this.#freeSinceMs = now.monotonicMs
+    if (view !== undefined && view.leaseMs > 0) this.#lastLeaseMs = view.leaseMs
     this.#view = view
     this.#viewAt = now
     this.#viewSent = sent
@@ -293,7 +296,7 @@ export class Candidacy {
     }
     if (this.#state !== 'following' || !this.#mayAcquire() || now.monotonicMs < this.#acquireAtMs()) return undefined
     this.#asked = true
-    this.#askedLeaseMs = keptLeaseMs(this.#self.leaseMs, this.#view)
+    this.#askedLeaseMs = keptLeaseMs(this.#self.leaseMs, this.#predecessor())
     this.#askedActFromMs = this.#view?.settled === true ? undefined : this.#freeSinceMs + this.#waitMs()
     this.#become('acquiring', 'the name is free')
     return { kind: 'acquire', seen: this.#view }
@@ -417,7 +420,13 @@ export class Candidacy {
   /** How long after it was seen free the name may still be acted upon. */
   #waitMs(): number {
     if (this.#options.without === 'predecessors-lease') return this.#self.leaseMs
-    return keptLeaseMs(this.#self.leaseMs, this.#view)
+    return keptLeaseMs(this.#self.leaseMs, this.#predecessor())
+  }
+
+  /** What the name's view says of who held it last. A key that an operator removed says nothing any more: then what was read before counts. */
+  #predecessor(): Pick<NameView, 'settled' | 'leaseMs'> | undefined {
+    const view = this.#view
+    return view === undefined || view.leaseMs > 0 ? view : { settled: view.settled, leaseMs: this.#lastLeaseMs }
   }
 
   #isFree(): boolean {

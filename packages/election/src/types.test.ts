@@ -33,27 +33,27 @@ export async function typed(election: Election, group: ElectionGroup): Promise<v
   await using scoped = group.candidate('x', { holdBackMs: 50 })
   scoped.stand()
 
-  // @ts-expect-error no such event
+  // @ts-expect-error: no such event
   election.on('error', () => undefined)
-  // @ts-expect-error a group's event, not a candidate's
+  // @ts-expect-error: a group's event, not a candidate's
   election.on('members', () => undefined)
-  // @ts-expect-error work is needed
+  // @ts-expect-error: work is needed
   await election.lead()
-  // @ts-expect-error no such unit
+  // @ts-expect-error: no such unit
   new Election({ name: 'x', store: memory(), lease: '2d' })
-  // @ts-expect-error no such profile
+  // @ts-expect-error: no such profile
   new Election({ name: 'x', store: memory(), profile: 'quick' })
-  // @ts-expect-error no store
+  // @ts-expect-error: no store
   new Election({ name: 'x' })
-  // @ts-expect-error no such gate
+  // @ts-expect-error: no such gate
   await scoped.term!.act('id', () => 1, { gate: 'none' })
-  // @ts-expect-error a token is no number
+  // @ts-expect-error: a token is no number
   new ElectionGroup({ name: 'x', store: memory(), minToken: 1 })
-  // @ts-expect-error what is published can be written as JSON
+  // @ts-expect-error: what is published can be written as JSON
   await group.publish(() => 1)
-  // @ts-expect-error computed, never set
+  // @ts-expect-error: computed, never set
   election.isLeader = true
-  // @ts-expect-error what a term is, it stays
+  // @ts-expect-error: what a term is, it stays
   scoped.term!.token = 1n
 }
 
