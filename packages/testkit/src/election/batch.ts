@@ -1,5 +1,5 @@
 /** A batch of seeds: what it brought to work, and whether that was enough to prove anything. */
-import type { Tally } from './history.ts'
+import { noTally, type Tally } from './history.ts'
 import type { RunResult } from './run.ts'
 
 /** Each of these must have happened in a batch, or it has proven nothing about it. */
@@ -15,16 +15,7 @@ const wanted: readonly (keyof Tally)[] = [
 
 /** Adds up what runs showed. */
 export class Batch {
-  readonly #sum: Record<keyof Tally, number> = {
-    acts: 0,
-    slipped: 0,
-    refused: 0,
-    terms: 0,
-    resumptions: 0,
-    earlyLosses: 0,
-    cleanReleases: 0,
-    journalled: 0,
-  }
+  readonly #sum = noTally()
   readonly failed: RunResult[] = []
   runs = 0
 

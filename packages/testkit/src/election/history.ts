@@ -59,10 +59,9 @@ export interface Tally {
   journalled: number
 }
 
-/** Judges a history, in the order in which it happened. `leaseMs` is D. */
-export function judge(history: readonly Happening[], leaseMs: number): { breaches: Breach[]; tally: Tally } {
-  const breaches: Breach[] = []
-  const tally: Tally = {
+/** Nothing yet. */
+export function noTally(): Tally {
+  return {
     acts: 0,
     slipped: 0,
     refused: 0,
@@ -72,6 +71,12 @@ export function judge(history: readonly Happening[], leaseMs: number): { breache
     cleanReleases: 0,
     journalled: 0,
   }
+}
+
+/** Judges a history, in the order in which it happened. `leaseMs` is D. */
+export function judge(history: readonly Happening[], leaseMs: number): { breaches: Breach[]; tally: Tally } {
+  const breaches: Breach[] = []
+  const tally = noTally()
   const names = new Map<string, NameHistory>()
   const done = new Map<string, bigint>()
   const breach = (invariant: Breach['invariant'], text: string): void => void breaches.push({ invariant, text })

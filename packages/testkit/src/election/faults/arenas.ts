@@ -34,18 +34,23 @@ export interface ArenaKind {
 
 const name = 'faults'
 
-async function consul(program: string): Promise<Arena> {
-  const cluster = await ConsulCluster.start({ servers: 3, agents: 3 })
-  const ways = cluster.agents.filter(({ server }) => !server).map(({ url }) => [url])
-  const settings = { kind: 'consul', name, lease: '500ms', detect: '500ms' } as const
-  const fleet = await Fleet.start({ program, settings, ways })
-  const kill = async (...indexes: number[]): Promise<() => Promise<void>> => {
+/** Kills members of a cluster; what that gives brings them back. */
+function killer(cluster: ConsulCluster | EtcdCluster) {
+  return async (...indexes: number[]): Promise<() => Promise<void>> => {
     for (const index of indexes) await cluster.signal(index, 'SIGKILL')
     return async () => {
       for (const index of indexes) await cluster.restart(index)
       await cluster.healthy()
     }
   }
+}
+
+async function consul(program: string): Promise<Arena> {
+  const cluster = await ConsulCluster.start({ servers: 3, agents: 3 })
+  const ways = cluster.agents.filter(({ server }) => !server).map(({ url }) => [url])
+  const settings = { kind: 'consul', name, lease: '500ms', detect: '500ms' } as const
+  const fleet = await Fleet.start({ program, settings, ways })
+  const kill = killer(cluster)
   return {
     fleet,
     settings:
@@ -71,13 +76,7 @@ async function etcd(program: string, trustLease: boolean): Promise<Arena> {
   const ways = urls.map((_, at) => [...urls.slice(at), ...urls.slice(0, at)])
   const settings = { kind: 'etcd', name, lease: '500ms', detect: '500ms', trustLease } as const
   const fleet = await Fleet.start({ program, settings, ways })
-  const kill = async (...indexes: number[]): Promise<() => Promise<void>> => {
-    for (const index of indexes) await cluster.signal(index, 'SIGKILL')
-    return async () => {
-      for (const index of indexes) await cluster.restart(index)
-      await cluster.healthy()
-    }
-  }
+  const kill = killer(cluster)
   return {
     fleet,
     settings: `${trustLease ? 'its leases trusted' : 'profile fast (lease 500 ms)'}, TTL 2 s; 3 members with the default timing`,
