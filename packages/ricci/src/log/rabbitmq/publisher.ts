@@ -91,6 +91,11 @@ export class PartitionPublisher {
     this.broker = options.broker
   }
 
+  /** Records that were taken and are not settled. */
+  get unsettled(): number {
+    return this.byId.size
+  }
+
   /**
    * Takes records, which must not be changed until they are settled. Resolves when all are known to be written.
    * @param onId told the id of each, under which a reader sees it
