@@ -27,15 +27,23 @@ export class StreamConsumer {
     private readonly stream: string,
   ) {}
 
-  /** @throws ReplicaError `LOG_UNAVAILABLE` when this broker does not serve the stream */
-  static async open(connection: BrokerConnection, stream: string, from: From): Promise<StreamConsumer> {
+  /**
+   * @param credit records under way at most; 1 for who wants a single one
+   * @throws ReplicaError `LOG_UNAVAILABLE` when this broker does not serve the stream
+   */
+  static async open(
+    connection: BrokerConnection,
+    stream: string,
+    from: From,
+    credit: number = prefetch,
+  ): Promise<StreamConsumer> {
     const channel = await connection.channel()
     const consumer = new StreamConsumer(connection, channel, stream)
     channel.onerror = (reason) => consumer.fail(new Error(reason))
     void connection.lost.then((why) => consumer.fail(why))
     const args = { 'x-stream-offset': from }
     const consume = async (): Promise<void> => {
-      await channel.basicQos(prefetch)
+      await channel.basicQos(credit)
       const reading = await channel.basicConsume(stream, { noAck: false, args }, (message) => consumer.take(message))
       // a broker that restarts, or loses its replica, cancels
       void reading.wait().then(

@@ -28,7 +28,7 @@ export async function claimIdentity(
   const { connection } = await toPublish.connect(0)
   await declare(connection, topology)
   const reading = await toRead.connect(0)
-  const consumer = await StreamConsumer.open(reading.connection, identityStream, 'first')
+  const consumer = await StreamConsumer.open(reading.connection, identityStream, 'first', 1)
   try {
     let found = await firstOf(consumer, clock)
     if (found === undefined) {
