@@ -159,6 +159,21 @@ export class RabbitCluster {
     return ready('A healthy RabbitMQ', this.upProcesses(), () => this.isHealthy(), withinMs).then(() => undefined)
   }
 
+  /** Resolves when the other brokers take this one, which is frozen or cut off, for dead. */
+  async givenUp(broker: number, withinMs?: number): Promise<void> {
+    const others = this.upMembers().filter((other) => other !== broker)
+    const isGivenUp = async (): Promise<true | undefined> => {
+      const answers = await Promise.all(others.map((other) => this.api(other, '/nodes?columns=name,running')))
+      const runs = answers.some((answer) =>
+        answer
+          .json<{ name: string; running: boolean }[]>()
+          .some(({ name, running }) => running && name === this.brokers[broker].node),
+      )
+      return runs ? undefined : true
+    }
+    await ready(`A cluster without broker ${broker}`, this.upProcesses(), isGivenUp, withinMs)
+  }
+
   /** Resolves with the broker that leads a stream, of those that are up. */
   async leaderOf(vhost: string, queue: string): Promise<number> {
     const path = `/queues/${encodeURIComponent(vhost)}/${encodeURIComponent(queue)}`
