@@ -1,4 +1,5 @@
 /** The real stores that faults are done to, under one face. */
+import { profiles, type Profile } from '@ricci/election'
 import { ConsulCluster, type ConsulCut } from '../../servers/consul.ts'
 import { EtcdCluster } from '../../servers/etcd.ts'
 import { hasOwnNetwork } from '../../servers/network.ts'
@@ -49,6 +50,8 @@ export interface Arena {
 export interface ArenaKind {
   readonly name: string
   readonly servers: readonly ProgramName[]
+  /** The faults at which its settings make a difference; all unless told. */
+  readonly faults?: readonly string[]
   start(program: string): Promise<Arena>
 }
 
@@ -65,21 +68,20 @@ function killer(cluster: ConsulCluster | EtcdCluster) {
   }
 }
 
-async function consul(program: string): Promise<Arena> {
+async function consul(program: string, profile: Profile): Promise<Arena> {
   const canCut = hasOwnNetwork()
   const cluster = await ConsulCluster.start({ servers: 3, agents: 3, ownUsers: canCut })
   const ways = cluster.agents.filter(({ server }) => !server).map(({ url }) => [url])
-  const settings = { kind: 'consul', name, lease: '500ms', detect: '500ms' } as const
+  const { leaseMs, detectMs } = profiles[profile]
+  const settings = { kind: 'consul', name, lease: leaseMs, detect: detectMs } as const
   const fleet = await Fleet.start({ program, settings, ways })
   const kill = killer(cluster)
   return {
     fleet,
-    settings:
-      'profile fast (lease and detection 500 ms); 3 servers, raft_multiplier 1, a client agent beside each candidate',
+    settings: `profile ${profile} (lease ${leaseMs} ms, detection ${detectMs} ms); 3 servers, raft_multiplier 1, a client agent beside each candidate`,
     pace: {
-      leaseMs: 500,
-      // detection and lease
-      crashMs: 1000,
+      leaseMs,
+      crashMs: detectMs + leaseMs,
       // measured with raft_multiplier 1: 2.3 to 3.6 s
       electionMs: 4000,
       startMs: 3000,
@@ -173,7 +175,20 @@ async function postgres(program: string, expiry: 'observed' | 'database-clock'):
 
 /** The stores, and how they are used. */
 export const arenaKinds: readonly ArenaKind[] = [
-  { name: 'consul', servers: ['consul'], start: consul },
+  { name: 'consul', servers: ['consul'], start: (program) => consul(program, 'fast') },
+  {
+    name: 'consul-default',
+    servers: ['consul'],
+    faults: [
+      'SIGKILL of the leader',
+      'SIGTERM of the leader',
+      'SIGSTOP of the leader',
+      'SIGKILL of what leads in the store',
+      "the leader's wall clock an hour ahead, and back",
+      "the leader's wall clock an hour back, and it is cut off",
+    ],
+    start: (program) => consul(program, 'default'),
+  },
   { name: 'etcd', servers: ['etcd'], start: (program) => etcd(program, false) },
   { name: 'etcd-trusting', servers: ['etcd'], start: (program) => etcd(program, true) },
   { name: 'postgres', servers: ['postgres', 'faketime'], start: (program) => postgres(program, 'observed') },

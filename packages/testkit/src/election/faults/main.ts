@@ -45,7 +45,9 @@ export async function faultElections(args: string[]): Promise<number> {
   if (!hasOwnNetwork()) {
     server('faketime')
     if (canHaveOwnNetwork()) return runInOwnNetwork(fileURLToPath(import.meta.url), process.argv.slice(2))
-    console.log("No network of our own can be made here (that takes root): Consul's agents are not cut off.")
+    console.log(
+      "No network of our own can be made here (that takes root, ip and unshare): Consul's agents are not cut off.",
+    )
   }
   const program = fileURLToPath(new URL('./election-candidate.mjs', import.meta.url))
   const report = (line: string): void => console.log(line)

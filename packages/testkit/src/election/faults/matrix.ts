@@ -116,7 +116,12 @@ async function runArenas(
           return undefined
         }
       }
-      const fitting = cells.filter((cell) => (cell.fits?.(arena) ?? true) && (faults?.includes(cell.fault) ?? true))
+      const fitting = cells.filter(
+        (cell) =>
+          (cell.fits?.(arena) ?? true) &&
+          (kind.faults?.includes(cell.fault) ?? true) &&
+          (faults?.includes(cell.fault) ?? true),
+      )
       const own = await run(kind, arena, fitting, attempt)
       results.push(...own.filter(({ trials }) => trials.length > 0))
       const done = own.flatMap(({ trials }) => trials.map(({ fault }) => fault))
