@@ -247,7 +247,7 @@ export const cells: readonly Cell[] = [
     measure: 'failover',
     stays: false,
     boundMs: ({ sessionMs, leaseMs }) => sessionMs! + leaseMs,
-    fits: ({ cutAgent }) => cutAgent !== undefined,
+    fits: ({ cutAgent, pace }) => cutAgent !== undefined && pace.sessionMs !== undefined,
     strike: (arena, leader) => arena.cutAgent!(agentOf(arena, leader), 'gray'),
   },
   {

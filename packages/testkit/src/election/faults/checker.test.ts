@@ -36,7 +36,7 @@ const broken = (changed: readonly Told[], faults: readonly Fault[] = [fault]): s
 describe('the judgement of elections', () => {
   it('finds nothing in a history where all is kept', () => {
     assert.deepEqual(broken(history), [])
-    assert.deepEqual(judge(history, [fault]), { breaches: [], acts: 5, slips: 0, refused: 0 })
+    assert.deepEqual(judge(history, [fault]), { breaches: [], acts: 5, stale: 0, slips: 0, refused: 0 })
   })
 
   const cases: readonly (readonly [what: string, history: readonly Told[], breaches: readonly string[]])[] = [
@@ -88,13 +88,17 @@ describe('the judgement of elections', () => {
   ]
   for (const [what, changed, breaches] of cases) it(what, () => assert.deepEqual(broken(changed), breaches))
 
+  it('counts a stale act once, whatever it breaks', () => {
+    assert.equal(judge([...history, told('a', 'suspended', 1007, 1), ...actsOf('a', 1, 1008, 2002)]).stale, 2)
+  })
+
   it('I4: waits for nobody where the predecessor has stopped', () => {
     assert.deepEqual(broken([...elected('a', 1000, 1, 0), ...actsOf('a', 1, 1001)], []), [])
   })
 
   it('I6: counts frozen acts, and those of them that a sink refuses', () => {
     const slips = [told('a', 'slip', 1008, 1), told('a', 'slip', 2004, 1)]
-    assert.deepEqual(judge([...history, ...slips], [fault]), { breaches: [], acts: 5, slips: 2, refused: 1 })
+    assert.deepEqual(judge([...history, ...slips], [fault]), { breaches: [], acts: 5, stale: 0, slips: 2, refused: 1 })
   })
 
   const bounds: readonly (readonly [what: string, change: Partial<Fault>, breaches: readonly string[]])[] = [

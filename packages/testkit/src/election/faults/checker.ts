@@ -27,6 +27,8 @@ export interface Fault {
 export interface Judgement {
   readonly breaches: readonly Breach[]
   readonly acts: number
+  /** Acts by somebody who did not lead, or no more. */
+  readonly stale: number
   /** Acts that were frozen between look and effect. */
   readonly slips: number
   /** Slips that a sink which checks tokens would have refused. */
@@ -62,6 +64,7 @@ function judgeTerms(history: readonly Told[]): Judgement & { breaches: Breach[] 
   let accepted = 0n
   let elected = 0n
   let acts = 0
+  let stale = 0
   let slips = 0
   let refused = 0
   const breach = (invariant: Breach['invariant'], text: string): void => void breaches.push({ invariant, text })
@@ -69,6 +72,7 @@ function judgeTerms(history: readonly Told[]): Judgement & { breaches: Breach[] 
     const { id, event, token, atMs } = told
     const at = `${id} under ${token} at ${atMs.toFixed(1)} ms`
     const term = `${id} ${token}`
+    const found = breaches.length
     if (event === 'acquired') granted.set(term, told)
     if (event === 'elected') {
       if (token <= elected) breach('I1', `${at}: elected after ${elected} was`)
@@ -94,8 +98,9 @@ function judgeTerms(history: readonly Told[]): Judgement & { breaches: Breach[] 
       else if (event === 'slip') refused++
       else breach('I6', `${at}: a sink that has accepted ${accepted} refuses it, and it was not frozen`)
     }
+    if (event === 'act' && breaches.length > found) stale++
   }
-  return { breaches, acts, slips, refused }
+  return { breaches, acts, stale, slips, refused }
 }
 
 /** I5, of acts in the clock's order. */

@@ -15,9 +15,11 @@ function cell(store: string, name: string, timesMs: readonly number[], stayed = 
 }
 
 const times = (ms: number, count = leastTrials): number[] => Array<number>(count).fill(ms)
-const judged = (...breaches: Breach[]): Judgement => ({ breaches, acts: 1000, slips: 0, refused: 0 })
 const stale: Breach = { invariant: 'I2', text: 'acts' }
 const late: Breach = { invariant: 'I5', text: 'late' }
+const judged = (...breaches: Breach[]): Judgement => ({
+  ...{ breaches, acts: 1000, stale: breaches.includes(stale) ? 1 : 0, slips: 0, refused: 0 },
+})
 const only = (result: CellResult, ...breaches: Breach[]) =>
   figuresOf({ cells: [result], judgements: new Map([[result.store, judged(...breaches)]]) }).map(figureLine)
 

@@ -90,9 +90,8 @@ export function figuresOf({ cells, judgements }: Pick<MatrixResult, 'cells' | 'j
     const cell = cells.find((each) => each.store === store && each.cell.fault === fault)
     if (cell === undefined) return []
     const few = cell.trials.length < leastTrials
-    // whoever acted who did not lead, in whatever trial of the store
-    const stale = judgements.get(store)!.breaches.filter(({ invariant }) => invariant !== 'I5').length
-    const { measured, reached } = measure(cell, stale)
+    // in whatever trial of the store
+    const { measured, reached } = measure(cell, judgements.get(store)!.stale)
     const said = few ? `${measured}, in ${cell.trials.length} trials of the ${leastTrials} that are asked` : measured
     return [{ what, asked: wanted, measured: said, reached: few ? undefined : reached }]
   })

@@ -40,8 +40,7 @@ export function page(result: MatrixResult, about: string, before = ''): string {
   ]
   for (const store of new Set(results.map((each) => each.store))) {
     const own = results.filter((each) => each.store === store)
-    const { acts, slips, refused, breaches } = judgements.get(store)!
-    const stale = breaches.filter(({ invariant }) => invariant !== 'I5').length
+    const { acts, stale, slips, refused } = judgements.get(store)!
     lines.push(`## ${store}`, '', `${own[0].settings}.`, '')
     lines.push('| fault | measured | least | median | most | trials | same leader, same token |')
     lines.push('| --- | --- | --- | --- | --- | --- | --- |')
