@@ -71,8 +71,8 @@ export async function faultElections(args: string[]): Promise<number> {
     }
   } else {
     const lines = soakLines(result)
-    for (const line of lines) console.log(line)
     const about = `${minutes} minutes of faults drawn by chance, the stores in turn (\`npm run faults -- election --soak ${minutes} --seed ${seed}\`), ${date}, ${machine}.`
+    for (const line of [about, ...lines]) console.log(line)
     if (minutes >= worthWriting) writeFileSync(ourPage, withSoak(readFileSync(ourPage, 'utf8'), lines, about))
   }
   console.log(`${result.cells.length} passed, ${result.wrong.length + missed} failed`)
