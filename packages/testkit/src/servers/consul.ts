@@ -1,12 +1,13 @@
 /** A real Consul on loopback: servers that elect a leader, and client agents, each on ports of its own. */
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CertificateAuthority } from './certificates.ts'
 import { ask, type HttpAnswer, type HttpQuestion } from './http.ts'
 import { Member } from './member.ts'
 import { freePorts } from './ports.ts'
-import { ready, removeFolder, serverFolder } from './process.ts'
+import { cutNetwork } from './network.ts'
+import { ready, removeFolder, serverFolder, type ServerUser } from './process.ts'
 import { program } from './program.ts'
 
 export interface ConsulOptions {
@@ -25,6 +26,8 @@ export interface ConsulOptions {
   readonly acl?: boolean
   /** HTTPS only, with a certificate of {@link ConsulCluster.authority}; `'mutual'`: clients need one, too. */
   readonly tls?: boolean | 'mutual'
+  /** Each client agent runs as a user of its own, by which the network tells what it sends: {@link ConsulCluster.cut}. Needs root. */
+  readonly ownUsers?: boolean
   /** On top of every agent's configuration, e.g. `{ session_ttl_min: '1s' }`. */
   readonly settings?: Readonly<Record<string, unknown>>
 }
@@ -37,7 +40,18 @@ export interface ConsulAgent {
   readonly url: string
   /** Ports of 127.0.0.1. */
   readonly ports: { readonly http: number; readonly serf: number; readonly server: number }
+  /** Whom it runs as, with `ownUsers`. */
+  readonly user?: ServerUser
 }
+
+/**
+ * How an agent is cut off from the others: all of it, or **gray**: gossip over UDP and its requests to the servers are lost, while
+ * gossip's probes by TCP get through, so that the others take it for alive.
+ */
+export type ConsulCut = 'full' | 'gray'
+
+/** Users of nobody's: the first client agent's, and on from there. */
+const firstUser = 59_000
 
 /** Gossip as on a fast network: a dead agent is suspected within a second rather than five. */
 const gossip = { gossip_interval: '50ms', probe_interval: '200ms', probe_timeout: '200ms', suspicion_mult: 3 }
@@ -68,6 +82,8 @@ export class ConsulCluster {
     const { acl = false, tls = false, dev = false } = options
     const consul = program('consul')
     const folder = serverFolder('consul')
+    // for its users to reach their own folders
+    if (options.ownUsers === true) chmodSync(folder, 0o711)
     const token = acl ? randomUUID() : undefined
     const authority = tls === false ? undefined : await CertificateAuthority.create(folder)
     const agents = await plan(options)
@@ -75,6 +91,7 @@ export class ConsulCluster {
     for (const agent of agents) {
       const home = join(folder, agent.name)
       mkdirSync(home)
+      if (agent.user !== undefined) chownSync(home, agent.user.uid, agent.user.gid)
       const certificate = await authority?.issue(`${agent.name}.dc1.consul`, {
         names: [`${agent.server ? 'server' : 'client'}.dc1.consul`],
       })
@@ -92,7 +109,7 @@ export class ConsulCluster {
       const file = join(home, 'consul.json')
       writeFileSync(file, JSON.stringify(dev ? settings : { ...settings, data_dir: join(home, 'data') }))
       const words = ['agent', ...(dev ? ['-dev'] : []), `-config-file=${file}`]
-      members.push(new Member(agent.name, consul, words, { folder: home }))
+      members.push(new Member(agent.name, consul, words, { folder: home, user: agent.user }))
     }
     const client = await authority?.issue('client')
     const trust = authority && { ca: authority.certificate, cert: client?.cert, key: client?.key }
@@ -133,6 +150,21 @@ export class ConsulCluster {
   /** Kills an agent, if it runs, and starts it anew on its data. {@link healthy} tells when all is well again. */
   restart(agent: number): Promise<void> {
     return this.members[agent].restart()
+  }
+
+  /** Cuts a client agent off from the others, in a network of our own and with `ownUsers`; its HTTP API still answers. Gives what heals it. */
+  cut(agent: number, how: ConsulCut): () => void {
+    const { user, ports } = this.agents[agent]
+    if (user === undefined) throw new Error('This cluster was not started with ownUsers.')
+    const from = `uidrange ${user.uid}-${user.uid}`
+    const servers = this.agents.filter(({ server }) => server)
+    const gossip = [`${from} ipproto udp`, `ipproto udp dport ${ports.serf}`]
+    const requests = servers.map(({ ports: { server } }) => `${from} ipproto tcp dport ${server}`)
+    if (how === 'gray') return cutNetwork({ drop: [...gossip, ...requests] })
+    return cutNetwork({
+      drop: [...gossip, from, `ipproto tcp dport ${ports.serf}`],
+      spare: [`${from} ipproto tcp sport ${ports.http}`],
+    })
   }
 
   /** A token that may do what these rules say, e.g. `key_prefix "app/" { policy = "write" }`. */
@@ -186,7 +218,13 @@ export class ConsulCluster {
 }
 
 /** Who there will be, and where. */
-async function plan({ servers = 3, agents = 0, dev = false, tls = false }: ConsulOptions): Promise<ConsulAgent[]> {
+async function plan({
+  servers = 3,
+  agents = 0,
+  dev = false,
+  tls = false,
+  ownUsers = false,
+}: ConsulOptions): Promise<ConsulAgent[]> {
   const serverCount = dev ? 1 : servers
   const ports = await freePorts(3 * (serverCount + agents))
   return Array.from({ length: serverCount + agents }, (_, index) => {
@@ -196,6 +234,7 @@ async function plan({ servers = 3, agents = 0, dev = false, tls = false }: Consu
       server: index < serverCount,
       url: `${tls === false ? 'http' : 'https'}://127.0.0.1:${http}`,
       ports: { http, serf, server },
+      ...(ownUsers && index >= serverCount && { user: { uid: firstUser + index, gid: firstUser + index } }),
     }
   })
 }

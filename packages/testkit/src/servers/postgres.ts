@@ -1,9 +1,10 @@
 /** A real PostgreSQL on loopback, on a database cluster made for it. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { chownSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CertificateAuthority } from './certificates.ts'
+import { FalseClock } from './false-clock.ts'
 import { freePorts } from './ports.ts'
 import {
   ready,
@@ -50,7 +51,7 @@ export class PostgresServer {
     private readonly words: readonly string[],
     /** Who signed the server's certificate, with `tls`. */
     readonly authority: CertificateAuthority | undefined,
-    private readonly clockFile: string | undefined,
+    private readonly clock: FalseClock | undefined,
     private readonly user: ServerUser | undefined,
   ) {
     this.process = this.spawn()
@@ -77,9 +78,8 @@ export class PostgresServer {
       ...options.settings,
     }
     const words = ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
-    const clockFile = ownClock ? join(folder, 'clock') : undefined
-    if (clockFile !== undefined) writeOffset(clockFile, 0)
-    const server = new PostgresServer(folder, port, words, authority, clockFile, user)
+    const clock = ownClock ? new FalseClock(join(folder, 'clock')) : undefined
+    const server = new PostgresServer(folder, port, words, authority, clock, user)
     try {
       await server.ready()
     } catch (error) {
@@ -147,8 +147,8 @@ export class PostgresServer {
 
   /** Sets the server's wall clock so far ahead of the machine's (or behind, if negative), at once and for what is connected. Its timers run on. */
   setClockOffset(offsetMs: number): void {
-    if (this.clockFile === undefined) throw new Error('This server was not started with ownClock.')
-    writeOffset(this.clockFile, offsetMs)
+    if (this.clock === undefined) throw new Error('This server was not started with ownClock.')
+    this.clock.set(offsetMs)
   }
 
   /** Ends it and removes its files. May be called again. */
@@ -173,8 +173,8 @@ export class PostgresServer {
   }
 
   private spawn(): ServerProcess {
-    const clock = this.clockFile === undefined ? {} : clockEnvironment(this.clockFile)
-    return new ServerProcess(program('postgres'), this.words, { folder: this.folder, user: this.user, env: clock })
+    const env = this.clock?.environment ?? {}
+    return new ServerProcess(program('postgres'), this.words, { folder: this.folder, user: this.user, env })
   }
 }
 
@@ -200,23 +200,6 @@ async function initialise(folder: string, user: ServerUser | undefined): Promise
   const speed = ['--no-locale', '--encoding', 'UTF8', '--no-sync', '--no-instructions']
   await runProgram(beside(program('postgres'), 'initdb'), ['-D', data, ...identity, ...speed], { folder, user })
   return data
-}
-
-/** Replaced in one step, since the server reads it at any time. */
-function writeOffset(clockFile: string, offsetMs: number): void {
-  writeFileSync(`${clockFile}.new`, `${offsetMs < 0 ? '-' : '+'}${Math.abs(offsetMs) / 1_000}\n`)
-  renameSync(`${clockFile}.new`, clockFile)
-}
-
-/** What makes a program take its wall clock from a file's offset, read at each look. */
-function clockEnvironment(clockFile: string): Record<string, string> {
-  return {
-    LD_PRELOAD: program('faketime').file,
-    FAKETIME_TIMESTAMP_FILE: clockFile,
-    FAKETIME_NO_CACHE: '1',
-    FAKETIME_DONT_FAKE_MONOTONIC: '1',
-    DONT_FAKE_MONOTONIC: '1',
-  }
 }
 
 /** A shell that lets frozen processes go on once its input ends: when we say so, or die. */

@@ -4,6 +4,7 @@
  */
 import { writeSync } from 'node:fs'
 import { Election, consul, etcd, postgres, type Duration, type LeaseStore } from '@ricci/election'
+import { witnessed } from './witness.ts'
 
 /** What a candidate is told. */
 export interface CandidateSettings {
@@ -22,7 +23,18 @@ export interface CandidateSettings {
 
 /** What a candidate tells. */
 export type CandidateEvent =
-  'standing' | 'elected' | 'resumed' | 'suspended' | 'deposed' | 'resigned' | 'act' | 'slip' | 'starved'
+  | 'standing'
+  | 'acquired'
+  | 'elected'
+  | 'resumed'
+  | 'suspended'
+  | 'deposed'
+  | 'resigned'
+  | 'act'
+  | 'slip'
+  | 'starved'
+  | 'doubled'
+  | 'jumped'
 
 /** How often it acts, in ms. */
 const actEveryMs = 5
@@ -33,6 +45,9 @@ const slipMs = 5
 /** Whose turn comes this late was kept from running: half of the shortest detection time in use, in ms. */
 const starvedMs = 250
 
+/** A wall clock that leaves the monotonic one by more than this has jumped, in ms. */
+const jumpMs = 60_000
+
 const settings = JSON.parse(process.argv[2]) as CandidateSettings
 
 function store({ kind, addresses, trustLease, expiry }: CandidateSettings): LeaseStore {
@@ -42,23 +57,34 @@ function store({ kind, addresses, trustLease, expiry }: CandidateSettings): Leas
 }
 
 const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
-const tell = (event: CandidateEvent, token: bigint | undefined, atMs = nowMs()): void =>
-  void writeSync(1, `${event} ${atMs.toFixed(3)} ${token ?? 0n}\n`)
+const tell = (event: CandidateEvent, token: bigint | undefined, atMs = nowMs(), more = ''): void =>
+  void writeSync(1, `${event} ${atMs.toFixed(3)} ${token ?? 0n}${more}\n`)
 
-const election = new Election({ ...settings, store: store(settings) })
+const watched = witnessed(store(settings), 'leader', nowMs, (grant) =>
+  tell('acquired', grant.token, grant.atMs, ` ${grant.seenFreeMs.toFixed(3)} ${grant.waitMs}`),
+)
+const election = new Election({ ...settings, store: watched })
 let token: bigint | undefined
 election.on('elected', (term) => tell('elected', (token = term.token)))
 election.on('resumed', (term) => tell('resumed', (token = term.token)))
 for (const event of ['suspended', 'deposed', 'resigned'] as const) election.on(event, () => tell(event, token))
-election.on('warning', ({ code, message }) => process.stderr.write(`${code} ${message}\n`))
+election.on('warning', ({ code, message }) => {
+  if (code === 'DUPLICATE_ID') tell('doubled', token)
+  process.stderr.write(`${code} ${message}\n`)
+})
 election.stand()
 tell('standing', undefined)
 
 let before = nowMs()
+let wallAheadMs = Date.now() - before
 const acting = setInterval(() => {
   const looked = nowMs()
   if (looked - before > starvedMs) tell('starved', token)
   before = looked
+  if (Math.abs(Date.now() - looked - wallAheadMs) > jumpMs) {
+    wallAheadMs = Date.now() - looked
+    tell('jumped', token)
+  }
   if (!election.isLeader) return
   const acted = nowMs()
   tell(acted - looked > slipMs ? 'slip' : 'act', election.term!.token, acted)

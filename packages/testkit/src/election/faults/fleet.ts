@@ -1,9 +1,13 @@
 /** Three candidates around a real store, each with a way to it of its own that can be cut, and everything that they tell. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { FalseClock } from '../../servers/false-clock.ts'
+import { removeFolder, serverFolder } from '../../servers/process.ts'
 import { TcpProxy } from '../../servers/proxy.ts'
 import type { CandidateEvent, CandidateSettings } from './candidate.ts'
+import type { Grant } from './witness.ts'
 
 /** What a candidate told, and when, on the machine's monotonic clock. */
 export interface Told {
@@ -11,7 +15,12 @@ export interface Told {
   readonly event: CandidateEvent
   readonly atMs: number
   readonly token: bigint
+  /** With `acquired`. */
+  readonly grant?: Pick<Grant, 'seenFreeMs' | 'waitMs'>
 }
+
+/** What says that a term has begun or ended. */
+const turns: readonly CandidateEvent[] = ['elected', 'resumed', 'suspended', 'deposed', 'resigned']
 
 /** Now, on the clock that candidates tell by. */
 export const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6
@@ -30,23 +39,33 @@ export class FleetMember {
   process: ChildProcess | undefined
   ended: Promise<void> = Promise.resolve()
   readonly warnings: string[] = []
+  /** Its own wall clock, where it runs with one. */
+  clock: FalseClock | undefined
 
   constructor(
+    /** What it is called here; its id in the election is in its settings. */
     readonly id: string,
     private readonly proxies: readonly TcpProxy[],
     private readonly program: string,
-    private readonly settings: CandidateSettings,
+    readonly settings: CandidateSettings,
     private readonly told: (told: Told) => void,
   ) {}
 
   start(): void {
     const child = spawn(process.execPath, [this.program, JSON.stringify(this.settings)], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.clock?.environment },
     })
     this.process = child
     createInterface({ input: child.stdout }).on('line', (line) => {
-      const [event, atMs, token] = line.split(' ')
-      this.told({ id: this.id, event: event as CandidateEvent, atMs: Number(atMs), token: BigInt(token) })
+      const [event, atMs, token, seenFreeMs, waitMs] = line.split(' ')
+      this.told({
+        id: this.id,
+        event: event as CandidateEvent,
+        atMs: Number(atMs),
+        token: BigInt(token),
+        ...(event === 'acquired' && { grant: { seenFreeMs: Number(seenFreeMs), waitMs: Number(waitMs) } }),
+      })
     })
     createInterface({ input: child.stderr }).on('line', (line) => {
       this.warnings.push(line)
@@ -73,10 +92,10 @@ export class FleetMember {
     for (const proxy of this.proxies) proxy.heal()
   }
 
-  async stop(): Promise<void> {
-    this.process?.kill('SIGKILL')
+  /** Kills it, and resolves when it is gone. */
+  async kill(): Promise<void> {
+    this.signal('SIGKILL')
     await this.ended
-    await Promise.all(this.proxies.map((proxy) => proxy.close()))
   }
 }
 
@@ -84,16 +103,27 @@ export class Fleet {
   readonly members: readonly FleetMember[]
   /** Everything that was told, in the order in which it arrived. */
   readonly history: Told[] = []
+  readonly #options: FleetOptions
+  readonly #proxies: readonly TcpProxy[]
+  readonly #twins: FleetMember[] = []
+  /** Where the members' wall clocks are. */
+  readonly #folder = serverFolder('candidates')
   #wake: () => void = () => undefined
 
-  private constructor({ program, settings, ways }: FleetOptions, proxies: readonly (readonly TcpProxy[])[]) {
+  private constructor(options: FleetOptions, proxies: readonly (readonly TcpProxy[])[]) {
+    this.#options = options
+    this.#proxies = proxies.flat()
     this.members = proxies.map((own, at) => {
-      const addresses = own.map((proxy, way) => proxy.through(ways[at][way]))
+      const addresses = own.map((proxy, way) => proxy.through(options.ways[at][way]))
       const id = `c${at + 1}`
-      return new FleetMember(id, own, program, { ...settings, id, addresses }, (told) => {
-        this.history.push(told)
-        this.#wake()
-      })
+      return this.#make(id, own, { ...options.settings, id, addresses })
+    })
+  }
+
+  #make(id: string, proxies: readonly TcpProxy[], settings: CandidateSettings): FleetMember {
+    return new FleetMember(id, proxies, this.#options.program, settings, (told) => {
+      this.history.push(told)
+      this.#wake()
     })
   }
 
@@ -108,6 +138,25 @@ export class Fleet {
 
   member(id: string): FleetMember {
     return this.members.find((member) => member.id === id)!
+  }
+
+  /** Starts another candidate under a member's id; whoever does ends it. */
+  startTwin(id: string): FleetMember {
+    const twin = this.#make(`${id}-twin-${this.#twins.length + 1}`, [], this.member(id).settings)
+    this.#twins.push(twin)
+    twin.start()
+    return twin
+  }
+
+  /** Starts all members anew with wall clocks of their own, or the machine's again; gives whether any had another. */
+  async useOwnClocks(own: boolean): Promise<boolean> {
+    const others = this.members.filter(({ clock }) => (clock !== undefined) !== own)
+    for (const member of others) {
+      await member.kill()
+      member.clock = own ? new FalseClock(join(this.#folder, member.id)) : undefined
+      member.start()
+    }
+    return others.length > 0
   }
 
   /** Resolves with the first thing told after `sinceMs` that matches. @throws when it is not told within the limit */
@@ -136,9 +185,7 @@ export class Fleet {
     for (let fromMs = nowMs(); ;) {
       const first = await this.until('somebody acts', fromMs, ({ event }) => event === 'act', endMs - nowMs())
       const turn = ({ event, id, atMs }: Told): boolean =>
-        event !== 'act'
-          ? !['standing', 'slip', 'starved'].includes(event)
-          : id !== first.id || atMs >= first.atMs + forMs
+        event === 'act' ? id !== first.id || atMs >= first.atMs + forMs : turns.includes(event)
       const next = await this.until('the leader goes on', first.atMs, turn, endMs - nowMs())
       if (next.event === 'act' && next.id === first.id) return next
       fromMs = next.atMs
@@ -146,7 +193,9 @@ export class Fleet {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.members.map((member) => member.stop()))
+    await Promise.all([...this.members, ...this.#twins].map((member) => member.kill()))
+    await Promise.all(this.#proxies.map((proxy) => proxy.close()))
+    removeFolder(this.#folder)
   }
 
   /** What was told last, acts left out, and what was warned of. */

@@ -1,0 +1,72 @@
+/**
+ * A network of a program's own: a namespace of the kernel's with nothing in it but loopback, where packets can be dropped by who sends them. It touches
+ * nothing of the machine's and is gone with its last process. Needs root, and `ip` and `unshare`.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+
+/** Tells a program that it is within. */
+const within = 'RICCI_OWN_NETWORK'
+/** The routing table of what is dropped: its packets leave by a device that leads nowhere, so that nobody is told, as when a cable is cut. */
+const nowhere = '66'
+/** Rules are tried in the order of their number: what is spared, what is dropped, then loopback's own, which usually comes first. */
+const order = { spare: '10', drop: '20', local: '100' }
+
+const prepare = [
+  'ip link set lo up',
+  `ip rule add pref ${order.local} lookup local`,
+  'ip rule del pref 0',
+  'ip link add nowhere type ifb',
+  'ip link set nowhere up',
+  // addresses of 127/8 leave by no other device otherwise
+  'echo 1 > /proc/sys/net/ipv4/conf/nowhere/route_localnet',
+  `ip route add default dev nowhere table ${nowhere}`,
+].join(' && ')
+
+const unshared = (command: string, ...args: string[]): string[] => [
+  ...['--pdeathsig=KILL', 'unshare', '--net', 'sh', '-c', `${prepare} && ${command}`, 'sh'],
+  ...args,
+]
+
+/** Whether this process runs in a network of its own. */
+export function hasOwnNetwork(): boolean {
+  return process.env[within] === 'yes'
+}
+
+/** Whether a program can be given one here. */
+export function canHaveOwnNetwork(): boolean {
+  return spawnSync('setpriv', unshared('true')).status === 0
+}
+
+/** Runs a program of Node's in a network of its own, as part of this one; gives its exit code. It ends when we do. */
+export async function runInOwnNetwork(file: string, args: readonly string[]): Promise<number> {
+  const env = { ...process.env, [within]: 'yes' }
+  const words = unshared('exec "$@"', process.execPath, file, ...args)
+  const [code] = (await once(spawn('setpriv', words, { stdio: 'inherit', env }), 'exit')) as [number | null]
+  return code ?? 1
+}
+
+/** What packets to drop, each in the words of `ip rule`, e.g. `ipproto udp dport 8301`. */
+export interface Cut {
+  readonly drop: readonly string[]
+  /** What passes all the same. */
+  readonly spare?: readonly string[]
+}
+
+/** Drops packets of this program's own network, silently; gives what lets them pass again. @throws Error where there is no such network */
+export function cutNetwork({ drop, spare = [] }: Cut): () => void {
+  if (!hasOwnNetwork()) throw new Error('Packets are dropped in a network of our own alone.')
+  const rules = [
+    ...spare.map((what) => `pref ${order.spare} ${what} lookup local`),
+    ...drop.map((what) => `pref ${order.drop} ${what} lookup ${nowhere}`),
+  ]
+  for (const rule of rules) ipRule('add', rule)
+  return () => {
+    for (const rule of rules) ipRule('del', rule)
+  }
+}
+
+function ipRule(verb: 'add' | 'del', rule: string): void {
+  const run = spawnSync('ip', ['rule', verb, ...rule.split(' ')], { encoding: 'utf8' })
+  if (run.status !== 0) throw new Error(`ip rule ${verb} ${rule}: ${run.stderr}`)
+}
