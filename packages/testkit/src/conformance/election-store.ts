@@ -385,7 +385,7 @@ export function electionStoreConformance(
     describe('a request for a name', () => {
       each('is seen with the tenure that it addresses, and with no other', async (bench) => {
         const [a, b] = [await bench.open('a'), await bench.open('b')]
-        const request = (token: bigint, more: { to?: string }) =>
+        const request = (token: bigint, more: { to?: string; attempt?: string }) =>
           bench.store().request(bench.group, 'x', token, { by: 'b', ...more }, bench.soon())
         const first = await bench.acquire(a, 'x')
         assert.equal((await bench.name(a, 'x')).request, undefined)
@@ -401,6 +401,8 @@ export function electionStoreConformance(
         assert.equal((await bench.name(b, 'x')).request, undefined, 'too late')
         await request(second, {})
         assert.deepEqual((await bench.name(b, 'x')).request, { by: 'b' })
+        await request(second, { attempt: '2' })
+        assert.deepEqual((await bench.name(b, 'x')).request, { by: 'b', attempt: '2' })
       })
     })
 
