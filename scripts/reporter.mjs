@@ -27,6 +27,8 @@ export default async function* report(source) {
         counts.skipped++
         say(`skipped: ${data.name}${typeof data.skip === 'string' ? `: ${data.skip}` : ''}`)
       } else counts.passed++
+    } else if (type === 'test:diagnostic' && data.message.startsWith('ran against ')) {
+      say(data.message)
     } else if (type === 'test:fail') {
       const error = data.details?.error
       if (error?.failureType === 'subtestsFailed') continue
