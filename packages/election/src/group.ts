@@ -81,7 +81,7 @@ export interface GroupEvents {
   members: readonly Member[]
   /** Trouble that people should know of; nothing ends because of it. */
   warning: ElectionError
-  /** The store answers (true), or has stopped answering (false). */
+  /** The store answers (true), or has stopped answering (false): two reads, or tries to open a session, in a row were not answered. */
   store: boolean
 }
 

@@ -19,14 +19,14 @@ const stores: readonly Store[] = [
   {
     name: 'consul',
     async start() {
-      const cluster = await ConsulCluster.start({ agents: 1 })
-      return { url: cluster.agents.at(-1)!.url, protocol: 'http', reach: consul, stop: () => cluster.stop() }
+      const cluster = await ConsulCluster.start({ dev: true })
+      return { url: cluster.agents[0].url, protocol: 'http', reach: consul, stop: () => cluster.stop() }
     },
   },
   {
     name: 'etcd',
     async start() {
-      const cluster = await EtcdCluster.start()
+      const cluster = await EtcdCluster.start({ members: 1 })
       return { url: cluster.members[0].url, protocol: 'http', reach: etcd, stop: () => cluster.stop() }
     },
   },
