@@ -42,6 +42,8 @@ export default async function* report(source) {
         const reason = typeof data.skip === 'string' ? data.skip : 'no reason given'
         skips.set(reason, [...(skips.get(reason) ?? []), data.name])
       } else counts.passed++
+    } else if (type === 'test:diagnostic' && data.message.startsWith('ran against ')) {
+      say(data.message)
     } else if (type === 'test:fail') {
       const error = data.details?.error
       if (error?.failureType === 'subtestsFailed') continue

@@ -1,12 +1,13 @@
 // `npm test [-- FILTER …]`: installs what is needed, bundles the test files (esbuild with splitting: three times faster than a
 // loader) and runs them tier by tier with Node's own runner. A filter is a part of a test file's path or the name of a tier.
 // Ends with a line `N passed, N failed, N skipped`; exit code 1 when a test failed or a file left something open. A tier that
-// took longer than its budget says so: a busy machine is no failure. Told to end, or with nobody left to read it, it ends its tests.
+// took longer than its budget says so: a busy machine is no failure. It says which stores of elections the suites ran against; in CI one that is missing is
+// a failure. Told to end, or with nobody left to read it, it ends its tests.
 import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { runChild, stopSignal } from './child.mjs'
 import { ensureInstalled, root } from './install.mjs'
-import { tierOf, tiers } from './tiers.mjs'
+import { electionStores, tierOf, tiers } from './tiers.mjs'
 
 const usage = `usage: npm test [-- FILTER …]
 FILTER is a part of a test file's path, or a tier: ${tiers.map(({ name }) => name).join(', ')}. Without one every test runs.`
@@ -43,12 +44,22 @@ try {
   if (files.some((file) => /election\/faults\//.test(file))) await bundle(faultEntries, outdir)
   if (files.some((file) => /testkit\/src\/bench\//.test(file))) await bundle(benchEntries, outdir)
   const sum = { passed: 0, failed: 0, skipped: 0 }
+  const against = new Set()
   for (const tier of tiers.toReversed()) {
     const counts = await run(
       tier,
       files.filter((file) => tierOf(file) === tier),
     )
     for (const key of Object.keys(sum)) sum[key] += counts[key]
+    for (const store of counts.against) against.add(store)
+  }
+  for (const store of against) console.log(`elections ran against ${store}`)
+  if (filters.length === 0 && process.env.CI === 'true' && !stop.aborted) {
+    const ran = new Set(Array.from(against, (store) => /^\w+/.exec(store)[0]))
+    for (const name of electionStores.filter((one) => !ran.has(one))) {
+      console.log(`FAILED no suite of elections ran against ${name}`)
+      sum.failed++
+    }
   }
   if (!stop.aborted) console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
   process.exitCode = stop.aborted ? stop.reason : sum.failed === 0 ? 0 : 1
@@ -58,7 +69,7 @@ try {
 
 /** Runs the files of one tier, prints what failed and how long it took; gives the counts. */
 async function run(tier, sources) {
-  const none = { passed: 0, failed: 0, skipped: 0 }
+  const none = { passed: 0, failed: 0, skipped: 0, against: [] }
   if (sources.length === 0 || stop.aborted) return none
   const began = performance.now()
   const log = join(outdir, `${tier.name}.log`)
@@ -85,8 +96,9 @@ async function run(tier, sources) {
   const lines = readFileSync(log, 'utf8').trimEnd().split('\n')
   const [, ...numbers] = /^(\d+) passed, (\d+) failed, (\d+) skipped$/.exec(lines.pop()) ?? []
   const [passed = 0, failed = 0, skipped = 0] = numbers.map(Number)
-  const counts = { passed, failed, skipped }
-  for (const line of lines) if (line !== '') console.log(line)
+  const said = lines.filter((line) => line.startsWith('ran against '))
+  const counts = { passed, failed, skipped, against: said.map((line) => line.slice('ran against '.length)) }
+  for (const line of lines) if (line !== '' && !said.includes(line)) console.log(line)
   if (numbers.length === 0 || (code !== 0 && failed === 0)) {
     console.log(`FAILED the test runner ended with code ${code} and named no failure`)
     counts.failed++

@@ -26,5 +26,8 @@ export const tiers = [
   { name: 'fast', path: /./, atOnce: 2, budgetMs: 180_000, fileMs: 600_000 },
 ]
 
+/** The stores whose suite of elections must have run in CI, as they call themselves. */
+export const electionStores = ['Consul', 'etcd', 'PostgreSQL', 'memory']
+
 /** The tier of a test file. */
 export const tierOf = (file) => tiers.find((tier) => tier.path.test(file))

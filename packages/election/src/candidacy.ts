@@ -81,7 +81,7 @@ export interface CandidacyOptions {
 const clockMargin = 0.98
 
 /** How long after it became free a name is left to the member to whom it was handed over, in ms: a hand-over takes a few round trips. */
-const successorsChanceMs = 2000
+export const successorsChanceMs = 2000
 
 /** How long who was asked to resign stays back, in ms: otherwise it would win the name it has just given up. */
 const resignedBackMs = 2000

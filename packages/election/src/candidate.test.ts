@@ -299,6 +299,26 @@ describe('work that does not end', () => {
     assert.deepEqual(scene.exits, [])
   })
 
+  electionScene('because it awaits its own end waits out its grace, and is told why', async (scene) => {
+    for (const end of ['resign', 'close'] as const) {
+      const group = scene.group('a')
+      const a = group.candidate('x')
+      const told: string[] = []
+      a.on('warning', ({ message }) => told.push(message))
+      let beganMs: number | undefined
+      const led = watch(
+        a.lead(() => {
+          beganMs = scene.clock.monotonicMs()
+          return end === 'close' ? group.close() : a.resign()
+        }),
+      )
+      await scene.until(() => led.settled)
+      assert.equal(scene.clock.monotonicMs() - beganMs!, leaseMs)
+      assert.match(told.join(), /await no resign\(\), close\(\) or handOver\(\) of its own/)
+      await scene.finish(group.close())
+    }
+  })
+
   electionScene('ends the process where that was asked for', async (scene) => {
     const a = scene.candidate('a', { onOverrun: 'exit' })
     void a.lead(() => new Promise<never>(() => undefined)).catch(() => undefined)
@@ -502,4 +522,39 @@ describe('holdBackMs', () => {
       assert.throws(() => scene.group('a').candidate('x', { holdBackMs }), { code: 'OPTION_INVALID' })
     })
   }
+})
+
+describe('a wall clock that jumps, and is set back before a timer has looked', () => {
+  electionScene('keeps no campaign waiting', async (scene) => {
+    const a = scene.candidate('a')
+    const first = latch()
+    let runs = 0
+    const led = watch(a.lead(async () => (++runs === 1 ? first.done : 'second')))
+    await scene.until(() => runs === 1)
+    await suspend(scene, () => a.state.role === 'suspended')
+    await scene.until(() => a.isLeader)
+    const { wallMs } = scene.clock
+    scene.clock.wallMs = () => wallMs.call(scene.clock) + 2 * leaseMs
+    first.open()
+    await scene.settle()
+    scene.clock.wallMs = wallMs
+    await scene.until(() => led.settled)
+    assert.deepEqual([runs, led.value], [2, 'second'])
+  })
+
+  electionScene('leaves no iterator with what is no longer so', async (scene) => {
+    const a = await scene.leader('a')
+    const states = a[Symbol.asyncIterator]()
+    const { wallMs } = scene.clock
+    scene.clock.wallMs = () => wallMs.call(scene.clock) + 2 * leaseMs
+    let last: string | undefined
+    void (async () => {
+      for await (const { role } of states) last = role
+    })()
+    await scene.settle()
+    assert.equal(last, 'suspended')
+    scene.clock.wallMs = wallMs
+    await scene.advance(leaseMs)
+    assert.deepEqual([a.isLeader, last], [true, 'leader'])
+  })
 })

@@ -1,11 +1,11 @@
-import { Candidacy, type Ablation, type CandidacyState, type Wish } from './candidacy.ts'
+import { Candidacy, successorsChanceMs, type Ablation, type CandidacyState, type Wish } from './candidacy.ts'
 import { momentOf, type Moment, type Timer } from './clock.ts'
 import { Emitter } from './emitter.ts'
-import { ElectionError, hasCode } from './errors.ts'
+import { ElectionError } from './errors.ts'
 import type { ElectionGroup } from './group.ts'
 import { sameLeadership, type Leadership, type Role } from './leadership.ts'
 import type { Member, NameView } from './store.ts'
-import { Term, type Gate, type TermHolder, type TermJournal } from './term.ts'
+import { isEnd, Term, type Gate, type TermHolder, type TermJournal } from './term.ts'
 import { journalFor } from './term-journal.ts'
 import { Works } from './works.ts'
 
@@ -69,6 +69,8 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   #given: Term | undefined
   readonly #works: Works
   #campaigning = false
+  /** The request that was declined last, and under which token. */
+  #declined: string | undefined
   /** Why the campaign under way ends where somebody else has resigned. */
   #resigned: ElectionError | undefined
   #leader: Pick<Member, 'id' | 'session'> | undefined
@@ -183,7 +185,8 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
 
   /**
    * Gives up leadership and no longer campaigns; resolves once another may have the name, or after the grace and the store's silence.
-   * The term's signal aborts at once; work under it is waited for. A campaign under way ends.
+   * The term's signal aborts at once; work under it is waited for: work that awaits this waits for itself until its grace is over.
+   * A campaign under way ends.
    */
   async resign(why = 'resigned'): Promise<void> {
     this.#anchor?.cancel()
@@ -196,29 +199,39 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   }
 
   /**
-   * Hands the name over to a member of the group, and goes on standing behind it. Resolves once the name is free for it; at once where
-   * that is ourselves.
+   * Hands the name over to a member of the group, and goes on standing behind it. Resolves once that member holds the name; at once where
+   * that is ourselves. Work under the term is waited for, as by {@link resign}.
    * @param to the member's id
-   * @throws ElectionError `OPTION_INVALID` when no live member has this id; `STALE_TERM` when we do not hold the name
+   * @throws ElectionError `OPTION_INVALID` when no live member has this id; `STALE_TERM` when we do not hold the name; `HAND_OVER_FAILED` when
+   * it was given up and another holds it, or nobody has taken it in time; `CLOSED`
    */
   async handOver(to: string): Promise<void> {
-    if (this.#candidacy.token === undefined) {
+    const { token } = this.#candidacy
+    if (token === undefined) {
       throw new ElectionError('STALE_TERM', `${this.#group.name}/${this.name} is not ours to hand over`, false)
     }
-    if (!this.#group.members.some(({ id }) => id === to)) {
-      const ids = this.#group.members.map(({ id }) => id).join(', ')
-      throw new ElectionError('OPTION_INVALID', `there is no member ${to}; the members are ${ids}`, true)
+    const ids = this.#group.members.map(({ id }) => id)
+    if (!ids.includes(to)) {
+      throw new ElectionError('OPTION_INVALID', `there is no member ${to}; the members are ${ids.join(', ')}`, true)
     }
     if (to === this.#group.id) return
     this.apply((candidacy, now) => candidacy.yield(now, `handed over to ${to}`, to))
     this.#group.plan()
-    await this.#until(() => !this.#candidacy.holds)
+    const next = (): NameView['holder'] =>
+      this.#candidacy.view!.token > token && !this.#group.isClosed ? this.#candidacy.view!.holder : undefined
+    await this.#until(() => next() !== undefined, successorsChanceMs)
+    if (next()?.id === to) return
+    this.#group.assertOpen()
+    const held = this.#candidacy.token === token ? 'is not given up yet' : `is held by ${next()?.id ?? 'nobody'}`
+    const said = `${this.#group.name}/${this.name} was handed over to ${to}, which did not take it in time; it ${held}`
+    throw new ElectionError('HAND_OVER_FAILED', said, true)
   }
 
   /** What we are, now and at each change. Conflated: who is slow gets the latest and misses what lay between. Ends with the group. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Leadership, void, undefined> {
     let last: Leadership | undefined
     for (;;) {
+      this.#notice()
       const state = this.state
       if (last === undefined || !sameLeadership(last, state)) yield (last = state)
       else if (this.#group.isClosed) return
@@ -262,7 +275,9 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     }
     const request = this.#candidacy.view?.request
     if (request === undefined || this.#term === undefined || leader?.session !== this.#group.self.session) return
-    if (!this.#group.accepts(this.name, request)) return
+    const asked = JSON.stringify([String(this.#term.token), request])
+    if (asked === this.#declined || !this.#group.canHeed(request)) return
+    if (!this.#group.accepts(this.name, request)) return void (this.#declined = asked)
     this.apply((candidacy, now) => candidacy.yield(now, `handed over, as ${request.by} asked`, request.to))
   }
 
@@ -340,7 +355,8 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
 
   #overrun(): void {
     const seconds = this.#settings.graceMs / 1000
-    const said = `work goes on ${seconds} s after its term for ${this.#group.name}/${this.name} has ended; let it heed term.signal`
+    const heed = 'let it heed term.signal, and await no resign(), close() or handOver() of its own'
+    const said = `work goes on ${seconds} s after its term for ${this.#group.name}/${this.name} has ended; ${heed}`
     this.#group.overrun(new ElectionError('OVERRUN', said, false))
     this.apply((candidacy) => candidacy.overrun())
     this.#group.plan()
@@ -375,11 +391,8 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   async #campaign<T>(signal: AbortSignal | undefined, campaign: () => Promise<T>): Promise<T> {
     signal?.throwIfAborted()
     if (this.#campaigning) {
-      throw new ElectionError(
-        'ALREADY_CAMPAIGNING',
-        `a campaign for ${this.#group.name}/${this.name} is under way; await it first`,
-        false,
-      )
+      const said = `a campaign for ${this.#group.name}/${this.name} is under way; await it first`
+      throw new ElectionError('ALREADY_CAMPAIGNING', said, false)
     }
     this.#campaigning = true
     this.#given = undefined
@@ -408,14 +421,20 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
         const said = `the campaign for ${this.#group.name}/${this.name} has ended: ${this.#candidacy.why}`
         throw (this.#resigned = new ElectionError('TERM_RESIGNED', said, true))
       }
-      if (this.#term !== undefined && this.#term.leads) return this.#term
+      this.#notice()
+      if (this.#term !== undefined && this.#candidacy.state === 'leading') return this.#term
       await this.#nextChange(signal)
     }
   }
 
-  /** Waits until something holds; no longer than work may take, and then two leases for a store that is away. */
-  async #until(holds: () => boolean): Promise<void> {
-    const limitMs = this.#settings.graceMs + 2 * this.#group.self.leaseMs
+  /** Acts on what time alone has changed: by the time a timer does, a clock that jumped may be set back, and nobody would be told. */
+  #notice(): void {
+    this.apply((candidacy, now) => candidacy.tick(now))
+  }
+
+  /** Waits until something holds; no longer than work may take, and then two leases for a store that is away, and what else it takes. */
+  async #until(holds: () => boolean, moreMs = 0): Promise<void> {
+    const limitMs = this.#settings.graceMs + 2 * this.#group.self.leaseMs + moreMs
     let late = false
     const limit = this.#group.clock.setTimer(limitMs, () => {
       late = true
@@ -476,11 +495,4 @@ interface Change {
 async function settled<T>(run: () => Promise<T>): Promise<PromiseSettledResult<T>> {
   const [result] = await Promise.allSettled([run()])
   return result
-}
-
-/** Whether an error only says that the term has ended. */
-function isEnd(error: unknown, signal: AbortSignal): boolean {
-  return (
-    error === signal.reason || hasCode(error, 'STALE_TERM') || (error instanceof Error && error.name === 'AbortError')
-  )
 }

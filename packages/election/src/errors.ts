@@ -14,6 +14,8 @@ export type ElectionErrorCode =
   | 'TERM_DEPOSED'
   /** A term's signal: leadership was given up, by `resign()`, `close()`, an abort or a hand-over. */
   | 'TERM_RESIGNED'
+  /** A name was handed over to a member, and that member did not take it in time. */
+  | 'HAND_OVER_FAILED'
   /** Work went on for longer than the grace after its term had ended. */
   | 'OVERRUN'
   /** The store did not answer in time, or not at all. */

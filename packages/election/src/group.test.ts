@@ -186,6 +186,35 @@ describe('a store that is away', () => {
   })
 })
 
+describe('one request that fails', () => {
+  electionScene('is no store that has stopped answering; two reads in a row are', async (scene) => {
+    await scene.leader('a')
+    const [group] = scene.groups
+    const told: boolean[] = []
+    group.on('store', (answers) => told.push(answers))
+    const failOnce = async (): Promise<void> => {
+      const { failures } = group.stats()
+      scene.store.on('read', 'refused')
+      await scene.until(() => group.stats().failures > failures)
+      scene.store.on('read', 'answered')
+    }
+    for (let round = 0; round < 5; round++) {
+      await failOnce()
+      const { reads } = group.stats()
+      await scene.until(() => group.stats().reads > reads)
+    }
+    scene.store.on('publish', 'refused')
+    await assert.rejects(scene.finish(group.publish(1)), { code: 'STORE_UNAVAILABLE' })
+    await assert.rejects(scene.finish(group.publish(2)), { code: 'STORE_UNAVAILABLE' })
+    assert.deepEqual(told, [])
+    for (let round = 0; round < 2; round++) await failOnce()
+    assert.deepEqual(told, [false])
+    await scene.advance(leaseMs)
+    assert.deepEqual(told, [false, true])
+    scene.store.on('publish', 'answered')
+  })
+})
+
 describe('a session that is lost', () => {
   electionScene('is followed by another; its names are deposed at once', async (scene) => {
     const leader = await scene.leader('a')

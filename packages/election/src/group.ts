@@ -59,7 +59,7 @@ export interface GroupOptions {
   readonly grace?: Duration
   /** What happens when work went on for longer: a warning (default), or the end of this process with exit code 70. */
   readonly onOverrun?: 'warn' | 'exit'
-  /** Whether to heed a member's request for a name we hold; by default always. */
+  /** Whether to heed a member's request for a name we hold; by default always. Asked once for each request to a tenure. */
   readonly acceptHandOver?: (name: string, request: HandOverRequest) => boolean
   /** For how long the journal keeps an action, so that it is not carried out again; default 24 h. */
   readonly journalKeep?: Duration
@@ -81,7 +81,7 @@ export interface GroupEvents {
   members: readonly Member[]
   /** Trouble that people should know of; nothing ends because of it. */
   warning: ElectionError
-  /** The store answers (true), or has stopped answering (false). */
+  /** The store answers (true), or has stopped answering (false): two reads, or tries to open a session, in a row were not answered. */
   store: boolean
 }
 
@@ -111,6 +111,7 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
   #timer: Timer | undefined
   #planning = false
   #requests = 0
+  #handOversAsked = 0
 
   /** @throws ElectionError `OPTION_INVALID` */
   constructor(options: GroupOptions) {
@@ -198,7 +199,8 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     const { store } = this.#options
     const view = (await this.ask((signal) => store.look(this.name, signal))).names.get(name)
     if (view?.holder === undefined) return false
-    const request = { by: this.id, ...(to !== null && { to }) }
+    const attempt = `${this.self.session ?? this.id}/${++this.#handOversAsked}`
+    const request = { by: this.id, attempt, ...(to !== null && { to }) }
     await this.ask((signal) => store.request(this.name, name, view.token, request, signal))
     return true
   }
@@ -269,10 +271,13 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     exit(overrunExitCode)
   }
 
+  /** @internal Whether there is somebody to whom a name would be handed over. */
+  canHeed({ to }: HandOverRequest): boolean {
+    return to === undefined || (to !== this.id && this.#members.some(({ id }) => id === to))
+  }
+
   /** @internal Whether a request for a name we hold is heeded. */
   accepts(name: string, request: HandOverRequest): boolean {
-    if (request.to === this.id) return false
-    if (request.to !== undefined && !this.#members.some(({ id }) => id === request.to)) return false
     try {
       return this.#options.acceptHandOver?.(name, request) ?? true
     } catch (error) {

@@ -22,6 +22,9 @@ const retry = { firstMs: 100, lastMs: 2000 }
 /** A session that lasted less than this, in ms, counts as a failed try: a store that forgets what it has just granted must not be asked without a pause. */
 const shortLivedMs = 1000
 
+/** After how many failures in a row the store has stopped answering: one is a connection that broke, and the next question is answered. */
+const failuresToTell = 2
+
 /** What a link tells the group. */
 export interface LinkEvents {
   /** A read was answered; `sent` is when it was sent. Answers that were overtaken are left out. */
@@ -65,6 +68,9 @@ export class StoreLink {
   readonly #stats: Statistics
   readonly #ending = new AbortController()
   #data: Json
+  /** What publishes now, and what does after it: the latest, for all who have asked meanwhile. */
+  #publishing: Promise<void> = Promise.resolve()
+  #publishNext: Promise<void> | undefined
   #session: StoreSession | undefined
   /** Ends what belongs to the present session. */
   #sessionEnd = new AbortController()
@@ -81,7 +87,7 @@ export class StoreLink {
   #appliedSentMs = -Infinity
   /** When a name becomes free without anything being written, in monotonic ms. */
   #changesAtMs = Infinity
-  /** Failed reads since the last answer. */
+  /** Failed reads, or tries to open a session, since the last answer. */
   #failures = 0
 
   constructor(id: string, options: LinkOptions, stats: Statistics, events: LinkEvents) {
@@ -114,17 +120,10 @@ export class StoreLink {
     return bounded(this.#clock, this.#patienceMs, this.#sessionEnd.signal, call)
   }
 
-  /** Publishes something else about this member. */
-  async publish(data: Json): Promise<void> {
+  /** Publishes something else about this member. One after another, so that the store is left with what was said last. */
+  publish(data: Json): Promise<void> {
     this.#data = data
-    const session = this.#session
-    try {
-      if (session !== undefined) await this.askInSession((signal) => session.publish(data, signal))
-    } catch (error) {
-      this.trouble(error, session)
-      // Where the session was lost meanwhile, the next begins with it.
-      if (session === this.#session) throw error
-    }
+    return this.#publishLatest()
   }
 
   /** One linearizable read; everything that it shows has been applied when this resolves. */
@@ -159,10 +158,6 @@ export class StoreLink {
     const trouble = known
       ? error
       : new ElectionError('STORE_UNAVAILABLE', `the store failed: ${String(error)}`, true, { cause: error })
-    if (trouble.code === 'STORE_UNAVAILABLE' && this.#answers) {
-      this.#answers = false
-      this.#events.store(false)
-    }
     this.#events.trouble(trouble)
     if (trouble.code === 'SESSION_LOST' && session !== undefined) this.#loseSession(session)
   }
@@ -196,7 +191,7 @@ export class StoreLink {
       } catch (error) {
         if (ending.aborted) return
         if (hasCode(error, 'OPTION_INVALID')) return this.#events.failed(error)
-        this.trouble(error)
+        this.#unanswered(error)
         await pause(this.#clock, this.backoffMs(++failures), ending)
         continue
       }
@@ -245,23 +240,42 @@ export class StoreLink {
     this.#failures = 0
     void this.#watch(session, end.signal)
     void this.#keepAlive(session, end.signal)
-    void this.#catchUp(session, data, end.signal)
+    void this.#catchUp(data, end.signal)
     void this.readSoon()
     if (!end.signal.aborted) await new Promise((resolve) => end.signal.addEventListener('abort', resolve))
   }
 
   /** Publishes what was to be published while the session was being opened. */
-  async #catchUp(session: StoreSession, published: Json, end: AbortSignal): Promise<void> {
+  async #catchUp(published: Json, end: AbortSignal): Promise<void> {
     for (let failures = 0; published !== this.#data && !end.aborted;) {
       const latest = this.#data
       try {
-        await this.askInSession((signal) => session.publish(latest, signal))
+        await this.#publishLatest()
         published = latest
-      } catch (error) {
-        if (end.aborted) return
-        this.trouble(error, session)
+      } catch {
         await pause(this.#clock, this.backoffMs(++failures), end)
       }
+    }
+  }
+
+  #publishLatest(): Promise<void> {
+    this.#publishNext ??= this.#publishing.then(() => {
+      this.#publishNext = undefined
+      const publishing = this.#publishOnce()
+      this.#publishing = publishing.catch(() => undefined)
+      return publishing
+    })
+    return this.#publishNext
+  }
+
+  async #publishOnce(): Promise<void> {
+    const session = this.#session
+    try {
+      if (session !== undefined) await this.askInSession((signal) => session.publish(this.#data, signal))
+    } catch (error) {
+      this.trouble(error, session)
+      // Where the session was lost meanwhile, the next begins with it.
+      if (session === this.#session) throw error
     }
   }
 
@@ -333,9 +347,7 @@ export class StoreLink {
 
   async #readQuietly(session: StoreSession): Promise<void> {
     const answer = await this.#ask(session).catch((error: unknown) => {
-      if (session !== this.#session) return
-      this.#failures++
-      this.trouble(error, session)
+      if (session === this.#session) this.#unanswered(error, session)
     })
     if (answer !== undefined) this.#apply(session, answer.view, answer.sent)
     this.#events.plan()
@@ -368,6 +380,16 @@ export class StoreLink {
     if (!view.members.some((member) => member.session === session.id)) return this.#loseSession(session)
     if (view.changesInMs !== undefined) this.#changesAtMs = this.#clock.monotonicMs() + view.changesInMs
     this.#events.view(view, sent)
+  }
+
+  #unanswered(error: unknown, session?: StoreSession): void {
+    this.#failures++
+    const silent = !(error instanceof ElectionError) || error.code === 'STORE_UNAVAILABLE'
+    if (silent && this.#answers && this.#failures >= failuresToTell) {
+      this.#answers = false
+      this.#events.store(false)
+    }
+    this.trouble(error, session)
   }
 
   #answered(): void {

@@ -52,6 +52,44 @@ describe('members', () => {
   })
 })
 
+describe('publishing', () => {
+  electionScene('leaves the store with what was said last, however its answers come', async (scene) => {
+    const a = scene.group('a')
+    a.join()
+    await scene.settle()
+    scene.store.on('publish', 'held')
+    const calls = [1, 2, 3].map((data) => watch(a.publish(data)))
+    await scene.settle()
+    calls.push(watch(a.publish(4)), watch(a.publish(5)))
+    // Whatever is under way is served in the worst order.
+    for (let round = 0; round < 5; round++) {
+      for (const held of scene.store.held.splice(0).reverse()) held.pass()
+      await scene.settle()
+    }
+    assert.ok(calls.every(({ settled, error }) => settled && error === undefined))
+    assert.equal(a.members[0].data, 5)
+    assert.equal(scene.store.count('publish'), 2, 'what was overtaken is not sent')
+  })
+
+  electionScene('while the session is opened or after a failure ends with the last, too', async (scene) => {
+    scene.store.on('open', 'late')
+    const a = scene.group('a', { data: 0 })
+    a.join()
+    await scene.settle()
+    await a.publish(1)
+    scene.store.on('publish', 'held')
+    scene.store.pass('open')
+    await scene.settle()
+    const last = watch(a.publish(2))
+    await scene.settle()
+    assert.equal(scene.store.count('publish'), 1, 'one after another')
+    scene.store.on('publish', 'answered')
+    for (const held of scene.store.held.splice(0)) held.fail(new ElectionError('STORE_UNAVAILABLE', 'no', true))
+    await scene.until(() => last.settled && a.members[0]?.data === 2)
+    assert.equal(last.error, undefined)
+  })
+})
+
 describe('a hand-over', () => {
   electionScene('goes to whom it is for, at once, and its giver stands behind it', async (scene) => {
     const a = await scene.leader('a')
@@ -85,9 +123,45 @@ describe('a hand-over', () => {
     scene.group('bystander').join()
     await scene.settle()
     const before = scene.clock.monotonicMs()
-    await scene.finish(a.handOver('bystander'))
+    const handed = a.handOver('bystander')
+    await assert.rejects(scene.finish(handed), { code: 'HAND_OVER_FAILED', message: /bystander, .* held by b$/ })
     await scene.until(() => b.isLeader)
     assert.equal(scene.clock.monotonicMs() - before, 2000)
+  })
+
+  electionScene('that nobody takes, or that the store does not hear of, fails', async (scene) => {
+    const a = await scene.leader('a')
+    scene.group('bystander').join()
+    await scene.settle()
+    // Taken by nobody: even its giver, which is behind, is refused.
+    scene.store.acquisition = { kind: 'delayed' }
+    const nobody = a.handOver('bystander')
+    await assert.rejects(scene.finish(nobody), { code: 'HAND_OVER_FAILED', message: /held by nobody$/ })
+    scene.store.acquisition = undefined
+    await scene.until(() => a.isLeader)
+    scene.store.on('release', 'held')
+    const unheard = a.handOver('bystander')
+    await assert.rejects(scene.finish(unheard), { code: 'HAND_OVER_FAILED', message: /not given up yet$/ })
+    scene.store.on('release', 'answered')
+    scene.store.pass('release')
+    const closed = assert.rejects(a.handOver('bystander'), { code: 'CLOSED' })
+    await scene.finish(scene.groups[0].close())
+    await closed
+  })
+
+  electionScene('resolves when its receiver has it, not before', async (scene) => {
+    const a = await scene.leader('a')
+    const b = scene.candidate('b')
+    b.stand()
+    await scene.settle()
+    scene.store.on('acquire', 'held')
+    const handed = watch(a.handOver('b'))
+    await scene.advance(1)
+    assert.deepEqual([a.holds, handed.settled], [false, false])
+    scene.store.on('acquire', 'answered')
+    scene.store.pass('acquire')
+    await scene.until(() => handed.settled, 10)
+    assert.deepEqual([b.holds, handed.error], [true, undefined])
   })
 
   electionScene('waits for work that goes on', async (scene) => {
@@ -133,7 +207,11 @@ describe('a hand-over', () => {
       await scene.finish(b.requestHandOver('x', to))
       await scene.advance(1)
     }
-    assert.deepEqual([...new Set(asked)], ['x b b'])
+    await scene.advance(10 * leaseMs)
+    assert.deepEqual(asked, ['x b b'], 'once, though it lies there')
+    await scene.finish(b.requestHandOver('x', 'b'))
+    await scene.advance(10 * leaseMs)
+    assert.deepEqual(asked, ['x b b', 'x b b'], 'again, as it was made again')
     assert.ok(a.isLeader)
   })
 

@@ -27,6 +27,8 @@ export interface HandOverRequest {
   readonly to?: string
   /** The id of who asks. */
   readonly by: string
+  /** Tells it from an earlier one of the same words: whoever declined that is asked again. */
+  readonly attempt?: string
 }
 
 /** One name as a read found it. */

@@ -183,3 +183,10 @@ export class Term implements AsyncDisposable {
     return this.#holder.resign(this)
   }
 }
+
+/** Whether an error only says that the term has ended. */
+export function isEnd(error: unknown, signal: AbortSignal): boolean {
+  return (
+    error === signal.reason || hasCode(error, 'STALE_TERM') || (error instanceof Error && error.name === 'AbortError')
+  )
+}

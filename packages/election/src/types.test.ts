@@ -14,6 +14,7 @@ function is<Wanted>(): <Given>(value: Given, same: Same<Given, Wanted>) => void 
 /** Never called. */
 export async function typed(election: Election, group: ElectionGroup): Promise<void> {
   is<Term>()(await election.campaign(), true)
+  is<void>()(await election.handOver('host-2'), true)
   const sync = await election.lead(() => 1)
   is<number>()(sync, true)
   const work = await election.lead(async ({ token, signal }) => {

@@ -168,6 +168,11 @@ describe('elect', { skip: without('consul') }, () => {
     await resign.says(/^other leads batch, under token \d+$/)
     await one.says(/^told to end$/)
     await other.says(/^works under/)
+    one.kill('SIGKILL')
+    await one.ended
+    const alone = start('resign')
+    assert.equal(await alone.ended, 1)
+    await alone.says(/^other leads batch, under token \d+, again: nobody else has taken it$/)
   })
 
   it('says what is wrong', async () => {

@@ -15,7 +15,7 @@ export const usage = `Runs a command on one of several machines at a time, for a
 usage: elect --store STORE --name NAME [OPTION …] -- COMMAND [ARGUMENT …]
        elect status --store STORE --name NAME [-o json]   who leads, who else is there; exit code 1 when nobody leads
        elect watch  --store STORE --name NAME [-o json]   the same, and each change
-       elect resign --store STORE --name NAME [--to ID]   asks the leader to hand over
+       elect resign --store STORE --name NAME [--to ID]   asks the leader to hand over; exit code 1 when nobody else, or not ID, takes it
 
   --store STORE     where to elect; by default what ELECT_STORE says
 ${storeForms.map((form) => `                      ${form}`).join('\n')}

@@ -40,7 +40,7 @@ export async function watch(store: LeaseStore, name: string, output: string, loo
   return 0
 }
 
-/** Asks the leader to hand over, and waits until another leads; 1 when none does in time, or nobody led. */
+/** Asks the leader to hand over, and waits until there is a new one; 1 when it is not the one that was wanted, when there is none in time, or nobody led. */
 export async function resign(
   store: LeaseStore,
   name: string,
@@ -54,14 +54,16 @@ export async function resign(
     const ids = view.members.map(({ id }) => id).join(', ')
     throw new ElectionError('OPTION_INVALID', `there is no candidate ${to}; there are ${ids}`, false)
   }
-  const request = { by: 'elect resign', ...(to !== undefined && { to }) }
+  const request = { by: 'elect resign', attempt: `${looking.clock.wallMs()}`, ...(to !== undefined && { to }) }
   const ask = (signal: AbortSignal): Promise<void> => store.request(name, soleName, led.token, request, signal)
   await bounded(looking.clock, patienceMs, looking.stop, ask)
   for (const endMs = looking.clock.monotonicMs() + handOverPatienceMs; looking.clock.monotonicMs() < endMs;) {
     const now = (await look(store, name, looking)).names.get(soleName)
     if (now !== undefined && now.token !== led.token && now.holder !== undefined) {
-      looking.out(`${now.holder.id} leads ${name}, under token ${now.token}`)
-      return 0
+      const taken = to === undefined ? now.holder.session !== led.holder.session : now.holder.id === to
+      const instead = to === undefined ? ', again: nobody else has taken it' : `: ${to} has not taken it`
+      looking.out(`${now.holder.id} leads ${name}, under token ${now.token}${taken ? '' : instead}`)
+      return taken ? 0 : 1
     }
     await pause(looking.clock, lookEveryMs, looking.stop)
     looking.stop.throwIfAborted()

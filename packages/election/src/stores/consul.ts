@@ -1,6 +1,6 @@
 import { bounded, pause } from '../bounded.ts'
 import { systemClock, type Clock } from '../clock.ts'
-import { Endpoints, systemResolver } from '../endpoints.ts'
+import type { Endpoints } from '../endpoints.ts'
 import { ElectionError, hasCode } from '../errors.ts'
 import { HttpClient, type TlsOptions } from '../http.ts'
 import { keptLeaseMs } from '../lease.ts'
@@ -27,6 +27,7 @@ import {
   type RequestValue,
 } from './consul/keys.ts'
 import { Registration } from './consul/registration.ts'
+import { assertPublishable, endpointsOf, optionsOf, prefixOf } from './options.ts'
 
 /** Where Consul's agents listen unless told. */
 const defaultPort = 8500
@@ -45,9 +46,6 @@ const tooSoonMs = 1500
 
 /** How often who holds nothing reads all the same, in ms: should a wait hang on a connection that is dead. */
 const rereadMs = 5000
-
-/** How much a member may publish, in bytes of JSON: everybody reads it with every confirm. */
-const maxDataBytes = 16 * 1024
 
 /** How long removing garbage may take, in ms. */
 const collectMs = 2000
@@ -81,8 +79,7 @@ export interface ConsulOptions {
  * @throws ElectionError `OPTION_INVALID`
  */
 export function consul(options: string | readonly string[] | ConsulOptions = {}): LeaseStore {
-  const given = typeof options === 'string' || Array.isArray(options)
-  return new ConsulStore(given ? { addresses: options as string | readonly string[] } : (options as ConsulOptions))
+  return new ConsulStore(optionsOf(options))
 }
 
 class ConsulStore implements LeaseStore {
@@ -94,9 +91,7 @@ class ConsulStore implements LeaseStore {
   constructor(options: ConsulOptions) {
     this.#options = options
     this.#prefix = prefixOf(options.prefix)
-    const given = options.addresses ?? `http://127.0.0.1:${defaultPort}`
-    const found = { port: defaultPort, resolver: systemResolver, clock: systemClock, random: Math.random }
-    this.#endpoints = new Endpoints(given, found)
+    this.#endpoints = endpointsOf(options.addresses ?? `http://127.0.0.1:${defaultPort}`, defaultPort)
     this.description = `Consul at ${this.#endpoints.description}`
     // Files that cannot be read are told now.
     this.#client(systemClock).http.close()
@@ -126,11 +121,11 @@ class ConsulStore implements LeaseStore {
     group: string,
     name: string,
     token: bigint,
-    { by, to }: HandOverRequest,
+    request: HandOverRequest,
     signal: AbortSignal,
   ): Promise<void> {
     const keys = new Keys(this.#prefix, group)
-    const value: RequestValue = { token: String(token), by, ...(to !== undefined && { to }) }
+    const value: RequestValue = { ...request, token: String(token) }
     const operations: KvOperation[] = [
       { Verb: 'check-index', Key: keys.name(name), Index: Number(token) },
       { Verb: 'set', Key: keys.request(name), value },
@@ -272,11 +267,7 @@ class ConsulSession implements StoreSession {
 
   async publish(data: Json, signal: AbortSignal): Promise<void> {
     const value: MemberValue = { id: this.#options.id, data }
-    const bytes = Buffer.byteLength(JSON.stringify(data))
-    if (bytes > maxDataBytes) {
-      const said = `a member may publish ${maxDataBytes} bytes, and ${this.#options.id} wants to publish ${bytes}`
-      throw new ElectionError('OPTION_INVALID', said, false)
-    }
+    assertPublishable(value.id, data)
     const lock: KvOperation = { Verb: 'lock', Key: this.#keys.member(this.id), Session: this.id, value }
     const outcome = await this.#kv.transact([lock], signal)
     if (outcome.done) return
@@ -330,11 +321,4 @@ class ConsulSession implements StoreSession {
 
 function isDelay(said: string): boolean {
   return /lock[- ]delay/i.test(said)
-}
-
-/** @throws ElectionError `OPTION_INVALID` */
-function prefixOf(given = 'election'): string {
-  if (/^[\w.@:-]+(\/[\w.@:-]+)*$/.test(given) && given.length <= 200) return given
-  const said = `prefix is ${JSON.stringify(given)}; use letters, digits and . _ - : @, with / in between`
-  throw new ElectionError('OPTION_INVALID', said, false)
 }

@@ -1,5 +1,5 @@
 import { systemClock, type Clock } from '../clock.ts'
-import { Endpoints, systemResolver } from '../endpoints.ts'
+import type { Endpoints } from '../endpoints.ts'
 import { ElectionError, hasCode } from '../errors.ts'
 import { hedged } from '../hedged.ts'
 import type { TlsOptions } from '../http.ts'
@@ -27,6 +27,7 @@ import {
   requestValue,
 } from './etcd/layout.ts'
 import { Watch } from './etcd/watch.ts'
+import { assertPublishable, endpointsOf, invalid, optionsOf, prefixOf } from './options.ts'
 
 /** Where etcd listens for clients unless told. */
 const defaultPort = 2379
@@ -67,9 +68,6 @@ const forgetAtOnce = 60
 
 /** The first releases that do not revoke leases which are alive (etcd-io/etcd#15247), by their series. */
 const fixedPatch: Readonly<Record<string, number>> = { '3.4': 31, '3.5': 13 }
-
-/** How much a member may publish, in bytes of JSON: everybody reads it with every confirm. */
-const maxDataBytes = 16 * 1024
 
 /** Options of {@link etcd}. */
 export interface EtcdOptions {
@@ -116,8 +114,7 @@ export interface EtcdOptions {
  * @throws ElectionError `OPTION_INVALID`
  */
 export function etcd(options: string | readonly string[] | EtcdOptions = {}): LeaseStore {
-  const given = typeof options === 'string' || Array.isArray(options)
-  return new EtcdStore(given ? { addresses: options as string | readonly string[] } : (options as EtcdOptions))
+  return new EtcdStore(optionsOf(options))
 }
 
 class EtcdStore implements LeaseStore {
@@ -135,8 +132,7 @@ class EtcdStore implements LeaseStore {
       throw invalid('user and password go together; give both or neither')
     }
     this.#login = user === undefined ? undefined : { user, password: password! }
-    const found = { port: defaultPort, resolver: systemResolver, clock: systemClock, random: Math.random }
-    this.#endpoints = new Endpoints(addresses, found)
+    this.#endpoints = endpointsOf(addresses, defaultPort)
     this.description = `etcd at ${this.#endpoints.description}`
     // Files that cannot be read are told now.
     this.#client('*', lookPatienceMs).close()
@@ -360,10 +356,7 @@ class EtcdSession implements StoreSession {
   }
 
   #member(): Change {
-    const bytes = Buffer.byteLength(JSON.stringify(this.#data))
-    if (bytes > maxDataBytes) {
-      throw invalid(`a member may publish ${maxDataBytes} bytes, and ${this.#options.id} wants to publish ${bytes}`)
-    }
+    assertPublishable(this.#options.id, this.#data)
     const value = memberValue(this.#options.id, this.#data)
     return { put: this.#layout.member(this.id), value, lease: this.id }
   }
@@ -376,13 +369,4 @@ function hasFix(version: string): boolean {
   const first = fixedPatch[series]
   const [major, minor] = series.split('.').map(Number)
   return first === undefined ? major > 3 || (major === 3 && minor > 5) : Number(patch) >= first
-}
-
-function prefixOf(given = 'election'): string {
-  if (/^[\w.@:-]+(\/[\w.@:-]+)*$/.test(given) && given.length <= 200) return given
-  throw invalid(`prefix is ${JSON.stringify(given)}; use letters, digits and . _ - : @, with / in between`)
-}
-
-function invalid(message: string): ElectionError {
-  return new ElectionError('OPTION_INVALID', message, false)
 }

@@ -7,5 +7,11 @@ const turnMs = 10
 electionStoreConformance('memory', async () => {
   const store = memory()
   const clock = new VirtualClock()
-  return { store: () => store, clock, turn: () => clock.advance(turnMs), sessionsLast: true }
+  return {
+    store: () => store,
+    clock,
+    turn: () => clock.advance(turnMs),
+    sessionsLast: true,
+    servers: async () => 'memory: this process',
+  }
 })

@@ -17,6 +17,15 @@ describe('postgres', { skip: without('postgres') }, () => {
     electionStoreConformance(`postgres, ${name}`, async () => {
       const schema = `conformance_${++schemas}`
       return {
+        servers: () => server.about(),
+        // What is asked is the same with either expiry.
+        ...(expiry === 'observed' && {
+          counted: {
+            url: server.url,
+            protocol: 'postgres',
+            reach: (url) => postgres({ url, schema: `${schema}_counted`, expiry }),
+          },
+        }),
         store: () => postgres({ url: server.url, schema, expiry }),
         removeName: async (group, name) => {
           await server.query(`delete from ${schema}.names where grp = '${group}' and name = '${name}'`)

@@ -1,7 +1,7 @@
 import { systemClock } from '../clock.ts'
-import { Endpoints, systemResolver } from '../endpoints.ts'
 import { ElectionError, hasCode } from '../errors.ts'
 import type { GroupView, HandOverRequest, LeaseStore, SessionOptions, StoreSession } from '../store.ts'
+import { endpointsOf } from './options.ts'
 import { Connector, loadClient, type Row } from './postgres/connection.ts'
 import { failureOf, missingTables, noPrivilege, stateOf } from './postgres/failures.ts'
 import { Lanes } from './postgres/lanes.ts'
@@ -46,12 +46,7 @@ class PostgresStore implements LeaseStore {
   readonly #connector: Connector
 
   constructor(settings: PostgresSettings) {
-    const endpoints = new Endpoints(settings.addresses, {
-      port: defaultPort,
-      resolver: systemResolver,
-      clock: systemClock,
-      random: Math.random,
-    })
+    const endpoints = endpointsOf(settings.addresses, defaultPort)
     this.#settings = settings
     this.#statements = statementsOf(settings.schema)
     this.#connector = new Connector(settings, endpoints, systemClock, loadClient)

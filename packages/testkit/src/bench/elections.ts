@@ -1,9 +1,9 @@
-import { consul, ElectionGroup, etcd, postgres, type LeaseStore } from '@ricci/election'
+import { consul, etcd, postgres } from '@ricci/election'
+import { SteadyGroup, type CountedStore } from '../conformance/election-requests.ts'
 import { ConsulCluster } from '../servers/consul.ts'
 import { EtcdCluster } from '../servers/etcd.ts'
 import { PostgresServer } from '../servers/postgres.ts'
 import { without } from '../servers/program.ts'
-import { TcpProxy } from '../servers/proxy.ts'
 import { figuresOf, yardstickSamples, type Benchmark, type Table } from './measure.ts'
 
 /** How long a group that has all its names is watched. */
@@ -11,34 +11,30 @@ const steadyMs = 60_000
 const tinyMs = 1000
 
 interface Store {
-  readonly name: string
-  readonly protocol: 'http' | 'postgres'
-  start(): Promise<{ readonly url: string; reach(url: string): LeaseStore; stop(): Promise<void> }>
+  readonly name: 'consul' | 'etcd' | 'postgres'
+  start(): Promise<CountedStore & { stop(): Promise<void> }>
 }
 
 const stores: readonly Store[] = [
   {
     name: 'consul',
-    protocol: 'http',
     async start() {
       const cluster = await ConsulCluster.start({ dev: true })
-      return { url: cluster.agents[0].url, reach: (url) => consul(url), stop: () => cluster.stop() }
+      return { url: cluster.agents[0].url, protocol: 'http', reach: consul, stop: () => cluster.stop() }
     },
   },
   {
     name: 'etcd',
-    protocol: 'http',
     async start() {
       const cluster = await EtcdCluster.start({ members: 1 })
-      return { url: cluster.members[0].url, reach: (url) => etcd(url), stop: () => cluster.stop() }
+      return { url: cluster.members[0].url, protocol: 'http', reach: etcd, stop: () => cluster.stop() }
     },
   },
   {
     name: 'postgres',
-    protocol: 'postgres',
     async start() {
       const server = await PostgresServer.start()
-      return { url: server.url, reach: (url) => postgres({ url }), stop: () => server.stop() }
+      return { url: server.url, protocol: 'postgres', reach: postgres, stop: () => server.stop() }
     },
   },
 ]
@@ -51,18 +47,17 @@ export const benchmark: Benchmark = {
     const rows: (string | number)[][] = []
     const notes: string[] = []
     for (const store of stores) {
-      const missing = without(store.name as 'consul' | 'etcd' | 'postgres')
+      const missing = without(store.name)
       if (missing !== false) {
         notes.push(`${store.name}: ${missing}`)
         continue
       }
-      const { url, reach, stop } = await store.start()
+      const started = await store.start()
       try {
-        const one = await steadyRequests(store, url, reach, 1, ms)
-        const many = await steadyRequests(store, url, reach, 256, ms)
+        const [one, many] = await Promise.all([1, 256].map((names) => steadyRequests(started, names, ms)))
         rows.push([store.name, one.requests, many.requests, round(many.requests / one.requests), one.bytes, many.bytes])
       } finally {
-        await stop()
+        await started.stop()
       }
     }
     const columns = ['store', '1 name', '256 names', 'ratio (asked: at most 1.1)', 'kB, 1 name', 'kB, 256 names']
@@ -72,31 +67,19 @@ export const benchmark: Benchmark = {
 }
 
 async function steadyRequests(
-  { name, protocol }: Store,
-  url: string,
-  reach: (url: string) => LeaseStore,
+  store: CountedStore,
   names: number,
   ms: number,
 ): Promise<{ requests: number; bytes: number }> {
-  const proxy = await TcpProxy.start(Number(new URL(url).port), { protocol })
-  const group = new ElectionGroup({ name: `steady-${names}`, store: reach(proxy.through(url)), id: name, fenced: true })
+  const group = await SteadyGroup.start(store, names)
   try {
-    const led = Array.from({ length: names }, (_, at) => {
-      const candidate = group.candidate(`name-${at}`)
-      const elected = new Promise<void>((resolve) => candidate.once('elected', () => resolve()))
-      candidate.stand()
-      return elected
-    })
-    await Promise.all(led)
     // What the last acquisitions made everybody read is no steady state yet.
     await pass(ms / 10)
-    proxy.resetCounts()
+    group.reset()
     await pass(ms)
-    const { requests, upBytes, downBytes } = proxy.counts
-    return { requests, bytes: Math.round((upBytes + downBytes) / 1000) }
+    return { requests: group.requests, bytes: Math.round(group.bytes / 1000) }
   } finally {
     await group.close()
-    await proxy.close()
   }
 }
 

@@ -6,6 +6,8 @@ import {
   ElectionGroup,
   systemClock,
   type Acquisition,
+  type Candidate,
+  type CandidateOptions,
   type Clock,
   type GroupView,
   type Json,
@@ -13,16 +15,21 @@ import {
   type NameView,
   type StoreSession,
 } from '@ricci/election'
+import type { CountedStore } from './election-requests.ts'
 import { until, type Turn } from './turns.ts'
 
 /** One store, empty. Made anew for each test; the server behind it may be the same if what earlier tests left does not show. */
 export interface ElectionStoreBackend {
+  /** What is behind it, as the servers themselves say: which store, which version, how many of them. */
+  servers(): Promise<string>
   /** A client of it, as another process would have. */
   store(): LeaseStore
   /** The clock of sessions and groups; the machine's unless told. */
   readonly clock?: Clock
-  /** Lets time pass; some ms of the machine's unless told. */
+  /** Lets time pass, where the clock is not the machine's. */
   readonly turn?: Turn
+  /** How its requests are counted; absent where it is asked over no network. */
+  readonly counted?: CountedStore
   /** The lease and the detection time that are asked for; 1 s each unless told: short, and enough for a busy machine. */
   readonly leaseMs?: number
   readonly detectMs?: number
@@ -40,7 +47,10 @@ const testMs = 60_000
 /** How long one call may take. */
 const callMs = 20_000
 
-/** How often an acquisition is tried: one creates the name, one is refused because of it, a delay may be in force. */
+/** How long anything is waited for. */
+const waitMs = 25_000
+
+/** How often an acquisition is tried: one creates the name, one is refused because of it; a delay may be in force, for as many round trips. */
 const acquireTries = 100
 
 /** Declares one test over a backend of its own. */
@@ -66,6 +76,8 @@ export class ElectionBench {
   readonly #clock: Clock
   readonly #sessions = new Map<StoreSession, AbortController>()
   readonly #groups: ElectionGroup[] = []
+  /** Who waits for a change. */
+  readonly #waiting = new Set<() => void>()
 
   constructor(readonly backend: ElectionStoreBackend) {
     this.leaseMs = backend.leaseMs ?? 1000
@@ -81,29 +93,50 @@ export class ElectionBench {
     return AbortSignal.timeout(callMs)
   }
 
-  turn(): Promise<void> {
-    return (this.backend.turn ?? shortTurn)()
+  /** Lets time pass where it does not by itself. */
+  async turn(): Promise<void> {
+    await this.backend.turn?.()
   }
 
-  until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-    let held = false
-    const look = async (): Promise<void> => {
-      await this.turn()
-      held = await holds()
+  /** Waits until something holds of groups and candidates of this bench: looks whenever one of them tells of a change. */
+  async until(what: string, holds: () => boolean): Promise<void> {
+    const { turn } = this.backend
+    if (turn !== undefined) return until(what, holds, turn)
+    const late = AbortSignal.timeout(waitMs)
+    late.addEventListener('abort', () => this.#changed())
+    while (!holds()) {
+      if (late.aborted) assert.fail(`this did not happen: ${what}`)
+      await new Promise<void>((resolve) => this.#waiting.add(resolve))
     }
-    return until(what, () => held, look)
+  }
+
+  /** Reads until a view shows what is wanted: as a member does, when the store says that something has changed, and as often as it advises. */
+  async follow(session: StoreSession, what: string, shows: (view: GroupView) => boolean): Promise<GroupView> {
+    const late = AbortSignal.timeout(waitMs)
+    const end = new AbortController()
+    let told: Promise<void> | undefined
+    try {
+      for (;;) {
+        const view = await this.read(session)
+        if (shows(view)) return view
+        if (late.aborted) assert.fail(`this did not happen: ${what}`)
+        told ??= session.changed(end.signal).then(() => void (told = undefined))
+        await this.#orAfter(told, Math.min(view.changesInMs ?? Infinity, session.rereadMs))
+      }
+    } finally {
+      told?.catch(() => undefined)
+      end.abort()
+    }
   }
 
   /** What a promise gives, time passing meanwhile. */
   async finish<T>(promise: Promise<T>): Promise<T> {
+    const { turn } = this.backend
+    if (turn === undefined) return promise
     let settled = false
     const end = (): void => void (settled = true)
     promise.then(end, end)
-    await until(
-      'it ends',
-      () => settled,
-      () => this.turn(),
-    )
+    await until('it ends', () => settled, turn)
     return promise
   }
 
@@ -140,8 +173,14 @@ export class ElectionBench {
     const store = this.store()
     const { detectMs = 1000, clock } = this.backend
     const made = new ElectionGroup({ name: this.group, store, id, lease: this.leaseMs, detect: detectMs, clock })
+    made.on('members', () => this.#changed())
     this.#groups.push(made)
     return made
+  }
+
+  /** A candidate whose changes {@link until} sees. */
+  candidate(group: ElectionGroup, name: string, options?: CandidateOptions): Candidate {
+    return group.candidate(name, options).on('state', () => this.#changed())
   }
 
   read(session: StoreSession): Promise<GroupView> {
@@ -165,7 +204,6 @@ export class ElectionBench {
       if (seen?.holder !== undefined) assert.fail(`${seen.holder.id} holds ${name}`)
       const answer = await this.try(session, name, seen)
       if (answer.kind === 'acquired') return answer.token
-      if (answer.kind === 'delayed') await this.turn()
     }
     return assert.fail(`${name} could not be acquired`)
   }
@@ -181,6 +219,20 @@ export class ElectionBench {
     for (const session of [...this.#sessions.keys()]) await this.leave(session).catch(codeOf)
   }
 
+  #changed(): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const resolve of waiting) resolve()
+  }
+
+  /** Resolves with a promise, or after so long by the sessions' clock. */
+  #orAfter(promise: Promise<void>, ms: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.setTimer(ms, resolve)
+      promise.then(resolve, reject).finally(() => timer.cancel())
+    })
+  }
+
   /** Keeps a session alive, as a group would. */
   #beat(session: StoreSession, end: AbortSignal): void {
     const everyMs = session.keepAliveMs ?? session.leaseMs / 4
@@ -194,8 +246,6 @@ export class ElectionBench {
     beat()
   }
 }
-
-const shortTurn: Turn = () => new Promise((resolve) => setTimeout(resolve, 5))
 
 /** An error's code. @throws whatever is not one of ours */
 export function codeOf(error: unknown): string {

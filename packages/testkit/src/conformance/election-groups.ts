@@ -2,16 +2,27 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
 import type { ElectionTest } from './election-bench.ts'
+import { SteadyGroup } from './election-requests.ts'
 
 /** How many members compete. */
 const crowd = 20
+
+/** How many requests are counted of the group with one name, after a first lot by which the elections' own have ended. */
+const counted = 60
+const passedOver = 10
+
+/** The lease meanwhile, in ms: the shorter, the more is asked in a second. */
+const countedLeaseMs = 200
+
+/** What many names may cost beside one. */
+const dearest = 1.1
 
 /** The part of the suite from end to end. */
 export function groupConformance(each: ElectionTest): void {
   describe('through groups', () => {
     each(`one of ${crowd} members leads, and when it closes the next one`, async (bench) => {
       const groups = Array.from({ length: crowd }, (_, at) => bench.join(`m${at}`))
-      const candidates = groups.map((group) => group.candidate('leader'))
+      const candidates = groups.map((group) => bench.candidate(group, 'leader'))
       const tokens: bigint[] = []
       for (const candidate of candidates) {
         candidate.on('elected', ({ token }) => {
@@ -34,7 +45,7 @@ export function groupConformance(each: ElectionTest): void {
 
     each('a name is handed over, by its holder and on request', async (bench) => {
       const [a, b, c] = ['a', 'b', 'c'].map((id) => bench.join(id))
-      const [x, ...others] = [a, b, c].map((group) => group.candidate('x'))
+      const [x, ...others] = [a, b, c].map((group) => bench.candidate(group, 'x'))
       x.stand()
       await bench.until('a leads', () => x.isLeader)
       for (const other of others) other.stand()
@@ -53,7 +64,7 @@ export function groupConformance(each: ElectionTest): void {
       const backMs = bench.leaseMs
       // Each has a third that it prefers.
       const candidates = groups.map((group, of) =>
-        names.map((name, at) => group.candidate(name, { holdBackMs: at % 3 === of ? 0 : backMs })),
+        names.map((name, at) => bench.candidate(group, name, { holdBackMs: at % 3 === of ? 0 : backMs })),
       )
       for (const group of groups) group.join()
       await bench.until('all are there', () => groups.every(({ members }) => members.length === 3))
@@ -74,11 +85,32 @@ export function groupConformance(each: ElectionTest): void {
       )
     })
 
+    each('256 names cost no more requests than one', async ({ backend }, context) => {
+      if (backend.counted === undefined) return context.skip('this store is asked over no network')
+      const started = [1, 256].map((names) => SteadyGroup.start(backend.counted!, names, { lease: countedLeaseMs }))
+      const groups = (await Promise.allSettled(started)).map((one) =>
+        one.status === 'fulfilled' ? one.value : assert.fail(String(one.reason)),
+      )
+      const [one, many] = groups
+      try {
+        await one.asks(passedOver)
+        for (const group of groups) group.reset()
+        // The same span of time for both, in which a store that is slow is asked less often.
+        await one.asks(counted)
+        const { requests } = many
+        context.diagnostic(`${requests} requests for 256 names in the time of ${one.requests} for one`)
+        assert.ok(many.leadsAll && one.leadsAll)
+        assert.ok(requests > 0 && requests <= dearest * one.requests, `${requests} of 256, ${one.requests} of one`)
+      } finally {
+        await Promise.all(groups.map((group) => group.close()))
+      }
+    })
+
     each('who loses its session is deposed, and stands again under another', async (bench, context) => {
       const { backend, group } = bench
       if (backend.endSession === undefined) return context.skip('nobody can end a session of this store')
       const member = bench.join('a')
-      const candidate = member.candidate('x')
+      const candidate = bench.candidate(member, 'x')
       const events: string[] = []
       candidate.on('elected', () => events.push('elected')).on('deposed', () => events.push('deposed'))
       candidate.on('suspended', () => events.push('suspended'))
@@ -93,7 +125,7 @@ export function groupConformance(each: ElectionTest): void {
     })
 
     each('an act is done once, whoever leads', async (bench, context) => {
-      const [a, b] = ['a', 'b'].map((id) => bench.join(id).candidate('x'))
+      const [a, b] = ['a', 'b'].map((id) => bench.candidate(bench.join(id), 'x'))
       a.stand()
       await bench.until('a leads', () => a.isLeader)
       const acts: bigint[] = []

@@ -7,7 +7,7 @@ import { groupConformance } from './election-groups.ts'
 import { journalConformance } from './election-journal.ts'
 
 /**
- * Runs the suite.
+ * Runs the suite; at its end it says what it ran against, which `npm test` gathers.
  * @param name of the store
  * @param makeBackend `context.after` is the place to clean up
  * @example electionStoreConformance('memory', async () => { const store = memory(); return { store: () => store } })
@@ -280,13 +280,8 @@ export function electionStoreConformance(
         const [a, b] = [await bench.open('a'), await bench.open('b')]
         const token = await bench.acquire(a, 'x')
         bench.silence(a)
-        await bench.until('a is gone', async () => {
-          const { members, names } = await bench.read(b)
-          const { holder } = names.get('x')!
-          if (members.some(({ id }) => id === 'a')) return false
-          assert.notEqual(holder?.session, a.id, 'whoever is no member holds nothing')
-          return true
-        })
+        const { names } = await bench.follow(b, 'a is gone', (view) => !ids(view).includes('a'))
+        assert.notEqual(names.get('x')!.holder?.session, a.id, 'whoever is no member holds nothing')
         assert.ok((await bench.acquire(b, 'x')) > token)
       })
 
@@ -297,7 +292,7 @@ export function electionStoreConformance(
         const token = await bench.acquire(a, 'x')
         const others = await bench.acquire(b, 'y')
         await backend.endSession(group, a.id)
-        await bench.until('a is gone', async () => !ids(await bench.read(b)).includes('a'))
+        await bench.follow(b, 'a is gone', (view) => !ids(view).includes('a'))
         const { holder, settled } = await bench.name(b, 'x')
         assert.deepEqual([holder, settled], [undefined, false])
         assert.equal((await bench.name(b, 'y')).token, others)
@@ -376,7 +371,8 @@ export function electionStoreConformance(
         const waiting = (async () => {
           for (;;) await a.changed(abort.signal)
         })()
-        await bench.turn()
+        // By the answer to this the store has taken up the wait.
+        await bench.read(a)
         abort.abort(reason)
         await assert.rejects(waiting, reason)
       })
@@ -385,7 +381,7 @@ export function electionStoreConformance(
     describe('a request for a name', () => {
       each('is seen with the tenure that it addresses, and with no other', async (bench) => {
         const [a, b] = [await bench.open('a'), await bench.open('b')]
-        const request = (token: bigint, more: { to?: string }) =>
+        const request = (token: bigint, more: { to?: string; attempt?: string }) =>
           bench.store().request(bench.group, 'x', token, { by: 'b', ...more }, bench.soon())
         const first = await bench.acquire(a, 'x')
         assert.equal((await bench.name(a, 'x')).request, undefined)
@@ -401,11 +397,17 @@ export function electionStoreConformance(
         assert.equal((await bench.name(b, 'x')).request, undefined, 'too late')
         await request(second, {})
         assert.deepEqual((await bench.name(b, 'x')).request, { by: 'b' })
+        await request(second, { attempt: '2' })
+        assert.deepEqual((await bench.name(b, 'x')).request, { by: 'b', attempt: '2' })
       })
     })
 
     journalConformance(each)
     groupConformance(each)
+
+    each('is known by what it runs on', async ({ backend }, context) => {
+      context.diagnostic(`ran against ${await backend.servers()}`)
+    })
   })
 }
 

@@ -4,7 +4,7 @@ import { Batch, describe } from './batch.ts'
 import type { Happening } from './history.ts'
 import { runElection, type Missing } from './run.ts'
 
-const usage = `usage: npm run simulate -- election --seeds N [--first SEED] [--without RULE] [--trace]
+const usage = `usage: npm run simulate -- election --seeds N [--first SEED] [--without RULE] [--trace] [--within-cpu SECONDS]
        npm run simulate -- election --ablations`
 
 interface Options {
@@ -13,6 +13,8 @@ interface Options {
   readonly without?: Missing
   readonly trace: boolean
   readonly ablations: boolean
+  /** The processor's time that the seeds may take; a busy machine takes no more of it than a quiet one. */
+  readonly cpuSeconds?: number
 }
 
 /** The simulator of elections, as a command; gives the exit code. */
@@ -36,6 +38,7 @@ function options(args: string[]): Options {
       without: { type: 'string' },
       trace: { type: 'boolean', default: false },
       ablations: { type: 'boolean', default: false },
+      'within-cpu': { type: 'string' },
     },
   })
   const [seeds, first] = [Number(values.seeds), Number(values.first)]
@@ -43,14 +46,18 @@ function options(args: string[]): Options {
     throw new Error(`--seeds takes a whole number from 1 on, not ${values.seeds}`)
   if (!Number.isInteger(first) || first < 0)
     throw new Error(`--first takes a whole number from 0 on, not ${values.first}`)
+  const cpuSeconds = values['within-cpu'] === undefined ? undefined : Number(values['within-cpu'])
+  if (cpuSeconds !== undefined && !(cpuSeconds > 0))
+    throw new Error(`--within-cpu takes seconds above 0, not ${values['within-cpu']}`)
   const { without } = values
   if (without !== undefined && !(without in ablations)) {
     throw new Error(`there is no rule ${without}; known: ${Object.keys(ablations).join(', ')}`)
   }
-  return { seeds, first, without: without as Missing | undefined, trace: values.trace, ablations: values.ablations }
+  const { trace, ablations: all } = values
+  return { seeds, first, without: without as Missing | undefined, trace, ablations: all, cpuSeconds }
 }
 
-async function runSeeds({ seeds, first, without, trace }: Options): Promise<boolean> {
+async function runSeeds({ seeds, first, without, trace, cpuSeconds = Infinity }: Options): Promise<boolean> {
   const batch = new Batch()
   for (let seed = first; seed < first + seeds; seed++) {
     const result = await runElection(seed, { without })
@@ -60,8 +67,12 @@ async function runSeeds({ seeds, first, without, trace }: Options): Promise<bool
   }
   const missing = seeds < 100 ? [] : batch.missing()
   if (missing.length > 0) console.log(`never happened: ${missing.join(', ')}`)
+  const { user, system } = process.cpuUsage()
+  const tookSeconds = (user + system) / 1e6
+  const tooSlow = tookSeconds > cpuSeconds
+  if (tooSlow) console.log(`took ${tookSeconds.toFixed(1)} s of the processor's time, more than ${cpuSeconds}`)
   console.log(batch.text())
-  return batch.failed.length === 0 && missing.length === 0
+  return batch.failed.length === 0 && missing.length === 0 && !tooSlow
 }
 
 async function runAblations(): Promise<boolean> {

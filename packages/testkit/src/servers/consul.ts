@@ -142,6 +142,14 @@ export class ConsulCluster {
     return ready('A healthy Consul', this.upProcesses(), () => this.isHealthy(), withinMs).then(() => undefined)
   }
 
+  /** What it is, as its members say: version, servers, client agents. */
+  async about(): Promise<string> {
+    const members = (await this.request(0, '/v1/agent/members')).json<{ Tags: { role: string; build: string } }[]>()
+    const versions = new Set(members.map(({ Tags }) => Tags.build.split(':')[0]))
+    const servers = members.filter(({ Tags }) => Tags.role === 'consul').length
+    return `Consul ${[...versions].join(', ')}: ${servers} servers, ${members.length - servers} client agents`
+  }
+
   /** Sends a signal to an agent's process; after SIGKILL it is gone when this resolves. */
   signal(agent: number, name: NodeJS.Signals): Promise<void> {
     return this.members[agent].signal(name)

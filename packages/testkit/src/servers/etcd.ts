@@ -109,6 +109,16 @@ export class EtcdCluster {
     return ready('A healthy etcd', this.upProcesses(), () => this.isHealthy(), withinMs).then(() => undefined)
   }
 
+  /** What it is, as its members say: version, and how many there are. */
+  async about(): Promise<string> {
+    const answers = await Promise.all(
+      this.members.map((_, index) => this.request(index, '/v3/maintenance/status', {}).then((answer) => answer.json())),
+    )
+    const versions = new Set((answers as { version: string }[]).map(({ version }) => version))
+    const list = (await this.request(0, '/v3/cluster/member/list', {})).json<{ members: unknown[] }>()
+    return `etcd ${[...versions].join(', ')}: ${list.members.length} members`
+  }
+
   /** Sends a signal to a member's process; after SIGKILL it is gone when this resolves. */
   signal(member: number, name: NodeJS.Signals): Promise<void> {
     return this.running[member].signal(name)

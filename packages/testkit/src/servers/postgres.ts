@@ -108,6 +108,12 @@ export class PostgresServer {
     return query(this.folder, url, sql, this.authority)
   }
 
+  /** What it is, as it says itself. */
+  async about(): Promise<string> {
+    const [version] = await this.query("select current_setting('server_version')")
+    return `PostgreSQL ${version.split(' ')[0]}: 1 server`
+  }
+
   /** Resolves when it takes queries. */
   async ready(): Promise<void> {
     await ready('PostgreSQL', [this.process], () => this.query('select 1'))

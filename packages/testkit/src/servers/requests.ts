@@ -17,6 +17,35 @@ export function requestReader(protocol: CountedProtocol, onRequest: OnRequest): 
   return protocol === 'http' ? new HttpReader(onRequest) : new PostgresReader(onRequest)
 }
 
+/** Collects what tells of requests, and lets the bodies between pass. */
+abstract class PassingReader<State extends string> implements RequestReader {
+  /** Of a body, what has not come yet. */
+  protected leftBytes = 0
+
+  constructor(
+    protected state: State | 'body' | 'opaque',
+    protected readonly onRequest: OnRequest,
+  ) {}
+
+  read(bytes: Buffer): void {
+    let at = 0
+    while (at < bytes.length && this.state !== 'opaque') {
+      if (this.state === 'body') {
+        const passing = Math.min(this.leftBytes, bytes.length - at)
+        at += passing
+        this.leftBytes -= passing
+        if (this.leftBytes === 0) this.state = this.afterBody()
+      } else at += this.collect(bytes.subarray(at))
+    }
+  }
+
+  /** What comes after a body. */
+  protected abstract afterBody(): State
+
+  /** Takes bytes that are none of a body's; gives how many. */
+  protected abstract collect(more: Buffer): number
+}
+
 /** No head is longer; what is, is no HTTP. */
 const maxHeadBytes = 64 * 1024
 const lineEnd = '\r\n'
@@ -26,33 +55,24 @@ const headEnd = '\r\n\r\n'
  * HTTP/1.1 with keep-alive: heads, and bodies by Content-Length or in chunks. In `head` and `chunk` a text is collected up to its end, in
  * `body` bytes pass; `opaque` is what is no HTTP, e.g. TLS, of which nothing more is told.
  */
-class HttpReader implements RequestReader {
-  private state: 'head' | 'body' | 'chunk' | 'trailer' | 'opaque' = 'head'
+class HttpReader extends PassingReader<'head' | 'chunk' | 'trailer'> {
   /** Of a head or a chunk's first line, as far as it has come. */
   private text = ''
-  /** Of a body or a chunk. */
-  private leftBytes = 0
   private chunked = false
 
-  constructor(private readonly onRequest: OnRequest) {}
-
-  read(bytes: Buffer): void {
-    let at = 0
-    while (at < bytes.length && this.state !== 'opaque') {
-      if (this.state === 'body') {
-        const passing = Math.min(this.leftBytes, bytes.length - at)
-        at += passing
-        this.leftBytes -= passing
-        if (this.leftBytes === 0) this.state = this.chunked ? 'chunk' : 'head'
-      } else at += this.collect(bytes.toString('latin1', at))
-    }
+  constructor(onRequest: OnRequest) {
+    super('head', onRequest)
   }
 
-  /** Adds to the text up to its end; gives how many bytes that took. */
-  private collect(more: string): number {
+  protected afterBody(): 'chunk' | 'head' {
+    return this.chunked ? 'chunk' : 'head'
+  }
+
+  /** Adds to the text up to its end. */
+  protected collect(more: Buffer): number {
     const end = this.state === 'head' ? headEnd : lineEnd
     const before = this.text.length
-    const text = this.text + more
+    const text = this.text + more.toString('latin1')
     const found = text.indexOf(end)
     if (found < 0) {
       this.text = text
@@ -104,27 +124,19 @@ const roundTrips: Readonly<Record<string, string>> = { Q: 'Query', S: 'Sync', F:
  * PostgreSQL's protocol 3: a start without a type, then messages of a type's byte and a length. In `start` and `message` a header is
  * collected, in `body` bytes pass; of what is encrypted nothing is told.
  */
-class PostgresReader implements RequestReader {
-  private state: 'start' | 'message' | 'body' | 'opaque' = 'start'
+class PostgresReader extends PassingReader<'start' | 'message'> {
   private header = Buffer.alloc(0)
-  private leftBytes = 0
   private started = false
 
-  constructor(private readonly onRequest: OnRequest) {}
-
-  read(bytes: Buffer): void {
-    let at = 0
-    while (at < bytes.length && this.state !== 'opaque') {
-      if (this.state === 'body') {
-        const passing = Math.min(this.leftBytes, bytes.length - at)
-        at += passing
-        this.leftBytes -= passing
-        if (this.leftBytes === 0) this.state = this.started ? 'message' : 'start'
-      } else at += this.collect(bytes.subarray(at))
-    }
+  constructor(onRequest: OnRequest) {
+    super('start', onRequest)
   }
 
-  private collect(more: Buffer): number {
+  protected afterBody(): 'message' | 'start' {
+    return this.started ? 'message' : 'start'
+  }
+
+  protected collect(more: Buffer): number {
     const wanted = this.state === 'start' ? 2 * lengthBytes : 1 + lengthBytes
     const taken = Math.min(wanted - this.header.length, more.length)
     this.header = Buffer.concat([this.header, more.subarray(0, taken)])
@@ -151,6 +163,6 @@ class PostgresReader implements RequestReader {
 
   private pass(bytes: number): void {
     this.leftBytes = bytes
-    this.state = bytes > 0 ? 'body' : this.started ? 'message' : 'start'
+    this.state = bytes > 0 ? 'body' : this.afterBody()
   }
 }

@@ -112,11 +112,19 @@ export function understand(entries: readonly KvEntry[], keys: Keys): Found {
       // No other write has this number, and all later ones have a higher one.
       token: BigInt(entry.ModifyIndex),
       ...(entry.Session === undefined ? released(entry) : held(entry, entry.Session, members)),
-      ...(current && { request: { by: text(asked.by) ?? '', ...(text(asked.to) !== undefined && { to: asked.to }) } }),
+      ...(current && { request: requestOf(asked) }),
     })
   }
   garbage.push(...requests.values())
   return { view: { members: [...members.values()], names }, locks, garbage }
+}
+
+function requestOf({ by, to, attempt }: Partial<RequestValue>): HandOverRequest {
+  return {
+    by: text(by) ?? '',
+    ...(text(to) !== undefined && { to }),
+    ...(text(attempt) !== undefined && { attempt }),
+  }
 }
 
 function held(

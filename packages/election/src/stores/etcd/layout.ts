@@ -9,7 +9,7 @@ import type { Entry } from './client.ts'
  * election/groups/GROUP/leader/NAME    under its holder's lease   { id }
  * election/groups/GROUP/tenure/NAME    under none                 { atMs, session, trusted }          by each acquisition
  *                                                                 { atMs, token, settled, successor }  by each release
- * election/groups/GROUP/request/NAME   under none                 { token, by, to }
+ * election/groups/GROUP/request/NAME   under none                 { token, by, to, attempt }
  * ```
  *
  * A name is held while its `leader` key is there under a lease; whatever ends the lease removes the key in the same
@@ -121,8 +121,8 @@ export function endedValue(atMs: number, token: bigint, { settled, leaseMs = 0, 
 }
 
 /** A name's `request` key. */
-export function requestValue(token: bigint, { by, to }: HandOverRequest): string {
-  return JSON.stringify({ token: String(token), by, to })
+export function requestValue(token: bigint, request: HandOverRequest): string {
+  return JSON.stringify({ ...request, token: String(token) })
 }
 
 interface Sorted {
@@ -166,9 +166,13 @@ function memberOf(entry: Entry): Member {
 /** A request to this tenure; one to an earlier tenure is none. */
 function requestOf(entry: Entry | undefined, token: bigint): HandOverRequest | undefined {
   if (entry === undefined) return undefined
-  const { token: to, by, to: successor } = valueOf(entry)
-  if (to !== String(token)) return undefined
-  return { by: textOf(by), ...(typeof successor === 'string' && { to: successor }) }
+  const { token: addressed, by, to, attempt } = valueOf(entry)
+  if (addressed !== String(token)) return undefined
+  return {
+    by: textOf(by),
+    ...(typeof to === 'string' && { to }),
+    ...(typeof attempt === 'string' && { attempt }),
+  }
 }
 
 /** What a key holds; nothing where an operator has written what is no JSON object. */

@@ -176,35 +176,21 @@ describe('postgres in operation', { skip: without('postgres') }, () => {
     assert.match(warnings[0], /1000 ms.*2000 ms/)
   })
 
-  it('reads as often with 256 names as with one, and a read is one round trip', async () => {
+  it('reads 256 names in one round trip', async () => {
     let count: () => void = () => undefined
     const proxy = await TcpProxy.start(server().port, { protocol: 'postgres', onRequest: () => count() })
     closing.push(() => proxy.close())
-    const costs: number[] = []
-    for (const names of [1, 256]) {
-      const group = new ElectionGroup({
-        name: `g${names}`,
-        store: postgres({ url: proxy.through(server().url), schema }),
-        lease: 400,
-        detect: 400,
-        fenced: true,
-      })
-      closing.push(() => group.close())
-      const candidates = Array.from({ length: names }, (_, at) => group.candidate(`name-${at}`))
-      const elected = candidates.map((candidate) => once(candidate as unknown as EventTarget, 'elected'))
-      for (const candidate of candidates) candidate.stand()
-      await Promise.all(elected)
-      proxy.resetCounts()
-      const reads = group.stats().reads
-      await new Promise<void>((resolve) => {
-        count = () => group.stats().reads < reads + 20 || resolve()
-      })
-      costs.push(proxy.counts.requests / (group.stats().reads - reads))
-      count = () => undefined
-      await group.close()
-    }
-    assert.ok(costs[1] <= 1.1 * costs[0], `${costs}`)
-    assert.ok(costs[1] <= 1.15, `${costs}`)
+    const reach = postgres({ url: proxy.through(server().url), schema })
+    const group = new ElectionGroup({ name: 'g', store: reach, lease: 400, detect: 400, fenced: true })
+    closing.push(() => group.close())
+    await Promise.all(Array.from({ length: 256 }, (_, at) => group.candidate(`name-${at}`).campaign()))
+    proxy.resetCounts()
+    const before = group.stats().reads
+    const reads = (): number => group.stats().reads - before
+    await new Promise<void>((resolve) => {
+      count = () => reads() < 20 || resolve()
+    })
+    assert.ok(proxy.counts.requests <= 1.15 * reads(), `${proxy.counts.requests} requests for ${reads()} reads`)
   })
 
   it('keeps the lead while connections are half open', async () => {

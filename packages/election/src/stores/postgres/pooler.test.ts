@@ -20,6 +20,7 @@ describe('postgres behind PgBouncer in transaction mode', { skip: without('postg
   electionStoreConformance('postgres, pooled', async () => {
     const schema = `conformance_${++schemas}`
     return {
+      servers: async () => `${await server.about()}, behind PgBouncer`,
       store: () => postgres({ url: pooler.url, schema }),
       removeName: async (group, name) => {
         await server.query(`delete from ${schema}.names where grp = '${group}' and name = '${name}'`)
