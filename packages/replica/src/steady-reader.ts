@@ -6,6 +6,7 @@ export const silenceMs = 2_000
 /** Between a read that failed and the next, so that a log that is away is not asked in a tight loop. */
 const retryMs = 250
 
+/** What it reads, and whom it tells. */
 export interface SteadyReaderOptions {
   readonly log: LogPort
   readonly partition: number
