@@ -32,7 +32,7 @@ import type { EngineSettings } from './settings.ts'
 import { refusalsOf, statsOf } from './stats.ts'
 import { cutState, type EngineState, hashState, readSnapshotHead, readState, slicesOf } from './snapshot.ts'
 import { sameBytes } from './state/bytes.ts'
-import { collectForks, collectTexts } from './state/collection.ts'
+import { collectForks, collectTexts, tidyCells } from './state/collection.ts'
 import { Hasher } from './state/hash.ts'
 import type { Marks } from './state/marks.ts'
 import type { StateCut } from './state/writer.ts'
@@ -233,10 +233,6 @@ class Machine implements Engine, Runtime, EngineState {
     this.#move(this.clocks.owned.now, atMs, 0)
   }
 
-  reinject(event: EventCursor): void {
-    this.rules.top.event(event, 0)
-  }
-
   tap(name: string, value: unknown): void {
     this.#observer.onTap?.(name, value, this.appliedOffset)
   }
@@ -341,10 +337,14 @@ class Machine implements Engine, Runtime, EngineState {
   #collect(): void {
     const { owned } = this.clocks
     this.#arrivals.forget()
-    const idleBefore = owned.now - this.settings.idleForkMs
-    const dimensions = [this.index.rows, ...(this.rules.tree?.dimensions ?? [])]
-    collectForks(dimensions, owned.now, idleBefore)
+    const { rows } = this.index
+    const forks = this.rules.tree?.dimensions ?? []
+    const dimensions = [rows, ...forks]
+    collectForks(forks, owned.now, owned.now - this.settings.idleForkMs)
+    // a row without an entry is nobody's state: kept for a day, hosts long gone would fill the index
+    collectForks([rows], owned.now, owned.now)
     this.index.rowsChanged()
+    tidyCells(dimensions)
     const freeing = (marks: Marks): void => this.#changes.forgetUnmarked(marks)
     if (!collectTexts(this.table, dimensions, [this.index.expiredSymbol, ...this.#own.ids], freeing)) return
     this.generation++

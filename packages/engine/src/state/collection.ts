@@ -5,6 +5,11 @@ import { Marks } from './marks.ts'
 /** Texts are collected when their table is this full in any way: a sweep marks every cell (2 ms at 720,000). */
 const collectionShare = 0.5
 
+/** Lets go of what only free cells hold. */
+export function tidyCells(dimensions: readonly Dimension[]): void {
+  for (const { columns } of dimensions) for (const column of columns) column.tidy?.()
+}
+
 /**
  * Gives back ids that were not used since a moment of owned time, unless something holds them. `dimensions` stand in the order of
  * the tree: from the innermost out, for a fork is only free once nothing below it is used.

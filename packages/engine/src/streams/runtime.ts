@@ -24,8 +24,6 @@ export interface Runtime {
   readonly generation: number
   /** An operator threw: its branch ends here for this event, and the nearest `exceptionStream` above hears of it. */
   rescue(node: Node, error: unknown, fork: number, event?: EventCursor): void
-  /** Sends an event through all streams again, from the top. */
-  reinject(event: EventCursor): void
   /** How old the event in flight was when it arrived, milliseconds. */
   readonly ageMs: number
   /** Whether anybody listens to taps. */
