@@ -261,7 +261,8 @@ class Machine implements Engine, Runtime, EngineState {
     this.lastTick = tick.number
     const { owned, calendar } = this.clocks
     const elapsed = Math.min(this.settings.longestTickMs, Math.max(0, tick.elapsedMs))
-    if (tick.back === true && tick.wallMs < calendar.now) {
+    // 0 is where no calendar has been yet: from there no move is a gap, and windows would be counted one by one to the present
+    if (tick.back === true && tick.wallMs > 0 && tick.wallMs < calendar.now) {
       const by = tick.wallMs - calendar.now
       for (const timers of calendar.timers) timers.shift(by)
       calendar.now += by
