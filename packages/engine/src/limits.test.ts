@@ -254,6 +254,33 @@ describe('forks and rows', () => {
   })
 })
 
+describe('rules that put expired events back', () => {
+  it('get them again at the next look of the reaper, not without end at one moment, however short their TTL', () => {
+    for (const ttl of [0, -1, 1e-12, 0.3]) {
+      const bench = new EngineBench(
+        rules(
+          index(),
+          where(
+            'state = "expired"',
+            withFields('state', 'gone', index()),
+            adjust((e) => ({ state: 'gone', service: `${e.service}!` }), index()),
+            tap('gone'),
+          ),
+        ),
+      )
+      bench.tick(0, t0)
+      bench.events(t0, { host: 'a', service: 's', ttl })
+      bench.tick(2_000, t0 + 2_000)
+      const first = bench.tapped('gone').length
+      assert.ok(first >= 3 && first <= 31, `${first} with a ttl of ${ttl}`)
+      bench.cut()
+      bench.tick(500, t0 + 2_500)
+      assert.ok(bench.tapped('gone').length > first)
+      if (ttl < 0) assert.deepEqual(bench.engine.query('true').events, [], 'what is stale is never returned')
+    }
+  })
+})
+
 describe('what has gone', () => {
   it('leaves its row of the index to others within two collections: hosts that come and go do not fill it', () => {
     const bench = new EngineBench(rules(index()), { indexRows: 3 })

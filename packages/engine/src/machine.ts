@@ -252,8 +252,16 @@ class Machine implements Engine, Runtime, EngineState {
     }
     for (let { catcher } = node; catcher !== undefined; catcher = catcher.catcher) {
       const own = node.dimension.idIn(catcher.dimension, fork)
-      if (own >= 0) return catcher.caught(exceptionEvent(this, node.path, event), own)
+      if (own >= 0) return this.#tell(catcher, exceptionEvent(this, node.path, event), own)
     }
+  }
+
+  /** What tells of a failure is of the present, however old the event was that something failed at. */
+  #tell(catcher: Node, event: EventCursor, fork: number): void {
+    const { ageMs } = this
+    this.ageMs = 0
+    catcher.caught(event, fork)
+    this.ageMs = ageMs
   }
 
   #tick(tick: TickRecord): void {
