@@ -32,11 +32,11 @@ import type { EngineSettings } from './settings.ts'
 import { refusalsOf, statsOf } from './stats.ts'
 import { cutState, type EngineState, hashState, readSnapshotHead, readState, slicesOf } from './snapshot.ts'
 import { sameBytes } from './state/bytes.ts'
-import { collectForks, collectTexts, tidyCells } from './state/collection.ts'
+import { collectIds, collectTexts } from './state/collection.ts'
 import { Hasher } from './state/hash.ts'
 import type { Marks } from './state/marks.ts'
 import type { StateCut } from './state/writer.ts'
-import { exceptionEvent } from './streams/operators/exception-stream.ts'
+import { tellOfFailure } from './streams/operators/exception-stream.ts'
 import { engineSemantics, RulesInForce } from './streams/rules-in-force.ts'
 import type { Runtime } from './streams/runtime.ts'
 import { receiversOf, skipsToQuarantine } from './streams/skips.ts'
@@ -250,18 +250,7 @@ class Machine implements Engine, Runtime, EngineState {
     } catch {
       // a thrown thing may throw again when it is looked at; that is the observer's loss
     }
-    for (let { catcher } = node; catcher !== undefined; catcher = catcher.catcher) {
-      const own = node.dimension.idIn(catcher.dimension, fork)
-      if (own >= 0) return this.#tell(catcher, exceptionEvent(this, node.path, event), own)
-    }
-  }
-
-  /** What tells of a failure is of the present, however old the event was that something failed at. */
-  #tell(catcher: Node, event: EventCursor, fork: number): void {
-    const { ageMs } = this
-    this.ageMs = 0
-    catcher.caught(event, fork)
-    this.ageMs = ageMs
+    tellOfFailure(this, node, fork, event)
   }
 
   #tick(tick: TickRecord): void {
@@ -346,14 +335,10 @@ class Machine implements Engine, Runtime, EngineState {
   #collect(): void {
     const { owned } = this.clocks
     this.#arrivals.forget()
-    const { rows } = this.index
     const forks = this.rules.tree?.dimensions ?? []
-    const dimensions = [rows, ...forks]
-    collectForks(forks, owned.now, owned.now - this.settings.idleForkMs)
-    // a row without an entry is nobody's state: kept for a day, hosts long gone would fill the index
-    collectForks([rows], owned.now, owned.now)
+    const dimensions = [this.index.rows, ...forks]
+    collectIds(this.index.rows, forks, owned.now, owned.now - this.settings.idleForkMs)
     this.index.rowsChanged()
-    tidyCells(dimensions)
     const freeing = (marks: Marks): void => this.#changes.forgetUnmarked(marks)
     if (!collectTexts(this.table, dimensions, [this.index.expiredSymbol, ...this.#own.ids], freeing)) return
     this.generation++

@@ -106,9 +106,15 @@ export class ValueSlot {
 }
 
 /** A number as text: -0 is 0, and integers are exact, for shortened they could be another one's digits. */
-export function numberText(value: number): string {
+function numberText(value: number): string {
   if (value === 0) return '0'
   return Number.isInteger(value) && !Number.isSafeInteger(value) ? String(BigInt(value)) : String(value)
+}
+
+/** A value as text, different values by different texts; lists and objects as JSON, as everywhere. */
+export function valueText(value: unknown): string {
+  if (typeof value === 'number') return numberText(value)
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 
 /** Eight bytes a cell: a double or an integer of 64 bits. */

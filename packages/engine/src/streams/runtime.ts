@@ -25,7 +25,7 @@ export interface Runtime {
   /** An operator threw: its branch ends here for this event, and the nearest `exceptionStream` above hears of it. */
   rescue(node: Node, error: unknown, fork: number, event?: EventCursor): void
   /** How old the event in flight was when it arrived, milliseconds. */
-  readonly ageMs: number
+  ageMs: number
   /** Whether anybody listens to taps. */
   readonly tapped: boolean
   /** Something reached a tap; for observers only. */
