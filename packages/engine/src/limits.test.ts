@@ -11,10 +11,12 @@ import {
   by,
   changed,
   counter,
+  fixedEventWindow,
   incident,
   index,
   movingTimeWindow,
   notExpired,
+  rollup,
   rules,
   smap,
   stable,
@@ -242,13 +244,95 @@ describe('forks and rows', () => {
     assert.equal(bench.engine.stats().forks, 3, 'stable still holds its events')
     assert.equal(bench.engine.stats().indexSize, 1)
     for (let i = 31; i <= 90; i++) collect(bench, i)
-    assert.equal(bench.engine.stats().forks, 1)
+    assert.equal(bench.engine.stats().forks, 1, 'that of the top alone')
     assert.deepEqual(
       bench.engine.query('true').events.map((event) => event.host),
       ['long'],
     )
     bench.events(t0 + 90_000, { host: 'short', state: 'new', ttl: 1 })
     assert.equal(bench.engine.stats().forks, 2)
+  })
+})
+
+describe('rules that put expired events back', () => {
+  it('get them again at the next look of the reaper, not without end at one moment, however short their TTL', () => {
+    for (const ttl of [0, -1, 1e-12, 0.3]) {
+      const bench = new EngineBench(
+        rules(
+          index(),
+          where(
+            'state = "expired"',
+            withFields('state', 'gone', index()),
+            adjust((e) => ({ state: 'gone', service: `${e.service}!` }), index()),
+            tap('gone'),
+          ),
+        ),
+      )
+      bench.tick(0, t0)
+      bench.events(t0, { host: 'a', service: 's', ttl })
+      bench.tick(2_000, t0 + 2_000)
+      const first = bench.tapped('gone').length
+      assert.ok(first >= 3 && first <= 31, `${first} with a ttl of ${ttl}`)
+      bench.cut()
+      bench.tick(500, t0 + 2_500)
+      assert.ok(bench.tapped('gone').length > first)
+      if (ttl < 0) assert.deepEqual(bench.engine.query('true').events, [], 'what is stale is never returned')
+    }
+  })
+})
+
+describe('what has gone', () => {
+  it('leaves its row of the index to others within two collections: hosts that come and go do not fill it', () => {
+    const bench = new EngineBench(rules(index()), { indexRows: 3 })
+    bench.tick(0, t0)
+    for (let round = 0; round < 5; round++) {
+      const hosts = [0, 1, 2].map((i) => `round ${round}, ${i}`)
+      bench.events(t0 + 10_000 * round, ...hosts.map((host) => ({ host, ttl: 3 })))
+      assert.deepEqual(
+        bench.engine.query('true sort by host').events.map(({ host }) => host),
+        hosts,
+      )
+      for (let i = 1; i <= 8; i++) collect(bench, 10 * round + i)
+      if (round === 2) bench.cut()
+    }
+    assert.deepEqual([bench.engine.stats().refusedForks, bench.engine.stats().indexSize], [0, 0])
+  })
+
+  it('leaves its texts and its description, though it went through a buffer', () => {
+    const bench = new EngineBench(rules(rollup(0, 2, tap('first')), fixedEventWindow(50, tap('second'))), {
+      symbols: 60,
+    })
+    bench.tick(0, t0)
+    const before = bench.engine.stats().symbols
+    const description = 'of some length, '.repeat(1_000)
+    bench.events(t0, ...Array.from({ length: 50 }, (_, i) => ({ host: `host ${i}`, description })))
+    bench.tick(2_000, t0 + 2_000)
+    assert.deepEqual([bench.tapped('first').length, bench.tapped('second').length], [1, 1])
+    collect(bench, 3)
+    assert.equal(bench.engine.stats().symbols, before)
+    const snapshot = Buffer.concat([...bench.engine.snapshot()])
+    assert.ok(!snapshot.includes(description), 'what was passed on is in no snapshot')
+    bench.cut()
+    bench.events(t0 + 4_000, ...Array.from({ length: 50 }, (_, i) => ({ host: `other ${i}`, description: `${i}` })))
+    assert.equal(bench.engine.stats().refusedTexts, 0)
+    assert.equal((bench.tapped('second').at(-1) as Event[])[49].description, '49')
+  })
+})
+
+describe('a `changed` that finds no room for what it is told to begin with', () => {
+  it('stores nothing: it begins with it once there is room', () => {
+    const bench = new EngineBench(rules(by('host', changed('state', { init: 'told' }, tap('out'))), tap('seen')), {
+      symbols: 3,
+    })
+    bench.tick(0, t0)
+    bench.events(t0, { host: 'a', state: 'x' }, { host: 'a', state: 'x' })
+    assert.deepEqual([bench.tapped('out').length, bench.tapped('seen').length], [0, 2])
+    assert.ok(bench.engine.stats().refusedTexts > 0)
+    bench.rules(rules(by('host', changed('state', { init: 'told' }, tap('out')))), { symbols: 100 })
+    bench.events(t0, { host: 'a', state: 'told' })
+    assert.equal(bench.tapped('out').length, 0)
+    bench.events(t0, { host: 'a', state: 'x' })
+    assert.equal(bench.tapped('out').length, 1)
   })
 })
 

@@ -32,11 +32,11 @@ import type { EngineSettings } from './settings.ts'
 import { refusalsOf, statsOf } from './stats.ts'
 import { cutState, type EngineState, hashState, readSnapshotHead, readState, slicesOf } from './snapshot.ts'
 import { sameBytes } from './state/bytes.ts'
-import { collectForks, collectTexts } from './state/collection.ts'
+import { collectIds, collectTexts } from './state/collection.ts'
 import { Hasher } from './state/hash.ts'
 import type { Marks } from './state/marks.ts'
 import type { StateCut } from './state/writer.ts'
-import { exceptionEvent } from './streams/operators/exception-stream.ts'
+import { tellOfFailure } from './streams/operators/exception-stream.ts'
 import { engineSemantics, RulesInForce } from './streams/rules-in-force.ts'
 import type { Runtime } from './streams/runtime.ts'
 import { receiversOf, skipsToQuarantine } from './streams/skips.ts'
@@ -233,10 +233,6 @@ class Machine implements Engine, Runtime, EngineState {
     this.#move(this.clocks.owned.now, atMs, 0)
   }
 
-  reinject(event: EventCursor): void {
-    this.rules.top.event(event, 0)
-  }
-
   tap(name: string, value: unknown): void {
     this.#observer.onTap?.(name, value, this.appliedOffset)
   }
@@ -254,10 +250,7 @@ class Machine implements Engine, Runtime, EngineState {
     } catch {
       // a thrown thing may throw again when it is looked at; that is the observer's loss
     }
-    for (let { catcher } = node; catcher !== undefined; catcher = catcher.catcher) {
-      const own = node.dimension.idIn(catcher.dimension, fork)
-      if (own >= 0) return catcher.caught(exceptionEvent(this, node.path, event), own)
-    }
+    tellOfFailure(this, node, fork, event)
   }
 
   #tick(tick: TickRecord): void {
@@ -265,7 +258,8 @@ class Machine implements Engine, Runtime, EngineState {
     this.lastTick = tick.number
     const { owned, calendar } = this.clocks
     const elapsed = Math.min(this.settings.longestTickMs, Math.max(0, tick.elapsedMs))
-    if (tick.back === true && tick.wallMs < calendar.now) {
+    // 0 is where no calendar has been yet: from there no move is a gap, and windows would be counted one by one to the present
+    if (tick.back === true && tick.wallMs > 0 && tick.wallMs < calendar.now) {
       const by = tick.wallMs - calendar.now
       for (const timers of calendar.timers) timers.shift(by)
       calendar.now += by
@@ -341,9 +335,9 @@ class Machine implements Engine, Runtime, EngineState {
   #collect(): void {
     const { owned } = this.clocks
     this.#arrivals.forget()
-    const idleBefore = owned.now - this.settings.idleForkMs
-    const dimensions = [this.index.rows, ...(this.rules.tree?.dimensions ?? [])]
-    collectForks(dimensions, owned.now, idleBefore)
+    const forks = this.rules.tree?.dimensions ?? []
+    const dimensions = [this.index.rows, ...forks]
+    collectIds(this.index.rows, forks, owned.now, owned.now - this.settings.idleForkMs)
     this.index.rowsChanged()
     const freeing = (marks: Marks): void => this.#changes.forgetUnmarked(marks)
     if (!collectTexts(this.table, dimensions, [this.index.expiredSymbol, ...this.#own.ids], freeing)) return

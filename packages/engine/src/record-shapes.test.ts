@@ -93,6 +93,8 @@ describe('control records that parse and say nothing', () => {
       { ...samples[0], epoch: 1.5 },
       { ...samples[0], epoch: -1 },
       { ...samples[1], elapsedMs: -1 },
+      { ...samples[1], wallMs: -1e300 },
+      { ...samples[1], wallMs: 1e15 },
       { ...samples[2], pages: [] },
       { ...samples[3], result: 'settled' },
       { ...samples[4], name: 'burn' },

@@ -15,6 +15,13 @@ const count: Check = { what: 'a whole number from 0', holds: (v) => Number.isSaf
 const index: Check = { what: 'a whole number from -1', holds: (v) => Number.isSafeInteger(v) && (v as number) >= -1 }
 const span: Check = { what: 'a number from 0', holds: (v) => Number.isFinite(v) && (v as number) >= 0 }
 const time: Check = { what: 'a number', holds: (v) => Number.isFinite(v) }
+/** The year 9999: a stamp beyond it is a mistake, and the calendar would never come back from it by itself. */
+export const latestMs = 253_402_300_799_999
+/** What the calendar is moved to. At no time there is a window added to it would not move it, and its timer fire without end. */
+const stamp: Check = {
+  what: 'a time from 1970 to 9999',
+  holds: (v) => time.holds(v) && (v as number) >= 0 && (v as number) <= latestMs,
+}
 const text: Check = { what: 'a text', holds: (v) => typeof v === 'string' }
 const truth: Check = { what: 'true or false', holds: (v) => typeof v === 'boolean' }
 const texts: Check = { what: 'a list of texts', holds: (v) => Array.isArray(v) && v.length > 0 && v.every(text.holds) }
@@ -35,7 +42,7 @@ type Shape<K extends RecordKind> = Readonly<
 
 const shapes: { readonly [K in Exclude<RecordKind, 'events'>]: Shape<K> } = {
   claim: { epoch: count, instance: text, semantics: count, leaseToken: optional(text), life: optional(text) },
-  tick: { number: count, epoch: count, elapsedMs: span, wallMs: time, back: optional(truth) },
+  tick: { number: count, epoch: count, elapsedMs: span, wallMs: stamp, back: optional(truth) },
   attempt: {
     epoch: count,
     n: count,

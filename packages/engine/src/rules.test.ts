@@ -112,6 +112,38 @@ describe('a switch of rules', () => {
     assert.deepEqual(metrics('rolled'), [[1], [7], [2, 3, 4, 5, 6, 8]])
   })
 
+  it('begins the window or wait under way anew where its time is another: what was counted for the old one is no rate of the new', () => {
+    const timed = (seconds: number) =>
+      rules(
+        rate(seconds, tap('rate')),
+        percentiles(seconds, { 0.5: '' }, tap('sample')),
+        stable(seconds, 'state', tap('stable')),
+      )
+    for (const [before, after] of [
+      [1_000, 2],
+      [2, 4],
+    ]) {
+      const { bench } = started(timed(before))
+      for (let i = 0; i < 100; i++) bench.events(t0, { host: 'a', state: 'ok', metric: 10, time: t0 / 1_000 })
+      bench.tick(1_000, t0 + 1_000)
+      bench.rules(timed(after))
+      bench.cut()
+      for (let i = 2; i <= after; i++) bench.tick(1_000, t0 + 1_000 * i)
+      assert.deepEqual(bench.taps, [])
+      bench.events(t0 + 1_000 * after, { host: 'a', state: 'ok', metric: 8, time: t0 / 1_000 })
+      bench.tick(1_000, t0 + 1_000 * (after + 1))
+      const metrics = (name: string) => bench.tapped(name).map((event) => (event as Event).metric)
+      assert.deepEqual(metrics('rate'), [8 / after])
+      assert.deepEqual(metrics('sample'), [10])
+      assert.equal(metrics('stable').length, 101)
+      bench.rules(timed(after))
+      bench.tick(1_000, t0 + 1_000 * (after + 2))
+      bench.rules(timed(after))
+      for (let i = after + 3; i <= 2 * after + 1; i++) bench.tick(1_000, t0 + 1_000 * i)
+      assert.equal(metrics('rate').length, 2, 'a switch that leaves the time as it is changes nothing')
+    }
+  })
+
   it('says which operators go on, by their paths', () => {
     const bench = started(rules(by('host', counter(tap('a'))), stable(5, 'state', tap('b')), tap('c')))
     const reports: RulesReport[] = []

@@ -33,7 +33,7 @@ export interface EngineSettings {
    * is refused and counted, unless it is an alarm of Ricci's own.
    */
   readonly symbols: number
-  /** Forks and rows unused for this long, without a timer, are given back. */
+  /** Forks unused for this long, without a timer, are given back. (A row of the index is at the second collection after its entry has gone.) */
   readonly idleForkMs: number
 }
 

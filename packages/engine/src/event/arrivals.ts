@@ -1,10 +1,8 @@
 import { EventCursor, Kind, MsgReader, type ProducerMark, type SymbolTable } from '@ricci/client'
+import { latestMs } from '../record-shapes.ts'
 import type { EventsRecord, SkipRecord } from '../records.ts'
 import { type Loss, Producers } from './producers.ts'
 import { Skews } from './skews.ts'
-
-/** The year 9999: a stamp beyond it is a mistake, and the calendar would never come back from it by itself. */
-const latestMs = 253_402_300_799_999
 
 /** What becomes of arriving events; the engine. */
 export interface Arriving {

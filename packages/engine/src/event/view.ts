@@ -94,9 +94,10 @@ export function tagsOf(event: EventCursor, table: SymbolTable): readonly string[
 export function attributesOf(event: EventCursor, table: SymbolTable): Readonly<Record<string, string>> {
   if (event.attributes === 0) return noAttributes
   const pairs = table.attributesOf(event.attributes)
-  const attributes: Record<string, string> = {}
-  for (let i = 0; i < pairs.length; i += 2) attributes[table.text(pairs[i])] = table.text(pairs[i + 1])
-  return attributes
+  const named: [name: string, value: string][] = []
+  for (let i = 0; i < pairs.length; i += 2) named.push([table.text(pairs[i]), table.text(pairs[i + 1])])
+  // not by assignment: names come from the outside, and `__proto__` is one like any other
+  return Object.fromEntries(named)
 }
 
 const noTags: readonly string[] = Object.freeze([])

@@ -144,8 +144,11 @@ export class Index {
   /** The reaper may look only now and then: the first of its looks at which the deadline has passed. */
   #nextLook(deadline: number): number {
     const { reaperIntervalMs } = this.#settings
-    if (reaperIntervalMs === 0) return deadline
-    return (Math.floor(Math.max(deadline, this.#clocks.owned.now) / reaperIntervalMs) + 1) * reaperIntervalMs
+    const { owned, moving } = this.#clocks
+    // within a move the clock stands still between two timers: what expires and is put back would expire again, without end
+    const earliest = moving ? owned.now + shortestStayMs : -Infinity
+    if (reaperIntervalMs === 0) return Math.max(deadline, earliest)
+    return (Math.floor(Math.max(deadline, owned.now, earliest) / reaperIntervalMs) + 1) * reaperIntervalMs
   }
 
   #drop(row: number): void {
@@ -201,6 +204,12 @@ export function lifetimeMs(event: EventCursor, defaultTtlSeconds: number): numbe
   const seconds = event.ttlKind === Kind.none || ttl !== ttl ? defaultTtlSeconds : Math.min(ttl, longestTtlSeconds)
   return seconds * 1000
 }
+
+/**
+ * An entry that a timer makes (or the expiry of another, or its own: rules may put expired events back) is looked at by the reaper after
+ * an owner's tick at the earliest. When it is stale is another matter, which is not put off.
+ */
+const shortestStayMs = 500
 
 /** Ten years: an infinite deadline would be no timer at all, and its row would be taken for an idle one. */
 const longestTtlSeconds = 10 * 365 * 86_400

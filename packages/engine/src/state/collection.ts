@@ -6,11 +6,15 @@ import { Marks } from './marks.ts'
 const collectionShare = 0.5
 
 /**
- * Gives back ids that were not used since a moment of owned time, unless something holds them. `dimensions` stand in the order of
- * the tree: from the innermost out, for a fork is only free once nothing below it is used.
+ * Gives back ids that were not used since a moment of owned time, unless something holds them, and what only free cells still hold.
+ * A row of the index is nobody's state without its entry: kept for as long as a fork, those of hosts long gone would fill the index.
+ * @param forks dimensions in the order of the tree
  */
-export function collectForks(dimensions: readonly Dimension[], now: number, idleBefore: number): void {
-  for (const dimension of dimensions.toReversed()) collectIdle(dimension, dimensions, now, idleBefore)
+export function collectIds(rows: Dimension, forks: readonly Dimension[], now: number, idleBefore: number): void {
+  // from the innermost out, for a fork is only free once nothing below it is used
+  for (const dimension of forks.toReversed()) collectIdle(dimension, forks, now, idleBefore)
+  collectIdle(rows, [], now, now)
+  for (const { columns } of [rows, ...forks]) for (const column of columns) column.tidy?.()
 }
 
 /**

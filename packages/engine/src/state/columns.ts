@@ -26,6 +26,8 @@ export interface Column {
   mark?(marks: Marks, count: number): void
   /** Whether a cell keeps its id alive, however long it was not used: a timer that is set, an index entry. */
   holds?(id: number): boolean
+  /** Lets go of what cells that are free for use still hold; at collections. */
+  tidy?(): void
   /** Bytes held. */
   readonly bytes: number
 }

@@ -112,18 +112,8 @@ export class ListColumn implements Column {
     this.#giveRing(ints, at)
   }
 
-  /** Overwrites the newest event. */
-  replaceLast(id: number, event: EventCursor): void {
-    const { ints } = this.#records.change(id)
-    this.#giveRing(ints, (id & chunkMask) * recordWords)
-    this.#pool.store(this.#word(id, tailAt) - 1, event)
-  }
-
   loadFirst(id: number, into: EventCursor): void {
     this.#pool.load(this.#word(id, headAt) - 1, into)
-  }
-  loadLast(id: number, into: EventCursor): void {
-    this.#pool.load(this.#word(id, tailAt) - 1, into)
   }
 
   /** A view of the queue; valid until the queue changes. Make one per operator and reuse it. */
@@ -220,7 +210,7 @@ export class ListColumn implements Column {
     ints[at + ringAt] = 0
   }
 
-  /** What a free slot held stays in it until it is used again: it is the same on every replica, and clearing cost 3 %. */
+  /** What a free slot held stays in it until it is used again or {@link tidy} comes: it is the same on every replica, and clearing cost 3 %. */
   #release(slot: number): void {
     this.#next.set(slot, this.#freeHead)
     this.#freeHead = slot + 1
@@ -239,6 +229,12 @@ export class ListColumn implements Column {
     this.#records.read(from, count)
     this.#next.read(from, this.#high)
     this.#pool.read(from, this.#high)
+  }
+  /** Texts that only free slots name could never be collected, and their descriptions would be in every snapshot. */
+  tidy(): void {
+    for (let slot = this.#freeHead - 1; slot >= 0; slot = this.#next.get(slot) - 1) {
+      if (!this.#pool.isEmpty(slot)) this.#pool.clear(slot)
+    }
   }
   mark(marks: Marks): void {
     this.#pool.mark(marks, this.#high)

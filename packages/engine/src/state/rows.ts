@@ -129,6 +129,14 @@ export class EventColumn implements Column {
     return ((this.#kinds(id) >> lateAt) & 1) === 1
   }
 
+  /** Whether a cell is as {@link clear} leaves it. */
+  isEmpty(id: number): boolean {
+    const { ints } = this.#records.chunks[id >>> chunkBits]
+    const at = (id & chunkMask) << recordBits
+    for (let i = at; i < at + recordWords; i++) if (ints[i] !== 0) return false
+    return true
+  }
+
   clear(id: number): void {
     if (this.#kinds(id) >> formShift === longForm) this.#long.clear(id)
     const at = (id & chunkMask) << recordBits

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { SymbolTable } from '@ricci/client'
+import { type Event, SymbolTable } from '@ricci/client'
 import { EngineBench } from '@ricci/testkit'
-import { changed, counter, rules, stable, tap } from '../index.ts'
+import { by, changed, counter, incident, rules, stable, tap } from '../index.ts'
 import { ValueColumn, ValueSlot } from './values.ts'
 
 const t0 = 1_700_000_000_000
@@ -38,6 +38,23 @@ describe('a column of values', () => {
         assert.equal(column.equals(id, slot), id === other, `${String(value)} and ${String(its)}`)
       }
     }
+  })
+
+  it('makes keys that tell integers beyond 2^53 apart, whichever form they are held in', () => {
+    const bench = new EngineBench(
+      rules(by('metric', counter(tap('counted'))), incident('each', { key: 'metric', bad: 'true', to: 'x' })),
+    )
+    // the shortest digits of the first, which a double holds exactly, are those of the second, which none does
+    const metrics = [2n ** 60n, 1_152_921_504_606_847_000n]
+    for (const metric of metrics) bench.events(t0, { metric })
+    assert.deepEqual(
+      bench.tapped('counted').map((event) => (event as Event).metric),
+      metrics,
+    )
+    assert.deepEqual(
+      bench.decided.map(({ key }) => key),
+      metrics.map(String),
+    )
   })
 
   it('takes no text for an integer beyond 2^53: a hot counter would fill the table of texts', () => {

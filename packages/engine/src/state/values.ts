@@ -75,7 +75,7 @@ export class ValueSlot {
       case ValueKind.text:
         return this.number
       case ValueKind.number:
-        return madeText(table, `\u0001${this.number === 0 ? 0 : this.number}`)
+        return madeText(table, `\u0001${numberText(this.number)}`)
       case ValueKind.boolean:
         return madeText(table, this.number === 1 ? '\u0001true' : '\u0001false')
       case ValueKind.big:
@@ -103,6 +103,18 @@ export class ValueSlot {
         return JSON.parse(table.text(this.number))
     }
   }
+}
+
+/** A number as text: -0 is 0, and integers are exact, for shortened they could be another one's digits. */
+function numberText(value: number): string {
+  if (value === 0) return '0'
+  return Number.isInteger(value) && !Number.isSafeInteger(value) ? String(BigInt(value)) : String(value)
+}
+
+/** A value as text, different values by different texts; lists and objects as JSON, as everywhere. */
+export function valueText(value: unknown): string {
+  if (typeof value === 'number') return numberText(value)
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 
 /** Eight bytes a cell: a double or an integer of 64 bits. */

@@ -55,6 +55,8 @@ type TimerNames<S extends ColumnSpec> = {
 export interface Behaviour<S extends ColumnSpec> {
   /** A fork begins: at its first event, at the top of the tree when the rules are put in force. Sets where windows are anchored. */
   start?(fork: number): void
+  /** A fork goes on from rules that gave the operator other arguments: what was set by these may hold no longer. */
+  resume?(fork: number, before: readonly unknown[]): void
   event?(event: EventCursor, fork: number): void
   list?(list: EventList, fork: number): void
   value?(value: unknown, fork: number): void

@@ -24,10 +24,8 @@ export interface Runtime {
   readonly generation: number
   /** An operator threw: its branch ends here for this event, and the nearest `exceptionStream` above hears of it. */
   rescue(node: Node, error: unknown, fork: number, event?: EventCursor): void
-  /** Sends an event through all streams again, from the top. */
-  reinject(event: EventCursor): void
   /** How old the event in flight was when it arrived, milliseconds. */
-  readonly ageMs: number
+  ageMs: number
   /** Whether anybody listens to taps. */
   readonly tapped: boolean
   /** Something reached a tap; for observers only. */

@@ -153,7 +153,7 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
   // check everything that can be refused before anything of the old tree is touched
   checkFlows(new Stream('rules', [], rules.streams), ['event'], '')
 
-  const made: [Node, Operator, boolean][] = []
+  const made: [Node, Operator, Stream | undefined][] = []
   function make(
     stream: Stream,
     before: Node | undefined,
@@ -190,7 +190,7 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
       const hears = operator.catches === true && i > 0 ? node : catcher
       node.children.push(make(child, partners[i], inner, place, hears))
     })
-    made.push([node, operator, carried])
+    made.push([node, operator, carried ? before.stream : undefined])
     return node
   }
   const behaviours: Behaviour<ColumnSpec>[] = []
@@ -224,14 +224,14 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
     for (const [name, column] of Object.entries(node.columns)) node.dimension.attach(column, `${node.path}: ${name}`)
   }
   const starting = new Map<Dimension, ((fork: number) => void)[]>()
-  made.forEach(([node, , carried], i) => {
+  made.forEach(([node, , before], i) => {
     node.connect(behaviours[i], runtime)
-    const { start } = behaviours[i]
-    if (start === undefined) return
-    const { dimension } = node
-    starting.set(dimension, [...(starting.get(dimension) ?? []), start])
-    if (carried) return
-    for (let fork = 0; fork < dimension.high; fork++) if (dimension.isAlive(fork)) start(fork)
+    const { start, resume } = behaviours[i]
+    const { dimension, stream } = node
+    if (start !== undefined) starting.set(dimension, [...(starting.get(dimension) ?? []), start])
+    const begin = before === undefined ? start : sameArguments(stream, before) ? undefined : resume
+    if (begin === undefined) return
+    for (let fork = 0; fork < dimension.high; fork++) if (dimension.isAlive(fork)) begin(fork, before?.args ?? [])
   })
   for (const dimension of dimensions) {
     const starts = starting.get(dimension)

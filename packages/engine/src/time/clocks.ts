@@ -52,8 +52,6 @@ export class Clocks {
    */
   move(ownedTo: number, calendarTo: number, gap: boolean): void {
     const { owned, calendar } = this
-    const ownedFrom = owned.now
-    const calendarFrom = calendar.now
     owned.target = ownedTo
     calendar.target = calendarTo
     this.moving = true
@@ -63,8 +61,9 @@ export class Clocks {
     for (let due = this.#pop(); due !== undefined; due = this.#pop()) {
       const { timers, id, deadline, lag } = due
       if (timers.get(id) !== deadline) continue
-      owned.now = Math.min(ownedTo, Math.max(ownedFrom, ownedTo - lag))
-      calendar.now = gap ? calendarTo : Math.min(calendarTo, Math.max(calendarFrom, calendarTo - lag))
+      // a deadline that had passed already when it was set fires now: time never goes back within a move
+      owned.now = Math.min(ownedTo, Math.max(owned.now, ownedTo - lag))
+      calendar.now = gap ? calendarTo : Math.min(calendarTo, Math.max(calendar.now, calendarTo - lag))
       this.beforeFire()
       timers.fire(id, gap && timers.clock === calendar)
     }

@@ -22,6 +22,20 @@ function started(...args: ConstructorParameters<typeof EngineBench>) {
 
 const gone = rules(index(), where('state = "expired"', tap('gone')))
 
+describe('a tick whose wall clock shows no time there is', () => {
+  it('does not move the calendar where windows would be counted one by one, or without end', () => {
+    const { bench, pass } = started(rules(rate(1, tap('rate')), rollup(0, 5, tap('list'))))
+    bench.events(t0, { host: 'a', metric: 1 })
+    for (const wallMs of [-1e300, -1, 1e300, 1e16]) bench.tick(500, wallMs, wallMs < 0)
+    assert.deepEqual(bench.alarms, Array(4).fill('record-malformed'))
+    bench.tick(500, 0, true)
+    assert.equal(bench.engine.calendarMs, t0)
+    pass(10)
+    assert.ok(bench.tapped('rate').length <= 10)
+    assert.equal(bench.tapped('list').length, 1)
+  })
+})
+
 describe('grace', () => {
   it('puts an expiry off to fifteen seconds after a claim', () => {
     const { bench, pass } = started(gone, { graceMs: 15_000 })

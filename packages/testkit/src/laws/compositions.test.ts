@@ -64,6 +64,7 @@ describe('laws of generated rules', () => {
       forksPerBy: fc.constantFrom(1_000, 3),
       eventsPerBuffer: fc.constantFrom(1_000, 3),
       symbols: fc.constantFrom(100_000, 60),
+      idleForkMs: fc.constantFrom(0, 2_000, 86_400_000),
       reaperIntervalMs: fc.constantFrom(0, 2_000),
       pagesPerMinute: fc.constantFrom(100, 2),
       pendingPerReceiver: fc.constantFrom(10_000, 3),

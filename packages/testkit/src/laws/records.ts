@@ -4,6 +4,9 @@ import fc from 'fast-check'
 
 const startMs = Date.UTC(2026, 10, 21, 12)
 
+/** The engine counts ticks by their numbers and gives back what is not used at each 600th: so every fifth is one. */
+const ticksPerStep = 120
+
 /** A step of a generated run: time passes, and perhaps events come. */
 interface Step {
   readonly elapsedMs: number
@@ -70,7 +73,7 @@ function toRecords(steps: readonly Step[]): LogRecord[] {
   for (const { elapsedMs, extraMs, events, claim } of steps) {
     wallMs += elapsedMs + extraMs
     if (claim) records.push({ kind: 'claim', epoch: ++epoch, instance: 'other', semantics: 1 })
-    records.push({ kind: 'tick', number: ++tick, epoch, elapsedMs: claim ? 0 : elapsedMs, wallMs })
+    records.push({ kind: 'tick', number: (tick += ticksPerStep), epoch, elapsedMs: claim ? 0 : elapsedMs, wallMs })
     if (events.length === 0) continue
     const mark = { producer: 'generator', incarnation: 1, sequence: ++sequence, sentAtMs: wallMs }
     records.push({

@@ -52,8 +52,8 @@ function comparer({ args, columns, runtime }: Pick<Build<typeof compared>, 'args
   const slot = new ValueSlot()
   return (event: EventCursor, fork: number): boolean => {
     if (known.get(fork) === 0) {
-      known.set(fork, 1)
       slot.set(init, table)
+      known.set(fork, 1)
       value.store(fork, slot)
     }
     read(event, slot)

@@ -3,7 +3,20 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Event } from '@ricci/client'
 import { EngineBench } from '@ricci/testkit'
-import { by, counter, exceptionStream, rules, shared, smap, type Stream, tap, where } from '../../index.ts'
+import {
+  by,
+  counter,
+  exceptionStream,
+  index,
+  notExpired,
+  rules,
+  sdo,
+  shared,
+  smap,
+  type Stream,
+  tap,
+  where,
+} from '../../index.ts'
 
 const t0 = 1_700_000_000_000
 
@@ -43,6 +56,16 @@ describe('exceptionStream', () => {
     assert.equal(bench.errors.length, 2)
     const alone = run(exceptionStream(smap(boom), smap(boom)), { host: 'a' })
     assert.equal(alone.bench.errors.length, 2)
+  })
+
+  it('tells of the present, however old the event was that something failed at', () => {
+    const { bench } = run(exceptionStream(sdo(index(), notExpired(tap('told'))), smap(boom), notExpired(tap('old'))), {
+      host: 'a',
+      time: t0 / 1000 - 3_600,
+    })
+    assert.deepEqual([bench.tapped('told').length, bench.tapped('old').length], [1, 0])
+    bench.tick(1_000, t0 + 1_000)
+    assert.equal(bench.engine.query('service = "riemann exception"').events.length, 1)
   })
 
   it('does not hear of what has left the forks it stands in', () => {

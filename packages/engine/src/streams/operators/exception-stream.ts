@@ -2,6 +2,7 @@ import { type EventCursor, EventCursor as Cursor, eventToCursor } from '@ricci/c
 import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
 import { Stream } from '../stream.ts'
+import type { Node } from '../tree.ts'
 import { smap } from './smap.ts'
 import { tap } from './tap.ts'
 import { withFields } from './with.ts'
@@ -25,7 +26,7 @@ export function exceptionStream(handler: Stream, ...children: Stream[]): Stream 
  * The event that tells of something thrown at a place. Made anew each time: a handler may fail while it looks at one. Where the table
  * of texts is full and was never asked for these before, it lacks them: a handler hears all the same.
  */
-export function exceptionEvent(runtime: Runtime, path: string, failed: EventCursor | undefined): EventCursor {
+function exceptionEvent(runtime: Runtime, path: string, failed: EventCursor | undefined): EventCursor {
   const { table } = runtime
   const host = failed === undefined || failed.host === 0 ? undefined : table.text(failed.host)
   const service = failed === undefined || failed.service === 0 ? undefined : table.text(failed.service)
@@ -45,6 +46,19 @@ export function exceptionEvent(runtime: Runtime, path: string, failed: EventCurs
     cursor,
   )
   return cursor
+}
+
+/** Something threw at a place: the nearest `exceptionStream` around it hears of it, as of something of the present, however old the event was. */
+export function tellOfFailure(runtime: Runtime, node: Node, fork: number, event: EventCursor | undefined): void {
+  for (let { catcher } = node; catcher !== undefined; catcher = catcher.catcher) {
+    const own = node.dimension.idIn(catcher.dimension, fork)
+    if (own < 0) continue
+    const { ageMs } = runtime
+    runtime.ageMs = 0
+    catcher.caught(exceptionEvent(runtime, node.path, event), own)
+    runtime.ageMs = ageMs
+    return
+  }
 }
 
 function failing(): never {

@@ -2,7 +2,7 @@ import { type Event, type EventCursor, EventCursor as Cursor, cursorToEvent } fr
 import { deliveryFailedRule, ruleQuarantinedRule } from '../../decisions/decisions.ts'
 import { boundedKey, type PageDescription } from '../../decisions/incident.ts'
 import { EngineError } from '../../errors.ts'
-import { ValueSlot } from '../../state/values.ts'
+import { valueText, ValueSlot } from '../../state/values.ts'
 import { checkField, checkPredicate, compileField, compilePredicate, type Field, type Predicate } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
@@ -107,9 +107,7 @@ defineOperator({
     function keyOf(event: EventCursor): string {
       const parts = keys.map((read) => {
         read(event, slot)
-        const value = slot.value(runtime.table) ?? ''
-        // lists and objects are told apart by their JSON text, as everywhere
-        const text = typeof value === 'object' ? JSON.stringify(value) : String(value)
+        const text = valueText(slot.value(runtime.table) ?? '')
         return /[\s"]/.test(text) ? JSON.stringify(text) : text
       })
       return boundedKey(parts.join(' '))

@@ -96,6 +96,12 @@ defineOperator({
         expires.set(fork, expiresAt(event, runtime))
         if (tick.get(fork) === Infinity) tick.set(fork, calendar.now + dt * 1000)
       },
+      // a sum over another time, divided by this one, would be no rate
+      resume(fork) {
+        sum.set(fork, 0)
+        counted.set(fork, 0)
+        if (tick.get(fork) !== Infinity) tick.set(fork, calendar.now + dt * 1000)
+      },
       timers: {
         tick(fork, deadline, gap) {
           if (owned.now > expires.get(fork)) return
@@ -142,6 +148,9 @@ defineOperator({
         if (tick.get(fork) === Infinity) tick.set(fork, calendar.now + dt)
         if (event.metricKind === Kind.none) return
         hold(held, fork, event, runtime)
+      },
+      resume(fork, [before]) {
+        if (before !== seconds && tick.get(fork) !== Infinity) tick.set(fork, calendar.now + dt)
       },
       timers: {
         tick(fork, deadline, gap) {

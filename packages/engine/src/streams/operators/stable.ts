@@ -69,6 +69,10 @@ defineOperator({
           letGo(fork)
         }
       },
+      // how long it has held already is not known: it waits from now on
+      resume(fork, [before]) {
+        if (before !== seconds && flush.get(fork) !== Infinity) flush.set(fork, owned.now + dt * 1000)
+      },
       timers: { flush: (fork) => letGo(fork) },
     }
   },

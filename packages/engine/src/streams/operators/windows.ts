@@ -15,6 +15,7 @@ import { sdo } from './sdo.ts'
 import { where } from './where.ts'
 import { smap } from './smap.ts'
 import { over } from './thresholds.ts'
+import { adjust } from './with.ts'
 
 /** Larger windows of events belong into a time window or a store. */
 const longestEventWindow = 100_000
@@ -52,7 +53,7 @@ export function movingTimeWindow(seconds: number, ...children: Stream[]): Stream
 
 /**
  * The events of windows of `seconds` that follow each other from the first event's time on, each as a list once an event of a
- * later window comes. Late events are dropped. Event time.
+ * later window comes. Late events are dropped; those without a time join the window there is, before the first they are lost. Event time.
  * Source: Riemann's `fixed-time-window`.
  * @example fixedTimeWindow(60, smap(fold.sum, index()))
  */
@@ -148,6 +149,10 @@ defineOperator({
     const empty = new QueueView()
     return {
       event(event, fork) {
+        if (event.timeKind === Kind.none) {
+          if (started.get(fork) === 1) hold(held, fork, event, runtime)
+          return
+        }
         if (started.get(fork) === 0) {
           started.set(fork, 1)
           begins.set(fork, event.time)
@@ -298,6 +303,19 @@ defineOperator({
       [1, { time: 1 }],
       [1, { time: 900_000 }, { metric: 1000 }],
       [1, { time: 900_010 }, { metric: 1001 }],
+    ],
+  },
+  {
+    name: 'takes an event without a time into the window there is; before the first that has one it is lost',
+    stream: sdo(
+      where('not tagged "untimed"', fixedTimeWindow(10, tap('timed'))),
+      adjust((e) => (e.tags.includes('untimed') ? { time: null } : {}), fixedTimeWindow(10, tap('out'))),
+    ),
+    rows: [
+      [100, { metric: 1, tags: ['untimed'] }],
+      [101, { metric: 2 }],
+      [102, { metric: 3, tags: ['untimed'] }],
+      [111, { metric: 4 }, { tap: 'timed', shows: [{ metric: 2 }] }, [{ metric: 2 }, { metric: 3, tags: ['untimed'] }]],
     ],
   },
   {
