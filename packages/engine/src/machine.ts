@@ -202,6 +202,7 @@ class Machine implements Engine, Runtime, EngineState {
       case 'skip':
         return this.#skip(record)
       case 'checkpoint':
+      case 'hole':
         return
     }
   }

@@ -108,6 +108,17 @@ describe('control records that parse and say nothing', () => {
     assert.equal(decodeRecord(bytes).kind, 'claim')
   })
 
+  it('an offset that the log used for itself is a record without bytes, and decides nothing', () => {
+    assert.deepEqual(decodeRecord(new Uint8Array(0)), { kind: 'hole' })
+    assert.equal(encodeRecord({ kind: 'hole' }).length, 0)
+    const told: string[] = []
+    const observer = { onAlarm: (name: string) => told.push(name) }
+    const engine = createEngine({ logId: 'log', partition: 0, loadRules: () => rules(index()), observer })
+    engine.apply(7, new Uint8Array(0), 0)
+    engine.apply(8, encodeRecord({ kind: 'claim', epoch: 1, instance: 'a', semantics: 1 }), 0)
+    assert.deepEqual([engine.appliedOffset, engine.ownership?.epoch, told], [8, 1, []])
+  })
+
   it('an engine passes over them, tells of each, and goes on', () => {
     const told: string[] = []
     const engine = createEngine({

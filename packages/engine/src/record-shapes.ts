@@ -40,7 +40,7 @@ type Shape<K extends RecordKind> = Readonly<
   Record<Exclude<keyof Extract<LogRecord, { kind: K }>, 'kind' | 'bundle'>, Check>
 >
 
-const shapes: { readonly [K in Exclude<RecordKind, 'events'>]: Shape<K> } = {
+const shapes: { readonly [K in Exclude<RecordKind, 'events' | 'hole'>]: Shape<K> } = {
   claim: { epoch: count, instance: text, semantics: count, leaseToken: optional(text), life: optional(text) },
   tick: { number: count, epoch: count, elapsedMs: span, wallMs: stamp, back: optional(truth) },
   attempt: {
@@ -83,7 +83,7 @@ const shapes: { readonly [K in Exclude<RecordKind, 'events'>]: Shape<K> } = {
 }
 
 /** @throws EngineError `RECORD_MALFORMED` where the header is not what a record of this kind holds */
-export function checkHeader(kind: Exclude<RecordKind, 'events'>, header: unknown): asserts header is object {
+export function checkHeader(kind: Exclude<RecordKind, 'events' | 'hole'>, header: unknown): asserts header is object {
   if (!isObject(header)) throw new EngineError('RECORD_MALFORMED', `the header of a ${kind} record is no object`)
   for (const [name, { what, holds }] of Object.entries<Check>(shapes[kind])) {
     const value = Object.hasOwn(header, name) ? header[name] : undefined

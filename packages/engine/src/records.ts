@@ -3,7 +3,7 @@
  *
  * On the log a record is: kind (1 byte), version (1 byte), length of the JSON header (4 bytes, big-endian), the header, and a
  * binary tail. `events` records, the hot path, have no header: `receivedAtMs` as an 8-byte double and then the Riemann Msg as
- * it came, producer mark included. A reader that meets a kind or version it does not know must stop: it never skips.
+ * it came, producer mark included. A record without bytes is an offset that the log used for itself. A reader that meets a kind or version it does not know must stop: it never skips.
  */
 import { EngineError } from './errors.ts'
 import { checkHeader } from './record-shapes.ts'
@@ -118,6 +118,10 @@ export interface SkipRecord {
   /** Path of the operator at which the engine stalled; empty: unknown, the event is left out everywhere. */
   readonly branch: string
 }
+/** An offset that the log used for itself: no bytes. It decides nothing. */
+export interface HoleRecord {
+  readonly kind: 'hole'
+}
 /** Every record that the log can hold. */
 export type LogRecord =
   | EventsRecord
@@ -129,6 +133,7 @@ export type LogRecord =
   | RulesRecord
   | CheckpointRecord
   | SkipRecord
+  | HoleRecord
 /** The name of a kind of record. */
 export type RecordKind = LogRecord['kind']
 
@@ -143,7 +148,7 @@ const kindBytes = {
   rules: 9,
   checkpoint: 11,
   skip: 12,
-} as const satisfies Record<RecordKind, number>
+} as const satisfies Record<Exclude<RecordKind, 'hole'>, number>
 const reservedKinds: Readonly<Record<number, string>> = { 6: 'flowed-through', 8: 'registry', 10: 'derived events' }
 /** By kind byte: looked up several times a record. */
 const kindNames: (RecordKind | undefined)[] = []
@@ -160,6 +165,7 @@ const text = new TextDecoder()
 /** Encodes a record as it stands in the log. */
 export function encodeRecord(record: LogRecord): Uint8Array {
   if (record.kind === 'events') return encodeEventsRecord(record.receivedAtMs, record.msg)
+  if (record.kind === 'hole') return noBytes
   const { kind, ...rest } = record
   const tail = 'bundle' in rest ? rest.bundle : noBytes
   const header = utf8.encode(JSON.stringify('bundle' in rest ? { ...rest, bundle: undefined } : rest))
@@ -205,6 +211,7 @@ function receivedAt(bytes: Uint8Array): number {
  * @throws EngineError `RECORD_UNKNOWN` for a kind or version this release does not know: the replica must stop.
  */
 export function kindOf(bytes: Uint8Array): RecordKind {
+  if (bytes.length === 0) return 'hole'
   const kind = kindNames[bytes[0]]
   if (kind === undefined) {
     const reserved = reservedKinds[bytes[0]]
@@ -228,6 +235,7 @@ export function kindOf(bytes: Uint8Array): RecordKind {
  */
 export function decodeRecord(bytes: Uint8Array): LogRecord {
   const kind = kindOf(bytes)
+  if (kind === 'hole') return { kind }
   if (kind === 'events') {
     if (bytes.length < eventsStart)
       throw new EngineError('RECORD_MALFORMED', 'an events record is shorter than its header')

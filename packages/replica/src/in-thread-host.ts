@@ -179,7 +179,8 @@ export class InThreadHost implements EngineHost {
   }
 
   #applyOne(engine: Engine, { offset, bytes, checksum }: StoredRecord): void {
-    if (kindOf(bytes) === 'events') return applied(engine, offset, bytes, checksum)
+    const kind = kindOf(bytes)
+    if (kind === 'events' || kind === 'hole') return applied(engine, offset, bytes, checksum)
     const record = control(bytes)
     // The engine passes over what cannot be read, counts it and says so: there is nothing here to steer by.
     if (record === undefined) return applied(engine, offset, bytes, checksum)

@@ -40,7 +40,8 @@ export interface StoredRecord {
 export type AppendRank = 'ordinary' | 'act' | 'fact' | 'rescue'
 
 /**
- * A partition's log. Order per partition is total, offsets start at 0 and have no holes.
+ * A partition's log. Order per partition is total, offsets start at 0 and have no holes: one that the log used for itself is read as an
+ * empty record.
  * Errors: {@link ReplicaError} with codes `LOG_FULL`, `LOG_FAILED`, `LOG_CLOSED`, `LOG_UNAVAILABLE`, `OFFSET_TRIMMED`.
  */
 export interface LogPort {

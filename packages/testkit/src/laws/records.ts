@@ -74,7 +74,10 @@ function toRecords(steps: readonly Step[]): LogRecord[] {
     wallMs += elapsedMs + extraMs
     if (claim) records.push({ kind: 'claim', epoch: ++epoch, instance: 'other', semantics: 1 })
     records.push({ kind: 'tick', number: (tick += ticksPerStep), epoch, elapsedMs: claim ? 0 : elapsedMs, wallMs })
-    if (events.length === 0) continue
+    if (events.length === 0) {
+      records.push({ kind: 'hole' })
+      continue
+    }
     const mark = { producer: 'generator', incarnation: 1, sequence: ++sequence, sentAtMs: wallMs }
     records.push({
       kind: 'events',
