@@ -133,8 +133,10 @@ export interface SendRequest {
   readonly rule: string
   readonly decidedAtMs: number
   readonly provenance: unknown
-  /** For a digest: what it stands for. */
+  /** For a digest: ids of the decisions it stands for, not of all where they are many. */
   readonly members?: readonly string[]
+  /** For a digest: how many they are in all. */
+  readonly memberCount?: number
   /** An attempt in doubt went before: at a blind receiver this may be a repeat. */
   readonly possibleRepeat: boolean
 }

@@ -15,7 +15,7 @@ export function requestFor(page: Readonly<PendingPage>, possibleRepeat: boolean)
     rule: page.rule,
     decidedAtMs: page.decidedAtMs,
     provenance: page.provenance,
-    ...(page.members === undefined ? {} : { members: page.members }),
+    ...(page.members === undefined ? {} : { members: page.members, memberCount: page.memberCount }),
     possibleRepeat,
   }
 }

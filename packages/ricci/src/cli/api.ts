@@ -37,14 +37,37 @@ export async function ask(
     )
   }
   if (response.ok && response.status !== 202) return response
-  const text = await response.text()
-  let message = text
+  const { error } = (await jsonOf(response)) as { error?: string }
+  throw new CommandError(response.status === 400 ? ExitCode.usage : ExitCode.failed, error ?? noServer(url.origin))
+}
+
+/**
+ * The same, and the answer read.
+ * @throws CommandError with a sentence for people
+ */
+export async function askJson<Answer>(...request: Parameters<typeof ask>): Promise<Answer> {
+  return (await jsonOf(await ask(...request))) as Answer
+}
+
+async function jsonOf(response: Response): Promise<unknown> {
+  const { origin } = new URL(response.url)
+  let text: string
   try {
-    message = (JSON.parse(text) as { error?: string }).error ?? text
-  } catch {
-    // not one of our answers
+    text = await response.text()
+  } catch (error) {
+    const message = `the answer of ${origin} broke off: is the server still running? (${reasonOf(error)})`
+    throw new CommandError(ExitCode.failed, message, { cause: error })
   }
-  throw new CommandError(response.status === 400 ? ExitCode.usage : ExitCode.failed, message)
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new CommandError(ExitCode.failed, noServer(origin), { cause: error })
+  }
+}
+
+/** Something else has that port. */
+export function noServer(origin: string): string {
+  return `what answers at ${origin} is no Ricci server; --url names the server's HTTP side, like ${defaultUrl}`
 }
 
 /** Node's fetch hides the reason in the cause. */

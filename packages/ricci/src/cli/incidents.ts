@@ -1,6 +1,6 @@
 import type { Incident, Incidents, PendingPage } from '@ricci/engine'
 import { Command } from 'commander'
-import { ask, urlOption } from './api.ts'
+import { askJson, urlOption } from './api.ts'
 import { duration, outputOption, table, type OutputFormat } from './output.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -28,7 +28,7 @@ export function incidentsCommand(surroundings: Surroundings): Command {
 async function* answersOf(url: string): AsyncGenerator<Answer, void, undefined> {
   for (let cursor: string | undefined, first = true; first || cursor !== undefined; first = false) {
     const parameters: Record<string, string> = cursor === undefined ? { limit } : { limit, cursor }
-    const answer = (await (await ask(url, '/api/v1/incidents', parameters)).json()) as Answer
+    const answer = await askJson<Answer>(url, '/api/v1/incidents', parameters)
     yield answer
     cursor = answer.cursor
   }

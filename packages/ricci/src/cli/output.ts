@@ -1,5 +1,5 @@
-import Table from 'cli-table3'
 import { Option } from 'commander'
+import stringWidth from 'string-width'
 
 export type OutputFormat = 'table' | 'json'
 
@@ -10,34 +10,25 @@ export function outputOption(): Option {
     .default('table')
 }
 
-/** Aligned columns without lines: they can be cut and grepped. */
+/** Between two columns. */
+const gap = '  '
+
+/** Aligned columns without lines: they can be cut and grepped. Costs the same for each row, however many there are. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = new Table({
-    chars: {
-      top: '',
-      'top-mid': '',
-      'top-left': '',
-      'top-right': '',
-      bottom: '',
-      'bottom-mid': '',
-      'bottom-left': '',
-      'bottom-right': '',
-      left: '',
-      'left-mid': '',
-      mid: '',
-      'mid-mid': '',
-      right: '',
-      'right-mid': '',
-      middle: '  ',
-    },
-    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+  const lines = [head, ...rows.map((row) => row.map(printable))]
+  const widths = head.map((_, column) => lines.reduce((most, line) => Math.max(most, width(line[column])), 0))
+  const text = lines.map((line) => {
+    const cells = line.map((cell, column) => cell + ' '.repeat(widths[column] - width(cell)))
+    return `${cells.join(gap).trimEnd()}\n`
   })
-  lines.push([...head], ...rows.map((row) => row.map(printable)))
-  return `${lines
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n')}\n`
+  return text.join('')
+}
+
+const narrow = /^[\x20-\x7e]*$/
+
+/** Columns of a terminal that a text takes: letters of some scripts take two. */
+function width(text: string): number {
+  return narrow.test(text) ? text.length : stringWidth(text)
 }
 
 /** Texts of events come from anywhere: no control character of theirs reaches the terminal. */

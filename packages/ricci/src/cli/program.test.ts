@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, it } from 'node:test'
 import { Bench } from '../server/testing.ts'
 import { eventTable } from './events.ts'
+import { table } from './output.ts'
 import { runProgram } from './program.ts'
 
 const benches: Bench[] = []
@@ -134,6 +137,53 @@ describe('A table of events', () => {
     assert.match(table, /^ +9223372036854776000$/m)
     assert.match(table, /^ +2026-11-21 12:00:00$/m)
   })
+})
+
+describe('A table', () => {
+  it('of a whole fleet is there at once', () => {
+    // 150,000 were more than a call could pass on, and 20,000 took minutes
+    const rows = Array.from({ length: 150_000 }, (_, i) => [`host-${i}`, 'ok'])
+    const lines = table(['HOST', 'STATE'], rows).split('\n')
+    assert.equal(lines.length, rows.length + 2)
+    assert.deepEqual([lines[0], lines[1], lines[150_000]], ['HOST         STATE', 'host-0       ok', 'host-149999  ok'])
+  })
+
+  it('is aligned where letters take two columns of a terminal, and ends no line in spaces', () => {
+    assert.equal(
+      table(
+        ['A', 'B', 'C'],
+        [
+          ['日本', 'x', ''],
+          ['e\u0301', '🔥', 'z'],
+          ['a\u001b[31m', '', ''],
+        ],
+      ),
+      'A       B   C\n日本    x\né       🔥  z\na [31m\n'.replace('é', 'e\u0301'),
+    )
+  })
+})
+
+describe('Commands at something that is no server, or ends', () => {
+  const pages: Readonly<Record<string, (response: ServerResponse) => void>> = {
+    'a page': (response) => void response.end('<html>'),
+    'a page that is not there': (response) => void response.writeHead(404).end('<html>'),
+    'an answer that breaks off': (response) =>
+      void response.writeHead(200, { 'content-length': 9 }).write('{"', () => response.destroy()),
+  }
+  for (const [what, answer] of Object.entries(pages)) {
+    for (const command of ['query', 'watch', 'status', 'incidents']) {
+      it(`ricci ${command} says so of ${what}`, async (t) => {
+        const server = createServer((_request, response) => answer(response))
+        t.after(() => server.close())
+        await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+        const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+        const { code, err } = await run(command, ...(/^[qw]/.test(command) ? ['true'] : []), '--url', url)
+        assert.equal(code, 1)
+        assert.match(err, /^ricci: (what answers at .* is no Ricci server|.* is .*still running\?)/)
+        assert.doesNotMatch(err, /\n {4}at |<html>/)
+      })
+    }
+  }
 })
 
 describe('Commands at a server', () => {

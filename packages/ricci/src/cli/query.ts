@@ -1,6 +1,6 @@
 import type { Event } from '@ricci/client'
 import { Command } from 'commander'
-import { ask, urlOption } from './api.ts'
+import { askJson, urlOption } from './api.ts'
 import { eventTable } from './events.ts'
 import { outputOption, type OutputFormat } from './output.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
@@ -22,8 +22,8 @@ export function queryCommand(surroundings: Surroundings): Command {
       if (limit !== undefined && !/^[1-9]\d{0,6}$/.test(limit)) {
         throw new CommandError(ExitCode.usage, `"${limit}" is no count; --limit takes a whole number from 1 on`)
       }
-      const response = await ask(url, '/api/v1/query', { query, ...(limit === undefined ? {} : { limit }) })
-      const { events } = (await response.json()) as { events: Event[] }
+      const parameters = { query, ...(limit === undefined ? {} : { limit }) }
+      const { events } = await askJson<{ events: Event[] }>(url, '/api/v1/query', parameters)
       if (output === 'json') surroundings.write(`${JSON.stringify(events)}\n`)
       else if (events.length === 0) surroundings.complain('No event in the index matches.\n')
       else surroundings.write(eventTable(events))

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { describeSwitch } from '../rules/switch-report.ts'
 import type { ServerStatus } from '../server/status.ts'
-import { ask, urlOption } from './api.ts'
+import { askJson, urlOption } from './api.ts'
 import { bytes, duration, outputOption, table, type OutputFormat } from './output.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -11,7 +11,7 @@ export function statusCommand(surroundings: Surroundings): Command {
     .addOption(outputOption())
     .addOption(urlOption(surroundings))
     .action(async ({ url, output }: { url: string; output: OutputFormat }) => {
-      const status = (await (await ask(url, '/api/v1/status', {})).json()) as ServerStatus
+      const status = await askJson<ServerStatus>(url, '/api/v1/status', {})
       surroundings.write(output === 'json' ? `${JSON.stringify(status)}\n` : statusTable(status))
     })
 }

@@ -1,6 +1,6 @@
 import type { Event } from '@ricci/client'
 import { Command } from 'commander'
-import { ask, urlOption } from './api.ts'
+import { ask, noServer, urlOption } from './api.ts'
 import { eventLine } from './events.ts'
 import { outputOption, type OutputFormat } from './output.ts'
 import { untilStopped } from './signals.ts'
@@ -22,9 +22,10 @@ export function watchCommand(surroundings: Surroundings): Command {
       try {
         const response = await ask(url, '/api/v1/watch', { query }, stopped.signal)
         for await (const line of lines(response)) {
-          surroundings.write(output === 'json' ? `${line}\n` : eventLine(JSON.parse(line) as Event))
+          const event = eventOf(line, response)
+          surroundings.write(output === 'json' ? `${line}\n` : eventLine(event))
         }
-        throw new CommandError(ExitCode.failed, 'the server ended the watch; is it still running?')
+        throw ended()
       } catch (error) {
         if (!stopped.signal.aborted) throw error
       } finally {
@@ -33,13 +34,29 @@ export function watchCommand(surroundings: Surroundings): Command {
     })
 }
 
+function ended(cause?: unknown): CommandError {
+  return new CommandError(ExitCode.failed, 'the server ended the watch; is it still running?', { cause })
+}
+
+function eventOf(line: string, { url }: Response): Event {
+  try {
+    return JSON.parse(line) as Event
+  } catch (cause) {
+    throw new CommandError(ExitCode.failed, noServer(new URL(url).origin), { cause })
+  }
+}
+
 /** The lines of a response that are not empty: empty ones are signs of life. */
 async function* lines(response: Response): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder()
   let rest = ''
-  for await (const chunk of response.body!) {
-    const parts = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n')
-    rest = parts.pop()!
-    for (const line of parts) if (line !== '') yield line
+  try {
+    for await (const chunk of response.body!) {
+      const parts = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n')
+      rest = parts.pop()!
+      for (const line of parts) if (line !== '') yield line
+    }
+  } catch (error) {
+    throw ended(error)
   }
 }

@@ -123,6 +123,12 @@ self: pd
 })
 
 describe('configuration mistakes', () => {
+  test('no control character of what is no configuration reaches the terminal', () => {
+    const message = messageOf('\u001b[2J\u009b7m\u0007 x')
+    assert.match(message, /^ricci\.yaml:1:/)
+    assert.doesNotMatch(message, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
+  })
+
   test('an unknown key is shown at its place, with the key that was meant', () => {
     assert.equal(
       messageOf('data: /x\nrecievers:\n  a: { type: console }\n'),

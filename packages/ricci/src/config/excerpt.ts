@@ -21,7 +21,8 @@ const maxLineCharacters = 100
  */
 export function atPlace(place: Place, message: string): string {
   const from = Math.max(0, place.column - 1 - Math.floor(maxLineCharacters / 2))
-  const shown = place.lineText.slice(from, from + maxLineCharacters).replaceAll('\t', ' ')
+  // somebody may have named a file that is no text: no control character of it reaches the terminal
+  const shown = place.lineText.slice(from, from + maxLineCharacters).replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ')
   const column = place.column - 1 - from
   const carets = '^'.repeat(Math.max(1, Math.min(place.length, shown.length - column)))
   const number = String(place.line)

@@ -178,6 +178,26 @@ describe('HTTP', () => {
     answer.destroy()
   })
 
+  it('sends a watcher that does not read no signs of life, which would stay in memory', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const lines = Buffer.alloc(32 << 20, 'x')
+    let written = (): void => undefined
+    const first = new Promise<void>((resolve) => (written = resolve))
+    const watch = async function* (): AsyncGenerator<WatchPage> {
+      written()
+      yield { lines }
+    }
+    const { url } = await serve({ watch: async () => watch() })
+    const asked = request(`${url}/api/v1/watch?query=true`).end()
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+    await first
+    await new Promise(setImmediate)
+    t.mock.timers.tick(1_000 * 15_000)
+    let bytes = 0
+    for await (const chunk of answer) bytes += (chunk as Buffer).length
+    assert.equal(bytes, lines.length)
+  })
+
   it('has its own words for what never comes to a route', async () => {
     const { url, telemetry } = await serve({})
     const unreadable = await fetch(`${url}/%ff`)

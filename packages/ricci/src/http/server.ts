@@ -225,7 +225,10 @@ export class HttpServer {
     const raw = reply.raw
     raw.writeHead(200, { ...headers, connection: 'close' })
     raw.flushHeaders() // the first event may take hours
-    const timer = setInterval(() => raw.write(heartbeat), heartbeatMs)
+    const timer = setInterval(() => {
+      // who does not read what there is need not be kept awake, and each sign would stay in memory
+      if (!raw.writableNeedDrain) raw.write(heartbeat)
+    }, heartbeatMs)
     let waited = false
     try {
       for await (const { gap, lines } of pages) {

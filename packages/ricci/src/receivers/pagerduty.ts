@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Clock, SendRequest, SendResult, Transport } from '@ricci/replica'
 import type { Secret } from '../config/secret.ts'
 import { post } from './request.ts'
-import { headline } from './text.ts'
+import { headline, memberCountOf } from './text.ts'
 
 export interface PagerDutySettings {
   readonly routingKey: Secret
@@ -52,8 +52,8 @@ export function pagerDutyEvent(request: SendRequest, routingKey: string): Record
     client: 'Ricci',
     payload: {
       summary: truncated(headline(request), maxSummaryCharacters),
-      // required, and never empty
-      source: host === '' ? 'ricci' : host,
+      // required, and never blank
+      source: host.trim() === '' ? 'ricci' : host,
       severity: severities.get(request.severity) ?? 'error',
       timestamp: new Date(request.decidedAtMs).toISOString(),
       ...(service === '' ? {} : { component: service }),
@@ -61,7 +61,7 @@ export function pagerDutyEvent(request: SendRequest, routingKey: string): Record
       custom_details: {
         state: request.severity,
         decision: request.idempotencyKey,
-        ...(request.members === undefined ? {} : { members: request.members }),
+        ...(request.members === undefined ? {} : { members: request.members, memberCount: memberCountOf(request) }),
         provenance: request.provenance ?? null,
       },
     },
@@ -74,5 +74,7 @@ function dedupKey(key: string): string {
 }
 
 function truncated(text: string, characters: number): string {
-  return text.length <= characters ? text : `${text.slice(0, characters - 1)}…`
+  if (text.length <= characters) return text
+  // not between the two halves of a character
+  return `${text.slice(0, characters - 1).replace(/[\ud800-\udbff]$/, '')}…`
 }

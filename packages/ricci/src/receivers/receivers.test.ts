@@ -69,6 +69,11 @@ test('console: what kinds of pages look like', () => {
     pageLine({ ...page, action: 'notify', host: '', service: '', members: ['a', 'b'] }),
     'NOTICE    critical  0.97 for 30 s (2 pages in one) [cpu-high]',
   )
+  assert.equal(
+    pageLine({ ...page, members: ['a', 'b'], memberCount: 5_000 }),
+    'PAGE      critical  0.97 for 30 s (5000 pages in one) [cpu-high web-7 cpu]',
+  )
+  assert.equal(pageLine({ ...page, summary: '\n' }), 'PAGE      critical  cpu-high: web-7 cpu')
 })
 
 test('webhook: headers, key and body', async (t) => {
@@ -105,6 +110,7 @@ receivers:
     decidedAt: '2026-11-21T12:00:01.500Z',
     possibleRepeat: true,
     members: [],
+    memberCount: 0,
     provenance: { events: [{ host: 'web-7' }] },
   })
 })
@@ -180,8 +186,12 @@ test('pagerduty: its limits and its severities', () => {
     state: 'critical',
     decision: page.idempotencyKey,
     members: ['a', 'b'],
+    memberCount: 2,
     provenance: page.provenance,
   })
+  assert.equal(event({ summary: ' ' }).payload.summary, 'cpu-high: web-7 cpu', 'PagerDuty refuses a blank one')
+  assert.equal(event({ host: ' ' }).payload.source, 'ricci')
+  assert.equal(event({ summary: '🔥'.repeat(600) }).payload.summary, `${'🔥'.repeat(511)}…`, 'no half of a character')
   const severities = ['critical', 'expired', 'error', 'warning', 'ok', 'info', 'on fire', 'constructor']
   assert.deepEqual(
     severities.map((severity) => event({ severity }).payload.severity),

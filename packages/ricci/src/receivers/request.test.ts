@@ -27,6 +27,17 @@ test('2xx is delivered, and the request arrived whole', async (t) => {
   assert.deepEqual(seen, { method: 'POST', url: '/hook?a=1', type: 'application/json', body: { a: 'ü' } })
 })
 
+test('half a character is none', async (t) => {
+  let seen = ''
+  const url = await httpServer(t, async (request, response) => {
+    seen = await bodyOf(request)
+    response.writeHead(202).end()
+  })
+  const body = { cut: '🔥'.slice(0, 1), whole: '🔥', list: ['\\ud83d'] }
+  await post({ url, headers: {}, body }, new TestClock(), yes, new AbortController().signal)
+  assert.equal(seen, JSON.stringify({ ...body, cut: '\ufffd' }))
+})
+
 const statuses: [status: number, headers: Record<string, string>, expected: object][] = [
   [500, {}, { kind: 'unknown', detail: 'HTTP 500: said so' }],
   [503, { 'retry-after': '7' }, { kind: 'unknown', detail: 'HTTP 503: said so', retryAfterMs: 7_000 }],

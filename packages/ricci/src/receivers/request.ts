@@ -71,7 +71,7 @@ export function post(
         path: pathname + search,
         method: 'POST',
         headers: { ...headers, 'content-type': 'application/json', 'user-agent': 'ricci' },
-        body: JSON.stringify(body),
+        body: JSON.stringify(body, wholeCharacters),
         idempotent: false,
         reset: true,
       },
@@ -102,6 +102,11 @@ export function post(
       },
     )
   })
+}
+
+/** Half a character, as a rule's `slice` leaves it, has no bytes of UTF-8: many receivers refuse a JSON text that holds one. */
+function wholeCharacters(_key: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.replaceAll(/\p{Surrogate}/gu, '\ufffd') : value
 }
 
 function judge(status: number, answer: string, retryAfter: string | undefined, wallMs: number): SendResult {

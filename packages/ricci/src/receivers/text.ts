@@ -5,9 +5,20 @@ import type { SendRequest } from '@ricci/replica'
  * a digest says how many pages it stands for.
  */
 export function headline(request: SendRequest): string {
-  const { members, possibleRepeat } = request
-  const count = members === undefined || members.length === 0 ? '' : ` (${members.length} pages in one)`
-  return `${plainText(request.summary)}${count}${possibleRepeat ? ' (possible repeat)' : ''}`
+  const members = memberCountOf(request)
+  const count = members === 0 ? '' : ` (${members} pages in one)`
+  return `${summaryOf(request)}${count}${request.possibleRepeat ? ' (possible repeat)' : ''}`
+}
+
+/** How many pages a digest stands for; 0 for any other. */
+export function memberCountOf({ members = [], memberCount = members.length }: SendRequest): number {
+  return memberCount
+}
+
+/** A rule may give no text at all, and PagerDuty refuses an incident without one. */
+function summaryOf({ summary, rule, host, service }: SendRequest): string {
+  const text = plainText(summary)
+  return text.trim() === '' ? plainText([`${rule}:`, host, service].filter((part) => part !== '').join(' ')) : text
 }
 
 /**

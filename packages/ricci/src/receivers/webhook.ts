@@ -1,7 +1,7 @@
 import type { Clock, ReceiverClass, SendRequest, SendResult, Transport } from '@ricci/replica'
 import type { Secret } from '../config/secret.ts'
 import { post } from './request.ts'
-import { headline } from './text.ts'
+import { headline, memberCountOf } from './text.ts'
 
 export interface WebhookSettings {
   readonly url: string
@@ -24,6 +24,7 @@ export interface WebhookBody {
   readonly decidedAt: string
   readonly possibleRepeat: boolean
   readonly members: readonly string[]
+  readonly memberCount: number
   readonly provenance: unknown
 }
 
@@ -56,6 +57,7 @@ export function webhookBody(request: SendRequest): WebhookBody {
     decidedAt: new Date(request.decidedAtMs).toISOString(),
     possibleRepeat: request.possibleRepeat,
     members: request.members ?? [],
+    memberCount: memberCountOf(request),
     provenance: request.provenance ?? null,
   }
 }

@@ -84,7 +84,7 @@ test('rules that eat memory end only their own thread', async () => {
     tried('const all: unknown[] = []\nfor (;;) all.push(new Array(1000).fill(index()))\nexport default rules()'),
     {
       code: 'RULES_INVALID',
-      message: /need more than 256 MB to load/,
+      message: /need more than 256 MB while they load/,
     },
   )
 })

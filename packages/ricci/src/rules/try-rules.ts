@@ -101,6 +101,6 @@ export async function tryRules(bundle: Uint8Array, options: TryOptions): Promise
 
 function deathText(error: Error): string {
   return (error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY'
-    ? `the rules need more than ${heapMegabytes} MB to load; what do they build at the top of a file?`
+    ? `the rules need more than ${heapMegabytes} MB while they load, in their tests, or for a generated event; what do they build at the top of a file, or gather in a function?`
     : error.message
 }

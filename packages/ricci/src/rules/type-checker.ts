@@ -40,6 +40,10 @@ const maxErrors = 20
 
 const checkers = new Map<string, (question: TypeQuestion) => TypeAnswer>()
 
+// Ctrl-C and a service manager's SIGTERM reach us as well: a check that ended so would count as none, and the rules as good enough
+// to be switched to. Whoever asked ends us.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
+
 process.on('message', (question: TypeQuestion) => {
   void answer(question).then((given) => process.send?.(given))
 })

@@ -3,7 +3,9 @@ import { createServer } from 'node:net'
 import { afterEach, describe, it } from 'node:test'
 import type { RicciError } from '../errors.ts'
 import type { TypeCheck } from '../rules/type-check.ts'
-import { Bench } from './testing.ts'
+import { createLogger } from '../telemetry/logger.ts'
+import { Telemetry } from '../telemetry/telemetry.ts'
+import { Bench, plainRules } from './testing.ts'
 
 const benches: Bench[] = []
 function bench(rules?: string): Bench {
@@ -191,6 +193,20 @@ export default rules(index(), where('service = "disk"', incident('disk-full', { 
       (await server.status()).degraded.filter(({ part }) => part === 'rules'),
       [],
     )
+  })
+
+  it('switches to nothing whose check the end of the server cut short', async () => {
+    const b = bench()
+    const answers: string[] = []
+    const types = { check: async () => answers.shift(), close: async () => undefined } as unknown as TypeCheck
+    const log = createLogger({ format: 'people', write: () => void server.stop() })
+    const server = b.server({ types, telemetry: new Telemetry(log, () => 0) })
+    await server.start()
+    await server.ready()
+    answers.push('its process was ended')
+    b.writeRules(plainRules.replace('index()', 'index(), index()'))
+    await assert.rejects(server.reload(), { code: 'NOT_RUNNING' })
+    await server.stop()
   })
 
   it('switches rules at a reload, once', async () => {

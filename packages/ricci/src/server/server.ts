@@ -153,6 +153,8 @@ export class Server {
       return { switched: false }
     }
     const checks = await this.check(folder)
+    // what was cut short by the end of the server was not checked
+    if (this.stopping !== undefined) throw notRunning()
     this.rules = rules
     this.rulesError = undefined
     const [offset] = await log.append(partition, [encodeRecord(rules)], 'act')
@@ -433,7 +435,7 @@ export class Server {
   }
 
   private running(): Parts {
-    if (this.parts === undefined) throw new RicciError('NOT_RUNNING', 'the server is not running; start it first')
+    if (this.parts === undefined) throw notRunning()
     return this.parts
   }
 
@@ -462,6 +464,10 @@ interface Parts {
 }
 
 const readyPollMs = 100
+
+function notRunning(): RicciError {
+  return new RicciError('NOT_RUNNING', 'the server is not running; start it first')
+}
 
 /** Alarms hold for an hour in the index, so that a look in the morning still finds the night's. */
 const alarmTtlSeconds = 3_600
