@@ -125,7 +125,7 @@ export class Generations {
     return Math.min(restoreRetryLongestMs, restoreRetryMs * 2 ** doublings)
   }
 
-  /** The current one applies records. */
+  /** The current one applies records, or what kept it from that is left out from now on. */
   works(): void {
     this.#failures = 0
   }
