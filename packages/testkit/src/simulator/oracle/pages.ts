@@ -158,14 +158,16 @@ function judgeFallback(name: string, { decisions, settled }: PageEvidence, say: 
 
 /** Whether a receiver has taken a page since its failure opened an incident at the fallback receiver. */
 function worksAgain(key: string, { decisions, settled, ledgers }: PageEvidence): boolean {
-  const told = decisions.find(({ page }) => page.rule === failedRule && page.action === 'trigger' && page.id === key)
+  const told = decisions.find(
+    ({ page }) => page.rule === failedRule && page.action === 'trigger' && page.dedupKey === key,
+  )
   return decisions.some(({ page }) => {
     if (told === undefined || page.receiver !== told.page.key || settled.get(page.id) !== 'delivered') return false
     const attempts = ledgers[partitionOf(page.id)].attempts(page.id, page.action === 'resolve')
     const taken = attempts
       .filter(({ outcome }) => outcome?.result === 'delivered')
       .map(({ outcome }) => outcome!.offset)
-    return taken.length > 0 && partitionOf(page.id) === partitionOf(key) && Math.min(...taken) > told.offset
+    return taken.length > 0 && partitionOf(page.id) === partitionOf(told.page.id) && Math.min(...taken) > told.offset
   })
 }
 
