@@ -1,19 +1,33 @@
 // A reporter for Node's test runner that is silent about what passes: failures with place, error and the file's own output,
-// then one line of counts. Only leaves count: a suite or a parent that fails because of a child is not a second failure.
+// a line for each reason to skip, one that names the slowest files, then one of counts. Only leaves count: a suite or a parent
+// that fails because of a child is not a second failure.
 // It writes by itself and at once: with --test-force-exit the runner ends before a reporter's last lines have gone out.
 import { writeSync } from 'node:fs'
 import { relative } from 'node:path'
 import { inspect } from 'node:util'
 
 const root = new URL('..', import.meta.url).pathname
+const slowestShown = 5
 
 export default async function* report(source) {
   const say = (line) => writeSync(1, `${line}\n`)
   const counts = { passed: 0, failed: 0, skipped: 0 }
   const output = new Map()
   const parents = new Map()
-  process.on('exit', () => say(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`))
+  const skips = new Map()
+  const took = new Map()
+  process.on('exit', () => {
+    for (const [reason, names] of skips)
+      say(`skipped ${names.length}: ${reason} (${names.slice(0, 2).join('; ')}${names.length > 2 ? '; …' : ''})`)
+    const slowest = [...took].sort((a, b) => b[1] - a[1]).slice(0, slowestShown)
+    say(`slowest: ${slowest.map(([file, ms]) => `${file} ${(ms / 1000).toFixed(0)} s`).join(', ')}`)
+    say(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
+  })
   for await (const { type, data } of source) {
+    if ((type === 'test:pass' || type === 'test:fail') && data.nesting === 0 && data.file !== undefined) {
+      const file = data.file.replace(/^.*packages\//, '').replace(/\.m?[jt]s$/, '')
+      took.set(file, (took.get(file) ?? 0) + (data.details?.duration_ms ?? 0))
+    }
     if (type === 'test:stdout' || type === 'test:stderr') {
       output.set(data.file, (output.get(data.file) ?? '') + data.message)
     } else if (type === 'test:start') {
@@ -25,7 +39,8 @@ export default async function* report(source) {
       if (data.details?.type === 'suite' && data.skip === undefined) continue
       if (data.skip !== undefined || data.todo !== undefined) {
         counts.skipped++
-        say(`skipped: ${data.name}${typeof data.skip === 'string' ? `: ${data.skip}` : ''}`)
+        const reason = typeof data.skip === 'string' ? data.skip : 'no reason given'
+        skips.set(reason, [...(skips.get(reason) ?? []), data.name])
       } else counts.passed++
     } else if (type === 'test:fail') {
       const error = data.details?.error

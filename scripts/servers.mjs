@@ -11,8 +11,9 @@ import { fileURLToPath } from 'node:url'
 const more = ['/usr/sbin', '/usr/local/sbin']
 
 /**
- * By name: the file, `beside` it what else is needed, what tells its version, and the Debian package that has it, `release` where
- * it is not the machine's own one. `below` are folders that the file lies in or below, of the machine as of the package.
+ * By name: the file, `beside` it what else is needed, what tells its version (words to start it with, or a pattern of its path), and
+ * the Debian package that has it, `release` where it is not the machine's own one. `below` are folders that the file lies in or below,
+ * of the machine as of the package. A `script` starts something else.
  */
 const wanted = {
   consul: { file: 'consul', version: ['version'], debian: 'consul', release: 'bullseye' },
@@ -23,6 +24,22 @@ const wanted = {
     version: ['--version'],
     below: 'usr/lib/postgresql',
     debian: 'postgresql',
+  },
+  // RabbitMQ's start script wants `erl` on the path; Debian's has its folder written in it, so the tests make one around `erlexec`
+  rabbitmq: {
+    file: 'rabbitmq-server',
+    script: true,
+    beside: ['rabbitmqctl'],
+    version: /rabbitmq_server-(\d[\w.]*)/,
+    below: 'usr/lib/rabbitmq/lib',
+    debian: 'rabbitmq-server',
+  },
+  erlang: {
+    file: 'erlexec',
+    beside: ['beam.smp', 'epmd'],
+    version: /erts-(\d[\w.]*)/,
+    below: 'usr/lib/erlang',
+    debian: 'rabbitmq-server',
   },
   pgbouncer: { file: 'pgbouncer', version: ['--version'], debian: 'pgbouncer' },
   openssl: { file: 'openssl', version: ['version'], debian: 'openssl' },
@@ -64,14 +81,19 @@ function fromDebian(server) {
 }
 
 /** The file, where it and what it needs are real programs that say their version. */
-function find({ file, beside = [], version, below }, root, path, libraries, origin) {
+function find({ file, script = false, beside = [], version, below }, root, path, libraries, origin) {
   const folders = [...(below === undefined ? [] : deep(join(root, below), 2)), ...path]
   for (const folder of folders) {
     if (!existsSync(join(folder, file))) continue
     // A link leads to the folder where the rest of it is; a script of somebody's that goes by the name is no server.
     const real = realpathSync(join(folder, file))
-    if (!isBinary(real) || !beside.every((other) => existsSync(join(real, '..', other)))) continue
+    if ((!script && !isBinary(real)) || !beside.every((other) => existsSync(join(real, '..', other)))) continue
     if (version === undefined) return { version: '', origin, file: real, libraries }
+    if (version instanceof RegExp) {
+      const [, inPath] = version.exec(real) ?? []
+      if (inPath === undefined) continue
+      return { version: inPath, origin, file: real, libraries }
+    }
     const env = { ...process.env, LD_LIBRARY_PATH: libraries.join(delimiter) }
     const run = spawnSync(real, version, { encoding: 'utf8', env })
     const [number] = /\d+\.\d+[\w.]*/.exec(run.stdout ?? '') ?? []

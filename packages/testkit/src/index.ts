@@ -25,5 +25,12 @@ export { EtcdCluster, type EtcdMember, type EtcdOptions, type EtcdUser } from '.
 export { HttpMeddler, type MeddledAnswer, type MeddledRequest } from './servers/meddler.ts'
 export { PgBouncer, type PgBouncerOptions } from './servers/pgbouncer.ts'
 export { PostgresServer, type PostgresOptions, type PostgresRestart } from './servers/postgres.ts'
+export {
+  rabbitAdmin,
+  RabbitCluster,
+  type RabbitBroker,
+  type RabbitOptions,
+  type RabbitUser,
+} from './servers/rabbitmq.ts'
 export { TcpProxy, type Direction, type ProxyBehaviour, type ProxyCounts, type ProxyOptions } from './servers/proxy.ts'
 export { program, without, type Program, type ProgramName } from './servers/program.ts'

@@ -23,6 +23,15 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports
 }
 
+/** The first of so many ports one after another that nobody listens on. */
+export async function freePortRange(count: number): Promise<number> {
+  for (let tried = 0; tried < portCount; tried += count) {
+    const ports = await freePorts(count)
+    if (ports[count - 1] - ports[0] === count - 1) return ports[0]
+  }
+  throw new Error(`No ${count} free ports of 127.0.0.1 in a row from ${firstPort} on.`)
+}
+
 async function isFree(port: number): Promise<boolean> {
   const stream = createServer()
   const datagrams = createSocket('udp4')

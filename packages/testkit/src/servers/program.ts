@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { fetched } from '../house/tools.ts'
 
 /** What `scripts/servers.mjs` brings. */
-export type ProgramName = 'consul' | 'etcd' | 'postgres' | 'pgbouncer' | 'openssl' | 'faketime'
+export type ProgramName = 'consul' | 'erlang' | 'etcd' | 'faketime' | 'openssl' | 'pgbouncer' | 'postgres' | 'rabbitmq'
 
 /** A program that can be started. */
 export interface Program {

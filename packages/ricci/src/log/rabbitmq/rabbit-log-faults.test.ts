@@ -1,0 +1,129 @@
+/** What the log holds when brokers are killed or frozen under load: everything that was acknowledged, in its order. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { SteadyReader, type StoredRecord } from '@ricci/replica'
+import { RabbitCluster, without } from '@ricci/testkit'
+import { nodeClock } from '../../server/node-clock.ts'
+import { RabbitLog } from './rabbit-log.ts'
+import { streamOf } from './topology.ts'
+
+const partitions = 3
+const vhost = 'faults'
+/** Records of a producer that wait for their acknowledgement. */
+const outstanding = 16
+
+/** Hands records in one after another, so many at a time, and keeps what was acknowledged. */
+class Producer {
+  readonly acknowledged: string[] = []
+  private count = 0
+  private stopped = false
+  private readonly loops: Promise<void>[]
+  private waiting: { readonly least: number; readonly tell: () => void }[] = []
+
+  constructor(
+    private readonly name: string,
+    private readonly send: (partition: number, record: Uint8Array) => Promise<unknown>,
+  ) {
+    this.loops = Array.from({ length: outstanding }, () => this.loop())
+  }
+
+  /** Resolves once so many more than now were acknowledged. */
+  async more(count: number): Promise<void> {
+    const least = this.acknowledged.length + count
+    await new Promise<void>((tell) => this.waiting.push({ least, tell }))
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true
+    await Promise.all(this.loops)
+  }
+
+  private async loop(): Promise<void> {
+    while (!this.stopped) {
+      const number = this.count++
+      const partition = number % partitions
+      const text = `${this.name} ${partition} ${number}`
+      await this.send(partition, new TextEncoder().encode(text))
+      this.acknowledged.push(text)
+      for (const { least, tell } of this.waiting) if (this.acknowledged.length >= least) tell()
+    }
+  }
+}
+
+describe('RabbitLog under faults', { skip: without('rabbitmq', 'erlang') }, () => {
+  for (const fault of ['SIGKILL', 'SIGSTOP'] as const) {
+    it(`${fault} of a broker under load: nothing acknowledged is missing, and readers go on`, async () => {
+      const rabbit = await RabbitCluster.start({ tickSeconds: 4 })
+      const logs: RabbitLog[] = []
+      const readers: SteadyReader[] = []
+      try {
+        await rabbit.vhost(vhost)
+        const open = async (name: string): Promise<RabbitLog> => {
+          const log = await RabbitLog.open({
+            urls: rabbit.urls(vhost),
+            name,
+            clock: nodeClock,
+            topology: { partitions },
+          })
+          logs.push(log)
+          return log
+        }
+        const [confirms, reads] = [await open('confirms'), await open('reads')]
+        const seen = Array.from({ length: partitions }, () => new Map<string, number>())
+        for (let partition = 0; partition < partitions; partition++) {
+          const onRecords = (records: readonly StoredRecord[]): void => {
+            for (const { offset, bytes } of records) {
+              const text = new TextDecoder().decode(bytes)
+              if (!seen[partition].has(text)) seen[partition].set(text, offset)
+            }
+          }
+          const onFailure = (error: unknown): void => assert.fail(error as Error)
+          readers.push(new SteadyReader({ log: confirms, partition, clock: nodeClock, from: 0, onRecords, onFailure }))
+        }
+        const producers = [
+          new Producer('confirms', (partition, record) => confirms.publish(partition, [record])),
+          new Producer('reads', (partition, record) => reads.append(partition, [record])),
+        ]
+        const more = (count: number): Promise<unknown> => Promise.all(producers.map((producer) => producer.more(count)))
+        await more(100)
+        const victim = await rabbit.leaderOf(vhost, streamOf(0))
+        await rabbit.signal(victim, fault)
+        if (fault === 'SIGKILL') {
+          await more(300)
+          await rabbit.restart(victim)
+        } else {
+          await rabbit.givenUp(victim)
+          await rabbit.signal(victim, 'SIGCONT')
+        }
+        await more(300)
+        await Promise.all(producers.map((producer) => producer.stop()))
+        const ends = await Promise.all(seen.map((_records, partition) => reads.range(partition)))
+        for (const [partition, { end }] of ends.entries()) {
+          while ((Math.max(...seen[partition].values()) ?? 0) < end - 1)
+            await new Promise<void>((resolve) => nodeClock.setTimer(20, resolve))
+        }
+        for (const { acknowledged } of producers) {
+          assert.ok(acknowledged.length > 400)
+          const missing = acknowledged.filter((text) => !seen[Number(text.split(' ')[1])].has(text))
+          assert.deepEqual(missing, [], `of ${acknowledged.length} acknowledged`)
+        }
+        // the first time each record of a producer stands in a partition is in the order of its being handed in
+        for (const records of seen) {
+          for (const name of ['confirms', 'reads']) {
+            const numbers = [...records.keys()]
+              .filter((text) => text.startsWith(name))
+              .map((text) => Number(text.split(' ')[2]))
+            assert.deepEqual(
+              numbers,
+              numbers.toSorted((a, b) => a - b),
+            )
+          }
+        }
+      } finally {
+        await Promise.all(readers.map((reader) => reader.stop()))
+        await Promise.all(logs.map((log) => log.close()))
+        await rabbit.stop()
+      }
+    })
+  }
+})

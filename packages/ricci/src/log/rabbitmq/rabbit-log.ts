@@ -1,0 +1,366 @@
+/**
+ * The log of a cluster: a RabbitMQ stream for each partition, behind an exchange of its own. Any number of processes write and read it.
+ *
+ * What holds where (measured; DESIGN section 6): a record that was read is written, for good; a confirm says so, too, except after a
+ * stall (`publisher.ts`); silence says nothing, so a reader that is given nothing is to be replaced by another, at another broker, which is
+ * where the next {@link RabbitLog.read} goes.
+ */
+import { randomBytes } from 'node:crypto'
+import { ReplicaError, type AppendRank, type Clock, type LogPort, type StoredRecord } from '@ricci/replica'
+import { logClosed, trimmed } from '../errors.ts'
+import { maxRecordBytes } from '../limits.ts'
+import { Brokers } from './brokers.ts'
+import { answered, unavailable, type ConnectionSettings } from './connection.ts'
+import { StreamConsumer, type From } from './consumer.ts'
+import { claimIdentity } from './identity.ts'
+import { closeMs, tailIdleMs, unsettledBytes, unsettledReserveBytes } from './limits.ts'
+import { PartitionPublisher, type ConfirmChannel } from './publisher.ts'
+import { Tail } from './tail.ts'
+import { declarePartition, defaultTopology, logExchange, streamOf, type Topology } from './topology.ts'
+
+export interface RabbitLogOptions {
+  /** A URL for each broker, e.g. `amqps://ricci:secret@broker-1/ricci`; all lead to the same virtual host. */
+  readonly urls: readonly string[]
+  readonly tls?: ConnectionSettings['tls']
+  /** What operators see its connections called, and what its records' ids begin with: the instance. */
+  readonly name: string
+  readonly clock: Clock
+  /** What is not said is as in {@link defaultTopology}. */
+  readonly topology?: Partial<Topology>
+  /** Something went wrong and is being dealt with. */
+  readonly onTrouble?: (what: string) => void
+  /** How long a record may go without an answer before it is sent again through another broker; 2 s unless told. */
+  readonly confirmMs?: number
+}
+
+/** A partition that is written to. */
+interface Written {
+  readonly publisher: PartitionPublisher
+  /** Told where records of ours stand. */
+  readonly sought: Map<string, (offset: number) => void>
+  /** The last append before the next: they begin in the order they came. */
+  turn: Promise<void>
+}
+
+interface Followed {
+  readonly tail: Tail
+  /** Those who need it now. */
+  users: number
+  stop: { cancel(): void } | undefined
+}
+
+export class RabbitLog implements LogPort {
+  readonly partitions: number
+  private readonly written = new Map<number, Written>()
+  private readonly followed = new Map<number, Followed>()
+  /** By partition, the broker that the next reader goes to, and what readers here have been given. */
+  private readonly nextReader = new Map<number, number>()
+  private readonly given = new Map<number, number>()
+  private readonly readers = new Set<() => void>()
+  private readonly prefix: string
+  /** Appends that are under way. */
+  private readonly taking = new Set<Promise<unknown>>()
+  private bytes = 0
+  private closing: Promise<void> | undefined
+
+  private constructor(
+    /** A random id, written when the log was made. */
+    readonly id: string,
+    private readonly options: RabbitLogOptions,
+    private readonly topology: Topology,
+    /** Connections to publish, and others to read: one that is blocked is not read, acks of a reader neither. */
+    private readonly toPublish: Brokers,
+    private readonly toRead: Brokers,
+  ) {
+    this.partitions = topology.partitions
+    // an id that no other process, nor this one when it was started before, gives to a record
+    this.prefix = `${options.name}-${randomBytes(6).toString('hex')}-`
+  }
+
+  /**
+   * Opens the log, and makes what is missing of it. Any number of processes may do so at once.
+   * @throws ReplicaError `LOG_UNAVAILABLE` when no broker can be used; `LOG_FAILED` when the log there is another than was asked for
+   */
+  static async open(options: RabbitLogOptions): Promise<RabbitLog> {
+    const { urls, tls, name, clock } = options
+    const topology = { ...defaultTopology, ...options.topology }
+    const toPublish = new Brokers({ urls, tls, name: `${name} publishes`, clock })
+    const toRead = new Brokers({ urls, tls, name: `${name} reads`, clock })
+    try {
+      const id = await claimIdentity(toPublish, toRead, topology, clock)
+      return new RabbitLog(id, options, topology, toPublish, toRead)
+    } catch (error) {
+      await Promise.all([toPublish.close(), toRead.close()])
+      throw error
+    }
+  }
+
+  /** Bytes that were taken and are not known to be written. */
+  get unsettledBytes(): number {
+    return this.bytes
+  }
+
+  append(partition: number, records: readonly Uint8Array[], rank: AppendRank = 'ordinary'): Promise<number[]> {
+    return this.taken(async () => {
+      this.admit(partition, records, rank)
+      if (records.length === 0) return []
+      const written = this.write(partition)
+      const release = this.follow(partition)
+      try {
+        // a copy: the caller may do with its bytes what it likes once this has returned a promise
+        const copies = records.map((record) => record.slice())
+        // one after another: who waits for the tail is not overtaken
+        const { tail } = this.followed.get(partition)!
+        await (written.turn = written.turn.catch(() => undefined).then(() => tail.ready()))
+        const offsets: Promise<number>[] = []
+        const sought = (id: string): void => {
+          offsets.push(new Promise((resolve) => written.sought.set(id, resolve)))
+        }
+        await written.publisher.publish(copies, 'reading', sought)
+        return await Promise.all(offsets)
+      } finally {
+        release()
+      }
+    })
+  }
+
+  /**
+   * As {@link append}, without the offsets, which cost a reader: resolves when the broker's confirm can be believed. For events of others.
+   * The records must not be changed until then.
+   */
+  publish(partition: number, records: readonly Uint8Array[], rank: AppendRank = 'ordinary'): Promise<void> {
+    return this.taken(async () => {
+      this.admit(partition, records, rank)
+      await this.write(partition).publisher.publish(records, 'confirm')
+    })
+  }
+
+  async *read(partition: number, from: number, signal: AbortSignal): AsyncGenerator<readonly StoredRecord[]> {
+    this.checkPartition(partition)
+    if (signal.aborted || this.closing !== undefined) return
+    const first = this.nextReader.get(partition) ?? partition
+    const { broker, connection } = await this.toRead.connect(first)
+    this.nextReader.set(partition, broker + 1)
+    const consumer = await StreamConsumer.open(connection, streamOf(partition), from)
+    const end = (): void => consumer.end()
+    signal.addEventListener('abort', end)
+    this.readers.add(end)
+    try {
+      if (signal.aborted || this.closing !== undefined) return
+      for (let next = from; ;) {
+        const records = await consumer.next()
+        if (records.length === 0) return
+        if (next === from && records[0].offset > from) {
+          // below the first offset that is left, a broker begins with that without a word
+          const oldest = await this.first(partition)
+          if (oldest > from) throw trimmed(from, oldest)
+        }
+        const whole = await this.whole(partition, next, records, broker)
+        next = whole[whole.length - 1].offset + 1
+        this.given.set(partition, Math.max(next, this.given.get(partition) ?? 0))
+        yield whole
+      }
+    } finally {
+      signal.removeEventListener('abort', end)
+      this.readers.delete(end)
+      consumer.end()
+    }
+  }
+
+  async range(partition: number): Promise<{ readonly first: number; readonly end: number }> {
+    this.checkPartition(partition)
+    if (this.closing !== undefined) throw logClosed()
+    const release = this.follow(partition)
+    try {
+      const end = Math.max(await this.followed.get(partition)!.tail.end(), this.given.get(partition) ?? 0)
+      return { first: end === 0 ? 0 : await this.first(partition), end }
+    } finally {
+      release()
+    }
+  }
+
+  /** Settles what was taken, if brokers answer in time, and ends every connection. */
+  close(): Promise<void> {
+    return (this.closing ??= this.shut())
+  }
+
+  private async shut(): Promise<void> {
+    for (const end of [...this.readers]) end()
+    const settled = Promise.allSettled(this.taking)
+    await answered(this.options.clock, settled, 'records were not settled', closeMs).catch(() => undefined)
+    for (const { publisher } of this.written.values()) publisher.end(logClosed())
+    for (const { tail, stop } of this.followed.values()) {
+      stop?.cancel()
+      tail.stop()
+    }
+    this.followed.clear()
+    await Promise.all([this.toPublish.close(), this.toRead.close()])
+  }
+
+  /** Closing waits for what was taken before. */
+  private taken<T>(take: () => Promise<T>): Promise<T> {
+    const taking = take()
+    this.taking.add(taking)
+    const done = (): boolean => this.taking.delete(taking)
+    taking.then(done, done)
+    return taking
+  }
+
+  private checkPartition(partition: number): void {
+    if (Number.isInteger(partition) && partition >= 0 && partition < this.partitions) return
+    const there = `there is no partition ${partition}; the log has ${this.partitions}, from 0 on`
+    throw new ReplicaError('STATE', there, false)
+  }
+
+  private admit(partition: number, records: readonly Uint8Array[], rank: AppendRank): void {
+    this.checkPartition(partition)
+    if (this.closing !== undefined) throw logClosed()
+    let bytes = 0
+    for (const { length } of records) {
+      if (length > maxRecordBytes) {
+        const why = `a record of ${length} bytes is longer than the log takes (${maxRecordBytes}): send fewer events in one message`
+        throw new ReplicaError('RECORD_TOO_LARGE', why, false)
+      }
+      bytes += length
+    }
+    const room = unsettledBytes + (rank === 'ordinary' ? 0 : unsettledReserveBytes)
+    if (this.bytes > 0 && this.bytes + bytes > room) {
+      const why = `${this.bytes} bytes wait for a broker to confirm them: the record was refused; see whether the brokers are well, then send it again`
+      throw new ReplicaError('LOG_UNAVAILABLE', why, true)
+    }
+  }
+
+  private write(partition: number): Written {
+    const there = this.written.get(partition)
+    if (there !== undefined) return there
+    const { clock, onTrouble, confirmMs } = this.options
+    const publisher = new PartitionPublisher({
+      clock,
+      confirmMs,
+      prefix: this.prefix,
+      broker: partition,
+      open: (from) => this.openChannel(partition, from),
+      onBytes: (bytes) => (this.bytes += bytes),
+      onTrouble: (broker, what) => {
+        if (broker !== undefined) this.toPublish.avoid(broker % this.toPublish.size)
+        // what was not read may be the reader's fault
+        this.followed.get(partition)?.tail.again()
+        onTrouble?.(`partition ${partition}: ${broker === undefined ? '' : `broker ${broker} `}${what}`)
+      },
+    })
+    const written: Written = { publisher, sought: new Map(), turn: Promise.resolve() }
+    this.written.set(partition, written)
+    return written
+  }
+
+  private async openChannel(partition: number, from: number): Promise<{ broker: number; channel: ConfirmChannel }> {
+    const { broker, connection } = await this.toPublish.connect(from)
+    if (connection.blocked !== undefined) {
+      throw new ReplicaError('LOG_UNAVAILABLE', `broker ${broker} takes no records: ${connection.blocked}`, true)
+    }
+    const channel = await connection.channel()
+    let returned: string | undefined
+    channel.onReturn = ({ replyText }) => (returned = replyText ?? 'no reason given')
+    await connection.ask(async () => {
+      await declarePartition(channel, partition, this.topology)
+      await channel.confirmSelect()
+    }, 'does not confirm')
+    const key = String(partition)
+    const publish = async (record: Uint8Array, id: string): Promise<void> => {
+      await channel.basicPublish(logExchange, key, record, { messageId: id, deliveryMode: 2 }, true)
+      // it says so before it confirms: the way to the stream is gone, and made anew with the next channel
+      if (returned !== undefined) throw unavailable(new Error(returned), 'a record was returned')
+    }
+    return { broker, channel: { publish, close: () => void channel.close().catch(() => undefined) } }
+  }
+
+  /** Sees to it that the end of a partition is followed; gives what ends the wish. */
+  private follow(partition: number): () => void {
+    const { clock } = this.options
+    let followed = this.followed.get(partition)
+    if (followed === undefined) {
+      const tail = new Tail({
+        clock,
+        brokers: this.toRead,
+        stream: streamOf(partition),
+        broker: partition + 1,
+        onRecord: ({ id, offset }) => this.saw(partition, id, offset),
+      })
+      followed = { tail, users: 0, stop: undefined }
+      this.followed.set(partition, followed)
+    }
+    const following = followed
+    following.stop?.cancel()
+    following.users++
+    return () => {
+      if (--following.users > 0 || this.closing !== undefined) return
+      following.stop = clock.setTimer(tailIdleMs, () => {
+        this.followed.delete(partition)
+        following.tail.stop()
+      })
+    }
+  }
+
+  private saw(partition: number, id: string | undefined, offset: number): void {
+    const written = this.written.get(partition)
+    if (id === undefined || written === undefined) return
+    written.sought.get(id)?.(offset)
+    written.sought.delete(id)
+    written.publisher.seen(id)
+  }
+
+  /**
+   * The records, with an empty one for each offset that the stream used for itself. Measured (3.10.8): at the beginning of each segment but
+   * the first a broker notes which publishers it knows, and that takes an offset, which no reader is ever given. A reader that leaves out a record
+   * of ours was never seen, and must not be believed: another broker, where there is one, is asked what comes after the last.
+   * @throws ReplicaError `LOG_UNAVAILABLE` when that gives something else
+   */
+  private async whole(
+    partition: number,
+    expected: number,
+    records: readonly StoredRecord[],
+    broker: number,
+  ): Promise<readonly StoredRecord[]> {
+    const last = records[records.length - 1]
+    if (last.offset - expected === records.length - 1) return records
+    const whole: StoredRecord[] = []
+    let next = expected
+    for (const record of records) {
+      if (record.offset > next) {
+        const other = await this.oneFrom(partition, next, broker + 1)
+        if (other.offset !== record.offset) {
+          const left = `broker ${broker} left out what another has: offset ${other.offset} of partition ${partition}`
+          throw new ReplicaError('LOG_UNAVAILABLE', left, true)
+        }
+      }
+      while (next < record.offset) whole.push({ offset: next++, bytes: noBytes, checksum: 0 })
+      whole.push(record)
+      next = record.offset + 1
+    }
+    return whole
+  }
+
+  /** The oldest offset that is left; the stream holds records. */
+  private async first(partition: number): Promise<number> {
+    const { offset } = await this.oneFrom(partition, 'first', this.nextReader.get(partition) ?? partition)
+    return offset
+  }
+
+  /** The next record from somewhere on, where there is one. @throws ReplicaError `LOG_UNAVAILABLE` */
+  private async oneFrom(partition: number, from: From, firstBroker: number): Promise<StoredRecord> {
+    const { connection } = await this.toRead.connect(firstBroker)
+    const consumer = await StreamConsumer.open(connection, streamOf(partition), from, 1)
+    const what = `a record of partition ${partition} has not come`
+    try {
+      const [record] = await answered(this.options.clock, consumer.next(), what)
+      if (record === undefined) throw logClosed()
+      return record
+    } catch (error) {
+      throw unavailable(error, 'a broker does not serve')
+    } finally {
+      consumer.end()
+    }
+  }
+}
+
+const noBytes = new Uint8Array(0)
