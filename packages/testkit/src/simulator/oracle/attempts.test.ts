@@ -1,11 +1,16 @@
+import { encodeMsg } from '@ricci/client'
 import { encodeRecord, type LogRecord, type PendingPage } from '@ricci/engine'
 import type { SendRequest } from '@ricci/replica'
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { crc32 } from 'node:zlib'
+import type { SentMsg } from '../producer.ts'
 import type { Arrival } from '../receivers.ts'
 import { judgeAttempts, type AttemptEvidence } from './attempts.ts'
 import { Ledger } from './ledger.ts'
+import { judgeSkips } from './limits.ts'
 import { SelfAlarmJudge } from './self-alarms.ts'
+import type { Decision } from './truth.ts'
 
 const idOf = (ordinal: number): string => `log.0.7.${ordinal}.00000000`
 
@@ -123,5 +128,24 @@ describe('the judgement on alarms about the log', () => {
       judge.asked('i1#1', request, () => true)
       assert.deepEqual(said, isFree ? [] : ['alarm without cause'])
     }
+  })
+})
+
+describe('the judgement on skips', () => {
+  it('takes a quarantine for told when its page is a member of a digest', () => {
+    const msg = encodeMsg({ events: [{ service: 'grind' }] })
+    const skips = [0, 1, 2].map((offset) => ({ kind: 'skip', offset, event: 0, branch: 'where[0]' }) as const)
+    const events = skips.map(() => ({ kind: 'events', receivedAtMs: 0, msg }) as const)
+    const records = [...events, ...skips].map((record, offset) => ({
+      offset,
+      bytes: encodeRecord(record),
+      checksum: 0,
+    }))
+    const messages = new Map([[crc32(msg), { events: [{ service: 'grind' }] } as unknown as SentMsg]])
+    const digest = { rule: 'overflow', members: ['log.0.5.1.00000000'] } as PendingPage
+    const judged = (decisions: readonly Decision[]): string[] =>
+      judgeSkips(0, records, messages, decisions).map(({ kind }) => kind)
+    assert.deepEqual(judged([]), ['page never decided'])
+    assert.deepEqual(judged([{ page: digest, offset: 3 }]), [])
   })
 })
