@@ -15,7 +15,7 @@ import type { ReplicaOptions, ReplicaStats } from './options.ts'
 import { OwnerSeen } from './owner-seen.ts'
 import { Ownerships } from './ownerships.ts'
 import { PagesMirror } from './pages-mirror.ts'
-import type { Lease, Timer } from './ports.ts'
+import type { Lease } from './ports.ts'
 import { SnapshotKeeper } from './snapshot-keeper.ts'
 import { Stalls } from './stalls.ts'
 import { Timers } from './timers.ts'
@@ -51,8 +51,6 @@ export class Replica {
 
   #progress: Progress | undefined
   #highestEpoch = 0
-  /** Set while a restore waits for its next try. */
-  #restoring: Timer | undefined
 
   constructor(options: ReplicaOptions) {
     const { log, partition, clock } = options
@@ -211,9 +209,7 @@ export class Replica {
   }
 
   #restoreLater(): void {
-    this.#restoring?.cancel()
-    this.#restoring = this.#timers.setTimer(this.#generations.nextPauseMs(), () => {
-      this.#restoring = undefined
+    this.#generations.later(() => {
       if (this.state === 'diverged') this.#life.become('restoring', 'another try')
       if (this.state === 'restoring') void this.#restore()
     })
@@ -227,20 +223,13 @@ export class Replica {
     if (this.#stalls.blame(failure)) {
       const { lastEpoch } = this.#ownerships
       const owned = lastEpoch !== 0 && lastEpoch === this.#highestEpoch
-      if (owned || this.#candidate.lease !== undefined) this.#leaveOut()
+      if ((owned || this.#candidate.lease !== undefined) && this.#stalls.write()) this.#generations.sooner()
     }
     // Whoever stands by is there at once; only an event that none survives must be got out of the way by one who holds the lease.
     else this.#candidate.end()
     if (failure.code === 'RECORD_UNKNOWN') return this.#life.become('diverged', failure.message)
     if (this.state !== 'restoring') this.#life.become('restoring', failure.message)
     this.#restoreLater()
-  }
-
-  /** Gets the event at which the engine stalled out of the way: the next engine comes further, and need not wait for its turn. */
-  #leaveOut(): void {
-    if (!this.#stalls.write()) return
-    this.#generations.works()
-    if (this.#restoring !== undefined) this.#restoreLater()
   }
 
   #diverge(why: string): void {
@@ -349,8 +338,8 @@ export class Replica {
   // ---- Claiming
 
   #leaseChanged(lease: Lease | undefined): void {
-    if (lease !== undefined) this.#leaveOut()
-    else if (this.state === 'claiming') this.#backToFollowing('the lease is gone')
+    if (lease !== undefined && this.#stalls.write()) this.#generations.sooner()
+    if (lease === undefined && this.state === 'claiming') this.#backToFollowing('the lease is gone')
   }
 
   #mayClaim(): boolean {
