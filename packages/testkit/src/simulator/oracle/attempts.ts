@@ -115,7 +115,9 @@ function judgeRequests(
   }
   for (const [attempt, arrival] of used) {
     judgeOutcome(what, attempt, arrival, evidence, say)
-    judgePause(what, attempt, arrival, attempts, evidence, say)
+    // Not those whose record was written long after it was given up: nothing was sent then.
+    const sent = attempts.filter((other) => other.offset <= attempt.offset || used.has(other))
+    judgePause(what, attempt, arrival, sent, evidence, say)
   }
   return used
 }
