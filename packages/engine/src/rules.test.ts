@@ -460,6 +460,26 @@ describe('skips', () => {
     assert.deepEqual(bench.alarms, ['rule-quarantined'], 'events of the old rules count no more')
   })
 
+  it('take a branch out from the third event on, wherever the log says so', () => {
+    const branch = 'tap[0]'
+    const skips = [skip(4, 0, branch), skip(2, 0, branch), skip(3, 1, branch), skip(3, 1, branch)]
+    const bench = new EngineBench(rules(tap('seen'), tap('beside')), {}, skips)
+    for (let i = 1; i <= 4; i++) bench.events(t0, { host: 'a', metric: i }, { host: 'a', metric: i + 0.5 })
+    const metrics = (name: string) => bench.tapped(name).map((event) => (event as { metric: number }).metric)
+    const seen = [1.5, 2]
+    assert.deepEqual(metrics('seen'), seen)
+    assert.deepEqual(metrics('beside'), [1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5])
+    bench.cut()
+    bench.events(t0, { host: 'a', metric: 5 })
+    assert.deepEqual(metrics('seen'), seen, 'also after a restore')
+    assert.deepEqual(bench.alarms, [], 'and says so where the log does')
+    for (const record of skips) bench.append(record)
+    assert.deepEqual(bench.alarms, ['rule-quarantined'])
+    bench.rules(rules(tap('seen')))
+    bench.events(t0, { host: 'a', metric: 6 })
+    assert.deepEqual(metrics('seen'), [...seen, 6], 'other rules begin anew')
+  })
+
   it('page the fallback receiver where the rule tells nobody', () => {
     const bench = new EngineBench(rules(where('true', smap(fold.mean, tap('x')))), { fallbackReceiver: 'fallback' })
     for (let i = 0; i < 3; i++) bench.events(t0, { host: 'a' })

@@ -147,7 +147,7 @@ export function readState(
   state.lastTick = header.lastTick
   state.index.size = header.indexSize
   state.input.lanes = header.inputLanes
-  rules.skips.restore(header.skipped, header.offset)
+  rules.skips.restore(header.skipped, header.offset, header.rulesOffset)
   rules.offset = header.rulesOffset
   clocks.owned.now = clocks.owned.target = from.double()
   clocks.calendar.now = clocks.calendar.target = from.double()

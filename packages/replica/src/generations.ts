@@ -1,7 +1,7 @@
 import { ReplicaError } from './errors.ts'
 import type { EngineHost, HostFactory, HostFailure, Progress } from './host.ts'
 import { askLimitMs, restoreRetryLongestMs, restoreRetryMs } from './limits.ts'
-import type { Clock, LogPort, SnapshotPort } from './ports.ts'
+import type { Clock, LogPort, SnapshotPort, Timer } from './ports.ts'
 import { restore } from './restore.ts'
 import { within } from './timers.ts'
 
@@ -32,6 +32,8 @@ export class Generations {
   #from: string | undefined
   #history = 0
   #failures = 0
+  /** The next try, while it waits. */
+  #waiting: { readonly again: () => void; readonly timer: Timer } | undefined
 
   constructor(options: GenerationsOptions) {
     this.#options = options
@@ -119,10 +121,21 @@ export class Generations {
     if (this.#from !== undefined) this.#avoid.add(this.#from)
   }
 
-  /** Pause before the next try, longer with each failure in a row. */
-  nextPauseMs(): number {
+  /** Tries again after a pause, longer with each failure in a row. */
+  later(again: () => void): void {
     const doublings = Math.min(this.#failures++, 10)
-    return Math.min(restoreRetryLongestMs, restoreRetryMs * 2 ** doublings)
+    this.#waiting?.timer.cancel()
+    const timer = this.#options.clock.setTimer(Math.min(restoreRetryLongestMs, restoreRetryMs * 2 ** doublings), () => {
+      this.#waiting = undefined
+      again()
+    })
+    this.#waiting = { again, timer }
+  }
+
+  /** What kept the latest from going on is left out from now on: the next comes further, and need not wait for its turn. */
+  sooner(): void {
+    this.#failures = 0
+    if (this.#waiting !== undefined) this.later(this.#waiting.again)
   }
 
   /** The current one applies records. */

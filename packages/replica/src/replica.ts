@@ -209,7 +209,7 @@ export class Replica {
   }
 
   #restoreLater(): void {
-    this.#timers.setTimer(this.#generations.nextPauseMs(), () => {
+    this.#generations.later(() => {
       if (this.state === 'diverged') this.#life.become('restoring', 'another try')
       if (this.state === 'restoring') void this.#restore()
     })
@@ -223,7 +223,7 @@ export class Replica {
     if (this.#stalls.blame(failure)) {
       const { lastEpoch } = this.#ownerships
       const owned = lastEpoch !== 0 && lastEpoch === this.#highestEpoch
-      if (owned || this.#candidate.lease !== undefined) this.#stalls.write()
+      if ((owned || this.#candidate.lease !== undefined) && this.#stalls.write()) this.#generations.sooner()
     }
     // Whoever stands by is there at once; only an event that none survives must be got out of the way by one who holds the lease.
     else this.#candidate.end()
@@ -338,8 +338,8 @@ export class Replica {
   // ---- Claiming
 
   #leaseChanged(lease: Lease | undefined): void {
-    if (lease !== undefined) this.#stalls.write()
-    else if (this.state === 'claiming') this.#backToFollowing('the lease is gone')
+    if (lease !== undefined && this.#stalls.write()) this.#generations.sooner()
+    if (lease === undefined && this.state === 'claiming') this.#backToFollowing('the lease is gone')
   }
 
   #mayClaim(): boolean {

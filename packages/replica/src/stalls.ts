@@ -22,9 +22,11 @@ export class Stalls {
     this.#writer = writer
   }
 
-  /** Asks for the event to be left out, unless that was read: for the owner, and for whoever may claim. */
-  write(): void {
-    if (this.#unread !== undefined) this.#writer.write([this.#unread])
+  /** Asks for the event to be left out, unless that was read: for the owner, and for whoever may claim. Gives whether it did. */
+  write(): boolean {
+    if (this.#unread === undefined) return false
+    this.#writer.write([this.#unread])
+    return true
   }
 
   /** Gives whether the failure is one event's fault. */

@@ -1,10 +1,13 @@
-import { ReplicaError } from './errors.ts'
+import { ReplicaError, type ReplicaErrorCode } from './errors.ts'
 import type { Clock, LogPort, StoredRecord } from './ports.ts'
 
 /** A reader that was given nothing for this long consumes anew: a woken broker's readers stay silent without error or close. */
 export const silenceMs = 2_000
 /** Between a read that failed and the next, so that a log that is away is not asked in a tight loop. */
 const retryMs = 250
+
+/** What no further try mends: people must be told, and another engine may begin behind it. */
+const forGood: readonly ReplicaErrorCode[] = ['OFFSET_TRIMMED', 'LOG_CORRUPT']
 
 /** What it reads, and whom it tells. */
 export interface SteadyReaderOptions {
@@ -15,13 +18,13 @@ export interface SteadyReaderOptions {
   readonly from: number
   /** Given records in order, without holes or repeats. Awaited before the next: what is read waits for what is applied. */
   readonly onRecords: (records: readonly StoredRecord[]) => void | Promise<void>
-  /** The records wanted next are gone for good, or `onRecords` threw. Told once, and last. */
+  /** The records wanted next are gone or damaged for good, or `onRecords` threw. Told once, and last. */
   readonly onFailure: (error: unknown) => void
 }
 
 /**
  * Reads a partition for as long as it is wanted. Silence means nothing and errors mean little: it begins again from its
- * offset + 1. It believes no reader that leaves out an offset, and ends only when told or when records are gone.
+ * offset + 1. It believes no reader that leaves out an offset, and ends only when told or when records are gone or damaged.
  */
 export class SteadyReader {
   readonly #options: SteadyReaderOptions
@@ -57,7 +60,7 @@ export class SteadyReader {
       } catch (error) {
         if (this.#stop.signal.aborted) return
         if (error instanceof ApplyFailure) return this.#options.onFailure(error.cause)
-        if (error instanceof ReplicaError && error.code === 'OFFSET_TRIMMED') return this.#options.onFailure(error)
+        if (error instanceof ReplicaError && forGood.includes(error.code)) return this.#options.onFailure(error)
         await this.#pause(retryMs)
       }
       this.#rereads++

@@ -269,6 +269,13 @@ describe('decisions', () => {
       pages.map((page) => page.memberCount),
       [undefined, undefined, undefined, 3],
     )
+    // What was attempted may have been told: what comes now is not in it.
+    desk.outcome(desk.attempt([pages[3].id])!, 'unknown')
+    for (let i = 0; i < 2; i++) desk.notify()
+    assert.deepEqual(
+      desk.decisions.pendingPages().map((page) => page.memberCount),
+      [undefined, undefined, undefined, 3, 2],
+    )
   })
 
   it('what waited becomes one page by one attempt, and is resolved when all its members have', () => {

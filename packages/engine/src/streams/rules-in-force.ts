@@ -82,6 +82,7 @@ export class RulesInForce {
   /** Takes the branches out that skips name, until {@link takeBack}. */
   leaveOut(skips: readonly SkipRecord[]): readonly Node[] {
     if (skips.length === 0) return noNodes
+    this.skips.pass(skips)
     const left = this.nodes.filter((node) => skips.some((skip) => skip.branch === node.path))
     for (const node of left) node.disable()
     return left

@@ -258,8 +258,8 @@ export class Delivery implements QueueOwner {
     }
     // An owner that was paused decides before it has read what came meanwhile: the doubt may be gone by now.
     attempt.possibleRepeat &&= page.attempts.some((other) => {
-      const isThis = other.epoch === this.epoch && other.n === n
-      return !isThis && (other.result === undefined || other.result === 'unknown')
+      // One of ours that is open was read too late, and was never sent.
+      return other.result === 'unknown' || (other.result === undefined && other.epoch !== this.epoch)
     })
     this.#send(attempt, page)
   }

@@ -42,6 +42,27 @@ export default rules(
     },
   )
 
+  it('stalls it no more than three times, however many such events came at once', { timeout: 90_000 }, async () => {
+    bench = new Bench(`import { index, rules, where, tap } from 'ricci'
+const stalling = ['ha', 'ng'].join('')
+export default rules(
+  index(),
+  where((event) => {
+    while (event.service === stalling);
+    return true
+  }, tap('seen')),
+)
+`)
+    const { tcp, http } = await bench.server().start()
+    const client = bench.client(tcp)
+    await Promise.all(Array.from({ length: 30 }, () => client.send([{ host: 'a', service: 'hang', ttl: 3600 }])))
+    await client.send([{ host: 'a', service: 'after', ttl: 3600 }])
+    await bench.said(/stalled the engine 3 times and is out/)
+    assert.deepEqual(await bench.services(http, 'after'), ['after', 'hang'])
+    const metrics = await (await fetch(`http://${http}/metrics`)).text()
+    assert.match(metrics, /^ricci_engine_restarts_total\{reason="ENGINE_STUCK"\} 3$/m)
+  })
+
   it(
     'dies of one event, twice: that event is skipped in that branch, and everything else goes on',
     { timeout: 120_000 },

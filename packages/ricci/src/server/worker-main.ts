@@ -33,19 +33,14 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
   new HostServer(
     port,
     (events) => {
-      let rulesHash: string | undefined
+      // at once, not with a report: an event behind the rules may stall the engine before there is one
+      const sayOperators = (): void => say({ type: 'operators', paths: running(engine).operatorPaths() })
       // of the newest rules: an error is told at the line of their own file
       let explain: (error: unknown) => string = textOf
       let loaded: RulesInForce | undefined
       const host = new InThreadHost(
         {
-          onProgress: (progress) => {
-            if (progress.rulesHash !== rulesHash && engine !== undefined) {
-              rulesHash = progress.rulesHash
-              say({ type: 'operators', paths: engine.operatorPaths() })
-            }
-            events.onProgress(progress)
-          },
+          onProgress: (progress) => events.onProgress(progress),
           onFailure: (failure) => events.onFailure(failure),
         },
         {
@@ -59,7 +54,10 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
             },
             onDecision: (page, offset) => say({ type: 'page-news', news: { offset, page: told(page) } }),
             onSettled: (page, result, offset) => say({ type: 'page-news', news: { offset, page: told(page), result } }),
-            onRules: (report, offset) => say({ type: 'rules', rules: { ...loaded!, switched: { ...report, offset } } }),
+            onRules: (report, offset) => {
+              sayOperators()
+              say({ type: 'rules', rules: { ...loaded!, switched: { ...report, offset } } })
+            },
           },
           createEngine: ({ snapshot, observer, skips }) => {
             engine = createEngine({
@@ -77,6 +75,7 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
               progress: words.engine,
             })
             words.applied(engine.appliedOffset)
+            sayOperators()
             // readers of the generation before go on where they were
             if (setup.changesFrom !== undefined) engine.changes(setup.changesFrom)
             // a restore is no switch, and is not told as one

@@ -91,12 +91,12 @@ describe('the harness of the tests', () => {
     assert.deepEqual(run('closing', closing), { code: 0, said: '4 passed, 0 failed, 0 skipped\n' })
   })
 
-  it('leaves are counted, each failure and each skipped test is named', () => {
+  it('leaves are counted, each failure is named, and each reason to skip with whom it was given', () => {
     const { code, said } = run('mixed', mixed)
     assert.equal(code, 1)
     for (const expected of [/FAILED .*mixed\.test\.mjs:\d+ b\n/, /Error: b broke/, / e\n/, /Error: e broke/])
       assert.match(said, expected)
-    assert.match(said, /skipped: c: no c here/)
+    assert.match(said, /^skipped 1: no c here \(c\)$/m)
     assert.match(said, /\n2 passed, 2 failed, 1 skipped\n$/)
   })
 

@@ -41,6 +41,8 @@ export class Cluster {
   readonly firstRules: RulesRecord
   /** Times at which a process or the log was touched: nothing can be demanded of a moment near one. */
   readonly disturbances: number[] = []
+  /** Machines whose monotonic clock stood still. */
+  readonly suspensions: { readonly instance: string; readonly fromMs: number; toMs: number }[] = []
   readonly selfAlarms: SelfAlarmJudge
   readonly #listeners: ((kind: RecordKind) => void)[][]
 
@@ -76,6 +78,7 @@ export class Cluster {
       () => world.nowMs,
       (kind, text) => watch.say(kind, text),
     )
+    this.coordination.onFree = (partition) => this.selfAlarms.free(partition)
     this.network.onSelf = ({ name }, request) => {
       if (request.action === 'trigger') world.exercise(`alarm ${request.rule}` as ExerciseKind)
       this.selfAlarms.asked(name, request, (partition) => this.coordination.isElsewhere(partition, name))

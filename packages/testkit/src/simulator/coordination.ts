@@ -15,12 +15,14 @@ const questionMs = 10
  */
 export class SimCoordination {
   readonly #partitions: PartitionLease[]
+  /** Told when nobody holds a lease any more, be it for a moment. */
+  onFree: (partition: number) => void = () => undefined
 
   constructor(
     readonly world: World,
     partitions: number,
   ) {
-    this.#partitions = Array.from({ length: partitions }, (_, i) => new PartitionLease(world, i))
+    this.#partitions = Array.from({ length: partitions }, (_, i) => new PartitionLease(world, i, () => this.onFree(i)))
   }
 
   connect(process: Process): CoordinationPort {
@@ -89,6 +91,7 @@ class PartitionLease {
   constructor(
     private readonly world: World,
     private readonly index: number,
+    private readonly onFree: () => void,
   ) {}
 
   get holderName(): string | undefined {
@@ -109,7 +112,7 @@ class PartitionLease {
     if (at < 0) return
     this.#campaigners.splice(at, 1)
     if (this.#holder !== campaigner) return
-    this.#holder = undefined
+    this.#free()
     this.#elect(this.world.random.between(1, 100))
   }
 
@@ -121,7 +124,7 @@ class PartitionLease {
   takeAway(): string | undefined {
     const holder = this.#holder
     if (holder === undefined || this.#away) return undefined
-    this.#holder = undefined
+    this.#free()
     holder.notBeforeMs = this.world.nowMs + this.world.random.between(0, 4_000)
     this.#tell(holder, undefined, this.world.random.between(1, 50))
     this.#elect(this.world.random.between(1, 500))
@@ -131,7 +134,7 @@ class PartitionLease {
   giveToAnother(ms: number): string | undefined {
     const holder = this.#holder
     if (holder === undefined || this.#away || this.#campaigners.length < 2) return undefined
-    this.#holder = undefined
+    this.#free()
     holder.notBeforeMs = this.world.nowMs + ms + 1_000
     this.#tell(holder, undefined, ms)
     this.#elect(1)
@@ -147,7 +150,7 @@ class PartitionLease {
       if (campaigner.process.running) missingSinceMs = undefined
       else missingSinceMs ??= this.world.nowMs
       if (missingSinceMs !== undefined && this.world.nowMs - missingSinceMs >= ttlMs && !this.#away) {
-        this.#holder = undefined
+        this.#free()
         if (campaigner.process.alive) this.#tell(campaigner, undefined, 1)
         else this.#campaigners.splice(this.#campaigners.indexOf(campaigner), 1)
         return this.#elect(1)
@@ -155,6 +158,11 @@ class PartitionLease {
       this.world.after(250, look)
     }
     look()
+  }
+
+  #free(): void {
+    this.#holder = undefined
+    this.onFree()
   }
 
   #elect(delayMs: number): void {

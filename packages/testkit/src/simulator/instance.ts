@@ -11,9 +11,7 @@ import { SimIntake } from './intake.ts'
 import { MachineClock, Process } from './process.ts'
 import type { Door } from './producer.ts'
 import { SimTransport } from './receivers.ts'
-
-/** What waited for so long goes as one digest; an hour in the product: runs last minutes. */
-const digestAgeMs = 45_000
+import { digestAgeMs } from './rules.ts'
 
 /**
  * One Ricci instance on a machine of its own: intake and a replica of every partition in one process, which can be killed,
@@ -65,7 +63,7 @@ export class Instance implements Door {
     this.#process?.kill()
     this.#leaving = false
     // Nothing runs on a machine whose clock stands still: one that was killed while suspended is on again.
-    this.machine.wake()
+    this.#wake()
     const process = new Process(cluster.world, `${this.name}#${++this.#lives}`, this.machine)
     this.#process = process
     const log = cluster.connectLog(process, (partition, records) => {
@@ -129,16 +127,26 @@ export class Instance implements Door {
 
   stop(suspended: boolean): void {
     this.#process?.stop()
-    if (suspended) this.machine.suspend()
+    if (suspended) {
+      this.machine.suspend()
+      this.cluster.suspensions.push({ instance: this.name, fromMs: this.cluster.world.nowMs, toMs: Infinity })
+    }
     this.cluster.disturbed()
   }
 
   goOn(): void {
-    this.machine.wake()
+    this.#wake()
     this.#process?.goOn()
     if (this.#process !== undefined) this.cluster.selfAlarms.woken(this.#process.name, this.#replicas.length)
     this.cluster.disturbed()
     this.cluster.world.trace.add(this.#process?.name ?? this.name, 'goes on')
+  }
+
+  #wake(): void {
+    this.machine.wake()
+    const { suspensions, world } = this.cluster
+    const last = suspensions.findLast(({ instance }) => instance === this.name)
+    if (last !== undefined) last.toMs = Math.min(last.toMs, world.nowMs)
   }
 
   open(): boolean {

@@ -214,7 +214,9 @@ class Connection implements LogPort {
     }
     if (fate < (bound += weather.duplicated)) {
       world.fault('append duplicated', this.process.name, `p${partition}`)
-      world.after(random.between(20, 5_000), () => records.forEach((bytes) => target.write(bytes)))
+      // At once: what it made somebody do is still under way; or when all that is over.
+      const laterMs = random.chance(0.5) ? random.between(0.5, 50) : random.between(20, 5_000)
+      world.after(laterMs, () => records.forEach((bytes) => target.write(bytes)))
     }
     let delayMs = random.between(0.5, 8)
     if (random.chance(weather.delayed)) {

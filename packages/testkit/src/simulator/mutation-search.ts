@@ -25,11 +25,12 @@ export async function searchMutation(mutation: Mutation): Promise<Finding | unde
 
 /**
  * That a run exercised too little says nothing about the rule, and that a replica failed is what the product's code says of itself. That
- * an alarm came or did not speaks of the alarms alone: of any other rule it must show what people are told, or what replicas hold.
+ * an alarm came or did not speaks of the alarms alone: of any other rule it must show what people are told, or what replicas hold. Owned
+ * time that is wrong has to make itself felt, too.
  */
 function tells(kind: Verdict['kind'], mutation: Mutation): boolean {
   if (kind === 'alarm missed' || kind === 'alarm without cause') return mutation === 'self-alarm'
-  return kind !== 'nothing exercised' && kind !== 'replica failed'
+  return kind !== 'nothing exercised' && kind !== 'replica failed' && kind !== 'owned time differs'
 }
 
 export function describeFinding({ mutation, seed, verdict }: Finding): string {

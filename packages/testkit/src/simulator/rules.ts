@@ -44,6 +44,12 @@ export const noiseLimit = { pages: 2, seconds: 20 } as const
 /** Small enough that bursts and sick receivers reach them. */
 export const decisionLimits = { pagesPerMinute: 12, pendingPerReceiver: 25 } as const
 
+/** Told of receivers that could not be. */
+export const fallbackReceiver = 'pager'
+
+/** What waited for so long goes as one digest; an hour in the product: runs last minutes. */
+export const digestAgeMs = 45_000
+
 /** What every variant decides alike; the truth is told by it. */
 const judged = (grinds: Grinds): ReturnType<typeof where>[] => [
   down(),
@@ -93,7 +99,7 @@ export const rulesRecords: readonly RulesRecord[] = Object.keys(variants).map((n
   return {
     kind: 'rules',
     hash: createHash('sha256').update(bundle).digest('hex'),
-    settings: { fallbackReceiver: 'pager', ...decisionLimits },
+    settings: { fallbackReceiver, ...decisionLimits },
     semantics: 1,
     bundle,
   }

@@ -3,7 +3,8 @@ import type { Mutation } from '@ricci/replica'
 import { crc32 } from 'node:zlib'
 import { Cluster } from './cluster.ts'
 import { Nemesis } from './nemesis.ts'
-import { Ledger, offsetOf } from './oracle/ledger.ts'
+import { Ledger, offsetOf, type WrittenLog } from './oracle/ledger.ts'
+import { OwnedTime } from './oracle/owned-time.ts'
 import { judgePages } from './oracle/pages.ts'
 import { Referee } from './oracle/referee.ts'
 import { judgeTruth } from './oracle/truth.ts'
@@ -37,6 +38,10 @@ const settleWithinMs = 400_000
 const leastPeaceMs = 60_000
 /** A fresh event's page must arrive within this once there is peace. */
 const liveWithinMs = 30_000
+
+/** So many claims within so long are more than leases that move and processes that start explain. */
+const claimsAtOnce = 6
+const claimsWithinMs = 3_000
 
 /** Runs one seed from its first event to its verdicts. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
@@ -175,7 +180,7 @@ async function stopAll(cluster: Cluster): Promise<void> {
 }
 
 function judge(cluster: Cluster, referees: readonly Referee[], watch: Watch): void {
-  const { receivers, disturbances, world, plan, log } = cluster
+  const { receivers, disturbances, suspensions, world, plan, log } = cluster
   for (const [partition, referee] of referees.entries()) {
     const records = cluster.log.records(partition)
     const messages = cluster.messages[partition]
@@ -184,6 +189,14 @@ function judge(cluster: Cluster, referees: readonly Referee[], watch: Watch): vo
       world.exercise(kind, times),
     )
     for (const { kind, text } of found) watch.say(kind, text)
+    const time = new OwnedTime()
+    for (const { bytes } of records) time.apply(decodeRecord(bytes))
+    const beyondMs = referee.ownedMs - time.ownedMs
+    if (beyondMs < -1 || beyondMs > time.firstMs + 1) {
+      const ends = `the ticks come to ${Math.round(time.ownedMs)} ms, a fresh engine to ${Math.round(referee.ownedMs)} ms`
+      watch.say('owned time differs', `p${partition}: ${ends}`)
+    }
+    judgeClaims(partition, log.partition(partition), watch)
     const held = new Set<number>()
     for (const { bytes } of records) {
       const record = decodeRecord(bytes)
@@ -203,8 +216,24 @@ function judge(cluster: Cluster, referees: readonly Referee[], watch: Watch): vo
   const { clocksWrongMs } = world
   const driftMs = (2 * plan.driftPerMillion * world.nowMs) / 1_000_000
   const clockSpreadMs = 2 * plan.wallErrorMs + driftMs + 100
-  const evidence = { decisions, settled, receivers, disturbances, ledgers, clocksWrongMs, clockSpreadMs }
+  const evidence = { decisions, settled, receivers, disturbances, suspensions, ledgers, clocksWrongMs, clockSpreadMs }
   for (const { kind, text } of judgePages(evidence)) watch.say(kind, text)
+}
+
+/** Who was dethroned does not claim again with the same lease while the other owner lives: else two holders displace each other. */
+function judgeClaims(partition: number, { records, writtenMs }: WrittenLog, watch: Watch): void {
+  const claimedMs: number[] = []
+  let epoch = 0
+  for (const { offset, bytes } of records) {
+    const record = decodeRecord(bytes)
+    if (record.kind !== 'claim' || record.epoch <= epoch) continue
+    epoch = record.epoch
+    claimedMs.push(writtenMs[offset])
+    const sinceMs = writtenMs[offset] - (claimedMs.at(-claimsAtOnce) ?? -Infinity)
+    if (sinceMs > claimsWithinMs) continue
+    const text = `p${partition}: ${claimsAtOnce} claims within ${Math.round(sinceMs)} ms, up to epoch ${epoch}`
+    return watch.say('two owners', text)
+  }
 }
 
 /** Counts what the log's records tell of the work that was done. */

@@ -8,6 +8,12 @@ import type { Verdict } from './verdict.ts'
 const doubtMs = 11_000 * 0.99
 /** A send begins within this time of its attempt: DESIGN section 7. */
 const sendBeginMs = 2_000
+/** A page that failed waits for a second, spread by half either way, and twice as long after each further failure, up to a minute. */
+const retryMs = { first: 1_000, longest: 60_000, least: 0.5 }
+/** Requests that one owner has under way at one receiver. */
+const sendsAtOnce = 4
+/** An append may take so long: what a machine did meanwhile lay between its decision to try and its request. */
+const longestAppendMs = 15_000
 /** An answer within this time of its request was there before its sender gave up. */
 const promptMs = 5_000
 
@@ -24,16 +30,26 @@ export interface AttemptEvidence {
   readonly clocksWrongMs: number
   /** How far any two clocks may be apart before that. */
   readonly clockSpreadMs: number
+  /** Machines whose monotonic clock stood still: with a wall clock that was set back, nothing tells them how late it is. */
+  readonly suspensions: readonly { readonly instance: string; readonly fromMs: number; readonly toMs: number }[]
+}
+
+/** A request that was answered, by whom it was sent and in which epoch. */
+interface Answered {
+  readonly key: string
+  readonly fromMs: number
+  readonly toMs: number
 }
 
 type Say = (kind: Verdict['kind'], text: string) => void
 
 /**
  * What was sent against what the log allowed: each request has an attempt of its own that was in force, who comes after another believes
- * what the log says of that one's attempts and waits for what it may still say, marks what may be a repeat and nothing else, and
- * comes back no sooner than the receiver asked for.
+ * what the log says of that one's attempts and waits for what it may still say, marks what may be a repeat and nothing else, writes
+ * down what it was answered, and comes back no sooner than the receiver asked for, nor at once, nor with many at a time.
  */
 export function judgeAttempts(evidence: AttemptEvidence, say: Say): void {
+  const answered: Answered[] = []
   for (const { page } of evidence.decisions) {
     const what = `${page.action} of ${page.rule} ${page.key} (${page.id}) at ${page.receiver}`
     const attempts = attemptsOf(evidence, page.id, page.action === 'resolve')
@@ -46,8 +62,14 @@ export function judgeAttempts(evidence: AttemptEvidence, say: Say): void {
       if (evidence.settled.get(trigger) === 'digested' && arrivals.length > 0)
         say('page doubled', `${what} was sent, though a digest stands for its trigger and for it`)
     }
-    judgeRequests(what, attempts, arrivals, evidence, say)
+    for (const [attempt, arrival] of judgeRequests(what, attempts, arrivals, evidence, say)) {
+      const { receiver, begunAtMs, answeredAtMs, from } = arrival
+      if (answeredAtMs === undefined) continue
+      const key = `${from} in epoch ${attempt.epoch} of p${partitionOf(page.id)} at ${receiver}`
+      answered.push({ key, fromMs: begunAtMs, toMs: answeredAtMs })
+    }
   }
+  judgeCrowd(answered, say)
 }
 
 /** Whoever comes after a predecessor whose attempt has no outcome waits for it, before it tries again (or takes back what that one tried). */
@@ -68,7 +90,7 @@ function judgeRequests(
   arrivals: readonly Arrival[],
   evidence: AttemptEvidence,
   say: Say,
-): void {
+): ReadonlyMap<LoggedAttempt, Arrival> {
   const used = new Map<LoggedAttempt, Arrival>()
   for (const arrival of arrivals) {
     const instance = arrival.from.slice(0, arrival.from.indexOf('#'))
@@ -79,7 +101,8 @@ function judgeRequests(
       continue
     }
     const waitedMs = arrival.begunAtMs - attempt.atMs
-    if (waitedMs > sendBeginMs + evidence.clockSpreadMs && arrival.begunAtMs < evidence.clocksWrongMs) {
+    const isLate = waitedMs > sendBeginMs + evidence.clockSpreadMs
+    if (isLate && (arrival.begunAtMs < evidence.clocksWrongMs || !wasSuspended(attempt, arrival, evidence))) {
       say('sent too late', `${sent}, ${Math.round(waitedMs)} ms after its attempt ${attempt.epoch}.${attempt.n}`)
     }
     const other = used.get(attempt)
@@ -90,7 +113,42 @@ function judgeRequests(
     used.set(attempt, arrival)
     if (evidence.classOf(arrival.receiver) === 'C') judgeMark(sent, arrival, attempt, attempts, say)
   }
-  for (const [attempt, arrival] of used) judgePause(what, attempt, arrival, attempts, evidence, say)
+  for (const [attempt, arrival] of used) {
+    judgeOutcome(what, attempt, arrival, evidence, say)
+    // Not those whose record was written long after it was given up: nothing was sent then.
+    const sent = attempts.filter((other) => other.offset <= attempt.offset || used.has(other))
+    judgePause(what, attempt, arrival, sent, evidence, say)
+  }
+  return used
+}
+
+function wasSuspended({ instance, atMs }: LoggedAttempt, { begunAtMs }: Arrival, evidence: AttemptEvidence): boolean {
+  return evidence.suspensions.some(
+    (one) => one.instance === instance && one.fromMs <= begunAtMs && one.toMs >= atMs - longestAppendMs,
+  )
+}
+
+/** What a receiver answered in time is what the log says of the attempt. */
+function judgeOutcome(
+  what: string,
+  { epoch, n, atMs, outcome }: LoggedAttempt,
+  { answeredAtMs, answer }: Arrival,
+  { clocksWrongMs }: AttemptEvidence,
+  say: Say,
+): void {
+  if (answeredAtMs === undefined || outcome === undefined || outcome.result === 'gave-up') return
+  if (answeredAtMs - atMs > promptMs || answeredAtMs > clocksWrongMs || outcome.result === answer) return
+  const told = `attempt ${epoch}.${n} was answered at ${Math.round(answeredAtMs)} ms: ${answer}`
+  say('outcome untrue', `${what}: ${told}; the log says ${outcome.result}`)
+}
+
+/** One owner has a few requests under way at one receiver, not all it has. */
+function judgeCrowd(answered: readonly Answered[], say: Say): void {
+  for (const { key, fromMs } of answered) {
+    const together = answered.filter((other) => other.key === key && other.fromMs <= fromMs && other.toMs > fromMs)
+    if (together.length <= sendsAtOnce) continue
+    say('limit exceeded', `${key}: ${together.length} requests are under way at ${Math.round(fromMs)} ms`)
+  }
 }
 
 /** Marked as a possible repeat is what may be one, and nothing else. */
@@ -109,21 +167,24 @@ function judgeMark(
   if (doubtful !== undefined && !request.possibleRepeat) {
     say('page doubled', `${sent} and may be a repeat of ${doubtful.epoch}.${doubtful.n}: it is not marked`)
   }
-  const open = before.some((other) => !isKnown(other, attempt.offset) || other.outcome!.result === 'unknown')
+  // One of its own epoch that was read too late was never sent: in doubt are those of others.
+  const open = before.some((other) => {
+    return isKnown(other, attempt.offset) ? other.outcome!.result === 'unknown' : other.epoch < attempt.epoch
+  })
   if (request.possibleRepeat && !open) say('marked without cause', `${sent}, marked as a possible repeat`)
 }
 
-/** Nobody who knows of it comes back sooner than the receiver asked for. */
+/** Nobody who knows of it comes back sooner than the receiver asked for, or than one that fails is to be left alone. */
 function judgePause(
   what: string,
   attempt: LoggedAttempt,
-  { begunAtMs, answeredAtMs, retryAfterMs }: Arrival,
+  { begunAtMs, answeredAtMs, answer, retryAfterMs = 0 }: Arrival,
   attempts: readonly LoggedAttempt[],
   { clocksWrongMs, clockSpreadMs }: AttemptEvidence,
   say: Say,
 ): void {
   const { outcome } = attempt
-  if (answeredAtMs === undefined || retryAfterMs === undefined || outcome === undefined) return
+  if (answeredAtMs === undefined || outcome === undefined || (answer !== 'failed' && answer !== 'unknown')) return
   // Who was stopped meanwhile may have given it up before it saw the answer.
   if (answeredAtMs - begunAtMs > promptMs) return
   const next = attempts.find((other) => other.offset > outcome.offset)
@@ -132,8 +193,11 @@ function judgePause(
   // What a predecessor says after the claim may come too late for an owner that decides just then.
   if (next.epoch !== attempt.epoch && outcome.offset > next.claimOffset) return
   const pausedMs = next.atMs - answeredAtMs
-  if (pausedMs >= retryAfterMs - clockSpreadMs) return
-  const asked = `asked for ${retryAfterMs} ms at ${Math.round(answeredAtMs)} ms`
+  const failures = attempts.filter(({ epoch, offset }) => epoch === attempt.epoch && offset <= attempt.offset).length
+  const backoffMs = Math.min(retryMs.longest, retryMs.first * 2 ** (failures - 1)) * retryMs.least
+  const leastMs = Math.max(retryAfterMs, backoffMs)
+  if (pausedMs >= leastMs - clockSpreadMs) return
+  const asked = `is to be left alone for ${leastMs} ms from ${Math.round(answeredAtMs)} ms on`
   say('sent too soon', `${what}: ${asked}, tried again after ${Math.round(pausedMs)} ms by ${next.instance}`)
 }
 

@@ -3,6 +3,7 @@ import type { StoredRecord } from '@ricci/replica'
 import { crc32 } from 'node:zlib'
 import type { SentMsg } from '../producer.ts'
 import { decisionLimits, noiseLimit } from '../rules.ts'
+import { offsetOf } from './ledger.ts'
 import type { Decision } from './truth.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -78,7 +79,11 @@ export function judgeSkips(
     const before = branch.size
     skipped.set(record.branch, branch.add(`${record.offset}.${record.event}`))
     if (branch.size === before || branch.size !== skipsToQuarantine) continue
-    const isTold = decisions.some(({ page, offset: at }) => page.rule === 'rule-quarantined' && at === offset)
+    const isTold = decisions.some(({ page, offset: at }) => {
+      // Where too many pages wait for its receiver it is a member of a digest.
+      const isMember = page.members?.some((id) => offsetOf(id) === offset) === true
+      return isMember || (page.rule === 'rule-quarantined' && at === offset)
+    })
     if (isTold) continue
     const text = `p${partition}: ${record.branch} was skipped ${skipsToQuarantine} times by offset ${offset}, nobody is told`
     verdicts.push({ kind: 'page never decided', text })

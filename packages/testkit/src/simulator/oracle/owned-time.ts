@@ -9,6 +9,8 @@ export const longestTickMs = 2_000
  */
 export class OwnedTime {
   ownedMs = 0
+  /** What first ticks after claims say besides: those before them were lost, and it may have been the owner's time. */
+  firstMs = 0
   epoch = 0
   #lastTick = 0
   #firstAfterClaim = true
@@ -28,7 +30,9 @@ export class OwnedTime {
       if (!repeated) this.#calendar(record.receivedAtMs, 0)
     } else if (record.kind === 'tick' && record.epoch === this.epoch && record.number > this.#lastTick) {
       this.#lastTick = record.number
-      const elapsedMs = this.#firstAfterClaim ? 0 : Math.min(longestTickMs, Math.max(0, record.elapsedMs))
+      const saidMs = Math.min(longestTickMs, Math.max(0, record.elapsedMs))
+      const elapsedMs = this.#firstAfterClaim ? 0 : saidMs
+      if (this.#firstAfterClaim) this.firstMs += saidMs
       this.#firstAfterClaim = false
       this.ownedMs += elapsedMs
       this.#calendar(record.wallMs, elapsedMs)

@@ -1,5 +1,6 @@
 import type { Arrival, SimReceiver } from '../receivers.ts'
-import { judgeAttempts } from './attempts.ts'
+import { digestAgeMs, fallbackReceiver } from '../rules.ts'
+import { judgeAttempts, type AttemptEvidence } from './attempts.ts'
 import { type Ledger, partitionOf } from './ledger.ts'
 import type { Decision } from './truth.ts'
 import type { Verdict } from './verdict.ts'
@@ -7,8 +8,10 @@ import type { Verdict } from './verdict.ts'
 /** A sender that has had an answer and peace for this long must have made it known to whoever comes after it. */
 const settleMs = 20_000
 
+/** Opens at the fallback receiver for one that could not be told, until that takes a page again. */
+const failedRule = 'delivery-failed'
 /** Receivers' rules of the product itself: not decided from events, so no spell stands behind them. */
-const ownRules = new Set(['delivery-failed', 'rule-quarantined'])
+const ownRules = new Set([failedRule, 'rule-quarantined'])
 
 export interface PageEvidence {
   readonly decisions: readonly Decision[]
@@ -23,6 +26,7 @@ export interface PageEvidence {
   readonly clocksWrongMs: number
   /** How far any two clocks may be apart before that. */
   readonly clockSpreadMs: number
+  readonly suspensions: AttemptEvidence['suspensions']
 }
 
 /** Every decided page was delivered, none took effect more often than its receiver's class allows, nothing else was sent. */
@@ -42,6 +46,7 @@ export function judgePages(evidence: PageEvidence): Verdict[] {
     }
   }
   const decided = new Set<string>()
+  const decidedAt = new Map(evidence.decisions.map(({ page }) => [page.id, page.decidedAtMs]))
   for (const { page } of evidence.decisions) {
     decided.add(page.id)
     for (const member of page.members ?? []) decided.add(member)
@@ -69,6 +74,10 @@ export function judgePages(evidence: PageEvidence): Verdict[] {
       if (left.length > 0) say('page lost', `${what} is a digest that was delivered without ${left.join(' and ')}`)
     }
     judgeBlind(what, effects, evidence.disturbances, say)
+    const made = evidence.ledgers[partitionOf(page.id)].attempts(page.id, page.action === 'resolve').at(0)
+    if (made?.isDigest !== true || made.atMs > evidence.clocksWrongMs) continue
+    const young = (page.members ?? []).filter((id) => page.decidedAtMs - decidedAt.get(id)! < digestAgeMs)
+    if (young.length > 0) say('sent too soon', `${what} is a digest of ${young.join(' and ')}, which waited for less`)
   }
   for (const [id, [first]] of arrivals) {
     if (decided.has(id)) continue
@@ -79,7 +88,10 @@ export function judgePages(evidence: PageEvidence): Verdict[] {
   }
   const classOf = (name: string) => evidence.receivers.get(name)!.receiverClass
   judgeAttempts({ ...evidence, arrivals: named, classOf }, say)
-  for (const receiver of evidence.receivers.values()) judgeOpen(receiver, evidence, say)
+  for (const receiver of evidence.receivers.values()) {
+    judgeOpen(receiver, evidence, say)
+    judgeFallback(receiver.name, evidence, say)
+  }
   return verdicts
 }
 
@@ -111,7 +123,7 @@ function judgeOpen(receiver: SimReceiver, evidence: PageEvidence, say: Say): voi
   const own = new Set(evidence.decisions.filter(({ page }) => ownRules.has(page.rule)).map(({ page }) => page.id))
   for (const [key, arrival] of receiver.open) {
     const { rule, members = [] } = arrival.request
-    if (ownRules.has(rule) || members.some((member) => own.has(member))) continue
+    if ((ownRules.has(rule) && !worksAgain(key, evidence)) || members.some((member) => own.has(member))) continue
     const refused = evidence.decisions.some(
       ({ page }) => page.dedupKey === key && page.action === 'resolve' && evidence.settled.get(page.id) === 'refused',
     )
@@ -123,6 +135,40 @@ function judgeOpen(receiver: SimReceiver, evidence: PageEvidence, say: Say): voi
       `${receiver.name} still shows ${arrival.request.rule} of ${arrival.request.host} (${key}), all is well`,
     )
   }
+}
+
+/** Who could not be told: the fallback receiver is, itself or in a digest. */
+function judgeFallback(name: string, { decisions, settled }: PageEvidence, say: Say): void {
+  if (name === fallbackReceiver) return
+  const failed = decisions.find(({ page }) => {
+    const result = settled.get(page.id)
+    return page.receiver === name && (result === 'refused' || result === 'gave-up')
+  })
+  const isTold = decisions.some(({ page: { rule, key, members, receiver } }) => {
+    return rule === failedRule
+      ? key === name || members !== undefined
+      : receiver === fallbackReceiver && rule === 'overflow'
+  })
+  if (failed === undefined || isTold) return
+  say(
+    'page lost',
+    `${name} could not be told of ${failed.page.rule} ${failed.page.key}, and ${fallbackReceiver} never hears of it`,
+  )
+}
+
+/** Whether a receiver has taken a page since its failure opened an incident at the fallback receiver. */
+function worksAgain(key: string, { decisions, settled, ledgers }: PageEvidence): boolean {
+  const told = decisions.find(
+    ({ page }) => page.rule === failedRule && page.action === 'trigger' && page.dedupKey === key,
+  )
+  return decisions.some(({ page }) => {
+    if (told === undefined || page.receiver !== told.page.key || settled.get(page.id) !== 'delivered') return false
+    const attempts = ledgers[partitionOf(page.id)].attempts(page.id, page.action === 'resolve')
+    const taken = attempts
+      .filter(({ outcome }) => outcome?.result === 'delivered')
+      .map(({ outcome }) => outcome!.offset)
+    return taken.length > 0 && partitionOf(page.id) === partitionOf(told.page.id) && Math.min(...taken) > told.offset
+  })
 }
 
 /** Whether its sender has said, after a request took effect too late, what became of it: from then on somebody could know. */

@@ -30,6 +30,11 @@ export class Referee {
     for (const applied of this.#applied) this.#applyOne(applied)
   }
 
+  /** Owned time as it stands now. */
+  get ownedMs(): number {
+    return this.#engine.ownedMs
+  }
+
   get pending(): number {
     return this.decisions.length - this.settled.size
   }

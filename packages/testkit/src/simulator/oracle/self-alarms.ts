@@ -88,6 +88,13 @@ export class SelfAlarmJudge {
     this.#of(process, partition).restlessMs = this.#nowMs()
   }
 
+  /** Nobody holds a partition's lease, as anybody may hear who asks just now. */
+  free(partition: number): void {
+    for (const [key, watched] of this.#watched) {
+      if (key.endsWith(`/${partition}`)) watched.notElsewhereMs = this.#nowMs()
+    }
+  }
+
   /** A request to `self` is on its way. */
   asked(process: string, request: SendRequest, isElsewhere: (partition: number) => boolean): void {
     const { partition } = request.provenance as { readonly partition: number }

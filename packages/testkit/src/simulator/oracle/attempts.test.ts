@@ -1,0 +1,151 @@
+import { encodeMsg } from '@ricci/client'
+import { encodeRecord, type LogRecord, type PendingPage } from '@ricci/engine'
+import type { SendRequest } from '@ricci/replica'
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { crc32 } from 'node:zlib'
+import type { SentMsg } from '../producer.ts'
+import type { Arrival } from '../receivers.ts'
+import { judgeAttempts, type AttemptEvidence } from './attempts.ts'
+import { Ledger } from './ledger.ts'
+import { judgeSkips } from './limits.ts'
+import { SelfAlarmJudge } from './self-alarms.ts'
+import type { Decision } from './truth.ts'
+
+const idOf = (ordinal: number): string => `log.0.7.${ordinal}.00000000`
+
+/** A log of one owner that claimed at 0 ms, and what came to a receiver of class A. */
+class Scene {
+  readonly #records: { readonly bytes: Uint8Array; readonly atMs: number }[] = []
+  readonly #arrivals = new Map<string, Arrival[]>()
+  clocksWrongMs = Infinity
+  suspensions: AttemptEvidence['suspensions'] = []
+  #n = 0
+
+  constructor() {
+    this.#add({ kind: 'claim', epoch: 1, instance: 'i1', semantics: 1, leaseToken: '', life: 'x' }, 0)
+  }
+
+  /** An attempt, the request `afterMs` later, its answer 50 ms after that and the outcome that was written of it. */
+  send(
+    atMs: number,
+    answer: 'delivered' | 'failed',
+    told: 'delivered' | 'failed' = answer,
+    page = 0,
+    afterMs = 10,
+  ): this {
+    const n = ++this.#n
+    const [id, begunAtMs] = [idOf(page), atMs + afterMs]
+    const whose = { epoch: 1, n, receiver: 'pager', pages: [id] }
+    this.#add({ kind: 'attempt', ...whose }, atMs)
+    this.#add({ kind: 'outcome', ...whose, result: told }, begunAtMs + 60)
+    const request = { receiver: 'pager', idempotencyKey: id, action: 'trigger' } as SendRequest
+    const effect = answer === 'delivered' ? 'opened' : 'none'
+    const answered = { answeredAtMs: begunAtMs + 50, answer }
+    const arrival = {
+      atMs: begunAtMs,
+      begunAtMs,
+      receiver: 'pager',
+      from: 'i1#1',
+      request,
+      effect,
+      ...answered,
+    } as const
+    this.#arrivals.set(id, [...(this.#arrivals.get(id) ?? []), arrival])
+    return this
+  }
+
+  found(): string[] {
+    const kinds: string[] = []
+    const stored = this.#records.map(({ bytes }, offset) => ({ offset, bytes, checksum: 0 }))
+    const decisions = [...this.#arrivals.keys()].map((id) => ({
+      page: { id, action: 'trigger', receiver: 'pager', rule: 'r', key: '' } as PendingPage,
+      offset: 7,
+    }))
+    const evidence: AttemptEvidence = {
+      decisions,
+      settled: new Map(),
+      ledgers: [new Ledger({ records: stored, writtenMs: this.#records.map(({ atMs }) => atMs) })],
+      arrivals: this.#arrivals,
+      classOf: () => 'A',
+      clocksWrongMs: this.clocksWrongMs,
+      clockSpreadMs: 100,
+      suspensions: this.suspensions,
+    }
+    judgeAttempts(evidence, (kind) => kinds.push(kind))
+    return kinds
+  }
+
+  #add(record: LogRecord, atMs: number): void {
+    this.#records.push({ bytes: encodeRecord(record), atMs })
+  }
+}
+
+describe('the judgement on attempts', () => {
+  it('finds nothing where all is well', () => {
+    assert.deepEqual(new Scene().send(100, 'failed').send(1_000, 'failed').send(2_500, 'delivered').found(), [])
+  })
+
+  it('finds a request that began too late though wall clocks were wrong, unless its machine was suspended', () => {
+    const scene = new Scene().send(100, 'delivered', 'delivered', 0, 2_500)
+    scene.clocksWrongMs = 50
+    assert.deepEqual(scene.found(), ['sent too late'])
+    scene.suspensions = [{ instance: 'i1', fromMs: 500, toMs: 1_500 }]
+    assert.deepEqual(scene.found(), [])
+  })
+
+  it('finds an outcome that is not what was answered', () => {
+    assert.deepEqual(new Scene().send(100, 'delivered', 'failed').found(), ['outcome untrue'])
+  })
+
+  it('finds a page that is tried again at once, or whose pauses do not grow', () => {
+    assert.deepEqual(new Scene().send(100, 'failed').send(300, 'delivered').found(), ['sent too soon'])
+    const scene = new Scene().send(100, 'failed').send(1_000, 'failed').send(2_500, 'failed').send(3_500, 'delivered')
+    assert.deepEqual(scene.found(), ['sent too soon'])
+  })
+
+  it('finds more requests under way than one owner may have at a receiver', () => {
+    const scene = new Scene()
+    for (let page = 0; page < 4; page++) scene.send(100 + page, 'delivered', 'delivered', page)
+    assert.deepEqual(scene.found(), [])
+    assert.deepEqual(scene.send(110, 'delivered', 'delivered', 4).found(), ['limit exceeded'])
+  })
+})
+
+describe('the judgement on alarms about the log', () => {
+  it('blames nobody who heard, be it in one moment, that nobody holds the lease', () => {
+    for (const isFree of [false, true]) {
+      let nowMs = 0
+      const said: string[] = []
+      const judge = new SelfAlarmJudge(
+        () => nowMs,
+        (kind) => said.push(kind),
+      )
+      for (; nowMs <= 30_000; nowMs += 1_000) judge.look('i1#1', 0, 'following', true)
+      if (isFree) judge.free(0)
+      nowMs += 500
+      const request = { rule: 'cannot-own', action: 'trigger', provenance: { partition: 0 } } as unknown as SendRequest
+      judge.asked('i1#1', request, () => true)
+      assert.deepEqual(said, isFree ? [] : ['alarm without cause'])
+    }
+  })
+})
+
+describe('the judgement on skips', () => {
+  it('takes a quarantine for told when its page is a member of a digest', () => {
+    const msg = encodeMsg({ events: [{ service: 'grind' }] })
+    const skips = [0, 1, 2].map((offset) => ({ kind: 'skip', offset, event: 0, branch: 'where[0]' }) as const)
+    const events = skips.map(() => ({ kind: 'events', receivedAtMs: 0, msg }) as const)
+    const records = [...events, ...skips].map((record, offset) => ({
+      offset,
+      bytes: encodeRecord(record),
+      checksum: 0,
+    }))
+    const messages = new Map([[crc32(msg), { events: [{ service: 'grind' }] } as unknown as SentMsg]])
+    const digest = { rule: 'overflow', members: ['log.0.5.1.00000000'] } as PendingPage
+    const judged = (decisions: readonly Decision[]): string[] =>
+      judgeSkips(0, records, messages, decisions).map(({ kind }) => kind)
+    assert.deepEqual(judged([]), ['page never decided'])
+    assert.deepEqual(judged([{ page: digest, offset: 3 }]), [])
+  })
+})
