@@ -1,5 +1,5 @@
 // A reporter for Node's test runner that is silent about what passes: failures with place, error and the file's own output,
-// a line for each reason to skip, one that names the slowest files, then one of counts. Only leaves count: a suite or a parent
+// a line for each reason to skip, one that names the slowest files where any are slow, then one of counts. Only leaves count: a suite or a parent
 // that fails because of a child is not a second failure.
 // It writes by itself and at once: with --test-force-exit the runner ends before a reporter's last lines have gone out.
 import { writeSync } from 'node:fs'
@@ -7,7 +7,8 @@ import { relative } from 'node:path'
 import { inspect } from 'node:util'
 
 const root = new URL('..', import.meta.url).pathname
-const slowestShown = 5
+const slowestShown = 8
+const slowMs = 5_000
 
 export default async function* report(source) {
   const say = (line) => writeSync(1, `${line}\n`)
@@ -19,8 +20,11 @@ export default async function* report(source) {
   process.on('exit', () => {
     for (const [reason, names] of skips)
       say(`skipped ${names.length}: ${reason} (${names.slice(0, 2).join('; ')}${names.length > 2 ? '; …' : ''})`)
-    const slowest = [...took].sort((a, b) => b[1] - a[1]).slice(0, slowestShown)
-    say(`slowest: ${slowest.map(([file, ms]) => `${file} ${(ms / 1000).toFixed(0)} s`).join(', ')}`)
+    const slowest = [...took].filter(([, ms]) => ms >= slowMs).sort((a, b) => b[1] - a[1])
+    if (slowest.length > 0) {
+      const named = slowest.slice(0, slowestShown).map(([file, ms]) => `${file} ${(ms / 1000).toFixed(0)} s`)
+      say(`slowest: ${named.join(', ')}`)
+    }
     say(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
   })
   for await (const { type, data } of source) {
