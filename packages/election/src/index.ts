@@ -23,6 +23,7 @@ export type {
   SessionOptions,
   StoreSession,
 } from './store.ts'
+export { storeForms, storeFromUrl, type StoreSettings } from './stores/from-url.ts'
 export { consul, type ConsulOptions } from './stores/consul.ts'
 export { etcd, type EtcdOptions } from './stores/etcd.ts'
 export { memory, type MemoryOptions } from './stores/memory.ts'

@@ -20,6 +20,7 @@ import { atPlace } from './excerpt.ts'
 import { didYouMean } from './nearest.ts'
 import { keysAt } from './reference.ts'
 import { configSchema, type ConfigSurroundings, type ParsedConfig } from './schema.ts'
+import type { Secret } from './secret.ts'
 import type { Address } from './units.ts'
 
 /** One receiver, secrets resolved. */
@@ -33,6 +34,8 @@ export interface Config {
   /** Absent: that listener is off. Port 0: any free one. */
   readonly listen: { readonly tcp?: Address; readonly udp?: Address; readonly http?: Address }
   /** By name; `console` is always among them. */
+  /** Absent: this server works alone. */
+  readonly cluster?: ClusterConfig
   readonly receivers: ReadonlyMap<string, ReceiverConfig>
   readonly fallback: string
   readonly self: string | undefined
@@ -46,6 +49,16 @@ export interface Config {
   }
   readonly http: { readonly allowedHosts: readonly string[] }
   readonly retention: { readonly ageMs: number; readonly bytes: number }
+}
+
+/** Where servers that do the same work meet. */
+export interface ClusterConfig {
+  /** AMQP addresses. */
+  readonly brokers: readonly Secret[]
+  /** Address of the coordination store. */
+  readonly store: string
+  /** PEM text. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
 }
 
 /** Settings of the engine as they stand in the rules record. */
@@ -168,13 +181,14 @@ function finish(parsed: ParsedConfig, source: Source): Config {
     }
   }
   if (problems.length > 0) throw invalid(problems)
-  const { listen, intake, retention } = parsed
+  const { listen, intake, retention, cluster } = parsed
   const { defaultTtl, grace, staleness, ...limits } = parsed.engine
   return {
     instance: parsed.instance,
     dataFolder: parsed.data,
     rulesFolder: parsed.rules,
     listen,
+    ...(cluster !== undefined && { cluster: clusterOf(cluster) }),
     receivers,
     fallback: parsed.fallback,
     self: parsed.self,
@@ -194,6 +208,11 @@ function finish(parsed: ParsedConfig, source: Source): Config {
     http: parsed.http,
     retention: { ageMs: retention.age, bytes: retention.size },
   }
+}
+
+function clusterOf({ brokers, store, ca, cert, key }: NonNullable<ParsedConfig['cluster']>): ClusterConfig {
+  const isPlain = ca === undefined && cert === undefined && key === undefined
+  return { brokers, store, ...(!isPlain && { tls: { ca, cert, key } }) }
 }
 
 /** Whether two listeners would be in each other's way; port 0 is any free one. */

@@ -109,6 +109,25 @@ export function configSchema(surroundings: ConfigSurroundings) {
         }
       })
 
+  const pem = (what: string) =>
+    z
+      .string()
+      .min(1)
+      .describe(what)
+      .transform((text, context) => {
+        const file = isAbsolute(text) ? text : join(surroundings.folder, text)
+        try {
+          return surroundings.readFile(file)
+        } catch (error) {
+          return fail(context, `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`)
+        }
+      })
+
+  const broker = (what: string) =>
+    secret(what).refine((value) => URL.canParse(value.reveal()) && /^amqps?:$/.test(new URL(value.reveal()).protocol), {
+      error: 'an address beginning with amqp:// or amqps:// is needed here',
+    })
+
   const header = (what: string) =>
     secret(what).refine((value) => headerValue.test(value.reveal()), {
       error: 'a header is one line, without letters beyond U+00FF; write it so, or encode it',
@@ -200,6 +219,26 @@ export function configSchema(surroundings: ConfigSurroundings) {
       })
       .prefault({})
       .describe('addresses, `host:port` or `off`'),
+    cluster: z
+      .strictObject({
+        brokers: z
+          .array(broker('address of a broker'))
+          .min(1, { error: 'at least one broker is needed' })
+          .describe(
+            "RabbitMQ's brokers, each `amqp://USER:PASSWORD@HOST/VHOST` or `amqps://…`; as secrets: `{ env: NAME }`, `{ file: PATH }` or text",
+          ),
+        store: z
+          .string()
+          .min(1)
+          .describe(
+            'where instances agree on who may claim: `consul://HOST:PORT`, `etcd://HOST:PORT` or `postgres://USER@HOST:PORT/DATABASE`',
+          ),
+        ca: pem("file with the certificates of who signed the brokers' own").optional(),
+        cert: pem('file with the certificate of this instance, for brokers that ask for one').optional(),
+        key: pem('file with its key').optional(),
+      })
+      .optional()
+      .describe('several servers that do the same work over one log; without it this one works alone, on its own disk'),
     receivers: z
       .record(
         z.string().regex(namePattern, { error: 'a name begins with a letter and holds letters, digits, _ and -' }),

@@ -5,22 +5,23 @@
 import type { ResourceLimits } from 'node:worker_threads'
 import { maxReplyBytes } from '@ricci/client'
 import type { EngineStats } from '@ricci/engine'
-import type { Clock, EngineHost, HostEvents, HostFactory, Progress } from '@ricci/replica'
+import type { Clock, EngineHost, HostEvents, HostFactory, LogPort, Progress } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import type { IncidentsRequest, WatchPage } from '../http/backend.ts'
 import { queryWaitMs } from '../intake/limits.ts'
 import type { QueryPort } from '../intake/queries.ts'
-import type { LogProgress } from '../log/index.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { WorkerHost } from './worker-host.ts'
-import type { AnswerForm, Inspection, PageNews, RulesInForce } from './worker-protocol.ts'
+import type { AnswerForm, Inspection, LogSource, PageNews, RulesInForce } from './worker-protocol.ts'
 
 export interface EngineServiceOptions {
-  readonly logId: string
+  readonly log: Pick<LogPort, 'range'>
+  /** How a worker reads it by itself. */
+  readonly source: LogSource
   readonly partition: number
-  readonly dataDirectory: string
-  readonly logProgress: LogProgress
+  /** Where the log ended when this began: what was decided before was told of. */
+  readonly newsFrom: number
   readonly clock: Clock
   readonly telemetry: Telemetry
   /** Told of every report, and when a worker begins to run. */
@@ -53,22 +54,20 @@ export class EngineService implements QueryPort {
   private readonly subscriptions = new Subscriptions((deadlineMs) => this.runningHost(deadlineMs))
 
   constructor(private readonly options: EngineServiceOptions) {
-    this.newsFrom = options.logProgress.end
+    this.newsFrom = options.newsFrom
   }
 
   /** For the replica: makes the next generation. */
   readonly factory: HostFactory = (events: HostEvents): EngineHost => {
-    const { logId, partition, dataDirectory, logProgress, clock, telemetry } = this.options
+    const { source, partition, clock, telemetry } = this.options
     this.generation++
     this.pages.clear()
     this.newsFrom = Math.max(this.newsFrom, this.lastNews + 1, (this.progress?.appliedOffset ?? -1) + 1)
     const host = new WorkerHost(
       {
         setup: {
-          logId,
+          log: source,
           partition,
-          dataDirectory,
-          logProgress: logProgress.buffer,
           changesFrom: this.subscriptions.earliest,
           ruleErrorsFrom: Math.max(this.newsFrom, this.lastRuleError + 1),
         },
@@ -152,8 +151,11 @@ export class EngineService implements QueryPort {
    * @throws RicciError `NOT_EVALUATED`; EngineError for a wrong query
    */
   async *answer(query: string, form: AnswerForm, sinceMs: number, limit?: number): AsyncGenerator<Uint8Array> {
-    const atLeast = this.options.logProgress.end - 1
+    const { log, partition } = this.options
     const deadlineMs = sinceMs + queryWaitMs
+    const range = await this.before(deadlineMs, log.range(partition))
+    if (range === undefined) throw notEvaluated()
+    const atLeast = range.end - 1
     for (;;) {
       const host = await this.runningHost(deadlineMs)
       const pages = host.ask(query, form, atLeast, limit)[Symbol.asyncIterator]()

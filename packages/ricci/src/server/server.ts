@@ -9,23 +9,21 @@ import type { ResourceLimits } from 'node:worker_threads'
 import { encodeRecord, type RulesRecord, type RulesReport } from '@ricci/engine'
 import { Replica, type Clock, type Random } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
-import { coordinationInProcess } from '../coordination/index.ts'
 import { RicciError } from '../errors.ts'
 import type { HttpBackend, Degraded, Readiness } from '../http/backend.ts'
 import { isLoopback } from '../http/rebinding.ts'
 import { HttpServer } from '../http/server.ts'
 import { nextIncarnation } from '../intake/incarnation.ts'
 import { Intake } from '../intake/intake.ts'
-import { EmbeddedLog, makeDirectory, nodeDisk } from '../log/index.ts'
+import { makeDirectory } from '../log/index.ts'
 import { createReceivers } from '../receivers/receivers.ts'
 import { missingReceivers, type ReceiversUsed } from '../rules/receivers-used.ts'
 import type { TypeCheck } from '../rules/type-check.ts'
-import { DiskSnapshots } from '../snapshots/index.ts'
 import { AlarmPace } from '../telemetry/alarm-pace.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
+import { openBackends, type Backends, type ServerLog } from './backends.ts'
 import { EngineService } from './engine-service.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
-import { ProtectingSnapshots } from './protected-log.ts'
 import { checkRules, differences, type FolderRules, readRules, type RulesChecks } from './rules-source.ts'
 import type { ServerStatus } from './status.ts'
 
@@ -180,7 +178,7 @@ export class Server {
   }
 
   async status(): Promise<ServerStatus> {
-    const { log, engine, replica, intake } = this.running()
+    const { backends, log, engine, replica, intake } = this.running()
     const { config, version, telemetry } = this.options
     const { first, end } = await log.range(partition)
     await engine.refresh()
@@ -192,7 +190,7 @@ export class Server {
       ready,
       degraded,
       listen: this.addresses,
-      log: { id: log.id, directory: config.dataFolder, first, end },
+      log: { id: log.id, directory: backends.place, first, end },
       engine: {
         appliedOffset: engine.appliedOffset,
         lagBytes: intake.lag.lagBytes,
@@ -224,14 +222,21 @@ export class Server {
     if (parts === undefined || this.stopping !== undefined) {
       return { ready: false, degraded: [{ part: 'server', detail: parts === undefined ? 'starting' : 'stopping' }] }
     }
-    const { log, engine, replica, intake } = parts
+    const { backends, log, engine, replica, intake } = parts
     const inForce = engine.progress?.rulesHash
     const degraded: Degraded[] = []
     const add = (part: string, detail: string): void => void degraded.push({ part, detail })
     if (log.trouble !== undefined) add('log', `it refuses events: ${log.trouble}`)
     if (!engine.running) add('engine', 'it is being restored')
     else if (inForce === undefined) add('rules', 'none are in force yet')
-    if (replica.state !== 'owning') add('replica', `it is ${replica.state}, nobody is paged meanwhile`)
+    // of several servers one owns, the others stand by
+    const isStandingBy = replica.state === 'following' && !backends.alone
+    if (replica.state !== 'owning' && !isStandingBy) {
+      add(
+        'replica',
+        `it is ${replica.state}, ${backends.alone ? 'nobody is paged meanwhile' : 'it cannot take over now'}`,
+      )
+    }
     if (this.rulesError !== undefined) {
       add(
         'rules',
@@ -251,37 +256,27 @@ export class Server {
     const { clock, random } = this
     this.startedMs = clock.monotonicMs()
     makeDataFolder(config.dataFolder)
-    const log = await EmbeddedLog.open({
-      dataDirectory: config.dataFolder,
-      disk: nodeDisk,
-      clock,
-      limits: { maxBytes: config.retention.bytes, maxAgeMs: config.retention.ageMs },
-      report: (event) => telemetry.logEvent(event),
-    })
-    this.open.push(() => log.close())
-    const onDisk = await DiskSnapshots.open({ dataDirectory: config.dataFolder, disk: nodeDisk })
-    const snapshots = new ProtectingSnapshots(onDisk, partition, log)
-    await snapshots.protect()
+    const backends = await openBackends(config, clock, telemetry, (close) => this.open.push(close))
+    const { log, snapshots, coordination } = backends
     const { end } = await log.range(partition)
     await this.loadRules(end === 0)
-    // The log's very first record: an event acknowledged before any rules are in force would be judged by none.
-    if (end === 0) await log.append(partition, [encodeRecord(this.rules!)])
+    // The log's very first record: an event acknowledged before any rules are in force would be judged by none. Where others may
+    // find the log empty at the same time, the first owner begins it.
+    if (end === 0 && backends.alone) await log.append(partition, [encodeRecord(this.rules!)])
 
     const engine = new EngineService({
-      logId: log.id,
+      log,
+      source: backends.source,
       partition,
-      dataDirectory: config.dataFolder,
-      logProgress: log.progress,
+      newsFrom: backends.end(),
       clock,
       telemetry,
       resourceLimits: this.options.engineLimits,
       onProgress: () => this.tellReady(),
       onRules: ({ receivers }) => this.holdToReceivers(receivers),
     })
-    log.onSleeperWanted = () => engine.wake()
+    backends.onSleeperWanted(() => engine.wake())
     this.open.push(() => engine.close())
-    const coordination = coordinationInProcess(config.instance, clock)
-    this.open.push(() => coordination.close())
     const replica = new Replica({
       instance: config.instance,
       partition,
@@ -319,7 +314,7 @@ export class Server {
       maxQueuedBytes: config.intake.maxUnsettledBytes,
       idleConnectionMs: config.intake.idleTimeoutMs,
     })
-    this.parts = { log, engine, replica, intake }
+    this.parts = { backends, log, engine, replica, intake }
     this.open.push(() => replica.stop())
     this.open.push(() => intake.close())
     this.observe(this.parts)
@@ -395,13 +390,13 @@ export class Server {
     }
   }
 
-  private observe({ log, engine, replica, intake }: Parts): void {
+  private observe({ backends, engine, replica, intake }: Parts): void {
     const { telemetry, config } = this.options
     telemetry.observe({
       ricci_intake_connections: () => intake.connections,
       ricci_intake_queued_bytes: () => intake.queuedBytes,
       ricci_intake_held_acks: () => intake.lag.heldMessages,
-      ricci_log_end_offset: () => log.progress.end,
+      ricci_log_end_offset: () => backends.end(),
       ricci_engine_applied_offset: () => engine.appliedOffset,
       ricci_engine_lag_bytes: () => intake.lag.lagBytes,
       ricci_engine_lag_seconds: () => intake.lag.lagMs / 1000,
@@ -457,7 +452,8 @@ export class Server {
 }
 
 interface Parts {
-  readonly log: EmbeddedLog
+  readonly backends: Backends
+  readonly log: ServerLog
   readonly engine: EngineService
   readonly replica: Replica
   readonly intake: Intake

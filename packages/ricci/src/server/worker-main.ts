@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { createEngine, type Engine } from '@ricci/engine'
 import { InThreadHost } from '@ricci/replica'
 import { LogProgress } from '../log/index.ts'
+import { RabbitLog } from '../log/rabbitmq/rabbit-log.ts'
 import type { EvaluatedRules } from '../rules/evaluate.ts'
 import { receiversUsed } from '../rules/receivers-used.ts'
 import { RateLimit } from '../telemetry/rate-limit.ts'
@@ -12,7 +13,7 @@ import { HostServer } from './host-server.ts'
 import { incidentsText } from './incidents-text.ts'
 import { nodeClock } from './node-clock.ts'
 import { ProgressWords } from './progress-words.ts'
-import type { FromWorker, Inspection, RulesInForce, WorkerSetup } from './worker-protocol.ts'
+import type { FromWorker, Inspection, LogSource, RulesInForce, WorkerSetup } from './worker-protocol.ts'
 
 /** Errors of one operator that are told a minute; the engine counts them all. */
 const ruleErrorsPerMinute = 5
@@ -23,10 +24,10 @@ export type BundleLoader = (bundle: Uint8Array, nowMs: () => number) => Evaluate
 /** Runs an engine in this worker thread until the thread is ended. */
 export function runEngineWorker(loadBundle: BundleLoader): void {
   const setup = workerData as WorkerSetup
-  const { logId, partition, dataDirectory } = setup
+  const { partition } = setup
   const port = parentPort!
   const words = new ProgressWords(setup.words)
-  const log = new FollowingLog(logId, dataDirectory, new LogProgress(setup.logProgress))
+  const log = logOf(setup.log)
   const limit = new RateLimit(ruleErrorsPerMinute, 60_000, () => nodeClock.monotonicMs())
   const say = (message: FromWorker): void => port.postMessage(message)
   let engine: Engine | undefined
@@ -61,7 +62,7 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
           },
           createEngine: ({ snapshot, observer, skips }) => {
             engine = createEngine({
-              logId,
+              logId: log.id,
               partition,
               loadRules: ({ bundle, hash, settings }) => {
                 const rules = loadBundle(bundle, () => engine?.calendarMs ?? 0)
@@ -86,12 +87,17 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
       )
       return host
     },
-    () => log.wake(),
+    () => log instanceof FollowingLog && log.wake(),
     {
       inspect: (what) => inspect(running(engine), what),
       changes: (from, options) => running(engine).changes(from, options),
     },
   )
+}
+
+function logOf(source: LogSource): FollowingLog | RabbitLog {
+  if (source.kind === 'rabbitmq') return RabbitLog.reader(source.id, { ...source.options, clock: nodeClock })
+  return new FollowingLog(source.id, source.dataDirectory, new LogProgress(source.progress))
 }
 
 /** Says of each record that it is being applied, and that it is. */

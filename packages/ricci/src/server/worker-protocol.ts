@@ -9,16 +9,25 @@ import {
 } from '@ricci/engine'
 import { ReplicaError, type HostFailure, type HostStart, type Progress, type ReplicaErrorCode } from '@ricci/replica'
 import type { IncidentsRequest } from '../http/backend.ts'
+import type { RabbitLogOptions } from '../log/rabbitmq/rabbit-log.ts'
 import type { ReceiversUsed } from '../rules/receivers-used.ts'
 import type { ToldPage } from '../telemetry/telemetry.ts'
 
+/** How a worker reads the log by itself. */
+export type LogSource =
+  | {
+      readonly kind: 'embedded'
+      readonly id: string
+      readonly dataDirectory: string
+      /** How far the log is durable: shared with the log's writer. */
+      readonly progress: SharedArrayBuffer
+    }
+  | { readonly kind: 'rabbitmq'; readonly id: string; readonly options: Omit<RabbitLogOptions, 'clock' | 'onTrouble'> }
+
 /** What a worker is started with. */
 export interface WorkerSetup {
-  readonly logId: string
+  readonly log: LogSource
   readonly partition: number
-  readonly dataDirectory: string
-  /** How far the log is durable: shared with the log's writer. */
-  readonly logProgress: SharedArrayBuffer
   /** Changes of the index are wanted from here on; absent while nobody reads them. */
   readonly changesFrom?: ChangePosition
   /** What rules threw at earlier records was told by an earlier worker, or before the start. */

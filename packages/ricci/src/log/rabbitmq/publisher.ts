@@ -36,6 +36,8 @@ export interface PublisherOptions {
   readonly onTrouble?: (broker: number | undefined, what: string) => void
   /** Bytes were taken, or settled where negative. */
   readonly onBytes?: (bytes: number) => void
+  /** A record is known to be written. */
+  readonly onSettled?: () => void
   /** See {@link confirmMs}, the default. */
   readonly confirmMs?: number
 }
@@ -197,6 +199,7 @@ export class PartitionPublisher {
     entry.settled = true
     this.byId.delete(entry.id)
     this.options.onBytes?.(-entry.record.length)
+    this.options.onSettled?.()
     if (--entry.group.left === 0) entry.group.settled()
   }
 

@@ -60,6 +60,8 @@ export class RabbitLog implements LogPort {
   private readonly prefix: string
   /** Appends that are under way. */
   private readonly taking = new Set<Promise<unknown>>()
+  /** By partition, what went wrong since a record was settled. */
+  private readonly troubles = new Map<number, string>()
   private bytes = 0
   private closing: Promise<void> | undefined
 
@@ -95,20 +97,51 @@ export class RabbitLog implements LogPort {
     }
   }
 
+  /**
+   * To read only, in another thread of a process that has opened the log: asks nobody who it is.
+   * @param id what {@link open} found
+   */
+  static reader(id: string, options: RabbitLogOptions): RabbitLog {
+    const { urls, tls, name, clock } = options
+    const brokers = (what: string): Brokers => new Brokers({ urls, tls, name: `${name} ${what}`, clock })
+    return new RabbitLog(
+      id,
+      options,
+      { ...defaultTopology, ...options.topology },
+      brokers('publishes'),
+      brokers('reads'),
+    )
+  }
+
+  /** Why it takes no records, as far as is known; undefined while it does. */
+  get trouble(): string | undefined {
+    return this.troubles.values().next().value
+  }
+
+  /** Offset that the next record of a partition will get, as far as its readers and {@link follow} know without asking; 0 before. */
+  end(partition: number): number {
+    return Math.max(this.followed.get(partition)?.tail.next ?? 0, this.given.get(partition) ?? 0)
+  }
+
   /** Bytes that were taken and are not known to be written. */
   get unsettledBytes(): number {
     return this.bytes
   }
 
   append(partition: number, records: readonly Uint8Array[], rank: AppendRank = 'ordinary'): Promise<number[]> {
+    // a copy: the caller may do with its bytes what it likes once this has returned a promise
+    const copies = records.map((record) => record.slice())
+    return this.place(partition, copies, rank)
+  }
+
+  /** Appends records that nobody changes. */
+  private place(partition: number, records: readonly Uint8Array[], rank: AppendRank): Promise<number[]> {
     return this.taken(async () => {
       this.admit(partition, records, rank)
       if (records.length === 0) return []
       const written = this.write(partition)
       const release = this.follow(partition)
       try {
-        // a copy: the caller may do with its bytes what it likes once this has returned a promise
-        const copies = records.map((record) => record.slice())
         // one after another: who waits for the tail is not overtaken
         const { tail } = this.followed.get(partition)!
         await (written.turn = written.turn.catch(() => undefined).then(() => tail.ready()))
@@ -116,12 +149,18 @@ export class RabbitLog implements LogPort {
         const sought = (id: string): void => {
           offsets.push(new Promise((resolve) => written.sought.set(id, resolve)))
         }
-        await written.publisher.publish(copies, 'reading', sought)
+        await written.publisher.publish(records, 'reading', sought)
         return await Promise.all(offsets)
       } finally {
         release()
       }
     })
+  }
+
+  /** As {@link append}, each record in two parts. */
+  appendAllParts(partition: number, heads: readonly Uint8Array[], bodies: readonly Uint8Array[]): Promise<number[]> {
+    const records = heads.map((head, index) => Buffer.concat([head, bodies[index]]))
+    return this.place(partition, records, 'ordinary')
   }
 
   /**
@@ -245,8 +284,11 @@ export class RabbitLog implements LogPort {
         if (broker !== undefined) this.toPublish.avoid(broker % this.toPublish.size)
         // what was not read may be the reader's fault
         this.followed.get(partition)?.tail.again()
-        onTrouble?.(`partition ${partition}: ${broker === undefined ? '' : `broker ${broker} `}${what}`)
+        const sentence = `partition ${partition}: ${broker === undefined ? '' : `broker ${broker} `}${what}`
+        this.troubles.set(partition, sentence)
+        onTrouble?.(sentence)
       },
+      onSettled: () => this.troubles.delete(partition),
     })
     const written: Written = { publisher, sought: new Map(), turn: Promise.resolve() }
     this.written.set(partition, written)
@@ -274,8 +316,8 @@ export class RabbitLog implements LogPort {
     return { broker, channel: { publish, close: () => void channel.close().catch(() => undefined) } }
   }
 
-  /** Sees to it that the end of a partition is followed; gives what ends the wish. */
-  private follow(partition: number): () => void {
+  /** Sees to it that the end of a partition is followed, which makes appends and {@link end} prompt; gives what ends the wish. */
+  follow(partition: number): () => void {
     const { clock } = this.options
     let followed = this.followed.get(partition)
     if (followed === undefined) {

@@ -29,7 +29,7 @@ export class Tail {
   private broker: number
   private consumer: StreamConsumer | undefined
   /** Offset after the last record seen; undefined as long as none was. */
-  private next: number | undefined
+  next: number | undefined
   private stopped = false
   private openedAtMs: number | undefined
   private readonly startedAtMs: number

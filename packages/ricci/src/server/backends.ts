@@ -1,0 +1,128 @@
+/**
+ * What a server stands on: a log, snapshots, coordination. Embedded, all of it lies in the data folder of one process; in a cluster the log is
+ * RabbitMQ's and coordination a store's, and any number of servers do the same work.
+ */
+import { ElectionGroup, storeFromUrl } from '@ricci/election'
+import type { Clock, CoordinationPort, LogPort, SnapshotPort } from '@ricci/replica'
+import type { ClusterConfig, Config } from '../config/config.ts'
+import { coordinationInProcess, GroupCoordination } from '../coordination/index.ts'
+import type { RecordLog } from '../intake/appender.ts'
+import { EmbeddedLog, nodeDisk } from '../log/index.ts'
+import { RabbitLog, type RabbitLogOptions } from '../log/rabbitmq/rabbit-log.ts'
+import { DiskSnapshots } from '../snapshots/index.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
+import { ProtectingSnapshots } from './protected-log.ts'
+import type { LogSource } from './worker-protocol.ts'
+
+/** A log as a server uses it. */
+export interface ServerLog extends LogPort, RecordLog {
+  /** Why it takes no events now; undefined while it does. */
+  readonly trouble: string | undefined
+}
+
+export interface Backends {
+  readonly log: ServerLog
+  /** Offset that the next record will get, as far as is known without asking. */
+  end(): number
+  /** How the engine's worker reads the log by itself. */
+  readonly source: LogSource
+  /** Where the log is, for people. */
+  readonly place: string
+  readonly snapshots: SnapshotPort
+  readonly coordination: CoordinationPort
+  /** Nobody else writes the log: who finds it empty begins it. */
+  readonly alone: boolean
+  /** Wakes a worker that sleeps at the log's end; by itself it reads on where the source can tell. */
+  onSleeperWanted(wake: () => void): void
+}
+
+/** The instance's only partition so far. */
+const partition = 0
+
+/** Opens what the configuration names. What was opened is handed to `opened` at once, to be closed in the reverse order. */
+export function openBackends(
+  config: Config,
+  clock: Clock,
+  telemetry: Telemetry,
+  opened: (close: () => unknown) => void,
+): Promise<Backends> {
+  return config.cluster === undefined
+    ? openEmbedded(config, clock, telemetry, opened)
+    : openCluster(config, config.cluster, clock, telemetry, opened)
+}
+
+async function openEmbedded(
+  config: Config,
+  clock: Clock,
+  telemetry: Telemetry,
+  opened: (close: () => unknown) => void,
+): Promise<Backends> {
+  const { dataFolder: dataDirectory, retention } = config
+  const log = await EmbeddedLog.open({
+    dataDirectory,
+    disk: nodeDisk,
+    clock,
+    limits: { maxBytes: retention.bytes, maxAgeMs: retention.ageMs },
+    report: (event) => telemetry.logEvent(event),
+  })
+  opened(() => log.close())
+  const snapshots = new ProtectingSnapshots(await openSnapshots(config), partition, log)
+  await snapshots.protect()
+  const coordination = coordinationInProcess(config.instance, clock)
+  opened(() => coordination.close())
+  return {
+    log,
+    end: () => log.progress.end,
+    source: { kind: 'embedded', id: log.id, dataDirectory, progress: log.progress.buffer },
+    place: dataDirectory,
+    snapshots,
+    coordination,
+    alone: true,
+    onSleeperWanted: (wake) => (log.onSleeperWanted = wake),
+  }
+}
+
+async function openCluster(
+  config: Config,
+  { brokers, store, tls }: ClusterConfig,
+  clock: Clock,
+  telemetry: Telemetry,
+  opened: (close: () => unknown) => void,
+): Promise<Backends> {
+  const options: Omit<RabbitLogOptions, 'clock' | 'onTrouble'> = {
+    urls: brokers.map((broker) => broker.reveal()),
+    name: config.instance,
+    topology: { partitions: 1, maxAgeMs: config.retention.ageMs, maxBytes: config.retention.bytes },
+    ...(tls !== undefined && { tls }),
+  }
+  const onTrouble = (what: string): void => telemetry.log.warn(`log on RabbitMQ: ${what}`)
+  const log = await RabbitLog.open({ ...options, clock, onTrouble })
+  opened(() => log.close())
+  log.follow(partition)
+  const coordination = new GroupCoordination(
+    new ElectionGroup({
+      // claims are fenced by the log: nobody need wait for a predecessor's lease
+      fenced: true,
+      name: 'ricci',
+      store: storeFromUrl(store, { env: process.env }),
+      id: config.instance,
+      clock,
+      profile: 'fast',
+    }),
+  )
+  opened(() => coordination.close())
+  return {
+    log,
+    end: () => log.end(partition),
+    source: { kind: 'rabbitmq', id: log.id, options },
+    place: `RabbitMQ (${options.urls.map((url) => new URL(url).host).join(', ')})`,
+    snapshots: await openSnapshots(config),
+    coordination,
+    alone: false,
+    onSleeperWanted: () => undefined,
+  }
+}
+
+function openSnapshots({ dataFolder }: Config): Promise<DiskSnapshots> {
+  return DiskSnapshots.open({ dataDirectory: dataFolder, disk: nodeDisk })
+}
