@@ -125,6 +125,20 @@ describe('Consul, where it or something before it behaves oddly', { skip: withou
     assert.deepEqual(await left(), [])
   })
 
+  it('a session that a new leader of Consul does not know yet is not lost, and is renewed at the next sign of life', async () => {
+    let passedMs = 0
+    const session = await open('a', { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + passedMs })
+    const renewals = (): number => meddler.asked.filter((path) => path.includes(`renew/${session.id}`)).length
+    meddler.onAnswer = ({ path }, answer) =>
+      path.startsWith('/v1/session/renew') && renewals() === 1 ? { ...answer, status: 404, body: 'not found' } : answer
+    passedMs = 3000
+    await session.keepAlive!(live())
+    assert.equal(renewals(), 1)
+    await session.keepAlive!(live())
+    assert.equal(renewals(), 2)
+    await session.close(live())
+  })
+
   it('the lock-delay of another client is waited out', async () => {
     const a = election('a')
     const events: string[] = []

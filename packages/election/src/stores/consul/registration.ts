@@ -121,10 +121,18 @@ export class Registration {
     for (const end of await Promise.allSettled(ends)) if (end.status === 'rejected') throw end.reason
   }
 
+  /**
+   * Not found is not believed: a server that has just become Consul's leader answers renewals before it has taken in everything that is
+   * committed, and a young session is what it then knows nothing of. Seen where a killed leader came back at once and was elected again. A
+   * consistent read waits for it.
+   */
   async #renew(signal: AbortSignal): Promise<void> {
     const path = `/v1/session/renew/${this.session}`
     const asked = { path, method: 'PUT', repeatable: true, accept: [404], permission: sessionRight, signal } as const
-    if ((await this.http.ask(asked)).status === 404) throw lost('has ended')
+    if ((await this.http.ask(asked)).status !== 404) return
+    if ((await findSession(this.http, this.session, signal)) === undefined) throw lost('has ended')
+    // with the next sign of life
+    this.#renewedMs = -Infinity
   }
 }
 
@@ -172,10 +180,14 @@ async function createSession(
   }
 }
 
-async function sessionInfo(http: HttpClient, session: string, signal: AbortSignal): Promise<SessionInfo> {
+async function findSession(http: HttpClient, session: string, signal: AbortSignal): Promise<SessionInfo | undefined> {
   const path = `/v1/session/info/${session}?consistent`
-  const found = (await http.ask({ path, permission: sessionRight, signal })).json<readonly SessionInfo[] | null>()
-  if (found?.[0] !== undefined) return found[0]
+  return (await http.ask({ path, permission: sessionRight, signal })).json<readonly SessionInfo[] | null>()?.[0]
+}
+
+async function sessionInfo(http: HttpClient, session: string, signal: AbortSignal): Promise<SessionInfo> {
+  const found = await findSession(http, session, signal)
+  if (found !== undefined) return found
   throw new ElectionError('STORE_UNAVAILABLE', 'Consul ended the session as soon as it was made', true)
 }
 
