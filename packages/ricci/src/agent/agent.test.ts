@@ -27,6 +27,9 @@ class SmallMachine implements Machine {
   fileSystem(): never {
     throw new Error('no mount was named')
   }
+  patience() {
+    return { over: Promise.resolve(), end: () => undefined }
+  }
 }
 
 type Answer = (msg: Msg) => Promise<Msg>

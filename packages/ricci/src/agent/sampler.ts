@@ -8,7 +8,12 @@ export interface Machine {
   /** A file's text, its path below /proc. */
   read(file: string): Promise<string>
   fileSystem(mountPoint: string): Promise<FileSystem>
+  /** Begins to wait as long as a sample waits for file systems; `over` resolves then, unless it is ended before. */
+  patience(): { readonly over: Promise<void>; end(): void }
 }
+
+/** A disk that takes longer is ill: the rest of the sample does not wait for it. */
+const patienceMs = 1_000
 
 /** This machine. */
 export const thisMachine: Machine = {
@@ -16,6 +21,11 @@ export const thisMachine: Machine = {
   async fileSystem(mountPoint) {
     const { bsize, blocks, bfree, bavail } = await statfs(mountPoint)
     return { mountPoint, blockBytes: bsize, blocks, freeBlocks: bfree, availableBlocks: bavail }
+  },
+  patience() {
+    let timer: NodeJS.Timeout | undefined
+    const over = new Promise<void>((resolve) => (timer = setTimeout(resolve, patienceMs)))
+    return { over, end: () => clearTimeout(timer) }
   },
 }
 
@@ -29,6 +39,8 @@ export class Sampler {
   readonly #onProblem: (text: string) => void
   readonly #named = new Set<string>()
   readonly #before = new Map<Probe, readonly string[]>()
+  /** Mount points that were asked and have not answered: not asked again, for each question holds a thread. */
+  readonly #asked = new Map<string, Promise<FileSystem | undefined>>()
   #beforeMs = 0
 
   constructor(machine: Machine, onProblem: (text: string) => void, probes: readonly Probe[] = allProbes) {
@@ -68,15 +80,28 @@ export class Sampler {
       if (mounts instanceof Error) throw mounts
       return mountPoints(mounts)
     })
-    const systems = await Promise.all(
-      points.map((point) =>
-        this.#machine.fileSystem(point).catch((error: Error) => {
-          this.#say(`disk ${point}`, error)
-          return undefined
-        }),
-      ),
-    )
+    const answers = points.map((point) => this.#ask(point))
+    const patience = this.#machine.patience()
+    const systems = await Promise.all(answers.map((answer) => Promise.race([answer, patience.over])))
+    patience.end()
+    for (const point of points) {
+      if (this.#asked.has(point)) this.#say(`disk ${point}`, new Error('it does not answer; is the disk ill?'))
+    }
     return diskSpace(systems.filter((system) => system !== undefined))
+  }
+
+  #ask(point: string): Promise<FileSystem | undefined> {
+    const before = this.#asked.get(point)
+    if (before !== undefined) return before
+    const answer = this.#machine
+      .fileSystem(point)
+      .catch((error: Error) => {
+        this.#say(`disk ${point}`, error)
+        return undefined
+      })
+      .finally(() => this.#asked.delete(point))
+    this.#asked.set(point, answer)
+    return answer
   }
 
   #attempt<T>(name: string, work: () => T[]): T[] {

@@ -89,6 +89,8 @@ async function openCluster(
   telemetry: Telemetry,
   opened: (close: () => unknown) => void,
 ): Promise<Backends> {
+  const lock = await nodeDisk.lock(config.dataFolder)
+  opened(() => lock.release())
   const options: Omit<RabbitLogOptions, 'clock' | 'onTrouble'> = {
     urls: brokers.map((broker) => broker.reveal()),
     name: config.instance,

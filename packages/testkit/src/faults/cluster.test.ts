@@ -88,6 +88,12 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
     )
   })
 
+  it('a second process on the data of one of them is refused', async () => {
+    const second = serve(instances[0].folder)
+    assert.equal((await second.exited).code, 1)
+    assert.match(second.text, /in use/)
+  })
+
   it('what any of them acknowledged, each of them answers; the owner pages it', async () => {
     const [a, b, c] = instances
     await send(a, { host: 'one', service: 'job', tags: ['job'], state: 'critical', ttl: 3_600 })
