@@ -24,6 +24,8 @@ export interface Backends {
   readonly log: ServerLog
   /** Offset that the next record will get, as far as is known without asking. */
   end(): number
+  /** The same, asked for. @throws ReplicaError `LOG_UNAVAILABLE` */
+  endNow(): Promise<number>
   /** How the engine's worker reads the log by itself. */
   readonly source: LogSource
   /** Where the log is, for people. */
@@ -73,6 +75,7 @@ async function openEmbedded(
   return {
     log,
     end: () => log.progress.end,
+    endNow: async () => log.progress.end,
     source: { kind: 'embedded', id: log.id, dataDirectory, progress: log.progress.buffer },
     place: dataDirectory,
     snapshots,
@@ -116,6 +119,7 @@ async function openCluster(
   return {
     log,
     end: () => log.end(partition),
+    endNow: () => log.endNow(partition),
     source: { kind: 'rabbitmq', id: log.id, options },
     place: `RabbitMQ (${options.urls.map((url) => new URL(url).host).join(', ')})`,
     snapshots: await openSnapshots(config),

@@ -5,7 +5,7 @@
 import type { ResourceLimits } from 'node:worker_threads'
 import { maxReplyBytes } from '@ricci/client'
 import type { EngineStats } from '@ricci/engine'
-import type { Clock, EngineHost, HostEvents, HostFactory, LogPort, Progress } from '@ricci/replica'
+import type { Clock, EngineHost, HostEvents, HostFactory, Progress } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import type { IncidentsRequest, WatchPage } from '../http/backend.ts'
 import { queryWaitMs } from '../intake/limits.ts'
@@ -16,7 +16,8 @@ import { WorkerHost } from './worker-host.ts'
 import type { AnswerForm, Inspection, LogSource, PageNews, RulesInForce } from './worker-protocol.ts'
 
 export interface EngineServiceOptions {
-  readonly log: Pick<LogPort, 'range'>
+  /** Offset that the next record will get. */
+  readonly endNow: () => Promise<number>
   /** How a worker reads it by itself. */
   readonly source: LogSource
   readonly partition: number
@@ -151,11 +152,10 @@ export class EngineService implements QueryPort {
    * @throws RicciError `NOT_EVALUATED`; EngineError for a wrong query
    */
   async *answer(query: string, form: AnswerForm, sinceMs: number, limit?: number): AsyncGenerator<Uint8Array> {
-    const { log, partition } = this.options
     const deadlineMs = sinceMs + queryWaitMs
-    const range = await this.before(deadlineMs, log.range(partition))
-    if (range === undefined) throw notEvaluated()
-    const atLeast = range.end - 1
+    const end = await this.before(deadlineMs, this.options.endNow())
+    if (end === undefined) throw notEvaluated()
+    const atLeast = end - 1
     for (;;) {
       const host = await this.runningHost(deadlineMs)
       const pages = host.ask(query, form, atLeast, limit)[Symbol.asyncIterator]()

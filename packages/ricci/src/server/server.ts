@@ -265,7 +265,7 @@ export class Server {
     if (end === 0 && backends.alone) await log.append(partition, [encodeRecord(this.rules!)])
 
     const engine = new EngineService({
-      log,
+      endNow: () => backends.endNow(),
       source: backends.source,
       partition,
       newsFrom: backends.end(),

@@ -100,10 +100,9 @@ export class Brokers {
     const forget = (): void => {
       if (broker.connection === opening) broker.connection = undefined
     }
-    opening.then(async (connection) => {
+    opening.then((connection) => {
+      connection.onLost(forget)
       if (this.closed) connection.end()
-      await connection.lost
-      forget()
     }, forget)
     return opening
   }

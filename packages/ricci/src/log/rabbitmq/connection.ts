@@ -15,17 +15,10 @@ export interface ConnectionSettings {
 
 /** A connection that was opened. Whoever opens one ends it. */
 export class BrokerConnection {
-  /** Resolves with why, once it is of no use any more. */
-  readonly lost: Promise<Error>
-  private readonly client: Client
-
   private constructor(
-    client: Client,
+    private readonly client: Client,
     private readonly clock: Clock,
-  ) {
-    this.client = client
-    this.lost = client.lost
-  }
+  ) {}
 
   /** @throws ReplicaError `LOG_UNAVAILABLE` when the broker refuses, or does not answer in time */
   static async open({ url, tls, name, clock }: ConnectionSettings): Promise<BrokerConnection> {
@@ -37,6 +30,13 @@ export class BrokerConnection {
       throw unavailable(error, `${client.host}:${client.port} cannot be used`)
     }
     return new BrokerConnection(client, clock)
+  }
+
+  /** Has `listener` told why, once it is of no use any more, or at once; gives what takes that back. */
+  onLost(listener: (why: Error) => void): () => void {
+    if (this.client.why !== undefined) listener(this.client.why)
+    this.client.listeners.add(listener)
+    return () => this.client.listeners.delete(listener)
   }
 
   /** Whether it can still be used. */
@@ -84,24 +84,24 @@ export class BrokerConnection {
 }
 
 class Client extends AMQPClient {
-  readonly lost: Promise<Error>
-  #lose!: (why: Error) => void
-  #ended = false
+  readonly listeners = new Set<(why: Error) => void>()
+  /** Why it ended, once it has. */
+  why: Error | undefined
 
   constructor(url: string, tls: ConnectionSettings['tls'], name: string) {
     super(settled(url, name), { ...tls })
-    this.lost = new Promise((resolve) => (this.#lose = resolve))
     this.onerror = () => undefined
     this.ondisconnect = (error) => this.end(error ?? new Error('the broker closed the connection'))
   }
 
   /** Its own way to close waits for the broker, which may be frozen. */
   end(why: Error): void {
-    if (this.#ended) return
-    this.#ended = true
+    if (this.why !== undefined) return
+    this.why = why
     for (const channel of this.channels) channel?.setClosed(why)
     this.closeSocket()
-    this.#lose(why)
+    for (const listener of [...this.listeners]) listener(why)
+    this.listeners.clear()
   }
 }
 

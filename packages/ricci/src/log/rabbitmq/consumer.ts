@@ -20,6 +20,8 @@ export class StreamConsumer {
   private wake: (() => void) | undefined
   private unacked = 0
   private ended = false
+  /** Takes back that it is told of its connection's end. */
+  private forget = (): void => undefined
 
   private constructor(
     private readonly connection: BrokerConnection,
@@ -40,7 +42,7 @@ export class StreamConsumer {
     const channel = await connection.channel()
     const consumer = new StreamConsumer(connection, channel, stream)
     channel.onerror = (reason) => consumer.fail(new Error(reason))
-    void connection.lost.then((why) => consumer.fail(why))
+    consumer.forget = connection.onLost((why) => consumer.fail(why))
     const args = { 'x-stream-offset': from }
     const consume = async (): Promise<void> => {
       await channel.basicQos(credit)
@@ -98,6 +100,7 @@ export class StreamConsumer {
   end(): void {
     if (this.ended) return
     this.ended = true
+    this.forget()
     this.buffer = []
     this.wake?.()
     if (!this.channel.closed) void this.channel.close().catch(() => undefined)

@@ -144,7 +144,7 @@ export class RabbitLog implements LogPort {
       try {
         // one after another: who waits for the tail is not overtaken
         const { tail } = this.followed.get(partition)!
-        await (written.turn = written.turn.catch(() => undefined).then(() => tail.ready()))
+        await (written.turn = afterThose(written.turn, tail.ready()))
         const offsets: Promise<number>[] = []
         const sought = (id: string): void => {
           offsets.push(new Promise((resolve) => written.sought.set(id, resolve)))
@@ -206,16 +206,21 @@ export class RabbitLog implements LogPort {
     }
   }
 
-  async range(partition: number): Promise<{ readonly first: number; readonly end: number }> {
+  /** Offset that the next record of a partition will get, as its broker says now. @throws ReplicaError `LOG_UNAVAILABLE` */
+  async endNow(partition: number): Promise<number> {
     this.checkPartition(partition)
     if (this.closing !== undefined) throw logClosed()
     const release = this.follow(partition)
     try {
-      const end = Math.max(await this.followed.get(partition)!.tail.end(), this.given.get(partition) ?? 0)
-      return { first: end === 0 ? 0 : await this.first(partition), end }
+      return Math.max(await this.followed.get(partition)!.tail.end(), this.given.get(partition) ?? 0)
     } finally {
       release()
     }
+  }
+
+  async range(partition: number): Promise<{ readonly first: number; readonly end: number }> {
+    const end = await this.endNow(partition)
+    return { first: end === 0 ? 0 : await this.first(partition), end }
   }
 
   /** Settles what was taken, if brokers answer in time, and ends every connection. */
@@ -403,6 +408,14 @@ export class RabbitLog implements LogPort {
       consumer.end()
     }
   }
+}
+
+/** Resolves when both have ended; rejects as the second does. */
+async function afterThose(before: Promise<void>, own: Promise<void>): Promise<void> {
+  // handled before it is waited for
+  own.catch(() => undefined)
+  await before.catch(() => undefined)
+  await own
 }
 
 const noBytes = new Uint8Array(0)
