@@ -43,12 +43,13 @@ export function serveCommand(surroundings: Surroundings): Command {
       }
       surroundings.signals.on('SIGHUP', reload)
       try {
-        const addresses = await server.start()
-        telemetry.log.info(
-          { ...addresses, data: config.dataFolder, rules: config.rulesFolder },
-          `ricci ${version} serves`,
-        )
-        await stopped.promise
+        const addresses = await Promise.race([server.start(), stopped.promise])
+        // told to stop before: it may have waited for brokers
+        if (addresses !== undefined) {
+          const where = { ...addresses, data: config.dataFolder, rules: config.rulesFolder }
+          telemetry.log.info(where, `ricci ${version} serves`)
+          await stopped.promise
+        }
         telemetry.log.info('stopping')
       } finally {
         surroundings.signals.off('SIGHUP', reload)

@@ -3,7 +3,7 @@
  * RabbitMQ's and coordination a store's, and any number of servers do the same work.
  */
 import { ElectionGroup, storeFromUrl } from '@ricci/election'
-import type { Clock, CoordinationPort, LogPort, SnapshotPort } from '@ricci/replica'
+import { ReplicaError, type Clock, type CoordinationPort, type LogPort, type SnapshotPort } from '@ricci/replica'
 import type { ClusterConfig, Config } from '../config/config.ts'
 import { coordinationInProcess, GroupCoordination } from '../coordination/index.ts'
 import type { RecordLog } from '../intake/appender.ts'
@@ -41,24 +41,23 @@ export interface Backends {
 /** The instance's only partition so far. */
 const partition = 0
 
-/** Opens what the configuration names. What was opened is handed to `opened` at once, to be closed in the reverse order. */
-export function openBackends(
-  config: Config,
-  clock: Clock,
-  telemetry: Telemetry,
-  opened: (close: () => unknown) => void,
-): Promise<Backends> {
-  return config.cluster === undefined
-    ? openEmbedded(config, clock, telemetry, opened)
-    : openCluster(config, config.cluster, clock, telemetry, opened)
+export interface BackendsOptions {
+  readonly config: Config
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+  /** Told at once how to close what was opened; in the reverse order. */
+  readonly opened: (close: () => unknown) => void
+  /** Nobody waits for brokers any more. */
+  readonly signal: AbortSignal
 }
 
-async function openEmbedded(
-  config: Config,
-  clock: Clock,
-  telemetry: Telemetry,
-  opened: (close: () => unknown) => void,
-): Promise<Backends> {
+/** Opens what the configuration names. Waits for brokers that are not there yet, as long as it takes. @throws ReplicaError */
+export function openBackends(options: BackendsOptions): Promise<Backends> {
+  const { cluster } = options.config
+  return cluster === undefined ? openEmbedded(options) : openCluster(cluster, options)
+}
+
+async function openEmbedded({ config, clock, telemetry, opened }: BackendsOptions): Promise<Backends> {
   const { dataFolder: dataDirectory, retention } = config
   const log = await EmbeddedLog.open({
     dataDirectory,
@@ -86,11 +85,8 @@ async function openEmbedded(
 }
 
 async function openCluster(
-  config: Config,
   { brokers, store, tls }: ClusterConfig,
-  clock: Clock,
-  telemetry: Telemetry,
-  opened: (close: () => unknown) => void,
+  { config, clock, telemetry, opened, signal }: BackendsOptions,
 ): Promise<Backends> {
   const lock = await nodeDisk.lock(config.dataFolder)
   opened(() => lock.release())
@@ -101,7 +97,7 @@ async function openCluster(
     ...(tls !== undefined && { tls }),
   }
   const onTrouble = (what: string): void => telemetry.log.warn(`log on RabbitMQ: ${what}`)
-  const log = await RabbitLog.open({ ...options, clock, onTrouble })
+  const log = await untilThere({ ...options, clock, onTrouble }, telemetry, signal)
   opened(() => log.close())
   log.follow(partition)
   const coordination = new GroupCoordination(
@@ -126,6 +122,31 @@ async function openCluster(
     coordination,
     alone: false,
     onSleeperWanted: () => undefined,
+  }
+}
+
+/** Between two attempts to open the log. */
+const retryMs = 1_000
+
+/** Opens the log as soon as a broker can be used; why none can is told as often as it changes. */
+async function untilThere(options: RabbitLogOptions, telemetry: Telemetry, signal: AbortSignal): Promise<RabbitLog> {
+  for (let told = ''; ;) {
+    try {
+      return await RabbitLog.open(options)
+    } catch (error) {
+      if (!(error instanceof ReplicaError) || !error.retriable) throw error
+      if (error.message !== told) telemetry.log.warn(`waits for RabbitMQ: ${error.message}`)
+      told = error.message
+    }
+    await new Promise<void>((resolve) => {
+      const timer = options.clock.setTimer(retryMs, resolve)
+      const end = (): void => {
+        timer.cancel()
+        resolve()
+      }
+      signal.addEventListener('abort', end, { once: true })
+    })
+    signal.throwIfAborted()
   }
 }
 

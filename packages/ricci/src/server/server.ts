@@ -67,7 +67,9 @@ export class Server {
   private readonly clock: Clock
   private readonly random: Random
   private starting: Promise<Addresses> | undefined
+  private assembling: Promise<unknown> | undefined
   private stopping: Promise<void> | undefined
+  private readonly ending = new AbortController()
   /** What is open, in the order it was opened. */
   private readonly open: (() => unknown)[] = []
   private parts: Parts | undefined
@@ -93,14 +95,15 @@ export class Server {
    * @throws RicciError, ReplicaError with a sentence that says what to do
    */
   start(): Promise<Addresses> {
-    return (this.starting ??= this.assemble().catch(async (error: unknown) => {
+    return (this.starting ??= (this.assembling = this.assemble()).catch(async (error: unknown) => {
       await this.stop()
       throw error
     }))
   }
 
-  /** Stops; idempotent. A server that was stopped is not started again. */
+  /** Stops, once it has started or failed to; idempotent. A server that was stopped is not started again. */
   stop(): Promise<void> {
+    this.ending.abort(notRunning())
     return (this.stopping ??= this.closeAll())
   }
 
@@ -256,7 +259,8 @@ export class Server {
     const { clock, random } = this
     this.startedMs = clock.monotonicMs()
     makeDataFolder(config.dataFolder)
-    const backends = await openBackends(config, clock, telemetry, (close) => this.open.push(close))
+    const opened = (close: () => unknown): void => void this.open.push(close)
+    const backends = await openBackends({ config, clock, telemetry, opened, signal: this.ending.signal })
     const { log, snapshots, coordination } = backends
     const { end } = await log.range(partition)
     await this.loadRules(end === 0)
@@ -440,6 +444,7 @@ export class Server {
 
   /** Closes in the reverse order; what fails to close is told and does not keep the rest open. */
   private async closeAll(): Promise<void> {
+    await this.assembling?.catch(() => undefined)
     for (const close of this.open.splice(0).reverse()) {
       try {
         await close()

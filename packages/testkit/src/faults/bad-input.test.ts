@@ -95,6 +95,23 @@ describe('what keeps a daemon from starting', { timeout }, () => {
     assert.equal((await client.query('host = "a"')).length, 1)
     assert.equal((await first.stop()).code, 0)
   })
+
+  it('no broker of a cluster is there: it says so, waits, and ends when it is told to', async () => {
+    const cluster = { brokers: ['amqp://ricci:secret@127.0.0.1:1/ricci'], store: 'consul://127.0.0.1:1' }
+    const daemon = serve(folderWith({ data: 'data', listen, cluster }))
+    const { msg } = await daemon.logged(/waits for RabbitMQ/)
+    assert.match(msg, /no broker can be used: 127\.0\.0\.1:1 cannot be used: .*ECONNREFUSED/)
+    assert.doesNotMatch(daemon.text, /secret/)
+    assert.deepEqual(await daemon.stop(), { code: 0, signal: null })
+  })
+
+  it('an address of a cluster that is none: exit code 78, and nothing of what may be a password', async () => {
+    const cluster = { brokers: ['https://ricci:secret@127.0.0.1'], store: 'consul://127.0.0.1:1' }
+    const daemon = serve(folderWith({ data: 'data', listen, cluster }))
+    assert.equal((await daemon.exited).code, 78)
+    assert.match(daemon.text, /an address beginning with amqp:\/\/ or amqps:\/\/ is needed here/)
+    assert.doesNotMatch(daemon.text, /secret/)
+  })
 })
 
 /** Hostile to single services, whose names are put together: spelt out, the checks before a switch would come upon them. */
