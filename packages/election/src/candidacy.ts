@@ -287,15 +287,18 @@ export class Candidacy {
       this.#lost(view?.holder === undefined ? 'the store has taken the name away' : `${view.holder.id} holds the name`)
   }
 
+  /** Whether something is to be done at the store now. */
+  wants(now: Moment): boolean {
+    if (this.#asked || this.#self.session === undefined) return false
+    if (this.#state === 'releasing') return true
+    return this.#state === 'following' && this.#mayAcquire() && now.monotonicMs >= this.#acquireAtMs()
+  }
+
   /** What is to be done at the store now, each wish until it is answered with one of the methods below. */
   wish(now: Moment): Wish | undefined {
-    if (this.#asked || this.#self.session === undefined) return undefined
-    if (this.#state === 'releasing') {
-      this.#asked = true
-      return { kind: 'release', token: this.#tenure!.token, how: this.#release }
-    }
-    if (this.#state !== 'following' || !this.#mayAcquire() || now.monotonicMs < this.#acquireAtMs()) return undefined
+    if (!this.wants(now)) return undefined
     this.#asked = true
+    if (this.#state === 'releasing') return { kind: 'release', token: this.#tenure!.token, how: this.#release }
     this.#askedLeaseMs = keptLeaseMs(this.#self.leaseMs, this.#predecessor())
     this.#askedActFromMs = this.#view?.settled === true ? undefined : this.#freeSinceMs + this.#waitMs()
     this.#become('acquiring', 'the name is free')

@@ -140,7 +140,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     this.#anchor ??= this.#group.clock.hold?.()
     this.apply((candidacy, now) => candidacy.stand(now))
     this.#group.begin()
-    this.#group.plan()
+    this.#group.plan(this)
   }
 
   /**
@@ -192,7 +192,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     this.#anchor?.cancel()
     this.#anchor = undefined
     this.apply((candidacy, now) => candidacy.withdraw(now, why))
-    this.#group.plan()
+    this.#group.plan(this)
     const candidacy = this.#candidacy
     // An acquisition under way may succeed yet, and is given back then.
     await this.#until(() => !candidacy.holds && (candidacy.standing || candidacy.state !== 'acquiring'))
@@ -216,7 +216,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     }
     if (to === this.#group.id) return
     this.apply((candidacy, now) => candidacy.yield(now, `handed over to ${to}`, to))
-    this.#group.plan()
+    this.#group.plan(this)
     const next = (): NameView['holder'] =>
       this.#candidacy.view!.token > token && !this.#group.isClosed ? this.#candidacy.view!.holder : undefined
     await this.#until(() => next() !== undefined, successorsChanceMs)
@@ -244,14 +244,14 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     return this.resign('disposed of')
   }
 
-  /** @internal Whether the name is held, acting or not. */
-  get holds(): boolean {
-    return this.#candidacy.holds
-  }
-
   /** @internal */
   get isStanding(): boolean {
     return this.#candidacy.standing
+  }
+
+  /** @internal Whether the name is held, acting or not. */
+  get holds(): boolean {
+    return this.#candidacy.holds
   }
 
   /** @internal What is to be done at the store now. */
@@ -283,7 +283,9 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
 
   /** @internal Changes the candidacy, then tells of what has changed: in this order, so that a listener may call us. */
   apply<T>(change: (candidacy: Candidacy, now: Moment) => T): T {
+    const held = this.#candidacy.holds
     const result = change(this.#candidacy, momentOf(this.#group.clock))
+    if (this.#candidacy.holds !== held) this.#group.holdsOneMore(!held)
     if (this.#delivering) return result
     this.#delivering = true
     for (let next = this.#changes.shift(); next !== undefined; next = this.#changes.shift()) this.#deliver(next)
@@ -359,7 +361,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     const said = `work goes on ${seconds} s after its term for ${this.#group.name}/${this.name} has ended; ${heed}`
     this.#group.overrun(new ElectionError('OVERRUN', said, false))
     this.apply((candidacy) => candidacy.overrun())
-    this.#group.plan()
+    this.#group.plan(this)
   }
 
   #become(role: Role, reason: string): void {
@@ -477,7 +479,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
       if (this.#works.going === 0) {
         this.apply((candidacy) => candidacy.setWorking(false))
         // A leader has nothing to do now that it had not before.
-        if (this.#candidacy.state !== 'leading') this.#group.plan()
+        if (this.#candidacy.state !== 'leading') this.#group.plan(this)
       }
     }
   }
