@@ -1,54 +1,14 @@
-import { Candidacy, successorsChanceMs, type Ablation, type CandidacyState, type Wish } from './candidacy.ts'
+import { Candidacy, successorsChanceMs, type CandidacyState, type Wish } from './candidacy.ts'
+import type { CampaignOptions, CandidateEvents, CandidateOptions, CandidateSettings } from './campaign.ts'
 import { momentOf, type Moment, type Timer } from './clock.ts'
 import { Emitter } from './emitter.ts'
 import { ElectionError } from './errors.ts'
 import type { ElectionGroup } from './group.ts'
 import { sameLeadership, type Leadership, type Role } from './leadership.ts'
 import type { Member, NameView } from './store.ts'
-import { isEnd, Term, type Gate, type TermHolder, type TermJournal } from './term.ts'
+import { isEnd, isStale, Term, type Gate, type TermHolder, type TermJournal } from './term.ts'
 import { journalFor } from './term-journal.ts'
 import { Works } from './works.ts'
-
-/** A candidate's events. Trouble with the store is a warning, never an error that ends a process. */
-export interface CandidateEvents {
-  /** A term has begun, under a new token. */
-  elected: Term
-  /** A term has begun under the token of the one before, which was suspended. */
-  resumed: Term
-  /** The lease was not confirmed in time: we may not act, and keep the name as long as the store lets us. */
-  suspended: ElectionError
-  /** The name was lost. */
-  deposed: ElectionError
-  /** The name is being given up: by ourselves. */
-  resigned: ElectionError
-  /** Somebody else holds the name, or nobody. */
-  leader: Pick<Member, 'id' | 'session'> | undefined
-  /** Any change of what we are or who leads. */
-  state: Leadership
-  /** Trouble of the group's that people should know of; nothing ends because of it. */
-  warning: ElectionError
-}
-
-/** How a candidate stands. */
-export interface CandidateOptions {
-  /** How long it leaves a free name to others, in ms: 0 for the first in preference, more for those after it. Default 0. */
-  readonly holdBackMs?: number
-}
-
-/** Options of a campaign. */
-export interface CampaignOptions {
-  /** Ends it: leadership is resigned, the call rejects with the signal's reason. */
-  readonly signal?: AbortSignal
-}
-
-/** @internal What a group's options say for all its candidates. */
-export interface CandidateSettings {
-  readonly fenced: boolean
-  readonly graceMs: number
-  readonly minToken: bigint
-  readonly journalKeepMs: number
-  readonly without?: Ablation
-}
 
 /**
  * One member's candidature for one name of a group: campaigns, leads, resigns. {@link Election} is a candidate with a group of its
@@ -160,7 +120,11 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
         const term = await this.#nextTerm(options.signal)
         if (!term.leads) continue
         const outcome = await this.#holder.work(() => settled(async () => work(term)))
-        if (!term.signal.aborted) {
+        // Work may learn before us that its term has ended: from the clock, or by the store's answer to an act.
+        this.#notice()
+        const stale = outcome.status === 'rejected' && isStale(outcome.reason, term.token)
+        if (stale && !term.signal.aborted) await this.#group.confirm().catch(() => undefined)
+        if (!stale && !term.signal.aborted) {
           await this.resign('its work has ended')
           if (outcome.status === 'rejected') throw outcome.reason
           return outcome.value

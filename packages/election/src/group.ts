@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
-import { Candidate, type CandidateOptions, type CandidateSettings } from './candidate.ts'
+import type { CandidateOptions, CandidateSettings } from './campaign.ts'
+import { Candidate } from './candidate.ts'
 import type { Ablation, Candidature, Wish } from './candidacy.ts'
 import { momentOf, systemClock, type Clock, type Moment, type Random, type Timer } from './clock.ts'
 import { longestTimerMs, paceOf, toMs, type Duration, type Profile } from './durations.ts'
