@@ -400,7 +400,6 @@ export class Candidacy {
 
   #lost(why: string): void {
     this.#tenure = undefined
-    this.#stayBackMs = 0
     this.#become(this.#standing ? 'following' : 'apart', why)
   }
 
@@ -427,9 +426,9 @@ export class Candidacy {
   }
 
   /** What the name's view says of who held it last. A key that an operator removed says nothing any more: then what was read before counts. */
-  #predecessor(): Pick<NameView, 'settled' | 'leaseMs'> | undefined {
-    const view = this.#view
-    return view === undefined || view.leaseMs > 0 ? view : { settled: view.settled, leaseMs: this.#lastLeaseMs }
+  #predecessor(): Pick<NameView, 'settled' | 'leaseMs'> {
+    const { settled = false, leaseMs = 0 } = this.#view ?? {}
+    return { settled, leaseMs: leaseMs > 0 ? leaseMs : this.#lastLeaseMs }
   }
 
   #isFree(): boolean {

@@ -3,6 +3,7 @@ import { describe } from 'node:test'
 import { electionScene, sceneLeaseMs as leaseMs, watch } from '@ricci/testkit'
 import { ElectionError } from './errors.ts'
 import { ElectionGroup, type GroupOptions } from './group.ts'
+import type { Json, LeaseStore } from './store.ts'
 
 /** More turns of the microtask queue than opening a session in process takes. */
 const turns = 40
@@ -58,6 +59,36 @@ describe('a name that is campaigned for later', () => {
     candidate.stand()
     await scene.settle()
     assert.ok(candidate.isLeader)
+  })
+})
+
+describe('a group that is told what cannot be', () => {
+  const cyclic: Record<string, unknown> = {}
+  cyclic.itself = cyclic
+  for (const data of [1n, cyclic, () => 1, Symbol('x')] as unknown as Json[]) {
+    electionScene(`refuses data that is no JSON: ${typeof data}`, async (scene) => {
+      assert.throws(() => scene.group('a', { data }), { code: 'OPTION_INVALID' })
+      const candidate = await scene.leader('b')
+      await assert.rejects(scene.groups[0].publish(data), { code: 'OPTION_INVALID' })
+      await scene.advance(leaseMs)
+      assert.ok(candidate.isLeader)
+    })
+  }
+
+  electionScene('publishes what was said, not what became of it', async (scene) => {
+    const data = { zone: 'a' }
+    const group = scene.group('a', { data })
+    data.zone = 'b'
+    group.join()
+    await scene.until(() => group.members.length > 0)
+    assert.deepEqual(group.members[0].data, { zone: 'a' })
+  })
+
+  electionScene('refuses an address for a store, and a word for a switch', async (scene) => {
+    for (const store of [undefined, 'consul://127.0.0.1', {}] as unknown as LeaseStore[]) {
+      assert.throws(() => scene.group('a', { store }), { code: 'OPTION_INVALID' })
+    }
+    assert.throws(() => scene.group('a', { fenced: 'false' as unknown as boolean }), { code: 'OPTION_INVALID' })
   })
 })
 

@@ -7,7 +7,7 @@ import { longestTimerMs, paceOf, toMs, type Duration, type Profile } from './dur
 import { Emitter, throwApart } from './emitter.ts'
 import { ElectionError } from './errors.ts'
 import { StoreLink } from './link.ts'
-import { nameOf, oneOf } from './options.ts'
+import { jsonOf, nameOf, oneOf, storeOf } from './options.ts'
 import { Statistics, type ElectionStats } from './stats.ts'
 import type {
   Acquisition,
@@ -132,11 +132,13 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     this.id = options.id === undefined ? makeId(random) : nameOf(options.id, 'id')
     if (options.gate !== undefined) oneOf(options.gate, gates, 'gate')
     oneOf(options.onOverrun ?? 'warn', ['warn', 'exit'], 'onOverrun')
+    oneOf(options.fenced ?? false, [true, false], 'fenced')
     const pace = paceOf(options)
     this.#graceMs = options.grace === undefined ? Math.max(pace.leaseMs, leastGraceMs) : toMs(options.grace, 'grace')
     this.#journalKeepMs = toMs(options.journalKeep ?? '24h', 'journalKeep', 1, Infinity)
     const { clock } = this
-    const about = { group: this.name, store: options.store, pace, clock, random, data: options.data ?? null }
+    const store = storeOf(options.store)
+    const about = { group: this.name, store, pace, clock, random, data: jsonOf(options.data ?? null) }
     this.#link = new StoreLink(this.id, about, this.#stats, {
       view: (view, sent) => this.#seen(view, sent),
       lost: () => this.#lost(),
@@ -188,9 +190,9 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     this.begin()
   }
 
-  /** Publishes something else about this member; once there is a session, where there is none yet. */
-  publish(data: Json): Promise<void> {
-    return this.#link.publish(data)
+  /** Publishes something else about this member; once there is a session, where there is none yet. @throws ElectionError `OPTION_INVALID` */
+  async publish(data: Json): Promise<void> {
+    await this.#link.publish(jsonOf(data))
   }
 
   /** Who holds a name now: a look at the store. @throws ElectionError `STORE_UNAVAILABLE` */
