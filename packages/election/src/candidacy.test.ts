@@ -434,6 +434,27 @@ describe('a candidacy', () => {
     })
   }
 
+  it('writes down the longer lease of a predecessor whom it did not wait for, and that of one who has stopped no more', () => {
+    const waiting = new Table()
+      .acquiring(free({ leaseMs: 3000 }))
+      .granted()
+      .wait(500)
+    waiting.candidacy.withdraw(waiting.now, '')
+    assert.deepEqual(waiting.release(), { settled: false, leaseMs: 3000 })
+    const leading = new Table().acquiring(free({ leaseMs: 3000, settled: true })).granted()
+    leading.candidacy.setWorking(true)
+    leading.candidacy.withdraw(leading.now, '')
+    leading.candidacy.overrun()
+    assert.deepEqual(leading.release(), { settled: false, leaseMs })
+  })
+
+  it('begins no term that it is about to give up', () => {
+    const table = new Table().acquiring().granted().wait(900).seen(held('s1'))
+    table.ms += 100
+    table.candidacy.withdraw(table.now, '')
+    assert.deepEqual([table.state, table.passed.includes('leading')], ['releasing', false])
+  })
+
   it('leaves a name that it hands over to others, also where it loses it before that is done', () => {
     const table = new Table().leading()
     table.candidacy.yield(table.now, '', 'b')

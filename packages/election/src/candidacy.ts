@@ -342,7 +342,6 @@ export class Candidacy {
   }
 
   #giveUp(now: Moment, why: string, successor: string | undefined): void {
-    this.tick(now)
     const leaseMs = this.#tenure?.leaseMs ?? 0
     const how = { settled: true, leaseMs, ...(successor !== undefined && { successor }) }
     switch (this.#state) {
