@@ -118,7 +118,6 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     return this.#campaign(options.signal, async () => {
       for (;;) {
         const term = await this.#nextTerm(options.signal)
-        if (!term.leads) continue
         const outcome = await this.#holder.work(() => settled(async () => work(term)))
         // Work may learn before us that its term has ended: from the clock, or by the store's answer to an act.
         this.#notice()

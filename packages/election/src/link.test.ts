@@ -66,3 +66,53 @@ describe('reads', () => {
     await scene.until(() => a.members.length === 2, leaseMs / 2)
   })
 })
+
+describe('requests', () => {
+  electionScene('are a few at once, however many names there are', async (scene) => {
+    scene.store.on('acquire', 'held')
+    const group = scene.group('a')
+    for (let i = 0; i < 100; i++) group.candidate(`x${i}`).stand()
+    await scene.advance(1)
+    assert.equal(scene.store.count('acquire'), 16)
+    assert.equal(scene.store.pass('acquire'), 16)
+    await scene.settle()
+    assert.equal(scene.store.count('acquire'), 32)
+  })
+
+  electionScene('of which nobody knows what became are read about, though nothing tells of a change', async (scene) => {
+    const a = scene.candidate('a')
+    scene.store.on('acquire', 'late')
+    scene.store.on('changed', 'held')
+    a.stand()
+    await scene.until(() => scene.store.count('acquire') > 0)
+    scene.store.on('acquire', 'answered')
+    // given up after a second, and then the lease
+    await scene.until(() => a.isLeader, 3 * leaseMs)
+  })
+
+  electionScene('come when they are due, though another name was looked at meanwhile', async (scene) => {
+    const b = scene.group('b').candidate('y')
+    b.stand()
+    await scene.until(() => b.isLeader)
+    const group = scene.group('a')
+    const [x, y] = [group.candidate('x', { holdBackMs: 300 }), group.candidate('y')]
+    for (const candidate of [x, y]) candidate.stand()
+    await scene.advance(100)
+    const before = scene.store.count('acquire')
+    void y.resign()
+    await scene.until(() => scene.store.count('acquire') > before, 250)
+  })
+})
+
+describe('signs of life', () => {
+  electionScene(
+    'are a few at once, where the store takes them and says nothing',
+    async (scene) => {
+      scene.store.on('keepAlive', 'held')
+      scene.group('a').join()
+      await scene.advance(leaseMs * 0.9)
+      assert.equal(scene.store.count('keepAlive'), 6)
+    },
+    { keepAliveMs: 25 },
+  )
+})

@@ -174,6 +174,17 @@ describe('an act', () => {
   })
 })
 
+describe('disposing of a term', () => {
+  electionScene('that is suspended gives the name up, also one that an event told of', async (scene) => {
+    const { a, term: its } = await term(scene)
+    scene.store.on('read', 'refused')
+    await scene.until(() => its.signal.aborted)
+    assert.deepEqual([a.holds, scene.store.count('release')], [true, 0])
+    await scene.finish(its[Symbol.asyncDispose]())
+    assert.deepEqual([a.holds, scene.store.count('release')], [false, 1])
+  })
+})
+
 describe('work that learns before its candidate that its term has ended', () => {
   electionScene('from the clock, as after a freeze: it runs again, and is no failure', async (scene) => {
     const a = scene.candidate('a')
