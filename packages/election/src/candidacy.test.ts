@@ -372,12 +372,106 @@ describe('a candidacy', () => {
   })
 
   it('does not take what it released for what it holds', () => {
-    const table = new Table({ fenced: true }).leading().wait(1).seen(held('s1'))
+    const table = new Table({ fenced: true }).leading().wait(1).seen(held('s1')).wait(2)
     table.candidacy.withdraw(table.now, '')
     table.candidacy.wish(table.now)
     table.candidacy.released(true, table.now)
     assert.equal(table.stand().state, 'following')
     assert.equal(table.seen(held('s1'), 1).state, 'following', 'sent before the release was answered')
+  })
+
+  it('has lost what a read shows under its session and another token, and waits when it takes it for its own', () => {
+    const table = new Table().leading().wait(10)
+    table.seen(held('s1', 6n))
+    assert.equal(table.state, 'following')
+    table.wait(10).seen(held('s1', 6n))
+    assert.deepEqual([table.state, table.candidacy.token], ['waiting', 6n])
+    assert.equal(table.wait(500).seen(held('s1', 6n)).wait(499).leads, false)
+    assert.equal(table.wait(1).leads, true)
+  })
+
+  it('waits for the lease that is written beside what it takes for its own', () => {
+    const table = new Table().stand().seen(held('s1', 6n, { leaseMs: 3000 }))
+    for (let ms = 0; ms < 3000; ms += 500) {
+      assert.equal(table.leads, false, `after ${ms} ms`)
+      table.wait(500).seen(held('s1', 6n, { leaseMs: 3000 }))
+    }
+    assert.equal(table.leads, true)
+  })
+
+  it('asks for nothing by what it read under an earlier session', () => {
+    const table = new Table({ holdBackMs: 50 }).stand().seen(free())
+    table.candidacy.sessionLost()
+    table.self.session = 's2'
+    assert.equal(table.wait(100).candidacy.wish(table.now), undefined)
+    assert.equal(table.seen(free()).wait(50).candidacy.wish(table.now)?.kind, 'acquire')
+  })
+
+  it('begins no term below its own last one, though nothing is left of that at the store', () => {
+    const table = new Table().leading().wait(10).seen(undefined)
+    assert.equal(table.candidacy.wish(table.now)?.kind, 'acquire')
+    assert.equal(table.candidacy.acquired(4n, table.now, table.now), false)
+    assert.equal(table.state, 'releasing')
+  })
+
+  for (const [what, gone] of [
+    ['was removed', undefined],
+    ['was removed and made anew', free({ version: '9', token: 0n, leaseMs: 0 })],
+  ] as const) {
+    it(`waits for the longer lease that it knows of, where the key ${what}`, () => {
+      const table = new Table()
+        .stand()
+        .seen(held('s2', 5n, { leaseMs: 3000 }))
+        .wait(10)
+        .seen(gone)
+      assert.equal(table.candidacy.wish(table.now)?.kind, 'acquire')
+      table.granted(6n)
+      for (let ms = 0; ms < 3000; ms += 500) {
+        assert.equal(table.leads, false, `after ${ms} ms`)
+        table.wait(500).seen(held('s1', 6n))
+      }
+      assert.equal(table.leads, true)
+    })
+  }
+
+  it('writes down the longer lease of a predecessor whom it did not wait for, and that of one who has stopped no more', () => {
+    const waiting = new Table()
+      .acquiring(free({ leaseMs: 3000 }))
+      .granted()
+      .wait(500)
+    waiting.candidacy.withdraw(waiting.now, '')
+    assert.deepEqual(waiting.release(), { settled: false, leaseMs: 3000 })
+    const leading = new Table().acquiring(free({ leaseMs: 3000, settled: true })).granted()
+    leading.candidacy.setWorking(true)
+    leading.candidacy.withdraw(leading.now, '')
+    leading.candidacy.overrun()
+    assert.deepEqual(leading.release(), { settled: false, leaseMs })
+  })
+
+  it('begins no term that it is about to give up', () => {
+    const table = new Table().acquiring().granted().wait(900).seen(held('s1'))
+    table.ms += 100
+    table.candidacy.withdraw(table.now, '')
+    assert.deepEqual([table.state, table.passed.includes('leading')], ['releasing', false])
+  })
+
+  it('leaves a name that it hands over to others, also where it loses it before that is done', () => {
+    const table = new Table().leading()
+    table.candidacy.yield(table.now, '', 'b')
+    table.candidacy.sessionLost()
+    table.seen(free({ version: '9' }))
+    assert.equal(table.wait(1999).candidacy.wish(table.now), undefined)
+    assert.equal(table.wait(1).candidacy.wish(table.now)?.kind, 'acquire')
+  })
+
+  it('stands at once again after it withdrew, though it was asked to hand over before', () => {
+    const table = new Table().leading()
+    table.candidacy.yield(table.now, '', 'b')
+    table.wait(2000).candidacy.withdraw(table.now, '')
+    table.candidacy.wish(table.now)
+    table.candidacy.released(true, table.now)
+    table.stand().seen(free({ version: '9' }))
+    assert.equal(table.candidacy.wish(table.now)?.kind, 'acquire')
   })
 
   it('calls a transition that is none a mistake', () => {

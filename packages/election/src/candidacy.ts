@@ -287,15 +287,18 @@ export class Candidacy {
       this.#lost(view?.holder === undefined ? 'the store has taken the name away' : `${view.holder.id} holds the name`)
   }
 
+  /** Whether something is to be done at the store now. */
+  wants(now: Moment): boolean {
+    if (this.#asked || this.#self.session === undefined) return false
+    if (this.#state === 'releasing') return true
+    return this.#state === 'following' && this.#mayAcquire() && now.monotonicMs >= this.#acquireAtMs()
+  }
+
   /** What is to be done at the store now, each wish until it is answered with one of the methods below. */
   wish(now: Moment): Wish | undefined {
-    if (this.#asked || this.#self.session === undefined) return undefined
-    if (this.#state === 'releasing') {
-      this.#asked = true
-      return { kind: 'release', token: this.#tenure!.token, how: this.#release }
-    }
-    if (this.#state !== 'following' || !this.#mayAcquire() || now.monotonicMs < this.#acquireAtMs()) return undefined
+    if (!this.wants(now)) return undefined
     this.#asked = true
+    if (this.#state === 'releasing') return { kind: 'release', token: this.#tenure!.token, how: this.#release }
     this.#askedLeaseMs = keptLeaseMs(this.#self.leaseMs, this.#predecessor())
     this.#askedActFromMs = this.#view?.settled === true ? undefined : this.#freeSinceMs + this.#waitMs()
     this.#become('acquiring', 'the name is free')
@@ -339,7 +342,6 @@ export class Candidacy {
   }
 
   #giveUp(now: Moment, why: string, successor: string | undefined): void {
-    this.tick(now)
     const leaseMs = this.#tenure?.leaseMs ?? 0
     const how = { settled: true, leaseMs, ...(successor !== undefined && { successor }) }
     switch (this.#state) {
@@ -397,7 +399,6 @@ export class Candidacy {
 
   #lost(why: string): void {
     this.#tenure = undefined
-    this.#stayBackMs = 0
     this.#become(this.#standing ? 'following' : 'apart', why)
   }
 
@@ -424,9 +425,9 @@ export class Candidacy {
   }
 
   /** What the name's view says of who held it last. A key that an operator removed says nothing any more: then what was read before counts. */
-  #predecessor(): Pick<NameView, 'settled' | 'leaseMs'> | undefined {
-    const view = this.#view
-    return view === undefined || view.leaseMs > 0 ? view : { settled: view.settled, leaseMs: this.#lastLeaseMs }
+  #predecessor(): Pick<NameView, 'settled' | 'leaseMs'> {
+    const { settled = false, leaseMs = 0 } = this.#view ?? {}
+    return { settled, leaseMs: leaseMs > 0 ? leaseMs : this.#lastLeaseMs }
   }
 
   #isFree(): boolean {

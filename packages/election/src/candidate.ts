@@ -1,54 +1,14 @@
-import { Candidacy, successorsChanceMs, type Ablation, type CandidacyState, type Wish } from './candidacy.ts'
+import { Candidacy, successorsChanceMs, type CandidacyState, type Wish } from './candidacy.ts'
+import type { CampaignOptions, CandidateEvents, CandidateOptions, CandidateSettings } from './campaign.ts'
 import { momentOf, type Moment, type Timer } from './clock.ts'
 import { Emitter } from './emitter.ts'
 import { ElectionError } from './errors.ts'
 import type { ElectionGroup } from './group.ts'
 import { sameLeadership, type Leadership, type Role } from './leadership.ts'
 import type { Member, NameView } from './store.ts'
-import { isEnd, Term, type Gate, type TermHolder, type TermJournal } from './term.ts'
+import { isEnd, isStale, Term, type Gate, type TermHolder, type TermJournal } from './term.ts'
 import { journalFor } from './term-journal.ts'
 import { Works } from './works.ts'
-
-/** A candidate's events. Trouble with the store is a warning, never an error that ends a process. */
-export interface CandidateEvents {
-  /** A term has begun, under a new token. */
-  elected: Term
-  /** A term has begun under the token of the one before, which was suspended. */
-  resumed: Term
-  /** The lease was not confirmed in time: we may not act, and keep the name as long as the store lets us. */
-  suspended: ElectionError
-  /** The name was lost. */
-  deposed: ElectionError
-  /** The name is being given up: by ourselves. */
-  resigned: ElectionError
-  /** Somebody else holds the name, or nobody. */
-  leader: Pick<Member, 'id' | 'session'> | undefined
-  /** Any change of what we are or who leads. */
-  state: Leadership
-  /** Trouble of the group's that people should know of; nothing ends because of it. */
-  warning: ElectionError
-}
-
-/** How a candidate stands. */
-export interface CandidateOptions {
-  /** How long it leaves a free name to others, in ms: 0 for the first in preference, more for those after it. Default 0. */
-  readonly holdBackMs?: number
-}
-
-/** Options of a campaign. */
-export interface CampaignOptions {
-  /** Ends it: leadership is resigned, the call rejects with the signal's reason. */
-  readonly signal?: AbortSignal
-}
-
-/** @internal What a group's options say for all its candidates. */
-export interface CandidateSettings {
-  readonly fenced: boolean
-  readonly graceMs: number
-  readonly minToken: bigint
-  readonly journalKeepMs: number
-  readonly without?: Ablation
-}
 
 /**
  * One member's candidature for one name of a group: campaigns, leads, resigns. {@link Election} is a candidate with a group of its
@@ -140,7 +100,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     this.#anchor ??= this.#group.clock.hold?.()
     this.apply((candidacy, now) => candidacy.stand(now))
     this.#group.begin()
-    this.#group.plan()
+    this.#group.plan(this)
   }
 
   /**
@@ -158,9 +118,12 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     return this.#campaign(options.signal, async () => {
       for (;;) {
         const term = await this.#nextTerm(options.signal)
-        if (!term.leads) continue
         const outcome = await this.#holder.work(() => settled(async () => work(term)))
-        if (!term.signal.aborted) {
+        // Work may learn before us that its term has ended: from the clock, or by the store's answer to an act.
+        this.#notice()
+        const stale = outcome.status === 'rejected' && isStale(outcome.reason, term.token)
+        if (stale && !term.signal.aborted) await this.#group.confirm().catch(() => undefined)
+        if (!stale && !term.signal.aborted) {
           await this.resign('its work has ended')
           if (outcome.status === 'rejected') throw outcome.reason
           return outcome.value
@@ -192,7 +155,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     this.#anchor?.cancel()
     this.#anchor = undefined
     this.apply((candidacy, now) => candidacy.withdraw(now, why))
-    this.#group.plan()
+    this.#group.plan(this)
     const candidacy = this.#candidacy
     // An acquisition under way may succeed yet, and is given back then.
     await this.#until(() => !candidacy.holds && (candidacy.standing || candidacy.state !== 'acquiring'))
@@ -216,7 +179,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     }
     if (to === this.#group.id) return
     this.apply((candidacy, now) => candidacy.yield(now, `handed over to ${to}`, to))
-    this.#group.plan()
+    this.#group.plan(this)
     const next = (): NameView['holder'] =>
       this.#candidacy.view!.token > token && !this.#group.isClosed ? this.#candidacy.view!.holder : undefined
     await this.#until(() => next() !== undefined, successorsChanceMs)
@@ -244,14 +207,14 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     return this.resign('disposed of')
   }
 
-  /** @internal Whether the name is held, acting or not. */
-  get holds(): boolean {
-    return this.#candidacy.holds
-  }
-
   /** @internal */
   get isStanding(): boolean {
     return this.#candidacy.standing
+  }
+
+  /** @internal Whether the name is held, acting or not. */
+  get holds(): boolean {
+    return this.#candidacy.holds
   }
 
   /** @internal What is to be done at the store now. */
@@ -283,7 +246,9 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
 
   /** @internal Changes the candidacy, then tells of what has changed: in this order, so that a listener may call us. */
   apply<T>(change: (candidacy: Candidacy, now: Moment) => T): T {
+    const held = this.#candidacy.holds
     const result = change(this.#candidacy, momentOf(this.#group.clock))
+    if (this.#candidacy.holds !== held) this.#group.holdsOneMore(!held)
     if (this.#delivering) return result
     this.#delivering = true
     for (let next = this.#changes.shift(); next !== undefined; next = this.#changes.shift()) this.#deliver(next)
@@ -359,7 +324,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     const said = `work goes on ${seconds} s after its term for ${this.#group.name}/${this.name} has ended; ${heed}`
     this.#group.overrun(new ElectionError('OVERRUN', said, false))
     this.apply((candidacy) => candidacy.overrun())
-    this.#group.plan()
+    this.#group.plan(this)
   }
 
   #become(role: Role, reason: string): void {
@@ -477,7 +442,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
       if (this.#works.going === 0) {
         this.apply((candidacy) => candidacy.setWorking(false))
         // A leader has nothing to do now that it had not before.
-        if (this.#candidacy.state !== 'leading') this.#group.plan()
+        if (this.#candidacy.state !== 'leading') this.#group.plan(this)
       }
     }
   }

@@ -1,4 +1,5 @@
-import { Candidate, type CandidateOptions } from './candidate.ts'
+import type { CandidateOptions } from './campaign.ts'
+import { Candidate } from './candidate.ts'
 import { ElectionGroup, type GroupOptions } from './group.ts'
 import type { ElectionStats } from './stats.ts'
 

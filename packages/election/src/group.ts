@@ -1,12 +1,13 @@
 import { hostname } from 'node:os'
-import { Candidate, type CandidateOptions, type CandidateSettings } from './candidate.ts'
+import type { CandidateOptions, CandidateSettings } from './campaign.ts'
+import { Candidate } from './candidate.ts'
 import type { Ablation, Candidature, Wish } from './candidacy.ts'
 import { momentOf, systemClock, type Clock, type Moment, type Random, type Timer } from './clock.ts'
 import { longestTimerMs, paceOf, toMs, type Duration, type Profile } from './durations.ts'
 import { Emitter, throwApart } from './emitter.ts'
 import { ElectionError } from './errors.ts'
 import { StoreLink } from './link.ts'
-import { nameOf, oneOf } from './options.ts'
+import { jsonOf, nameOf, oneOf, storeOf } from './options.ts'
 import { Statistics, type ElectionStats } from './stats.ts'
 import type {
   Acquisition,
@@ -109,8 +110,16 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
   #failure: ElectionError | undefined
   #closing: Promise<void> | undefined
   #timer: Timer | undefined
+  /** When the timer is due, in monotonic ms. */
+  #timerDueMs = Infinity
   #planning = false
+  /** What the next plan looks at: everything, or those. */
+  #planAll = false
+  readonly #toPlan = new Set<Candidate>()
+  /** Who wants something of the store and waits for one of the requests under way to be answered. */
+  readonly #queue = new Set<Candidate>()
   #requests = 0
+  #held = 0
   #handOversAsked = 0
 
   /** @throws ElectionError `OPTION_INVALID` */
@@ -123,18 +132,21 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     this.id = options.id === undefined ? makeId(random) : nameOf(options.id, 'id')
     if (options.gate !== undefined) oneOf(options.gate, gates, 'gate')
     oneOf(options.onOverrun ?? 'warn', ['warn', 'exit'], 'onOverrun')
+    oneOf(options.fenced ?? false, [true, false], 'fenced')
     const pace = paceOf(options)
     this.#graceMs = options.grace === undefined ? Math.max(pace.leaseMs, leastGraceMs) : toMs(options.grace, 'grace')
     this.#journalKeepMs = toMs(options.journalKeep ?? '24h', 'journalKeep', 1, Infinity)
     const { clock } = this
-    const about = { group: this.name, store: options.store, pace, clock, random, data: options.data ?? null }
+    const store = storeOf(options.store)
+    const about = { group: this.name, store, pace, clock, random, data: jsonOf(options.data ?? null) }
     this.#link = new StoreLink(this.id, about, this.#stats, {
       view: (view, sent) => this.#seen(view, sent),
       lost: () => this.#lost(),
       failed: (error) => this.#fail(error),
       trouble: (error) => this.warn(error),
       store: (answers) => this.emit('store', answers),
-      holds: () => [...this.#candidates.values()].some((candidate) => candidate.holds),
+      holds: () => this.#held > 0,
+      crowded: () => this.#queue.size > 0,
       plan: () => this.plan(),
     })
   }
@@ -178,9 +190,9 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     this.begin()
   }
 
-  /** Publishes something else about this member; once there is a session, where there is none yet. */
-  publish(data: Json): Promise<void> {
-    return this.#link.publish(data)
+  /** Publishes something else about this member; once there is a session, where there is none yet. @throws ElectionError `OPTION_INVALID` */
+  async publish(data: Json): Promise<void> {
+    await this.#link.publish(jsonOf(data))
   }
 
   /** Who holds a name now: a look at the store. @throws ElectionError `STORE_UNAVAILABLE` */
@@ -297,8 +309,18 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     return this.#link.read()
   }
 
-  /** @internal Does what time and the last answers ask for, and sets the timer for what comes next. */
-  plan(): void {
+  /** @internal A candidate holds its name now, or does no longer. */
+  holdsOneMore(holds: boolean): void {
+    this.#held += holds ? 1 : -1
+  }
+
+  /**
+   * @internal Does what time and the last answers ask for, and sets the timer for what comes next.
+   * @param only the candidate that something has happened to; none where it may concern any
+   */
+  plan(only?: Candidate): void {
+    if (only === undefined) this.#planAll = true
+    else this.#toPlan.add(only)
     if (this.#planning) return
     this.#planning = true
     // Once for all that happens in one turn: hundreds of names stand, or resign, in a row.
@@ -314,28 +336,45 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
   }
 
   #planOnce(): void {
-    const { session } = this.#link
-    let nextMs = Infinity
-    for (const candidate of this.#candidates.values()) {
-      candidate.apply((candidacy, now) => candidacy.tick(now))
-      if (session !== undefined && this.#requests < requestsAtOnce) {
-        const wish = candidate.wish()
-        if (wish !== undefined) void this.#grant(session, candidate, wish)
-      }
+    const all = this.#planAll
+    // An answer concerns one name: thousands would otherwise cost a look at all for each of them.
+    const those = [...(all ? this.#candidates.values() : this.#toPlan)]
+    this.#planAll = false
+    this.#toPlan.clear()
+    let nextMs = all ? Infinity : this.#timerDueMs - this.clock.monotonicMs()
+    for (const candidate of those) {
+      const wants = candidate.apply((candidacy, now) => (candidacy.tick(now), candidacy.wants(now)))
+      if (wants) this.#queue.add(candidate)
       const inMs = candidate.nextInMs() ?? 0
       // What is due and was not done waits for an answer, which plans anew.
       if (inMs > 0 && inMs < nextMs) nextMs = inMs
     }
+    this.#grantQueued()
     this.#wakeIn(Math.min(nextMs, this.#link.poll()))
+  }
+
+  /** Begins as many requests as may be under way. */
+  #grantQueued(): void {
+    const { session } = this.#link
+    for (const candidate of this.#queue) {
+      if (session !== undefined && this.#requests >= requestsAtOnce) return
+      this.#queue.delete(candidate)
+      // It may want nothing any more; without a session nobody does, and the next one's first read plans anew.
+      const wish = candidate.wish()
+      if (session !== undefined && wish !== undefined) void this.#grant(session, candidate, wish)
+    }
+    this.#link.uncrowded()
   }
 
   #wakeIn(ms: number): void {
     this.#timer?.cancel()
     this.#timer = undefined
+    this.#timerDueMs = Infinity
     if (ms === Infinity || this.isClosed) return
     // Whole ms: a timer that is a rounding error early would be set again and again.
     const delayMs = Math.min(Math.max(1, Math.ceil(ms)), longestTimerMs)
     const dueMs = this.clock.monotonicMs() + delayMs
+    this.#timerDueMs = dueMs
     this.#timer = this.clock.setTimer(delayMs, () => {
       const lateMs = this.clock.monotonicMs() - dueMs
       if (lateMs > this.self.leaseMs / 4) {
@@ -403,7 +442,7 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
       void this.#link.readSoon()
     } finally {
       this.#requests--
-      this.plan()
+      this.plan(candidate)
     }
   }
 

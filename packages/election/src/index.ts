@@ -1,5 +1,6 @@
 /** Leader election for any Node program: see the package's README. */
-export { Candidate, type CampaignOptions, type CandidateEvents, type CandidateOptions } from './candidate.ts'
+export type { CampaignOptions, CandidateEvents, CandidateOptions } from './campaign.ts'
+export { Candidate } from './candidate.ts'
 export type { Ablation } from './candidacy.ts'
 export { systemClock, type Clock, type Moment, type Random, type Timer } from './clock.ts'
 export { profiles, type Duration, type Pace, type Profile } from './durations.ts'

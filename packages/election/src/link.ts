@@ -39,6 +39,8 @@ export interface LinkEvents {
   store(answers: boolean): void
   /** Whether anything is held, so that reads are confirms. */
   holds(): boolean
+  /** Whether requests wait for others to be answered: each of them will change something. */
+  crowded(): boolean
   /** Something has happened: time to plan. */
   plan(): void
 }
@@ -81,6 +83,8 @@ export class StoreLink {
   /** Something changed while a read for that was under way. */
   #readAgain = false
   #readingChange: Promise<void> | undefined
+  /** Ends the wait of a read for requests to get through. */
+  #crowd: AbortController | undefined
   /** When the last read was sent. */
   #lastSent: Moment
   /** When the read was sent whose answer was applied last, in monotonic ms. */
@@ -148,6 +152,11 @@ export class StoreLink {
     if (this.#session === undefined) return
     this.#readAgain = true
     await (this.#readingChange ??= this.#readChanges())
+  }
+
+  /** No request waits for others any more. */
+  uncrowded(): void {
+    this.#crowd?.abort()
   }
 
   /** A request failed: tells, and gives up the session if the store no longer knows it. */
@@ -298,6 +307,7 @@ export class StoreLink {
     this.#session = undefined
     this.self.session = undefined
     this.#sessionEnd.abort(why)
+    this.uncrowded()
   }
 
   /** Reads whenever the store says that something has changed. */
@@ -337,12 +347,25 @@ export class StoreLink {
   async #readChanges(): Promise<void> {
     try {
       while (this.#readAgain && this.#session !== undefined) {
+        await this.#letThrough(this.#session)
         this.#readAgain = false
-        await this.#readQuietly(this.#session)
+        if (this.#session !== undefined) await this.#readQuietly(this.#session)
       }
     } finally {
       this.#readingChange = undefined
     }
+  }
+
+  /**
+   * While hundreds of names are acquired, each answer changes something; read each time, they would cost the square of their number.
+   * So changes are read once the requests are through, and a quarter of a lease after the last read at the latest.
+   */
+  async #letThrough(session: StoreSession): Promise<void> {
+    const waitMs = this.#lastSent.monotonicMs + session.leaseMs / 4 - this.#clock.monotonicMs()
+    if (!this.#events.crowded() || waitMs <= 0) return
+    this.#crowd = new AbortController()
+    await pause(this.#clock, waitMs, this.#crowd.signal)
+    this.#crowd = undefined
   }
 
   async #readQuietly(session: StoreSession): Promise<void> {

@@ -42,6 +42,34 @@ describe('members', () => {
     await scene.until(() => a.members[0]?.data === 3)
   })
 
+  electionScene('are not those of an answer that was overtaken', async (scene) => {
+    // 'late': the answer shows what was so when the question came
+    const a = scene.group('a')
+    a.join()
+    await scene.settle()
+    scene.store.on('read', 'late')
+    const before = watch(a.confirm())
+    await scene.advance(1)
+    scene.store.on('read', 'answered')
+    scene.group('b').join()
+    await scene.until(() => a.members.length === 2)
+    const told: number[] = []
+    a.on('members', (members) => told.push(members.length))
+    scene.store.pass('read')
+    await scene.settle()
+    assert.deepEqual([before.settled, told], [true, []])
+  })
+
+  electionScene('no longer show a session that the store has lost: another is opened', async (scene) => {
+    const leader = await scene.leader('a')
+    const { session } = scene.store
+    const read = session.read.bind(session)
+    session.read = async (signal) => ({ ...(await read(signal)), members: [] })
+    await scene.until(() => scene.store.session !== session)
+    assert.equal(leader.isLeader, false)
+    await scene.until(() => leader.isLeader)
+  })
+
   electionScene('of one id are warned of', async (scene) => {
     const [one, other] = [scene.group('a'), scene.group('a')]
     for (const group of [one, other]) group.candidate('x').stand()

@@ -173,3 +173,82 @@ describe('an act', () => {
     await assert.rejects(its.act('2', run, { inDoubt: 'retry' as 'repeat' }), { code: 'ACT_IN_DOUBT' })
   })
 })
+
+describe('disposing of a term', () => {
+  electionScene('that is suspended gives the name up, also one that an event told of', async (scene) => {
+    const { a, term: its } = await term(scene)
+    scene.store.on('read', 'refused')
+    await scene.until(() => its.signal.aborted)
+    assert.deepEqual([a.holds, scene.store.count('release')], [true, 0])
+    await scene.finish(its[Symbol.asyncDispose]())
+    assert.deepEqual([a.holds, scene.store.count('release')], [false, 1])
+  })
+})
+
+describe('work that learns before its candidate that its term has ended', () => {
+  electionScene('from the clock, as after a freeze: it runs again, and is no failure', async (scene) => {
+    const a = scene.candidate('a')
+    const terms: Term[] = []
+    let wake!: () => void
+    const led = watch(
+      a.lead(async (its) => {
+        if (terms.push(its) === 2) return 'second'
+        await new Promise<void>((resolve) => (wake = resolve))
+        its.assert()
+        return 'first'
+      }),
+    )
+    await scene.until(() => terms.length === 1)
+    scene.clock.shiftWall(leaseMs)
+    wake()
+    await scene.until(() => led.settled)
+    assert.deepEqual([led.value, terms[0].signal.aborted, terms[1].token], ['second', true, terms[0].token])
+  })
+
+  electionScene('from the store, which has given the name to another: it runs again in a later term', async (scene) => {
+    const a = scene.candidate('a')
+    const terms: Term[] = []
+    let go!: () => void
+    const led = watch(
+      a.lead(async (its) => {
+        if (terms.push(its) === 2) return 'second'
+        await new Promise<void>((resolve) => (go = resolve))
+        return its.act('1', () => 'first')
+      }),
+    )
+    await scene.until(() => terms.length === 1)
+    scene.store.on('read', 'held')
+    await scene.store.session.take('x', terms[0].token)
+    go()
+    await scene.settle()
+    assert.ok(terms[0].leads)
+    scene.store.on('read', 'answered')
+    scene.store.pass('read')
+    await scene.until(() => led.settled)
+    assert.equal(led.value, 'second')
+    assert.ok(terms[1].token > terms[0].token)
+  })
+
+  electionScene('from a clock that was set back since: it runs again under the same term', async (scene) => {
+    const a = scene.candidate('a')
+    const terms: Term[] = []
+    let wake!: () => void
+    const led = watch(
+      a.lead(async (its) => {
+        if (terms.push(its) === 2) return 'second'
+        await new Promise<void>((resolve) => (wake = resolve))
+        scene.clock.shiftWall(leaseMs)
+        try {
+          its.assert()
+        } finally {
+          scene.clock.shiftWall(-leaseMs)
+        }
+        return 'first'
+      }),
+    )
+    await scene.until(() => terms.length === 1)
+    wake()
+    await scene.until(() => led.settled)
+    assert.equal(led.value, 'second')
+  })
+})

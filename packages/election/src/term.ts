@@ -184,6 +184,11 @@ export class Term implements AsyncDisposable {
   }
 }
 
+/** Whether an error says that leadership under this token has ended. */
+export function isStale(error: unknown, token: bigint): boolean {
+  return error instanceof StaleTermError && error.token === token
+}
+
 /** Whether an error only says that the term has ended. */
 export function isEnd(error: unknown, signal: AbortSignal): boolean {
   return (

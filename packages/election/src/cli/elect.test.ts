@@ -54,7 +54,8 @@ const worker = (onTerm: string): string[] => [
   process.execPath,
   '-e',
   `process.on('SIGTERM', () => { console.log('told to end'); ${onTerm} })
-   console.log('works under', process.env.ELECT_TOKEN, 'pid', process.pid)
+   process.on('SIGUSR2', () => { console.log('ends by itself'); process.exit(5) })
+   console.log('works under', process.env.ELECT_TOKEN, 'pid', process.pid, 'of', process.ppid)
    setInterval(() => {}, 1000)`,
 ]
 const fast = ['--lease', '500ms', '--detect', '500ms', '--grace', '1s']
@@ -145,6 +146,28 @@ describe('elect', { skip: without('consul') }, () => {
     await one.says(/^works under/, 2)
   })
 
+  it('does not run again what ended by itself while its process stood still', async () => {
+    const one = start(...fast, '--', ...worker('process.exit()'))
+    const [, , pid] = await one.says(/^works under (\d+) pid (\d+)/)
+    const other = start(...fast, '--', ...worker('process.exit()'))
+    await other.says(/leads batch/)
+    one.kill('SIGSTOP')
+    process.kill(Number(pid), 'SIGUSR2')
+    await one.says(/^ends by itself/)
+    await other.says(/^works under/)
+    one.kill('SIGCONT')
+    assert.equal(await one.ended, 5)
+  })
+
+  it('whose guard stands still kills the command itself, after the grace', async () => {
+    const run = start(...fast, '--', ...worker('process.exit()'))
+    const [, guard] = await run.says(/^works under .* of (\d+)/)
+    process.kill(Number(guard), 'SIGSTOP')
+    run.kill('SIGTERM')
+    // closed once nobody holds its output any more: the command has ended, too
+    assert.equal(await run.ended, 137)
+  })
+
   it('tells who leads, hands over when it is asked, and says so', async () => {
     const options = [...fast, '--data', '{"zone":"b"}']
     const one = start(...options, '--id', 'one', '--', ...worker('process.exit()'))
@@ -185,6 +208,7 @@ describe('elect', { skip: without('consul') }, () => {
       [['true'], 2, /no subcommand true; a command to run stands after --/],
       [[], 2, /a command to run is missing/],
       [[...fast, '--', 'no-such-command'], 127, /no-such-command cannot be started/],
+      [['status', '-o', 'yaml'], 2, /output is "yaml"; use "table" or "json"/],
       [['status', '--name', 'nobodys'], 1, /^nobodys: nobody leads$/],
       [['resign', '--name', 'nobodys'], 1, /^nobody leads nobodys$/],
     ]

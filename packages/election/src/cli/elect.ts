@@ -4,6 +4,7 @@ import { toMs, type Duration, type Profile } from '../durations.ts'
 import { Election } from '../election.ts'
 import { ElectionError } from '../errors.ts'
 import type { TlsOptions } from '../http.ts'
+import { oneOf } from '../options.ts'
 import type { Json, LeaseStore } from '../store.ts'
 import { storeForms, storeFromUrl } from '../stores/from-url.ts'
 import { resign, status, watch } from './look.ts'
@@ -65,6 +66,7 @@ const options = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const
 
+const outputs = ['table', 'json']
 const subcommands = ['status', 'watch', 'resign']
 
 /** The exit codes that are not the command's own. */
@@ -105,6 +107,7 @@ async function carryOut(args: readonly string[], surroundings: Surroundings): Pr
     if (subcommand === undefined && command.length === 0) {
       throw new ElectionError('OPTION_INVALID', 'a command to run is missing: it stands after --', false)
     }
+    oneOf(values.output, outputs, 'output')
     const name = required(values.name ?? surroundings.env.ELECT_NAME, 'name', 'ELECT_NAME')
     const url = required(values.store ?? surroundings.env.ELECT_STORE, 'store', 'ELECT_STORE')
     const store = storeFromUrl(url, { tls: tlsOf(values), env: surroundings.env })

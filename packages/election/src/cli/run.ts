@@ -4,7 +4,7 @@ import { constants } from 'node:os'
 import type { Clock, Timer } from '../clock.ts'
 import type { Election } from '../election.ts'
 import type { Term } from '../term.ts'
-import type { GuardOrder, GuardReport } from './guard.ts'
+import type { GuardOrder, GuardReport, Lasting } from './guard.ts'
 
 /** How a command is run. */
 export interface CommandOptions {
@@ -23,6 +23,9 @@ export interface CommandOptions {
 /** How often the guard is told how long the lease goes on: a part of the lease. */
 const tellsPerLease = 4
 
+/** How long after the grace the guard has to have killed the command, in ms: then we do. It may stand still itself. */
+const guardsChanceMs = 1000
+
 /**
  * Campaigns, runs the command in each term, and resolves with its exit code once it has ended by itself; or, when `stop` aborts, once it was told to end
  * and the name was given up. Whoever loses leadership ends the command and campaigns again.
@@ -30,16 +33,21 @@ const tellsPerLease = 4
 export async function runWhileLeading(election: Election, options: CommandOptions, stop: AbortSignal): Promise<number> {
   let code = 0
   let ran = false
+  const finished = new AbortController()
   const work = async (term: Term): Promise<void> => {
-    options.say(`leads under token ${term.token}: starting ${options.command}`)
-    code = await new GuardedCommand(election, term, options, stop).done
-    ran = true
-    options.say(`${options.command} has ended with exit code ${code}`)
+    for (let asked = true; asked && !term.signal.aborted;) {
+      options.say(`leads under token ${term.token}: starting ${options.command}`)
+      ;({ code, asked } = await new GuardedCommand(election, term, options, stop).done)
+      ran = true
+      options.say(`${options.command} has ended with exit code ${code}`)
+      // Also where the term ends meanwhile: it is not to run again.
+      if (!asked) finished.abort()
+    }
   }
   try {
-    await election.lead(work, { signal: stop })
+    await election.lead(work, { signal: AbortSignal.any([stop, finished.signal]) })
   } catch (error) {
-    if (!stop.aborted) throw error
+    if (!stop.aborted && !finished.signal.aborted) throw error
     if (!ran) return signalCode(stop)
   } finally {
     await election.close()
@@ -53,25 +61,36 @@ function signalCode(stop: AbortSignal): number {
   return number === undefined ? 0 : 128 + number
 }
 
+/** How a run has ended. */
+interface Outcome {
+  readonly code: number
+  /** It was told to end, because leadership had ended, or was not started any more. */
+  readonly asked: boolean
+}
+
 /** One run of the command, under one term. */
 class GuardedCommand {
-  /** Resolves with the exit code, once all of it has ended. */
-  readonly done: Promise<number>
+  /** Resolves once all of it has ended. */
+  readonly done: Promise<Outcome>
   readonly #guard: ChildProcess
   readonly #options: CommandOptions
   #pid: number | undefined
+  #endAsked = false
 
   constructor(election: Election, term: Term, options: CommandOptions, stop: AbortSignal) {
     this.#options = options
     const { command, args, graceMs, env, clock } = options
     this.#guard = fork(options.guard, { stdio: 'inherit', execArgv: [] })
     const own = { ELECT_TOKEN: String(term.token), ELECT_NAME: election.group.name, ELECT_ID: election.group.id }
-    const prolong = (): void => {
+    const lasting = (): Lasting => {
       const forMs = election.leadsForMs
-      if (forMs > 0) this.#order({ kind: 'lease', untilMs: clock.wallMs() + forMs })
+      return { untilMs: clock.wallMs() + forMs, forMs }
     }
-    prolong()
-    this.#order({ kind: 'run', command, args, env: { ...env, ...own }, graceMs })
+    this.#order({ kind: 'run', command, args, env: { ...env, ...own }, graceMs, ...lasting() })
+    const prolong = (): void => {
+      const more = lasting()
+      if (more.forMs > 0) this.#order({ kind: 'lease', ...more })
+    }
     const everyMs = election.group.self.leaseMs / tellsPerLease
     const tick = (): Timer =>
       clock.setTimer(everyMs, () => {
@@ -81,9 +100,14 @@ class GuardedCommand {
     let timer = tick()
     const end = (): void => {
       timer.cancel()
+      this.#endAsked = true
       const asked = stop.aborted ? (stop.reason as NodeJS.Signals) : 'SIGTERM'
       options.say(`${command} is told to end: ${String((term.signal.reason as Error).message)}`)
       this.#order({ kind: 'end', signal: asked })
+      timer = clock.setTimer(graceMs + guardsChanceMs, () => {
+        this.#killGroup()
+        this.#guard.kill('SIGKILL')
+      })
     }
     if (term.signal.aborted) end()
     else term.signal.addEventListener('abort', end)
@@ -98,21 +122,22 @@ class GuardedCommand {
     if (this.#guard.connected) this.#guard.send(order, () => undefined)
   }
 
-  #wait(): Promise<number> {
+  #wait(): Promise<Outcome> {
     return new Promise((resolve, reject) => {
-      let code: number | undefined
+      let outcome: Outcome | undefined
       this.#guard.on('message', (report: GuardReport) => {
         if (report.kind === 'started') this.#pid = report.pid
         else {
-          code = report.code
+          outcome = { code: report.code, asked: report.kind === 'ended' && report.asked }
           if (report.kind === 'failed') this.#options.say(report.message)
         }
       })
       this.#guard.on('error', reject)
       this.#guard.on('exit', (guardCode, signal) => {
         // The guard itself was killed: nobody else ends what it ran.
-        if (code === undefined) this.#killGroup()
-        resolve(code ?? guardCode ?? 128 + (signal === null ? 0 : constants.signals[signal]))
+        if (outcome === undefined) this.#killGroup()
+        const code = guardCode ?? 128 + (signal === null ? 0 : constants.signals[signal])
+        resolve(outcome ?? { code, asked: this.#endAsked })
       })
     })
   }
