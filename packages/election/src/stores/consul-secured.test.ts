@@ -9,12 +9,16 @@ import { consul } from './consul.ts'
 
 const options = { skip: without('consul'), timeout: 60_000 }
 
+/** What a busy machine does is no matter of rights or certificates. */
+const ofBusyMachine: readonly string[] = ['LAG', 'SLOW']
+
 /** Everything a group does, from joining to leaving; its warnings. */
 async function exercise(store: LeaseStore): Promise<readonly ElectionError[]> {
   const warnings: ElectionError[] = []
   const a = new ElectionGroup({ name: 'g', id: 'a', store, lease: '500ms' })
   const b = new ElectionGroup({ name: 'g', id: 'b', store, lease: '500ms' })
-  for (const group of [a, b]) group.on('warning', (warning) => warnings.push(warning))
+  for (const group of [a, b])
+    group.on('warning', (warning) => void (ofBusyMachine.includes(warning.code) || warnings.push(warning)))
   const [x, y] = [a.candidate('x'), b.candidate('x')]
   const term = await x.campaign()
   await term.act('one', () => undefined)
