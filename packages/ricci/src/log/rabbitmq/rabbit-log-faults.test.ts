@@ -70,12 +70,17 @@ describe('RabbitLog under faults', { skip: without('rabbitmq', 'erlang') }, () =
         }
         const [confirms, reads] = [await open('confirms'), await open('reads')]
         const seen = Array.from({ length: partitions }, () => new Map<string, number>())
+        /** By partition, the offset after the last one read. */
+        const readTo = Array.from({ length: partitions }, () => 0)
+        let readOn = (): void => undefined
         for (let partition = 0; partition < partitions; partition++) {
           const onRecords = (records: readonly StoredRecord[]): void => {
             for (const { offset, bytes } of records) {
               const text = new TextDecoder().decode(bytes)
               if (!seen[partition].has(text)) seen[partition].set(text, offset)
+              readTo[partition] = offset + 1
             }
+            readOn()
           }
           const onFailure = (error: unknown): void => assert.fail(error as Error)
           readers.push(new SteadyReader({ log: confirms, partition, clock: nodeClock, from: 0, onRecords, onFailure }))
@@ -99,8 +104,7 @@ describe('RabbitLog under faults', { skip: without('rabbitmq', 'erlang') }, () =
         await Promise.all(producers.map((producer) => producer.stop()))
         const ends = await Promise.all(seen.map((_records, partition) => reads.range(partition)))
         for (const [partition, { end }] of ends.entries()) {
-          while ((Math.max(...seen[partition].values()) ?? 0) < end - 1)
-            await new Promise<void>((resolve) => nodeClock.setTimer(20, resolve))
+          while (readTo[partition] < end) await new Promise<void>((resolve) => (readOn = resolve))
         }
         for (const { acknowledged } of producers) {
           assert.ok(acknowledged.length > 400)

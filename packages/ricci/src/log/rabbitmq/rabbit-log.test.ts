@@ -138,23 +138,24 @@ describe('RabbitLog', { skip: without('rabbitmq', 'erlang', 'openssl') }, () => 
     const channel = await client.channel()
     const partitions = 16
     await channel.exchangeDeclare('hash', 'x-consistent-hash', { durable: true, autoDelete: false })
-    const found = new Map<string, number>()
-    for (let partition = 0; partition < partitions; partition++) {
-      await channel.queueDeclare(`q${partition}`, { durable: true, autoDelete: false })
-      await channel.queueBind(`q${partition}`, 'hash', '1')
-      await channel.basicConsume(
-        `q${partition}`,
-        { noAck: true },
-        ({ routingKey }) => void found.set(routingKey, partition),
-      )
-    }
     const keys = Array.from(
       { length: 600 },
       (_, index) => `${'кластер-é'.slice(0, index % 9)}${'x'.repeat(index % 40)}${index}`,
     )
+    const found = new Map<string, number>()
+    let allFound = (): void => undefined
+    const all = new Promise<void>((resolve) => (allFound = resolve))
+    for (let partition = 0; partition < partitions; partition++) {
+      await channel.queueDeclare(`q${partition}`, { durable: true, autoDelete: false })
+      await channel.queueBind(`q${partition}`, 'hash', '1')
+      await channel.basicConsume(`q${partition}`, { noAck: true }, ({ routingKey }) => {
+        found.set(routingKey, partition)
+        if (found.size === keys.length) allFound()
+      })
+    }
     await channel.confirmSelect()
     await Promise.all(keys.map((key) => channel.basicPublish('hash', key, 'x')))
-    while (found.size < keys.length) await new Promise<void>((resolve) => nodeClock.setTimer(5, resolve))
+    await all
     for (const key of keys) assert.equal(partitionOf(key, partitions), found.get(key), key)
     await client.close()
   })
