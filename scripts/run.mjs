@@ -1,4 +1,6 @@
 // `npm run bench|simulate|vectors|faults -- …`: bundles that tool from source and runs it in this process.
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ensureInstalled, root } from './install.mjs'
 
@@ -19,5 +21,8 @@ const { benchEntries, buildProduct, faultEntries } = await import('./product.mjs
 // faults are done to the product itself
 if (name === 'faults') await buildProduct()
 const beside = { bench: benchEntries, faults: faultEntries }
-await bundle({ [name]: tools[name], ...beside[name] }, `.build/tools/${name}`)
-await import(pathToFileURL(`${root}.build/tools/${name}/${name}.mjs`).href)
+// a folder of its own: of two at the same time, one would load what the other is writing
+const outdir = join(root, `.build/tools/${name}-${process.pid}`)
+process.on('exit', () => rmSync(outdir, { recursive: true, force: true }))
+await bundle({ [name]: tools[name], ...beside[name] }, outdir)
+await import(pathToFileURL(join(outdir, `${name}.mjs`)).href)
