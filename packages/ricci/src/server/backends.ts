@@ -139,12 +139,13 @@ async function untilThere(options: RabbitLogOptions, telemetry: Telemetry, signa
       told = error.message
     }
     await new Promise<void>((resolve) => {
-      const timer = options.clock.setTimer(retryMs, resolve)
       const end = (): void => {
         timer.cancel()
+        signal.removeEventListener('abort', end)
         resolve()
       }
-      signal.addEventListener('abort', end, { once: true })
+      const timer = options.clock.setTimer(retryMs, end)
+      signal.addEventListener('abort', end)
     })
     signal.throwIfAborted()
   }

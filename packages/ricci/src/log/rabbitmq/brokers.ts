@@ -65,12 +65,6 @@ export class Brokers {
     bad.avoidUntilMs = this.options.clock.monotonicMs() + forMs
   }
 
-  /** A broker did what it should. */
-  praise(broker: number): void {
-    this.brokers[broker].failures = 0
-    this.brokers[broker].avoidUntilMs = 0
-  }
-
   /** Ends every connection: in order where a broker answers. */
   async close(): Promise<void> {
     this.closed = true
@@ -101,6 +95,8 @@ export class Brokers {
       if (broker.connection === opening) broker.connection = undefined
     }
     opening.then((connection) => {
+      // it answers again: its next failure is a first one
+      broker.failures = 0
       connection.onLost(forget)
       if (this.closed) connection.end()
     }, forget)
