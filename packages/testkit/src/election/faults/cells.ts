@@ -52,8 +52,11 @@ export interface TrialOptions {
 const steadyMs = 1000
 /** How long anything may take to come right, in ms. */
 const patienceMs = 60_000
-/** Faults come at any moment within this time, in ms: a crash keeps to no rhythm, and a sign of life is given at least twice in it. */
-const momentsMs = 1000
+/**
+ * Faults come at any moment within this time, in ms: a crash keeps to no rhythm. It is twice the longest time between two signs of life (etcd's, 1.5 s
+ * under a lease of 2 s); in a shorter one, what came before sets where between them a fault falls, and with it how long it takes to be noticed.
+ */
+const momentsMs = 3000
 
 const acts = ({ event }: Told): boolean => event === 'act'
 
