@@ -66,7 +66,18 @@ export function cutNetwork({ drop, spare = [] }: Cut): () => void {
   }
 }
 
-function ipRule(verb: 'add' | 'del', rule: string): void {
-  const run = spawnSync('ip', ['rule', verb, ...rule.split(' ')], { encoding: 'utf8' })
-  if (run.status !== 0) throw new Error(`ip rule ${verb} ${rule}: ${run.stderr}`)
+/** Changes the rules of this program's own network. @throws Error where there is none */
+export function ipRule(verb: 'add' | 'del', rule: string): void {
+  ip('rule', verb, rule)
+}
+
+/** Changes the routes of this program's own network. @throws Error where there is none */
+export function ipRoute(verb: 'add', route: string): void {
+  ip('route', verb, route)
+}
+
+function ip(what: 'rule' | 'route', verb: string, words: string): void {
+  if (!hasOwnNetwork()) throw new Error('Rules and routes are changed in a network of our own alone.')
+  const run = spawnSync('ip', [what, verb, ...words.split(' ')], { encoding: 'utf8' })
+  if (run.status !== 0) throw new Error(`ip ${what} ${verb} ${words}: ${run.stderr}`)
 }

@@ -25,6 +25,8 @@ export interface ServerExit {
 export interface ServerUser {
   readonly uid: number
   readonly gid: number
+  /** It may read and write whatever root may: programs lie where they lie. */
+  readonly readsAll?: boolean
 }
 
 export interface ServerProcessOptions {
@@ -34,6 +36,13 @@ export interface ServerProcessOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Whom it runs as; us, unless told. */
   readonly user?: ServerUser
+}
+
+/** Words of `setpriv` for a process that ends with ours, however that ends, and runs as somebody. */
+export function guarded(user?: ServerUser): string[] {
+  const identity = user === undefined ? [] : [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups']
+  const rights = user?.readsAll === true ? ['--inh-caps=+dac_override', '--ambient-caps=+dac_override'] : []
+  return ['--pdeathsig=KILL', ...identity, ...rights]
 }
 
 /** A running server. Whoever starts one ends it. */
@@ -48,11 +57,10 @@ export class ServerProcess {
   private readonly listeners = new Set<() => void>()
 
   constructor(program: Program, args: readonly string[], { folder, env = {}, user }: ServerProcessOptions) {
-    const identity = user === undefined ? [] : [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups']
     const libraries = program.libraries.length === 0 ? {} : { LD_LIBRARY_PATH: program.libraries.join(':') }
     // by `env`, so that the machine's own setpriv does not see foreign libraries
     const settings = Object.entries({ ...libraries, ...env }).map(([name, value]) => `${name}=${value}`)
-    const words = ['--pdeathsig=KILL', ...identity, 'env', ...settings, program.file, ...args]
+    const words = [...guarded(user), 'env', ...settings, program.file, ...args]
     this.child = spawn('setpriv', words, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [this.child.stdout!, this.child.stderr!]) this.read(stream)
     this.exited = new Promise((resolve) =>

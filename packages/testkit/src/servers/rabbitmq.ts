@@ -1,11 +1,12 @@
 /** Real RabbitMQ brokers on loopback, one cluster, asked by their management API. */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { CertificateAuthority } from './certificates.ts'
+import type { Host } from './hosts.ts'
 import { ask, type HttpAnswer } from './http.ts'
 import { Member } from './member.ts'
 import { freePortRange } from './ports.ts'
-import { ready, removeFolder, serverFolder, ServerProcess } from './process.ts'
+import { ready, removeFolder, serverFolder, ServerProcess, type ServerUser } from './process.ts'
 import { beside, program } from './program.ts'
 
 export interface RabbitOptions {
@@ -15,6 +16,8 @@ export interface RabbitOptions {
   readonly tickSeconds?: number
   /** A second listener that speaks TLS, with a certificate of {@link RabbitCluster.authority}; `'mutual'`: clients need one, too. */
   readonly tls?: boolean | 'mutual'
+  /** A host for each broker, in a network of our own: they can be cut off from one another. */
+  readonly hosts?: readonly Host[]
   /** Lines of `rabbitmq.conf` beside the ones that make a cluster. */
   readonly settings?: readonly string[]
 }
@@ -60,8 +63,8 @@ export class RabbitCluster {
     const authority = options.tls ? await CertificateAuthority.create(folder) : undefined
     const [brokers, mapperPort] = await plan(options)
     writeErl(join(folder, 'bin'), erlang.file)
-    writeFileSync(join(folder, '.erlang.cookie'), 'RICCI')
-    chmodSync(join(folder, '.erlang.cookie'), 0o400)
+    // for the brokers' users to reach their own folders
+    chmodSync(folder, 0o711)
     // Brokers find one another by it. A daemon that a broker starts outlives it: this one is ours.
     const mapping = ['-port', `${mapperPort}`, '-address', '127.0.0.1']
     const mapper = new ServerProcess(beside(erlang, 'epmd'), mapping, { folder })
@@ -69,6 +72,7 @@ export class RabbitCluster {
     for (const [index, broker] of brokers.entries()) {
       const own = join(folder, `${index}`)
       mkdirSync(own)
+      const host = options.hosts?.[index]
       const certificate = await authority?.issue(`broker-${index}`)
       const secured =
         certificate === undefined
@@ -86,7 +90,9 @@ export class RabbitCluster {
       writeFileSync(join(own, 'advanced.config'), advanced(broker))
       writeFileSync(join(own, 'plugins'), '[rabbitmq_consistent_hash_exchange,rabbitmq_management].')
       const env = environment(broker, own, folder, mapperPort, rabbit.libraries)
-      members.push(new Member(broker.node, rabbit, [], { folder: own, env }))
+      writeCookie(own, host?.user)
+      host?.listens(broker.ports.amqp, broker.ports.other + replicaPorts)
+      members.push(new Member(broker.node, rabbit, [], { folder: own, env, user: host?.user }))
     }
     const cluster = new RabbitCluster(folder, brokers, members, mapper, authority)
     try {
@@ -267,6 +273,15 @@ function writeErl(folder: string, erlexec: string): void {
   writeFileSync(join(folder, 'erl'), `#!/bin/sh\nexport ${words.slice(0, 3).join(' ')}\n${words[3]}\n`, { mode: 0o755 })
 }
 
+/** What brokers know one another by, which only its owner may read; and the broker's folder is that one's. */
+function writeCookie(own: string, user: ServerUser | undefined): void {
+  const cookie = join(own, '.erlang.cookie')
+  writeFileSync(cookie, 'RICCI')
+  chmodSync(cookie, 0o400)
+  if (user === undefined) return
+  for (const path of [own, cookie]) chownSync(path, user.uid, user.gid)
+}
+
 function settings(
   { ports }: RabbitBroker,
   brokers: readonly RabbitBroker[],
@@ -308,7 +323,7 @@ function environment(
 ): Record<string, string> {
   return {
     PATH: `${join(shared, 'bin')}:${process.env.PATH ?? '/usr/bin:/bin'}`,
-    HOME: shared,
+    HOME: own,
     LANG: 'C.UTF-8',
     ...(libraries.length === 0 ? {} : { LD_LIBRARY_PATH: libraries.join(':') }),
     RABBITMQ_NODENAME: node,

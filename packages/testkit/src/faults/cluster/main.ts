@@ -1,0 +1,62 @@
+import { writeFileSync } from 'node:fs'
+import { cpus, loadavg, release } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { canHaveOwnNetwork, hasOwnNetwork, runInOwnNetwork } from '../../servers/network.ts'
+import { program as server } from '../../servers/program.ts'
+import { leastTrials, shortfalls } from './figures.ts'
+import { page } from './page.ts'
+import { rows } from './rows.ts'
+import { runTable } from './table.ts'
+
+const usage = `usage: npm run faults -- cluster [--trials N] [--row NAME …] [--write FILE] [--rate EVENTS] [--program FILE]
+rows: ${rows.map(({ name }) => name).join(', ')}`
+
+/** Faults done to a whole cluster, as a command; gives the exit code. */
+export async function faultCluster(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      trials: { type: 'string', default: String(leastTrials) },
+      row: { type: 'string', multiple: true },
+      write: { type: 'string' },
+      rate: { type: 'string', default: '10000' },
+      seed: { type: 'string', default: '1' },
+      program: { type: 'string', default: fileURLToPath(new URL('../../product/ricci.mjs', import.meta.url)) },
+    },
+  })
+  const [trials, rate, seed] = [values.trials, values.rate, values.seed].map(Number)
+  const known = (values.row ?? []).every((name) => rows.some((row) => row.name === name))
+  if (!Number.isInteger(trials) || trials < 1 || !(rate > 0) || !Number.isInteger(seed) || !known) {
+    console.error(`--trials takes a whole number from 1 on, --rate events a second\n${usage}`)
+    return 2
+  }
+  const versions = `RabbitMQ ${server('rabbitmq').version}, Consul ${server('consul').version}`
+  if (!hasOwnNetwork()) {
+    // what is fetched is fetched before
+    server('erlang')
+    if (canHaveOwnNetwork()) return runInOwnNetwork(fileURLToPath(import.meta.url), process.argv.slice(2))
+    console.log('No network of our own can be made here (that takes root, ip and unshare): no host is cut off.')
+  }
+  const load = (): string => loadavg()[0].toFixed(1)
+  const loadBefore = load()
+  const results = await runTable({
+    program: values.program,
+    load: fileURLToPath(new URL('./fault-load.mjs', import.meta.url)),
+    seed,
+    eventsPerSecond: rate,
+    pagesPerSecond: 15,
+    trials,
+    rows: values.row,
+    report: (line) => console.log(line),
+  })
+  const date = new Date().toISOString().slice(0, 10)
+  const machine = `Node ${process.versions.node}, ${cpus().length} cores of ${cpus()[0].model.trim()}, Linux ${release()}, load average ${loadBefore} at the beginning, ${load()} at the end`
+  const about = `${date}, ${rate.toLocaleString('en')} events/s, ${machine}; ${versions} (net_ticktime 8, aten 500 ms).`
+  if (values.write !== undefined) writeFileSync(values.write, page(results, about))
+  const run = results.filter(({ skipped }) => skipped === undefined)
+  const missed = run.filter((result) => shortfalls(result).length > 0).length
+  console.log(about)
+  console.log(`${run.length - missed} passed, ${missed} failed, ${results.length - run.length} skipped`)
+  return missed === 0 ? 0 : 1
+}
