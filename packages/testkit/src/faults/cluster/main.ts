@@ -1,15 +1,18 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, release } from 'node:os'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { canHaveOwnNetwork, hasOwnNetwork, runInOwnNetwork } from '../../servers/network.ts'
 import { program as server } from '../../servers/program.ts'
 import { leastTrials, shortfalls } from './figures.ts'
-import { page } from './page.ts'
+import { page, findingLines } from './page.ts'
 import { rows } from './rows.ts'
+import { runStorm } from './storm.ts'
 import { runTable } from './table.ts'
 
 const usage = `usage: npm run faults -- cluster [--trials N] [--row NAME …] [--write FILE] [--rate EVENTS] [--program FILE]
+       npm run faults -- cluster --minutes M [--seed SEED] [--svg FILE] [--rate EVENTS] [--program FILE]
 rows: ${rows.map(({ name }) => name).join(', ')}`
 
 /** Faults done to a whole cluster, as a command; gives the exit code. */
@@ -21,14 +24,18 @@ export async function faultCluster(args: string[]): Promise<number> {
       row: { type: 'string', multiple: true },
       write: { type: 'string' },
       rate: { type: 'string', default: '10000' },
+      minutes: { type: 'string' },
       seed: { type: 'string', default: '1' },
+      svg: { type: 'string', default: '.build/faults.svg' },
       program: { type: 'string', default: fileURLToPath(new URL('../../product/ricci.mjs', import.meta.url)) },
     },
   })
-  const [trials, rate, seed] = [values.trials, values.rate, values.seed].map(Number)
+  const [trials, rate, seed, minutes] = [values.trials, values.rate, values.seed, values.minutes ?? '1'].map(Number)
   const known = (values.row ?? []).every((name) => rows.some((row) => row.name === name))
-  if (!Number.isInteger(trials) || trials < 1 || !(rate > 0) || !Number.isInteger(seed) || !known) {
-    console.error(`--trials takes a whole number from 1 on, --rate events a second\n${usage}`)
+  if (!Number.isInteger(trials) || trials < 1 || !(rate > 0) || !(minutes > 0) || !Number.isInteger(seed) || !known) {
+    console.error(
+      `--trials takes a whole number from 1 on, --rate events a second, --minutes minutes, --seed a whole number\n${usage}`,
+    )
     return 2
   }
   const versions = `RabbitMQ ${server('rabbitmq').version}, Consul ${server('consul').version}`
@@ -40,16 +47,24 @@ export async function faultCluster(args: string[]): Promise<number> {
   }
   const load = (): string => loadavg()[0].toFixed(1)
   const loadBefore = load()
-  const results = await runTable({
+  const arena = {
     program: values.program,
     load: fileURLToPath(new URL('./fault-load.mjs', import.meta.url)),
     seed,
     eventsPerSecond: rate,
     pagesPerSecond: 15,
-    trials,
-    rows: values.row,
-    report: (line) => console.log(line),
-  })
+    report: (line: string) => console.log(line),
+  }
+  if (values.minutes !== undefined) {
+    const result = await runStorm({ ...arena, durationMs: minutes * 60_000 })
+    mkdirSync(dirname(values.svg), { recursive: true })
+    writeFileSync(values.svg, result.picture)
+    for (const line of findingLines(result)) console.log(line)
+    console.log(`seed ${seed}, ${minutes} minutes; the picture is ${values.svg}`)
+    console.log(result.wrong.length === 0 ? '1 passed, 0 failed' : '0 passed, 1 failed')
+    return result.wrong.length === 0 ? 0 : 1
+  }
+  const results = await runTable({ ...arena, trials, rows: values.row })
   const date = new Date().toISOString().slice(0, 10)
   const machine = `Node ${process.versions.node}, ${cpus().length} cores of ${cpus()[0].model.trim()}, Linux ${release()}, load average ${loadBefore} at the beginning, ${load()} at the end`
   const about = `${date}, ${rate.toLocaleString('en')} events/s, ${machine}; ${versions} (net_ticktime 8, aten 500 ms).`

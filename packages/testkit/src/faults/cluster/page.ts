@@ -1,5 +1,6 @@
 /** What was measured, as text: lines for the console, and the page. */
 import { inFlightOf, leastInFlight, measured, shortfalls, spreadOf, type RowResult } from './figures.ts'
+import type { StormResult } from './storm.ts'
 
 const columns = ['least', 'median', '99 %', 'most'] as const
 
@@ -12,9 +13,16 @@ export function rowLines(result: RowResult): string[] {
   return [
     `${short.length === 0 ? 'reached' : 'MISSED'.padEnd(7)}    ${row.name}: ${times.map((time, at) => `${columns[at]} ${time}`).join(', ')} ms of ${trials.length} trials; asked: ${row.askedWords}`,
     `           ${inFlightOf(trials)} pages in flight at the faults`,
+    ...findingLines({ counts, wrong: short }),
+  ]
+}
+
+/** What was counted, and what is wrong. */
+export function findingLines({ counts, wrong }: Pick<StormResult, 'counts' | 'wrong'>): string[] {
+  return [
     ...Object.entries(counts).map(([name, value]) => `  ${String(value).padStart(9)} ${name}`),
-    ...short.slice(0, 20).map((text) => `  WRONG ${text}`),
-    ...(short.length > 20 ? [`  and ${short.length - 20} more`] : []),
+    ...wrong.slice(0, 20).map((text) => `  WRONG ${text}`),
+    ...(wrong.length > 20 ? [`  and ${wrong.length - 20} more`] : []),
   ]
 }
 
