@@ -1,6 +1,6 @@
 /** What a log that survived says, read by a fresh engine: no state of the killed processes is believed. */
 import { readMark, type Event } from '@ricci/client'
-import { createEngine, decodeRecord, type Hashes, type PendingPage } from '@ricci/engine'
+import { createEngine, decodeRecord, type EngineOptions, type Hashes, type PendingPage } from '@ricci/engine'
 import type { StoredRecord } from '@ricci/replica'
 import { EmbeddedLog, evaluateBundle, nodeDisk } from 'ricci/embedded'
 import { OwnedTime } from '../simulator/oracle/owned-time.ts'
@@ -57,6 +57,8 @@ export interface WhichLog {
   readonly logId: string
   readonly partition: number
   readonly presence?: Presence
+  /** The rules of a rules record; its bundle, unless told. */
+  readonly loadRules?: EngineOptions['loadRules']
 }
 
 /** Reads the whole log of a data directory that nobody uses any more. */
@@ -70,7 +72,8 @@ export async function readEvidence(dataDirectory: string): Promise<Evidence> {
 }
 
 /** What the records of a partition, from its first on, say. */
-export function judgeRecords(stored: readonly StoredRecord[], { logId, partition, presence }: WhichLog): Evidence {
+export function judgeRecords(stored: readonly StoredRecord[], which: WhichLog): Evidence {
+  const { logId, partition, presence, loadRules = ({ bundle }) => evaluateBundle(bundle) } = which
   const held = new Map<string, Set<number>>()
   const applied = new Map<number, number>()
   const decided = new Map<string, Readonly<PendingPage>>()
@@ -92,7 +95,7 @@ export function judgeRecords(stored: readonly StoredRecord[], { logId, partition
   const engine = createEngine({
     logId,
     partition,
-    loadRules: ({ bundle }) => evaluateBundle(bundle),
+    loadRules,
     observer: {
       onDecision: (page) => {
         decided.set(page.id, structuredClone(page))

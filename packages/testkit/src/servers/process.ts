@@ -36,6 +36,8 @@ export interface ServerProcessOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Whom it runs as; us, unless told. */
   readonly user?: ServerUser
+  /** A part of the line by which it says that it has started. */
+  readonly startedBy?: string
 }
 
 /** Words of `setpriv` for a process that ends with ours, however that ends, and runs as somebody. */
@@ -53,10 +55,17 @@ export class ServerProcess {
   readonly exited: Promise<ServerExit>
   /** How it ended, once it has. */
   exit: ServerExit | undefined
+  /** Whether it has said that it has started, however much it said since. */
+  started = false
   private readonly child: ChildProcess
   private readonly listeners = new Set<() => void>()
 
-  constructor(program: Program, args: readonly string[], { folder, env = {}, user }: ServerProcessOptions) {
+  constructor(
+    program: Program,
+    args: readonly string[],
+    private readonly options: ServerProcessOptions,
+  ) {
+    const { folder, env = {}, user } = options
     const libraries = program.libraries.length === 0 ? {} : { LD_LIBRARY_PATH: program.libraries.join(':') }
     // by `env`, so that the machine's own setpriv does not see foreign libraries
     const settings = Object.entries({ ...libraries, ...env }).map(([name, value]) => `${name}=${value}`)
@@ -125,6 +134,8 @@ export class ServerProcess {
       const parts = (partial + text).split('\n')
       partial = parts.pop()!
       this.lines.push(...parts)
+      const { startedBy } = this.options
+      if (startedBy !== undefined && parts.some((line) => line.includes(startedBy))) this.started = true
       if (this.lines.length > keptLines) this.lines.splice(0, this.lines.length - keptLines)
       this.tell()
     })

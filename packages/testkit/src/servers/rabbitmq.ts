@@ -41,6 +41,8 @@ export const rabbitAdmin: RabbitUser = { name: 'guest', password: 'guest' }
 /** Of a broker: AMQP, AMQPS, management, brokers among themselves, and a range for the replicas of streams. */
 const portsEach = 4
 const replicaPorts = 40
+/** What a broker says once it runs. */
+const startedBy = 'Server startup complete'
 /** A broker that starts may die for no reason of ours, one in a hundred: it is started again, as systemd would. */
 const startsEach = 3
 
@@ -92,11 +94,11 @@ export class RabbitCluster {
       const env = environment(broker, own, folder, mapperPort, rabbit.libraries)
       writeCookie(own, host?.user)
       host?.listens(broker.ports.amqp, broker.ports.other + replicaPorts)
-      members.push(new Member(broker.node, rabbit, [], { folder: own, env, user: host?.user }))
+      members.push(new Member(broker.node, rabbit, [], { folder: own, env, user: host?.user, startedBy }))
     }
     const cluster = new RabbitCluster(folder, brokers, members, mapper, authority)
     try {
-      await cluster.formed()
+      await cluster.healed()
     } catch (error) {
       await cluster.stop()
       throw error
@@ -160,6 +162,20 @@ export class RabbitCluster {
     }
   }
 
+  /** Resolves when all brokers run; one that died by itself is started again. */
+  async healed(withinMs?: number): Promise<void> {
+    for (let start = 1; ; start++) {
+      const why = await this.healthy(withinMs).then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      const died = this.members.filter(({ process }) => !process.running)
+      if (died.length === 0 && why === undefined) return
+      if (died.length === 0 || start === startsEach) throw why ?? new Error('A broker does not stay alive.')
+      await Promise.all(died.map((member) => member.restart()))
+    }
+  }
+
   /** Resolves when every broker that is up runs, and says so of all others that are up and of no more. */
   healthy(withinMs?: number): Promise<void> {
     return ready('A healthy RabbitMQ', this.upProcesses(), () => this.isHealthy(), withinMs).then(() => undefined)
@@ -212,18 +228,6 @@ export class RabbitCluster {
     return this.stopping
   }
 
-  private async formed(): Promise<void> {
-    for (let start = 1; ; start++) {
-      try {
-        return await this.healthy()
-      } catch (error) {
-        const died = this.members.filter(({ process }) => !process.running)
-        if (died.length === 0 || start === startsEach) throw error
-        await Promise.all(died.map((member) => member.restart()))
-      }
-    }
-  }
-
   private upMembers(): number[] {
     return this.brokers.flatMap((_broker, index) => (this.members[index].up ? [index] : []))
   }
@@ -234,10 +238,7 @@ export class RabbitCluster {
 
   private async isHealthy(): Promise<true | undefined> {
     const up = this.upMembers()
-    if (
-      !up.every((index) => this.members[index].process.lines.some((line) => line.includes('Server startup complete')))
-    )
-      return undefined
+    if (!up.every((index) => this.members[index].process.started)) return undefined
     const answers = await Promise.all(up.map((index) => this.api(index, '/nodes?columns=name,running,partitions')))
     const complete = answers.every((answer) => {
       const nodes = answer.json<{ name: string; running: boolean; partitions: string[] }[]>()

@@ -25,6 +25,8 @@ export interface ArenaOptions {
   /** Jobs and notes begun a second. */
   readonly pagesPerSecond: number
   readonly report: (line: string) => void
+  /** Told of it at once: whoever is, may stop it at any time. */
+  readonly onStart?: (arena: Arena) => void
 }
 
 const instanceNames = ['a', 'b', 'c']
@@ -81,7 +83,9 @@ export class Arena {
       throw failed.reason as Error
     }
     const [rabbit, consul] = await Promise.all(starting)
-    return new Arena(options, rabbit, consul, brokerHosts, instanceHosts)
+    const arena = new Arena(options, rabbit, consul, brokerHosts, instanceHosts)
+    options.onStart?.(arena)
+    return arena
   }
 
   /** A log of its own, instances on it, receivers and load; resolves when all is calm. */
@@ -151,7 +155,7 @@ export class Arena {
 
   /** Resolves when everything is well and has been for a while: brokers, store, an owner of each partition and others ready to take over, pages prompt. */
   async calm(): Promise<void> {
-    await Promise.all([this.rabbit.healthy(lookMs), this.consul.healthy(lookMs)])
+    await Promise.all([this.rabbit.healed(lookMs), this.consul.healthy(lookMs)])
     let sinceMs = monotonicMs()
     await this.until('calm', async () => {
       if (!(await this.isWell())) sinceMs = monotonicMs()

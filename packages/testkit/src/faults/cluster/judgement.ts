@@ -23,7 +23,7 @@ export async function judge(arena: Arena): Promise<Judgement> {
   const missing = await arena.comeToRest()
   const report = await feed.stop()
   const ends = await arena.endInstances()
-  await rabbit.healthy()
+  await rabbit.healed()
   const logId = await readLogId(rabbit, vhost)
   const presence = { service: presenceService, rule: silentRule, ttlMs: presenceSeconds * 1_000 }
   const parts: Evidence[] = []

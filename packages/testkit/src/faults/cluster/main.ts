@@ -1,10 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { cpus, loadavg, release } from 'node:os'
+import { constants, cpus, loadavg, release } from 'node:os'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { canHaveOwnNetwork, hasOwnNetwork, runInOwnNetwork } from '../../servers/network.ts'
+import { canHaveOwnNetwork, endings, hasOwnNetwork, runInOwnNetwork } from '../../servers/network.ts'
 import { program as server } from '../../servers/program.ts'
+import type { Arena } from './arena.ts'
 import { leastTrials, shortfalls } from './figures.ts'
 import { page, findingLines } from './page.ts'
 import { rows } from './rows.ts'
@@ -14,6 +15,12 @@ import { runTable } from './table.ts'
 const usage = `usage: npm run faults -- cluster [--trials N] [--row NAME …] [--write FILE] [--rate EVENTS] [--program FILE]
        npm run faults -- cluster --minutes M [--seed SEED] [--svg FILE] [--rate EVENTS] [--program FILE]
 rows: ${rows.map(({ name }) => name).join(', ')}`
+
+/** Told to end, it leaves neither processes nor files. */
+function endOnSignal(arena: Arena): void {
+  for (const name of endings)
+    process.once(name, () => void arena.stop().finally(() => process.exit(128 + constants.signals[name])))
+}
 
 /** Faults done to a whole cluster, as a command; gives the exit code. */
 export async function faultCluster(args: string[]): Promise<number> {
@@ -54,6 +61,7 @@ export async function faultCluster(args: string[]): Promise<number> {
     eventsPerSecond: rate,
     pagesPerSecond: 15,
     report: (line: string) => console.log(line),
+    onStart: endOnSignal,
   }
   if (values.minutes !== undefined) {
     const result = await runStorm({ ...arena, durationMs: minutes * 60_000 })
