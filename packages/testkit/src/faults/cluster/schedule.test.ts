@@ -58,9 +58,10 @@ describe('the picture of a run', () => {
       { partition: 0, instance: 'b', fromMs: 12_500 },
       { partition: 0, instance: 'a', fromMs: 500 },
     ],
-    decidedMs: [5_000, 5_001],
-    deliveredMs: [5_100],
+    decidedMs: [900, 5_000, 5_001],
+    deliveredMs: [5_100, 61_001],
     pages: [
+      { host: 'job-0', sentMs: 900, arrivedMs: 5_000 },
       { host: 'job-1', sentMs: 5_000, arrivedMs: 5_100 },
       { host: 'job-2', sentMs: 5_001, arrivedMs: undefined },
     ],
@@ -100,7 +101,7 @@ describe('the picture of a run', () => {
     assert.notEqual(a.fill, b.fill)
   })
 
-  it('counts pages, and shows those that never came', () => {
+  it('counts pages of its time, and shows those that never came', () => {
     assert.deepEqual(titles(/decided|delivered/), ['2 decided', '1 delivered'])
     assert.deepEqual(titles(/job/), ['job-1: 100 ms', 'job-2: never'])
   })

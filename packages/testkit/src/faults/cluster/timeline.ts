@@ -72,9 +72,17 @@ export function timeline(of: Timeline): string {
     y += ownedHeight
   }
   y += 12
-  parts.push(...histogram(of, x, y, label))
+  const isShown = (atMs: number): boolean => atMs >= fromMs && atMs <= toMs
+  parts.push(...histogram(of.decidedMs.filter(isShown), of.deliveredMs.filter(isShown), x, y, label))
   y += chartHeight + 12
-  parts.push(...scatter(of, x, y, label))
+  parts.push(
+    ...scatter(
+      of.pages.filter(({ sentMs }) => isShown(sentMs)),
+      x,
+      y,
+      label,
+    ),
+  )
   y += chartHeight
   parts.push(...axis(of, x, y), ...legend(instances))
   const height = y + 30
@@ -89,7 +97,13 @@ export function timeline(of: Timeline): string {
 }
 
 /** Pages decided upwards, delivered downwards. */
-function histogram(of: Timeline, x: (atMs: number) => number, top: number, label: (text: string) => void): string[] {
+function histogram(
+  decidedMs: readonly number[],
+  deliveredMs: readonly number[],
+  x: (atMs: number) => number,
+  top: number,
+  label: (text: string) => void,
+): string[] {
   label('pages decided ↑')
   const middle = top + chartHeight / 2
   const count = (moments: readonly number[]): Map<number, number> => {
@@ -100,7 +114,7 @@ function histogram(of: Timeline, x: (atMs: number) => number, top: number, label
     }
     return columns
   }
-  const [decided, delivered] = [count(of.decidedMs), count(of.deliveredMs)]
+  const [decided, delivered] = [count(decidedMs), count(deliveredMs)]
   const most = Math.max(1, ...decided.values(), ...delivered.values())
   const tall = (pages: number): number => round((pages / most) * (chartHeight / 2 - 2))
   return [
@@ -115,7 +129,12 @@ function histogram(of: Timeline, x: (atMs: number) => number, top: number, label
 }
 
 /** How long each page took, by when its event was sent; those that never came at the top, in red. */
-function scatter(of: Timeline, x: (atMs: number) => number, top: number, label: (text: string) => void): string[] {
+function scatter(
+  pages: Timeline['pages'],
+  x: (atMs: number) => number,
+  top: number,
+  label: (text: string) => void,
+): string[] {
   label('a page took')
   const [least, most] = [Math.log10(scaleMs[0]), Math.log10(scaleMs.at(-1)!)]
   const y = (ms: number): number => {
@@ -126,7 +145,7 @@ function scatter(of: Timeline, x: (atMs: number) => number, top: number, label: 
     (ms) =>
       `<line x1="${left}" y1="${y(ms)}" x2="${width - right}" y2="${y(ms)}" stroke="#dddddd"/><text x="${left - 46}" y="${y(ms) + 4}" fill="#777777">${ms < 1_000 ? `${ms} ms` : `${ms / 1_000} s`}</text>`,
   )
-  const dots = of.pages.map(({ host, sentMs, arrivedMs }) => {
+  const dots = pages.map(({ host, sentMs, arrivedMs }) => {
     const took = arrivedMs === undefined ? undefined : arrivedMs - sentMs
     const colour = took === undefined ? '#b30000' : '#4477aa'
     const words = `${host}: ${took === undefined ? 'never' : `${Math.round(took)} ms`}`
