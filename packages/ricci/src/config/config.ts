@@ -57,6 +57,8 @@ export interface ClusterConfig {
   readonly brokers: readonly Secret[]
   /** Address of the coordination store. */
   readonly store: string
+  /** How many the log has; fixed when it is made. */
+  readonly partitions: number
   /** PEM text. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
 }
@@ -210,9 +212,9 @@ function finish(parsed: ParsedConfig, source: Source): Config {
   }
 }
 
-function clusterOf({ brokers, store, ca, cert, key }: NonNullable<ParsedConfig['cluster']>): ClusterConfig {
+function clusterOf({ brokers, store, partitions, ca, cert, key }: NonNullable<ParsedConfig['cluster']>): ClusterConfig {
   const isPlain = ca === undefined && cert === undefined && key === undefined
-  return { brokers, store, ...(!isPlain && { tls: { ca, cert, key } }) }
+  return { brokers, store, partitions, ...(!isPlain && { tls: { ca, cert, key } }) }
 }
 
 /** Whether two listeners would be in each other's way; port 0 is any free one. */

@@ -23,6 +23,9 @@ export interface ConfigSurroundings {
 /** Names are used in rules, metrics and file names. */
 const namePattern = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/
 
+/** Each is a stream with three replicas on the brokers, and an engine on two instances. */
+const maxPartitions = 1_024
+
 /** RFC 9110, 5.5: whoever sends another gets an error with each page instead of sending it. */
 const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/
 
@@ -233,6 +236,11 @@ export function configSchema(surroundings: ConfigSurroundings) {
           .describe(
             'where instances agree on who may claim: `consul://HOST:PORT`, `etcd://HOST:PORT` or `postgres://USER@HOST:PORT/DATABASE`',
           ),
+        partitions: count(
+          'parts of the log, over which clusters of hosts are spread; fixed when the log is made, the same on all',
+          1,
+          maxPartitions,
+        ).default(32),
         ca: pem("file with the certificates of who signed the brokers' own").optional(),
         cert: pem('file with the certificate of this instance, for brokers that ask for one').optional(),
         key: pem('file with its key').optional(),
