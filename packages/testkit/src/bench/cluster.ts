@@ -5,7 +5,7 @@ import { RabbitCluster } from '../servers/rabbitmq.ts'
 import { cpuNsOf, Daemon } from './daemon.ts'
 import { Fleet } from './fleet.ts'
 import { framed, LoadGenerator } from './load.ts'
-import { median, processCpuNs, type Benchmark } from './measure.ts'
+import { figuresOf, median, processCpuNs, yardstickSamples, type Benchmark } from './measure.ts'
 
 const vhost = 'bench'
 /** DESIGN's small day: 500 hosts in 20 clusters, and what their agents send at a time. */
@@ -74,17 +74,10 @@ export const benchmark: Benchmark = {
       if (indexed.some((keys) => keys !== fleet.keys))
         throw new Error(`${indexed.join(', ')} keys are in the indexes, ${fleet.keys} were sent`)
       const whole = (value: number): number => Math.round(value)
+      const measured = spenders.map(([name], i) => ({ name, samples: spent[i] }))
+      const all = rates.map((_, round) => spent.reduce((sum, samples) => sum + samples[round], 0))
       return {
-        figures: [],
-        tables: [
-          {
-            title: 'Processor time an event, ns',
-            columns: ['who', 'median', 'least', 'most'],
-            rows: spenders.map(([name], i) => [
-              ...[name, whole(median(spent[i])), whole(Math.min(...spent[i])), whole(Math.max(...spent[i]))],
-            ]),
-          },
-        ],
+        figures: figuresOf(await yardstickSamples(rounds), [...measured, { name: 'all of them', samples: all }]),
         notes: [
           `${whole(median(rates)).toLocaleString('en')} events a second, median of ${rates.length} rounds of ${(fleet.keys * fleetsEach).toLocaleString('en')} (least ${whole(Math.min(...rates)).toLocaleString('en')}, most ${whole(Math.max(...rates)).toLocaleString('en')}), from the first that is sent to the last that both have applied`,
         ],
