@@ -2,7 +2,7 @@
  * What a server stands on: a log, snapshots, coordination. Embedded, all of it lies in the data folder of one process; in a cluster the log is
  * RabbitMQ's and coordination a store's, and any number of servers do the same work.
  */
-import { ElectionGroup, storeFromUrl } from '@ricci/election'
+import { storeFromUrl } from '@ricci/election'
 import { ReplicaError, type Clock, type CoordinationPort, type LogPort, type SnapshotPort } from '@ricci/replica'
 import type { ClusterConfig, Config } from '../config/config.ts'
 import { coordinationInProcess, GroupCoordination } from '../coordination/index.ts'
@@ -99,17 +99,14 @@ async function openCluster(
   const onTrouble = (what: string): void => telemetry.log.warn(`log on RabbitMQ: ${what}`)
   const log = await untilThere({ ...options, clock, onTrouble }, telemetry, signal)
   opened(() => log.close())
-  const coordination = new GroupCoordination(
-    new ElectionGroup({
-      // claims are fenced by the log: nobody need wait for a predecessor's lease
-      fenced: true,
-      name: 'ricci',
-      store: storeFromUrl(store, { env: process.env }),
-      id: config.instance,
-      clock,
-      profile: 'fast',
-    }),
-  )
+  const coordination = new GroupCoordination({
+    name: 'ricci',
+    store: storeFromUrl(store, { env: process.env }),
+    id: config.instance,
+    clock,
+    profile: 'fast',
+    onTrouble: (what) => telemetry.log.warn(`coordination: ${what}`),
+  })
   opened(() => coordination.close())
   return {
     log,
