@@ -305,7 +305,7 @@ export class Server {
     const { identity, incarnation } = nextIncarnation(config.dataFolder, () => random.next())
     const intake = new Intake({
       log,
-      progress: { appliedOffset: () => engine.appliedOffset, ownerTicking: () => replica.state === 'owning' },
+      progress: () => ({ appliedOffset: () => engine.appliedOffset, ownerTicking: () => replica.state === 'owning' }),
       queries: engine,
       telemetry,
       clock,
