@@ -2,6 +2,7 @@
 import type { ResourceLimits } from 'node:worker_threads'
 import type { RulesRecord } from '@ricci/engine'
 import { Replica, type Clock, type Random, type Receiver, type ReplicaState } from '@ricci/replica'
+import type { Progress } from '../intake/lag.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Backends } from './backends.ts'
 import { EngineService } from './engine-service.ts'
@@ -98,6 +99,12 @@ export class Partition {
   /** Whether it owns, or could at once. */
   get stands(): boolean {
     return this.replica.state === 'owning' || this.replica.state === 'following'
+  }
+
+  /** How far it is, for who takes events in. Where another instance owns, a standby's lag stands for the owner's: both apply the same. */
+  readonly lag: Progress = {
+    appliedOffset: () => this.engine.appliedOffset,
+    ownerTicking: () => this.stands,
   }
 
   async status(): Promise<PartitionStatus> {

@@ -208,10 +208,7 @@ export class Server {
     const { identity, incarnation } = nextIncarnation(config.dataFolder, () => random.next())
     const intake = new Intake({
       log,
-      progress: {
-        appliedOffset: () => partitions.get(0)?.engine.appliedOffset ?? -1,
-        ownerTicking: () => partitions.get(0)?.replica.state === 'owning',
-      },
+      progress: (partition) => partitions.get(partition)?.lag,
       queries: { ask: (...question) => this.engine().ask(...question) },
       telemetry,
       clock,
