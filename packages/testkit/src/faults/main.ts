@@ -15,7 +15,7 @@ async function main(): Promise<number> {
       kills: { type: 'string', default: '30' },
       seed: { type: 'string', default: '1' },
       // the runner lays the product beside its tools; another build, a broken one for instance, can be judged as well
-      program: { type: 'string', default: fileURLToPath(new URL('../../product/ricci.mjs', import.meta.url)) },
+      program: { type: 'string', default: fileURLToPath(new URL('./ricci.mjs', import.meta.url)) },
     },
   })
   const kills = Number(values.kills)

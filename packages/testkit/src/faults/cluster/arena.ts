@@ -21,6 +21,7 @@ export interface ArenaOptions {
   readonly program: string
   readonly load: string
   readonly seed: number
+  readonly partitions: number
   readonly eventsPerSecond: number
   /** Jobs and notes begun a second. */
   readonly pagesPerSecond: number
@@ -42,6 +43,8 @@ const patienceMs = 120_000
 const calmMs = 1_000
 /** In calm a page arrives within this time, on a busy machine, too. */
 const promptMs = 1_000
+/** Between two looks at everything: a status costs each instance a word with the brokers. */
+const lookEveryMs = 200
 /** What is asked of brokers and store where they may be frozen or cut off. */
 const lookMs = 90_000
 
@@ -52,7 +55,6 @@ export class Arena {
   feed!: Feed
   script!: Script
   vhost = ''
-  partitions = 1
   private timers: NodeJS.Timeout[] = []
   private watching: Promise<unknown> = Promise.resolve()
   private stopped = false
@@ -103,20 +105,21 @@ export class Arena {
     for (const [at, instance] of instanceNames.entries()) {
       const agent = consul.agents.filter(({ server }) => !server)[at]
       const config = {
-        cluster: { brokers: rabbit.urls(name), store: `${agent.url.replace('http', 'consul')}/${name}` },
         receivers: {
           pager: { type: 'webhook', url: this.pager.url },
           chat: { type: 'webhook', url: this.chat.url, class: 'C' },
         },
         engine: { grace: '2s', pagesPerMinute: 10_000 },
       }
-      const { program } = options
+      const { program, partitions } = options
+      const store = `${agent.url.replace('http', 'consul')}/${name}`
+      const cluster = { brokers: rabbit.urls(name), store, partitions, secret: 'nobody else is to know it' }
       const host = this.instanceHosts[at]
-      instances.push(await Instance.prepare({ program, name: instance, host, rules: clusterRules, config }))
+      instances.push(await Instance.prepare({ program, name: instance, host, rules: clusterRules, cluster, config }))
     }
     for (const instance of instances) instance.start()
     await Promise.all(instances.map(({ daemon }) => daemon!.serving()))
-    await this.until('an owner of each partition', async () => (await this.owners()).size === this.partitions)
+    await this.allOwners()
     const load: LoadSettings = {
       ports: instances.map(({ ports }) => ports.tcp),
       clusters,
@@ -139,6 +142,10 @@ export class Arena {
     return partitions.flatMap((partition) => all.find((cluster) => this.partitionOf(cluster) === partition) ?? [])
   }
 
+  get partitions(): number {
+    return this.options.partitions
+  }
+
   /** The partition of a cluster of hosts. */
   partitionOf(cluster: number): number {
     return this.partitions === 1 ? 0 : partitionOf(clusterName(cluster), this.partitions)
@@ -150,6 +157,16 @@ export class Arena {
     const all = await Promise.all(this.instances.map(async (instance) => ({ instance, roles: await instance.roles() })))
     for (const { instance, roles } of all)
       for (const [partition, state] of roles?.states ?? []) if (state === 'owning') owners.set(partition, instance)
+    return owners
+  }
+
+  /** Who owns each partition; resolves once every one has an owner that says so. */
+  async allOwners(): Promise<Map<number, Instance>> {
+    let owners = await this.owners()
+    await this.until('an owner of each partition', async () => {
+      owners = await this.owners()
+      return owners.size === this.partitions
+    })
     return owners
   }
 
@@ -170,7 +187,7 @@ export class Arena {
     const endMs = monotonicMs() + patienceMs
     let missing = script.missing()
     while ((!script.atRest || missing.length > 0) && monotonicMs() < endMs) {
-      await pause()
+      await pause(lookEveryMs)
       missing = script.missing()
     }
     return script.atRest ? missing : [...missing, 'not all that fell silent or failed was told in time']
@@ -209,17 +226,17 @@ export class Arena {
         const said = this.instances.map((instance) => instance.said).join('\n')
         throw new Error(`not within ${withinMs} ms: ${what}\n${said}`)
       }
-      await pause()
+      await pause(lookEveryMs)
     }
   }
 
   private async isWell(): Promise<boolean> {
     const roles = await Promise.all(this.instances.map((instance) => instance.roles()))
     const states = roles.map((role) => [...(role?.states.values() ?? [])])
-    const owned = states.flat().filter((state) => state === 'owning').length
+    const [owned, standing] = ['owning', 'following'].map((each) => states.flat().filter((is) => is === each).length)
     const ready = roles.every((role) => role?.ready === true)
     const settled = states.flat().every((state) => state === 'owning' || state === 'following')
-    if (!ready || !settled || owned !== this.partitions) return false
+    if (!ready || !settled || owned !== this.partitions || standing < this.partitions) return false
     const nowMs = monotonicMs()
     const due = this.script.pages(2 * this.options.pagesPerSecond).filter(({ sentMs }) => sentMs < nowMs - promptMs)
     return (

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { leastInFlight, shortfalls, spreadOf, type RowResult } from './figures.ts'
+import { claimsAfter, leastInFlight, shortfalls, spreadOf, type RowResult } from './figures.ts'
 import { findingLines, page, rowLines } from './page.ts'
 import { rows } from './rows.ts'
 import type { Page } from './script.ts'
@@ -12,6 +12,7 @@ const trial = (flowMs: number | undefined, latestMs = flowMs, more: Partial<Tria
   fromMs: 0,
   undoneMs: 0,
   overMs: 0,
+  partitions: [0],
   flowMs,
   latestMs,
   latest: 'job-1, sent after 3 ms',
@@ -25,6 +26,7 @@ const result = (name: string, trials: Trial[], wrong: string[] = []): RowResult 
   row: rowOf(name),
   trials,
   counts: { 'pages decided': 7 },
+  claimsMs: [800, 1_200],
   wrong,
 })
 
@@ -74,8 +76,16 @@ describe('the figures of the table', () => {
     assert.match(text, /\| owner SIGKILLed \| flow \| 1,234 \| 1,234 \| 1,234 \| 1,234 \| 1 \| .* \| yes \|/)
     assert.match(text, /\| planned end of the owner .* \| latest \| 2,500 \|.* \| no \|/)
     assert.match(text, /cut off for 12 s \| not run: no network/)
-    assert.match(text, /\| owner SIGKILLed \| 7 \| 20 \| – \| – \| – \| – \| – \| 1234 \| none \|/)
+    assert.match(text, /\| owner SIGKILLed \| 7 \| 20 \| – \| – \| – \| – \| – \| 1,000, 1,200 \| 1234 \| none \|/)
     assert.match(text, /## Missed\n\n- planned end of the owner .*: the worst is 2500 ms/)
+  })
+
+  it('another owner: the first after the fault, of the partition that took longest', () => {
+    const owned = (partition: number, fromMs: number) => ({ partition, epoch: 1, instance: 'a', fromMs })
+    const fault = { fromMs: 100, overMs: 1_000, partitions: [0, 1] }
+    const later = { fromMs: 2_000, overMs: 3_000, partitions: [0] }
+    const ownerships = [owned(0, 10_050), owned(0, 10_400), owned(0, 10_900), owned(1, 10_700), owned(2, 10_999)]
+    assert.deepEqual(claimsAfter([fault, later], ownerships, 10_000), [600])
   })
 
   it('of many findings the first are shown, and how many more there are', () => {

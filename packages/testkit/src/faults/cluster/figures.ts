@@ -1,4 +1,5 @@
 /** What trials came to, and whether what is asked of them is reached. */
+import type { Ownership } from '../evidence.ts'
 import type { Row } from './rows.ts'
 import type { Trial } from './trial.ts'
 
@@ -12,6 +13,8 @@ export interface RowResult {
   readonly row: Row
   readonly trials: readonly Trial[]
   readonly counts: Readonly<Record<string, number>>
+  /** From a fault to the first tick of another owner, of the partition that took longest: of the trials in which owners changed, in ms. */
+  readonly claimsMs: readonly number[]
   /** What the oracle found, and trials that did not come right. */
   readonly wrong: readonly string[]
   /** Why it was not run. */
@@ -62,6 +65,23 @@ export function shortfalls({ row, trials, wrong }: Pick<RowResult, 'row' | 'tria
   if (trials.length > 0 && inFlight < leastInFlight)
     short.push(`${inFlight} pages in flight at the faults show too little: at least ${leastInFlight}`)
   return short
+}
+
+/** See {@link RowResult.claimsMs}. @param wallMs what makes a moment of the monotonic clock one of the wall's */
+export function claimsAfter(
+  trials: readonly Pick<Trial, 'fromMs' | 'overMs' | 'partitions'>[],
+  ownerships: readonly Ownership[],
+  wallMs: number,
+): number[] {
+  return trials.flatMap(({ fromMs, overMs, partitions }) => {
+    const claimed = new Map<number, number>()
+    for (const { partition, fromMs: at } of ownerships) {
+      const tookMs = at - wallMs - fromMs
+      if (!partitions.includes(partition) || tookMs < 0 || tookMs > overMs - fromMs) continue
+      claimed.set(partition, Math.min(tookMs, claimed.get(partition) ?? Infinity))
+    }
+    return claimed.size === 0 ? [] : [Math.max(...claimed.values())]
+  })
 }
 
 export function inFlightOf(trials: readonly Pick<Trial, 'inFlight'>[]): number {

@@ -8,15 +8,14 @@ import { guarded, serverFolder, removeFolder } from '../../servers/process.ts'
 import { Daemon, type Exit } from '../daemon.ts'
 
 /** Longer, and it is not there: frozen, cut off or gone. */
-const askMs = 1_000
+const askMs = 3_000
 /** An orderly end that takes longer is none: stepping down has 13 s, the last snapshot as much. */
 const endMs = 40_000
 
 /** What is asked of an instance's status. */
 interface Status {
   readonly ready: boolean
-  readonly log: { readonly id: string }
-  readonly replica: { readonly state: string; readonly epoch: number }
+  readonly partitions: readonly { readonly partition: number; readonly replica: { readonly state: string } }[]
 }
 
 /** What an instance does with each partition that it runs, by number. */
@@ -31,7 +30,8 @@ export interface InstanceOptions {
   readonly name: string
   readonly host?: Host
   readonly rules: string
-  /** On top of what each has. */
+  /** What it is told of the cluster, and the rest of its configuration. */
+  readonly cluster: Readonly<Record<string, unknown>>
   readonly config: Readonly<Record<string, unknown>>
 }
 
@@ -54,8 +54,12 @@ export class Instance {
     for (const port of [tcp, http, peers]) host?.listens(port)
     mkdirSync(join(folder, 'rules'))
     writeFileSync(join(folder, 'rules/index.ts'), rules)
+    const cluster = { ...options.cluster, listen: `127.0.0.1:${peers}`, address: `127.0.0.1:${peers}` }
     const listen = { tcp: `127.0.0.1:${tcp}`, udp: 'off', http: `127.0.0.1:${http}` }
-    writeFileSync(join(folder, 'ricci.yaml'), JSON.stringify({ instance: name, data: 'data', listen, ...config }))
+    writeFileSync(
+      join(folder, 'ricci.yaml'),
+      JSON.stringify({ instance: name, data: 'data', listen, cluster, ...config }),
+    )
     if (host !== undefined)
       for (const path of ['.', 'rules']) chownSync(join(folder, path), host.user.uid, host.user.gid)
     return new Instance(options, folder, { tcp, http, peers })
@@ -115,16 +119,11 @@ export class Instance {
   /** What it does; undefined where it does not say. */
   async roles(): Promise<Roles | undefined> {
     try {
-      const { ready, replica } = (await this.request('/api/v1/status')).json<Status>()
-      return { ready, states: new Map([[0, replica.state]]) }
+      const { ready, partitions } = (await this.request('/api/v1/status')).json<Status>()
+      return { ready, states: new Map(partitions.map(({ partition, replica }) => [partition, replica.state])) }
     } catch {
       return undefined
     }
-  }
-
-  /** The id of the log that it reads. */
-  async logId(): Promise<string> {
-    return (await this.request('/api/v1/status')).json<Status>().log.id
   }
 
   request(path: string): ReturnType<typeof ask> {
@@ -133,7 +132,8 @@ export class Instance {
 
   /** What it logged last, for a failure. */
   get said(): string {
-    return `${this.name}: ${this.daemon?.text.slice(-2_000) ?? 'not running'}`
+    const lines = this.daemon?.lines.filter(({ msg }) => !msg.startsWith('page decided')).map(({ msg }) => msg)
+    return `${this.name}: ${lines?.join('\n').slice(-2_000) ?? 'not running'}`
   }
 
   async close(): Promise<void> {

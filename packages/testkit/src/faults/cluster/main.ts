@@ -12,9 +12,12 @@ import { rows } from './rows.ts'
 import { runStorm } from './storm.ts'
 import { runTable } from './table.ts'
 
-const usage = `usage: npm run faults -- cluster [--trials N] [--row NAME …] [--write FILE] [--rate EVENTS] [--program FILE]
-       npm run faults -- cluster --minutes M [--seed SEED] [--svg FILE] [--rate EVENTS] [--program FILE]
+const usage = `usage: npm run faults -- cluster [--trials N] [--row NAME …] [--write FILE] [OPTIONS]
+       npm run faults -- cluster --minutes M [--seed SEED] [--svg FILE] [OPTIONS]
+options: --rate EVENTS a second, --partitions P of the log, --program FILE: a build of the product's
 rows: ${rows.map(({ name }) => name).join(', ')}`
+
+const isCount = (value: number): boolean => Number.isInteger(value) && value >= 1
 
 /** Told to end, it leaves neither processes nor files. */
 function endOnSignal(arena: Arena): void {
@@ -31,17 +34,25 @@ export async function faultCluster(args: string[]): Promise<number> {
       row: { type: 'string', multiple: true },
       write: { type: 'string' },
       rate: { type: 'string', default: '10000' },
+      partitions: { type: 'string', default: '32' },
       minutes: { type: 'string' },
       seed: { type: 'string', default: '1' },
       svg: { type: 'string', default: '.build/faults.svg' },
-      program: { type: 'string', default: fileURLToPath(new URL('../../product/ricci.mjs', import.meta.url)) },
+      program: { type: 'string', default: fileURLToPath(new URL('./ricci.mjs', import.meta.url)) },
     },
   })
-  const [trials, rate, seed, minutes] = [values.trials, values.rate, values.seed, values.minutes ?? '1'].map(Number)
+  const { minutes: length = '1' } = values
+  const [trials, rate, seed, minutes, partitions] = [
+    values.trials,
+    values.rate,
+    values.seed,
+    length,
+    values.partitions,
+  ].map(Number)
   const known = (values.row ?? []).every((name) => rows.some((row) => row.name === name))
-  if (!Number.isInteger(trials) || trials < 1 || !(rate > 0) || !(minutes > 0) || !Number.isInteger(seed) || !known) {
+  if (!isCount(trials) || !isCount(partitions) || !(rate > 0) || !(minutes > 0) || !Number.isInteger(seed) || !known) {
     console.error(
-      `--trials takes a whole number from 1 on, --rate events a second, --minutes minutes, --seed a whole number\n${usage}`,
+      `--trials and --partitions take a whole number from 1 on, --rate events a second, --minutes minutes, --seed a whole number\n${usage}`,
     )
     return 2
   }
@@ -58,6 +69,7 @@ export async function faultCluster(args: string[]): Promise<number> {
     program: values.program,
     load: fileURLToPath(new URL('./fault-load.mjs', import.meta.url)),
     seed,
+    partitions,
     eventsPerSecond: rate,
     pagesPerSecond: 15,
     report: (line: string) => console.log(line),
@@ -75,7 +87,7 @@ export async function faultCluster(args: string[]): Promise<number> {
   const results = await runTable({ ...arena, trials, rows: values.row })
   const date = new Date().toISOString().slice(0, 10)
   const machine = `Node ${process.versions.node}, ${cpus().length} cores of ${cpus()[0].model.trim()}, Linux ${release()}, load average ${loadBefore} at the beginning, ${load()} at the end`
-  const about = `${date}, ${rate.toLocaleString('en')} events/s, ${machine}; ${versions} (net_ticktime 8, aten 500 ms).`
+  const about = `${date}, ${rate.toLocaleString('en')} events/s, ${partitions} partitions, ${machine}; ${versions} (net_ticktime 8, aten 500 ms).`
   if (values.write !== undefined) writeFileSync(values.write, page(results, about))
   const run = results.filter(({ skipped }) => skipped === undefined)
   const missed = run.filter((result) => shortfalls(result).length > 0).length

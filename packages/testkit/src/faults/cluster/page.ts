@@ -9,9 +9,10 @@ export function rowLines(result: RowResult): string[] {
   const { row, trials, counts, skipped } = result
   if (skipped !== undefined) return [`not run    ${row.name}: ${skipped}`]
   const short = shortfalls(result)
-  const times = timesOf(result)
+  const times = of(measured(result))
   return [
     `${short.length === 0 ? 'reached' : 'MISSED'.padEnd(7)}    ${row.name}: ${times.map((time, at) => `${columns[at]} ${time}`).join(', ')} ms of ${trials.length} trials; asked: ${row.askedWords}`,
+    `           another owner after ${of(result.claimsMs).join(' / ')} ms, in ${result.claimsMs.length} trials`,
     `           ${inFlightOf(trials)} pages in flight at the faults`,
     ...findingLines({ counts, wrong: short }),
   ]
@@ -50,7 +51,7 @@ export function page(results: readonly RowResult[], about: string): string {
     else {
       const reached = shortfalls(result).length === 0 ? 'yes' : 'no'
       lines.push(
-        `| ${row.fault} | ${row.measure} | ${timesOf(result).join(' | ')} | ${trials.length} | ${row.askedWords} | ${reached} |`,
+        `| ${row.fault} | ${row.measure} | ${of(measured(result)).join(' | ')} | ${trials.length} | ${row.askedWords} | ${reached} |`,
       )
     }
   }
@@ -61,10 +62,10 @@ export function page(results: readonly RowResult[], about: string): string {
     `After each row the log is read from its beginning through every broker and applied by a fresh engine; its decisions are compared with what the receivers were asked and what took`,
     `effect there, with the producers' acknowledgements and with the script. A row with fewer than ${leastInFlight} pages in flight at its faults fails. Also the longest that a page took, whatever is judged.`,
     '',
-    '| fault | pages decided | in flight at a fault | delivered | overtaken | acknowledged records checked | sent again | claims | latest page | lost, doubled, false watchdogs |',
-    '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+    '| fault | pages decided | in flight at a fault | delivered | overtaken | acknowledged records checked | sent again | claims | another owner after (median, most) | latest page | lost, doubled, false watchdogs |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
   )
-  for (const { row, trials, counts, wrong, skipped } of results) {
+  for (const { row, trials, counts, claimsMs, wrong, skipped } of results) {
     if (skipped !== undefined) continue
     const cells = [
       'pages decided',
@@ -77,8 +78,9 @@ export function page(results: readonly RowResult[], about: string): string {
     ]
     const values = cells.map((name) => (name === '' ? inFlightOf(trials) : (counts[name] ?? '–')))
     const latest = spreadOf(trials.flatMap(({ latestMs }) => latestMs ?? []))?.maxMs ?? '–'
+    const [, median, , most] = of(claimsMs)
     lines.push(
-      `| ${row.fault} | ${values.join(' | ')} | ${latest} | ${wrong.length === 0 ? 'none' : `${wrong.length} findings`} |`,
+      `| ${row.fault} | ${values.join(' | ')} | ${median}, ${most} | ${latest} | ${wrong.length === 0 ? 'none' : `${wrong.length} findings`} |`,
     )
   }
   const missed = results
@@ -92,8 +94,9 @@ export function page(results: readonly RowResult[], about: string): string {
   return `${lines.join('\n')}\n`
 }
 
-function timesOf(result: RowResult): string[] {
-  const spread = spreadOf(measured(result))
+/** The least, the median, the 99th percentile and the most, as text. */
+function of(times: readonly number[]): string[] {
+  const spread = spreadOf(times)
   return spread === undefined
     ? ['–', '–', '–', '–']
     : [spread.minMs, spread.medianMs, spread.p99Ms, spread.maxMs].map((ms) => ms.toLocaleString('en'))

@@ -19,6 +19,7 @@ it(
       program: built('ricci.mjs'),
       load: built('fault-load.mjs'),
       seed: 1,
+      partitions: 2,
       // the machine has other work, too
       eventsPerSecond: 1_000,
       pagesPerSecond: 10,

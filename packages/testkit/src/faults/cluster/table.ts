@@ -1,7 +1,8 @@
 /** Every row, trial after trial, and what each came to. */
 import { hasOwnNetwork } from '../../servers/network.ts'
 import { Arena, type ArenaOptions } from './arena.ts'
-import type { RowResult } from './figures.ts'
+import { monotonicMs } from '../pager.ts'
+import { claimsAfter, type RowResult } from './figures.ts'
 import { judge } from './judgement.ts'
 import { rowLines } from './page.ts'
 import { rows, type Row } from './rows.ts'
@@ -29,7 +30,9 @@ export async function runTable(options: TableOptions): Promise<RowResult[]> {
           ? 'no network of our own can be made here: it takes root, ip and unshare'
           : undefined
       const result =
-        skipped === undefined ? await runRow(arena, row, options) : { row, trials: [], counts: {}, wrong: [], skipped }
+        skipped === undefined
+          ? await runRow(arena, row, options)
+          : { row, trials: [], counts: {}, claimsMs: [], wrong: [], skipped }
       results.push(result)
       for (const line of rowLines(result)) report(line)
     }
@@ -61,9 +64,10 @@ async function runRow(arena: Arena, row: Row, { trials: wanted, report }: TableO
       }
     }
     const judgement = await judge(arena)
-    return { row, trials, counts: judgement.counts, wrong: [...wrong, ...judgement.wrong] }
+    const claimsMs = claimsAfter(trials, judgement.evidence.ownerships, Date.now() - monotonicMs())
+    return { row, trials, counts: judgement.counts, claimsMs, wrong: [...wrong, ...judgement.wrong] }
   } catch (error) {
-    return { row, trials, counts: {}, wrong: [...wrong, `${row.name}: ${(error as Error).message}`] }
+    return { row, trials, counts: {}, claimsMs: [], wrong: [...wrong, `${row.name}: ${(error as Error).message}`] }
   } finally {
     await arena.end()
   }

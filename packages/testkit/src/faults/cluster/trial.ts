@@ -8,8 +8,10 @@ import type { Page } from './script.ts'
 export interface Trial {
   readonly fromMs: number
   readonly undoneMs: number
-  /** When pages had been prompt for a while after it was undone. */
+  /** When all pages had arrived that were sent until a while after it was undone. */
   readonly overMs: number
+  /** Partitions that the fault befell. */
+  readonly partitions: readonly number[]
   /** See {@link Measure}; undefined where no page came. */
   readonly flowMs: number | undefined
   readonly latestMs: number | undefined
@@ -25,46 +27,41 @@ export interface Trial {
 
 /** Faults come at any moment within this time: twice the time between two signs of life of an instance's session, and of ticks. */
 const momentsMs = 2_000
-/** Pages are sent to each partition concerned this often around a fault … */
-const probeMs = 50
-/** … or, of more partitions than this, so often. */
-const fewPartitions = 4
-const probeManyMs = 150
+/** Around a fault pages are sent to one partition after another, this often … */
+const probeMs = 30
+/** … and where it is asked when they flow again, to each that the fault befell so often … */
+const probeEachMs = 100
+/** … for so long. */
+const probeEachForMs = 4_000
 /** From before the fault on, so that some are in flight. */
 const beforeMs = 600
-/** Pages that were prompt for so long flow. */
-const steadyMs = 2_000
-/** A page is prompt within this time, on a busy machine, too. */
-const promptMs = 1_000
+/** It is over when everything has arrived that was sent until so long after the fault was undone. */
+const steadyMs = 3_000
 const patienceMs = 120_000
 
 /** Does it. @throws Error when it does not come right */
 export async function runTrial(arena: Arena, row: Row, chance: () => number): Promise<Trial> {
   await arena.calm()
   const before = await ownersOf(arena)
-  const all = Array.from({ length: arena.partitions }, (_, partition) => partition)
-  const probed = arena.clustersOf(all)
-  const everyMs = probed.length > fewPartitions ? probeManyMs : probeMs
-  const probing = setInterval(() => {
-    for (const cluster of probed) arena.script.next(cluster)
-  }, everyMs)
+  const probes = new Probes(arena)
   try {
     await pass(beforeMs + chance() * momentsMs)
     const { partitions, strike, undo, mend } = await row.prepare(arena)
     const fromMs = monotonicMs()
+    if (row.measure === 'flow') probes.ofEach(partitions)
     await strike()
     await pass(Math.max(0, fromMs + (row.lastsMs ?? 0) - monotonicMs()))
     await undo()
     const undoneMs = monotonicMs()
-    await untilFlowing(arena, partitions, fromMs, undoneMs)
+    await untilFlowing(arena, fromMs, undoneMs)
     const overMs = monotonicMs()
     const figures = figuresOf(arena.script.pages(), (cluster) => arena.partitionOf(cluster), partitions, fromMs, overMs)
     const ownersStayed = (await ownersOf(arena)) === before
-    clearInterval(probing)
+    probes.end()
     await mend?.()
-    return { fromMs, undoneMs, overMs, ...figures, ownersStayed }
+    return { fromMs, undoneMs, overMs, partitions, ...figures, ownersStayed }
   } finally {
-    clearInterval(probing)
+    probes.end()
   }
 }
 
@@ -105,32 +102,53 @@ export function figuresOf(
   }
 }
 
-/** Waits until every page sent for a while after the fault was undone has arrived in good time, of each partition that has pages. */
-async function untilFlowing(
-  arena: Arena,
-  partitions: readonly number[],
-  fromMs: number,
-  undoneMs: number,
-): Promise<void> {
-  let sinceMs = undoneMs
+/** Waits until every page has arrived whose event was sent from the fault until a while after it was undone. */
+async function untilFlowing(arena: Arena, fromMs: number, undoneMs: number): Promise<void> {
   await arena.until(
     'pages to flow',
     () => {
-      const nowMs = monotonicMs()
-      const pages = arena.script.pages().filter(({ sentMs }) => sentMs >= fromMs)
-      const befallen = pages.filter(({ cluster }) => partitions.includes(arena.partitionOf(cluster)))
-      const isDue = ({ sentMs }: Page): boolean => sentMs < nowMs - promptMs
-      const isLate = ({ sentMs, arrivedMs }: Page): boolean => (arrivedMs ?? nowMs) - sentMs > promptMs
-      for (const page of befallen) if (isDue(page) && isLate(page)) sinceMs = Math.max(sinceMs, page.arrivedMs ?? nowMs)
-      return befallen.length > 0 && nowMs - sinceMs > steadyMs + promptMs
+      const pages = arena.script.pages().filter(({ sentMs }) => sentMs >= fromMs && sentMs < undoneMs + steadyMs)
+      const hasAll = pages.length > 0 && pages.every(({ arrivedMs }) => arrivedMs !== undefined)
+      return hasAll && monotonicMs() > undoneMs + steadyMs
     },
     patienceMs,
   )
 }
 
+/** Pages beside the steady ones, so that it shows when they flow. */
+class Probes {
+  private readonly timers: NodeJS.Timeout[] = []
+  private turn = 0
+
+  constructor(private readonly arena: Arena) {
+    const clusters = arena.clustersOf(Array.from({ length: arena.partitions }, (_, partition) => partition))
+    this.every(probeMs, () => arena.script.next(clusters[this.turn++ % clusters.length]))
+  }
+
+  /** For a while to each of these partitions. */
+  ofEach(partitions: readonly number[]): void {
+    const clusters = this.arena.clustersOf(partitions)
+    const timer = this.every(probeEachMs, () => {
+      for (const cluster of clusters) this.arena.script.next(cluster)
+    })
+    this.timers.push(setTimeout(() => clearInterval(timer), probeEachForMs))
+  }
+
+  /** May be called again. */
+  end(): void {
+    for (const timer of this.timers) clearInterval(timer)
+  }
+
+  private every(ms: number, send: () => void): NodeJS.Timeout {
+    const timer = setInterval(send, ms)
+    this.timers.push(timer)
+    return timer
+  }
+}
+
 /** Who owns what, as text to be compared. */
 async function ownersOf(arena: Arena): Promise<string> {
-  const owners = [...(await arena.owners())].map(([partition, { name }]) => `${partition} ${name}`)
+  const owners = [...(await arena.allOwners())].map(([partition, { name }]) => `${partition} ${name}`)
   return owners.sort().join(', ')
 }
 
