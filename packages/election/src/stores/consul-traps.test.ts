@@ -226,7 +226,8 @@ describe('Consul, where it or something before it behaves oddly', { skip: withou
   })
 
   it('what was published and given up has no effect after what was published later', async () => {
-    const a = await open('a')
+    // Nobody gives signs of life here.
+    const a = await store().open({ ...asked('a'), detectMs: 20_000 })
     const reads = async (): Promise<unknown> => (await a.read(live())).members[0].data
     const late: MeddledRequest[] = []
     meddler.onRequest = (request) => {
