@@ -52,8 +52,10 @@ export const claimMs = 2_000
 export const silentOwnerMs = 3_000
 /** A replica whose state is in doubt claims after this long without an owner's tick: the trusted ones had their turns. */
 export const orphanedMs = 20_000
-/** After a planned hand-over: until it campaigns again. */
-export const handOverPauseMs = 5_000
+/** Who stops and has given its lease to another waits no longer for that one's claim: a few requests to store and log. */
+export const handOverMs = 5_000
+/** A replica has caught up when it applies within this time what the log held when it was asked. */
+export const caughtUpMs = 1_000
 
 /** Snapshots kept; the newest counts, the others are for the day it turns out void. */
 export const snapshotsKept = 3

@@ -3,10 +3,10 @@
  * members. Rendezvous hashing: each member has a score for each partition, and who joins or leaves moves only what is his.
  */
 
-/** An instance that is alive, as coordination shows it. */
-export interface Member {
+/** Who may have a place. */
+export interface Ranked {
   readonly instance: string
-  /** What fails together: a rack, a data centre's zone. Members without one are each a zone of their own. */
+  /** What fails together: a rack, a data centre's zone. Those without one are each a zone of their own. */
   readonly zone?: string
 }
 
@@ -17,7 +17,7 @@ export const replicas = 2
  * The members in the order in which they are to have a partition: the first claims, the first two replicate, all others would follow. The second
  * is of another zone than the first, where there is one.
  */
-export function ranking<M extends Member>(partition: number, members: readonly M[]): readonly M[] {
+export function ranking<M extends Ranked>(partition: number, members: readonly M[]): readonly M[] {
   const scored = members
     .map((member) => ({ member, score: score(partition, member.instance) }))
     .sort((a, b) => b.score - a.score || (a.member.instance < b.member.instance ? -1 : 1))
