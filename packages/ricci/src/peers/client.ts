@@ -40,7 +40,7 @@ export class PeerClient {
       ...askSecurity(options.security),
       keepAlive: true,
       maxSockets: limits.maxSockets,
-      maxFreeSockets: limits.maxSockets,
+      maxFreeSockets: limits.maxFreeSockets,
       timeout: limits.idleMs,
     })
   }

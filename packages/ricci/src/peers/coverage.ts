@@ -5,15 +5,9 @@
  */
 import type { Clock, Timer } from '@ricci/replica'
 import { hedgeMs } from './limits.ts'
+import type { Candidate } from './candidates.ts'
 import { codeOf } from './engine-partitions.ts'
 import type { Missing } from './protocol.ts'
-
-/** Somebody who can be asked. */
-export interface Candidate<Answer> {
-  /** Two that are equal are the same. */
-  readonly id: string
-  ask(partitions: readonly number[], signal: AbortSignal): Promise<Answer>
-}
 
 /** What an answer says of itself. */
 export interface Covering {
@@ -47,8 +41,8 @@ interface Attempt<Answer> {
   late: boolean
 }
 
-/** A partition without anybody to ask: nobody has it, or all have been asked. */
-const unowned = 'NO_OWNER'
+/** Why a partition is missing that nobody could be asked for. */
+export const noOwner = 'NO_OWNER'
 
 /** Resolves once each partition is answered for, or cannot be, or the time has come. */
 export function cover<Answer extends Covering>(options: CoverageOptions<Answer>): Promise<Covered<Answer>> {
@@ -57,7 +51,7 @@ export function cover<Answer extends Covering>(options: CoverageOptions<Answer>)
 
 /** Whether a partition is missing because nobody holds it. */
 export function isUnowned({ code }: Missing): boolean {
-  return code === unowned
+  return code === noOwner
 }
 
 class Coverage<Answer extends Covering> {
@@ -76,7 +70,7 @@ class Coverage<Answer extends Covering> {
   ) {
     const { partitions, candidates, clock, deadlineMs, signal } = options
     for (const partition of partitions)
-      this.open.set(partition, { candidates: [...candidates(partition)], code: unowned })
+      this.open.set(partition, { candidates: [...candidates(partition)], code: noOwner })
     this.deadline = clock.setTimer(Math.max(0, deadlineMs - clock.monotonicMs()), this.end)
     signal.addEventListener('abort', this.end, { once: true })
   }
@@ -169,7 +163,7 @@ class Coverage<Answer extends Covering> {
       answers: this.answers,
       missing: Array.from(this.open, ([partition, { code }]) => ({
         partition,
-        code: code === unowned && asked.has(partition) ? 'NOT_EVALUATED' : code,
+        code: code === noOwner && asked.has(partition) ? 'NOT_EVALUATED' : code,
       })).sort((a, b) => a.partition - b.partition),
       abandon: () => {
         for (const { ending } of this.taken) ending.abort()

@@ -3,12 +3,13 @@
  * pages are made of a few at a time.
  */
 import { parseQuery } from '@ricci/engine'
-import type { Clock } from '@ricci/replica'
+import type { Clock, Timer } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import type { WatchPage } from '../http/backend.ts'
 import { queryWaitMs } from '../intake/limits.ts'
 import type { EngineService } from '../server/engine-service.ts'
-import { maxSortedAnswers, partitionsAtOnce } from './limits.ts'
+import { asTheyCome } from './as-they-come.ts'
+import { maxListingText, maxSortedAnswers, partitionsAtOnce, watchLookMs } from './limits.ts'
 import { formOfSources, merged, type PageSource } from './merge.ts'
 import type {
   Freshness,
@@ -22,7 +23,6 @@ import type {
   PeerQuery,
   PeerWatch,
 } from './protocol.ts'
-import { mergedWatch } from './watch.ts'
 
 /** What is asked of a partition's engine. */
 export type PartitionEngine = Pick<EngineService, 'evaluated' | 'answerAt' | 'listed' | 'watch'>
@@ -98,47 +98,85 @@ export class EnginePartitions implements PartitionsBackend {
 
   async incidents({ kind, partitions, cursor, limit, waitMs }: PeerListing, signal: AbortSignal): Promise<PeerListed> {
     const deadlineMs = this.options.clock.monotonicMs() + waitMs
-    const listed: PartitionListing[] = []
+    const fresh: { partition: number }[] = []
     const missing: Missing[] = []
+    const listed: PartitionListing[] = []
     let left = limit
-    let from = cursor
-    for (const partition of partitions) {
-      if (signal.aborted) break
+    let textLeft = maxListingText
+    let full = false
+    for (const [i, partition] of partitions.entries()) {
       try {
-        const text = await this.engine(partition).listed({ kind, cursor: from, limit: left }, deadlineMs)
-        const { items, more } = JSON.parse(text) as { items: readonly ListedItem[]; more: boolean }
-        listed.push({ partition, items, more })
-        left -= items.length
-        if (more) break
+        const engine = this.engine(partition)
+        if (!full && !signal.aborted) {
+          const from = i === 0 ? cursor : undefined
+          const text = await engine.listed({ kind, cursor: from, limit: left }, deadlineMs)
+          const { items, more } = JSON.parse(text) as { items: readonly ListedItem[]; more: boolean }
+          listed.push({ partition, items, more })
+          left -= items.length
+          textLeft -= text.length
+          full = more || textLeft < 0
+        }
+        fresh.push({ partition })
       } catch (error) {
         if (codeOf(error) === 'CURSOR_INVALID') throw error
         missing.push({ partition, code: codeOf(error) })
       }
-      from = undefined
     }
-    return { listed, missing }
+    return { fresh, listed, missing }
   }
 
   async watch({ query, partitions }: PeerWatch, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
+    const { clock, engineOf } = this.options
     const ending = new AbortController()
     const until = AbortSignal.any([signal, ending.signal])
-    try {
-      const all = await Promise.all(partitions.map((partition) => this.engine(partition).watch(query, until)))
-      return mergedWatch(all, () => ending.abort())
-    } catch (error) {
+    const engines = new Map(partitions.map((partition) => [partition, this.engine(partition)]))
+    let timer: Timer | undefined
+    let left: number | undefined
+    const look = (): void => {
+      left = partitions.find((partition) => engineOf(partition) !== engines.get(partition))
+      if (left === undefined) timer = clock.setTimer(watchLookMs, look)
+      else ending.abort()
+    }
+    const end = (): void => {
+      timer?.cancel()
       ending.abort()
+    }
+    try {
+      const all = await Promise.all(Array.from(engines.values(), (engine) => engine.watch(query, until)))
+      look()
+      return this.changes(all, end, () => left)
+    } catch (error) {
+      end()
       throw error
     }
+  }
+
+  /** @throws RicciError `NOT_HERE` when a partition has left */
+  private async *changes(
+    all: readonly AsyncIterable<WatchPage>[],
+    end: () => void,
+    left: () => number | undefined,
+  ): AsyncGenerator<WatchPage> {
+    try {
+      const sources = all.map((pages) => () => pages)
+      yield* asTheyCome(sources, all.length)
+    } finally {
+      end()
+    }
+    const partition = left()
+    if (partition !== undefined) throw notHere(partition, this.options.instance)
   }
 
   /** @throws RicciError `NOT_HERE` */
   private engine(partition: number): PartitionEngine {
     const engine = this.options.engineOf(partition)
-    if (engine === undefined) {
-      throw new RicciError('NOT_HERE', `partition ${partition} is not run by ${this.options.instance}; ask again`)
-    }
+    if (engine === undefined) throw notHere(partition, this.options.instance)
     return engine
   }
+}
+
+function notHere(partition: number, instance: string): RicciError {
+  return new RicciError('NOT_HERE', `partition ${partition} is not run by ${instance}; ask again`)
 }
 
 /** A partition without any record has no age. */

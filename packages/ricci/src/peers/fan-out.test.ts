@@ -5,7 +5,8 @@ import { TcpProxy } from '@ricci/testkit'
 import { RicciError } from '../errors.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { cover, isUnowned } from './coverage.ts'
-import { missingSentence, type ClusterAnswer } from './fan-out.ts'
+import type { ClusterAnswer } from './fan-out.ts'
+import { missingSentence } from './missing.ts'
 import { FakeEngine, pagesOf, TestCluster } from './testing.ts'
 
 const partitions = 6

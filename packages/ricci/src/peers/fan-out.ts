@@ -4,29 +4,20 @@
  */
 import { maxReplyBytes } from '@ricci/client'
 import { parseQuery } from '@ricci/engine'
-import type { Clock } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
+import type { IncidentsRequest, WatchPage } from '../http/backend.ts'
 import { queryWaitMs } from '../intake/limits.ts'
 import type { QueryPort } from '../intake/queries.ts'
 import type { AnswerForm } from '../server/worker-protocol.ts'
 import { leave } from './as-they-come.ts'
-import type { PeerClient } from './client.ts'
-import { cover, isUnowned, type Candidate, type Covered } from './coverage.ts'
-import type { EnginePartitions } from './engine-partitions.ts'
+import { candidatesOf, type AmongOptions } from './candidates.ts'
+import { cover, type Covered } from './coverage.ts'
+import { listIncidents } from './incidents.ts'
 import { marginMs } from './limits.ts'
-import { holdersOf, type PeerMember } from './members.ts'
 import { formOfSources, merged } from './merge.ts'
-import type { Freshness, Missing, PartitionsBackend, PeerAnswer } from './protocol.ts'
-
-export interface QueryFanOutOptions {
-  readonly instance: string
-  /** How many there are in all. */
-  readonly partitions: number
-  readonly local: Pick<EnginePartitions, 'runs'> & PartitionsBackend
-  readonly members: () => readonly PeerMember[]
-  readonly client: Pick<PeerClient, 'at'>
-  readonly clock: Clock
-}
+import { notEvaluated } from './missing.ts'
+import type { Freshness, Missing, PeerAnswer } from './protocol.ts'
+import { ClusterWatch } from './watch.ts'
 
 /** An answer of the whole cluster, or of what could be reached of it. */
 export interface ClusterAnswer {
@@ -39,7 +30,7 @@ export interface ClusterAnswer {
 }
 
 export class QueryFanOut implements QueryPort {
-  constructor(private readonly options: QueryFanOutOptions) {}
+  constructor(private readonly options: AmongOptions) {}
 
   /** As a Riemann client asks: all or nothing. */
   async ask(query: string, sinceMs: number, took: (bytes: number) => boolean): Promise<readonly Uint8Array[]> {
@@ -79,7 +70,7 @@ export class QueryFanOut implements QueryPort {
     const covered = await cover<PeerAnswer>({
       partitions: Array.from({ length: partitions }, (_, partition) => partition),
       candidates: (partition) =>
-        this.candidates(partition, (backend, asked, signal) => {
+        candidatesOf(this.options, partition, (backend, asked, signal) => {
           const waitMs = deadlineMs - clock.monotonicMs() - marginMs
           const request = { query, form: formOfSources(sort, form), partitions: asked, limit, waitMs }
           return backend.query(request, signal)
@@ -101,22 +92,24 @@ export class QueryFanOut implements QueryPort {
     return { missing, fresh, pages: new ClusterPages(pages, covered) }
   }
 
-  /** Who can be asked for a partition: this instance, the owner, who stands by. */
-  private candidates<Answer>(
-    partition: number,
-    ask: (backend: PartitionsBackend, partitions: readonly number[], signal: AbortSignal) => Promise<Answer>,
-  ): readonly Candidate<Answer>[] {
-    const { instance, local, members, client } = this.options
-    const found: Candidate<Answer>[] = []
-    const add = (id: string, backend: () => PartitionsBackend): void => {
-      found.push({ id, ask: (partitions, signal) => ask(backend(), partitions, signal) })
-    }
-    if (local.runs(partition)) add(instance, () => local)
-    for (const { instance: other, data } of holdersOf(partition, members())) {
-      const { peers } = data
-      if (other !== instance && peers !== undefined) add(other, () => client.at(peers))
-    }
-    return found
+  /**
+   * A page of incidents and pages of all partitions, as JSON text; `missing` names partitions of which none are told.
+   * @throws RicciError `NOT_EVALUATED` when nobody answers; EngineError `CURSOR_INVALID`
+   */
+  async incidents(request: IncidentsRequest): Promise<string> {
+    const { listing, missing } = await listIncidents(this.options, request)
+    if (missing.length === this.options.partitions) throw notEvaluated(missing, missing.length)
+    return listing
+  }
+
+  /**
+   * Resolves once the query is accepted by somebody; then yields changes of all partitions, those of one in their order, until the signal
+   * aborts. When who runs a partition goes away, another is found, and the gap told.
+   * @throws RicciError `NOT_EVALUATED` when nobody runs any, `TOO_MANY_WATCHES`; QueryError
+   */
+  async watch(query: string, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
+    parseQuery(query)
+    return new ClusterWatch(this.options, query, signal).begin()
   }
 }
 
@@ -157,24 +150,4 @@ class ClusterPages implements AsyncIterableIterator<Uint8Array> {
     if (!this.over) this.covered.abandon()
     this.over = true
   }
-}
-
-/** For people: whose events are not in an answer, and why; undefined where all are. */
-export function missingSentence(missing: readonly Missing[]): string | undefined {
-  if (missing.length === 0) return undefined
-  const parts = [
-    [missing.filter(isUnowned), 'has no owner', 'have no owner'],
-    [missing.filter((one) => !isUnowned(one)), 'did not answer in time', 'did not answer in time'],
-  ] as const
-  const said = parts.flatMap(([some, one, several]) => {
-    if (some.length === 0) return []
-    const names = some.map(({ partition }) => partition).join(', ')
-    return [some.length === 1 ? `partition ${names} ${one}` : `partitions ${names} ${several}`]
-  })
-  return said.join('; ')
-}
-
-function notEvaluated(missing: readonly Missing[], partitions: number): RicciError {
-  const why = partitions === 1 ? '' : `: ${missingSentence(missing)}`
-  return new RicciError('NOT_EVALUATED', `not evaluated yet${why}`)
 }

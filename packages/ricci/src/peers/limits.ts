@@ -1,7 +1,7 @@
 /** Bounds of what instances of a cluster ask of each other. */
 
 /** Connections at once: each other instance keeps at most {@link maxSockets} to each of us. What comes beyond is closed. */
-export const maxConnections = 512
+export const maxConnections = 2_048
 
 /** Connections that have not proved who they are yet: whoever cannot may fill these, and no more. */
 export const maxHandshakes = 64
@@ -27,8 +27,11 @@ export const maxWatches = 256
 /** Snapshots sent at once: each is held in memory while it is. */
 export const maxSnapshots = 2
 
-/** Connections to one other instance: answers on their way, a snapshot, questions of people. What comes beyond waits. */
-export const maxSockets = 128
+/** Connections to one other instance: as many as it answers queries and watches, and some questions of people. What comes beyond waits. */
+export const maxSockets = 384
+
+/** Of these so many are kept for later. */
+export const maxFreeSockets = 32
 
 /** A connection that was not used for so long is closed by who asked; who answers keeps it longer, or requests would cross its end. */
 export const idleMs = 15_000
@@ -55,6 +58,12 @@ export const maxSnapshotBytes = 2 ** 32 - 1
 
 /** A partition's pages that are made while others of it are passed on: two engines at once, the rest wait with nothing held. */
 export const partitionsAtOnce = 2
+
+/** Characters of incidents that one instance lists at a time; of one partition half a million more. */
+export const maxListingText = 1 << 20
+
+/** How often who watches looks whether a partition is still run where it is watched; and who has lost one, whether somebody runs it. */
+export const watchLookMs = 1_000
 
 /** Sorted answers at once: each holds some pages of every partition. */
 export const maxSortedAnswers = 16

@@ -65,12 +65,14 @@ export interface ListedItem {
 export interface PartitionListing {
   readonly partition: number
   readonly items: readonly ListedItem[]
-  /** There are more of it, and those of the partitions behind it were not asked for. */
+  /** There are more of it. */
   readonly more: boolean
 }
 
 /** What was listed, in the order of the partitions. */
 export interface PeerListed {
+  /** Partitions that are answered for; behind the first with more than was wanted the others were not looked at. */
+  readonly fresh: readonly { readonly partition: number }[]
   readonly listed: readonly PartitionListing[]
   readonly missing: readonly Missing[]
 }
@@ -90,7 +92,10 @@ export interface PartitionsBackend {
    */
   query(request: PeerQuery, signal: AbortSignal): Promise<PeerAnswer>
   incidents(request: PeerListing, signal: AbortSignal): Promise<PeerListed>
-  /** Resolves once the query is accepted; then yields changes as they come, until the signal aborts or a partition leaves. */
+  /**
+   * Resolves once the query is accepted; then yields changes as they come, until the signal aborts.
+   * @throws RicciError `NOT_HERE`, also later: a partition has left; `NOT_EVALUATED`, `TOO_MANY_WATCHES`; QueryError
+   */
   watch(request: PeerWatch, signal: AbortSignal): Promise<AsyncIterable<WatchPage>>
 }
 
