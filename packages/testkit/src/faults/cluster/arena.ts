@@ -39,6 +39,8 @@ const slowestAnswerMs = 60
 const silenceMs = 5_000
 /** Anything that must come right comes right in this time. */
 const patienceMs = 120_000
+/** Who is to own does: a minute after it has caught up, one partition after another. */
+const settleMs = 600_000
 /** It is calm when everything has been as it must be for so long. */
 const calmMs = 1_000
 /** In calm a page arrives within this time, on a busy machine, too. */
@@ -168,6 +170,21 @@ export class Arena {
       return owners.size === this.partitions
     })
     return owners
+  }
+
+  /** Resolves when who is to own each partition does: until then owners change by plan. */
+  async settled(): Promise<void> {
+    const isSettled = async (partition: number): Promise<boolean> => {
+      const answer = await this.instances[0].request(`/api/v1/cluster/explain?partition=${partition}`)
+      const { owner, ranking } = answer.json<{ owner?: string; ranking: readonly { readonly instance: string }[] }>()
+      return owner !== undefined && owner === ranking[0]?.instance
+    }
+    const all = Array.from({ length: this.partitions }, (_, partition) => partition)
+    const isAll = async (): Promise<boolean> => {
+      for (const partition of all) if (!(await isSettled(partition).catch(() => false))) return false
+      return true
+    }
+    await this.until('nobody to hand over', isAll, settleMs)
   }
 
   /** Resolves when everything is well and has been for a while: brokers, store, an owner of each partition and others ready to take over, pages prompt. */
