@@ -7,10 +7,13 @@ import { SeededRandom } from '../../random.ts'
 import { ConsulCluster } from '../../servers/consul.ts'
 import { Host } from '../../servers/hosts.ts'
 import { hasOwnNetwork } from '../../servers/network.ts'
+import { guarded } from '../../servers/process.ts'
 import { RabbitCluster } from '../../servers/rabbitmq.ts'
 import { pause } from '../../servers/wait.ts'
+import { Daemon } from '../daemon.ts'
 import { monotonicMs, Pager } from '../pager.ts'
 import { Feed } from './feed.ts'
+import { eventsExchange } from './foreign-publisher.ts'
 import { Instance } from './instance.ts'
 import { clusterName, type LoadSettings } from './load-protocol.ts'
 import { clusterRules, Script } from './script.ts'
@@ -47,6 +50,10 @@ const calmMs = 1_000
 const promptMs = 1_000
 /** Between two looks at everything: a status costs each instance a word with the brokers. */
 const lookEveryMs = 200
+/** What the queues are called that hold what others published. */
+const inboxes = 'ricci.inbox.'
+/** A broker's counts are as old as this. */
+const countedMs = 6_000
 /** What is asked of brokers and store where they may be frozen or cut off. */
 const lookMs = 90_000
 
@@ -57,6 +64,7 @@ export class Arena {
   feed!: Feed
   script!: Script
   vhost = ''
+  private agents: readonly Daemon[] = []
   private timers: NodeJS.Timeout[] = []
   private watching: Promise<unknown> = Promise.resolve()
   private stopped = false
@@ -127,7 +135,12 @@ export class Arena {
       clusters,
       hostsPerCluster,
       eventsPerSecond: options.eventsPerSecond,
+      ...((await this.takesForeign()) && { brokers: rabbit.urls(name) }),
     }
+    this.agents = instances.map(({ name: at, ports }) => {
+      const words = ['agent', '--server', `127.0.0.1:${ports.tcp}`, '--host', `agent-${at}`, '--interval', '2s']
+      return new Daemon(options.program, words, { through: ['setpriv', ...guarded()] })
+    })
     this.feed = new Feed(options.load, load)
     this.script = new Script(this.feed, random.fork('script'), clusters, hostsPerCluster)
     this.timers = [
@@ -136,6 +149,23 @@ export class Arena {
     ]
     this.watching = Promise.all([this.watch(this.pager), this.watch(this.chat)])
     await this.calm()
+  }
+
+  /** Whether anybody may publish at the brokers. */
+  private async takesForeign(): Promise<boolean> {
+    const { status } = await this.rabbit.api(0, `/exchanges/${this.vhost}/${eventsExchange}`)
+    return status === 200
+  }
+
+  /** Resolves when the instances have taken in what others published at the brokers. */
+  async inboxesEmpty(): Promise<void> {
+    if (!(await this.takesForeign())) return
+    const sinceMs = monotonicMs()
+    await this.until('the inboxes to be empty', async () => {
+      const answer = await this.rabbit.api(0, `/queues/${this.vhost}?columns=name,messages`)
+      const queues = answer.json<{ name: string; messages?: number }[]>().filter(({ name }) => name.startsWith(inboxes))
+      return monotonicMs() - sinceMs > countedMs && queues.every(({ messages }) => messages === 0)
+    })
   }
 
   /** One cluster of each of these partitions, where it has one. */
@@ -225,6 +255,7 @@ export class Arena {
     this.stopped = true
     for (const timer of this.timers) clearInterval(timer)
     await (this.feed as Feed | undefined)?.end()
+    await Promise.all(this.agents.map((agent) => agent.kill()))
     await Promise.all(this.instances.map((instance) => instance.close()))
     for (const receiver of [this.pager, this.chat] as (Pager | undefined)[]) await receiver?.close()
     await this.watching
