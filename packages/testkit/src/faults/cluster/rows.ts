@@ -76,6 +76,15 @@ const nothing: Undo = () => undefined
 
 export const rows: readonly Row[] = [
   {
+    name: 'nothing',
+    fault: 'none, for comparison',
+    measure: 'latest',
+    asked: {},
+    askedWords: 'nothing: what the machine makes of it',
+    lastsMs: 6_000,
+    prepare: (arena) => Promise.resolve({ partitions: every(arena), strike: nothing, undo: nothing }),
+  },
+  {
     name: 'owner-killed',
     fault: 'owner SIGKILLed',
     measure: 'flow',
