@@ -45,3 +45,28 @@ export const frameBytes = 128 * 1_024
 
 /** A log that is closed waits so long for what was taken before. */
 export const closeMs = 5_000
+
+/** An inbox holds so much while no instance empties it; then brokers refuse what is published. */
+export const inboxBytes = 1_073_741_824
+
+/** Deliveries that an inbox may have under way to one instance. With {@link inboxMsgBytes}: 64 MB an inbox. */
+export const inboxPrefetch = 32
+
+/** A larger Msg is refused at an inbox: one of 3,000 events is a quarter of it. */
+export const inboxMsgBytes = 2 * 1_048_576
+
+/** What was refused at the inboxes is kept up to this, the oldest goes first. */
+export const refusedRecords = 1_000
+export const refusedBytes = 64 * 1_048_576
+
+/**
+ * A broker of 4.x gives up a record that was delivered twenty times, unless told; each instance that is lost counts one. This many never come
+ * about: what was confirmed to a publisher is not given up.
+ */
+export const deliveryLimit = 1_000_000
+
+/** How often is looked whether an inbox has records that do not come. */
+export const inboxLookMs = 5_000
+
+/** Keys whose partition is remembered: finding it takes 5 µs. */
+export const rememberedKeys = 16_384
