@@ -29,6 +29,8 @@ export interface Connected {
 export class Brokers {
   private readonly brokers: readonly Broker[]
   private closed = false
+  /** Told why a broker, by its name, takes no records, and (undefined) when it does again, or is lost. */
+  onBlocked: ((name: string, why: string | undefined) => void) | undefined
 
   constructor(private readonly options: BrokersOptions) {
     if (options.urls.length === 0) throw new RangeError('A log on RabbitMQ needs the address of a broker.')
@@ -97,7 +99,12 @@ export class Brokers {
     opening.then((connection) => {
       // it answers again: its next failure is a first one
       broker.failures = 0
-      connection.onLost(forget)
+      const { name } = connection
+      connection.onBlocked((why) => this.onBlocked?.(name, why))
+      connection.onLost(() => {
+        forget()
+        if (connection.blocked !== undefined) this.onBlocked?.(name, undefined)
+      })
       if (this.closed) connection.end()
     }, forget)
     return opening

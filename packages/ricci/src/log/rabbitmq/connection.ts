@@ -20,6 +20,11 @@ export class BrokerConnection {
     private readonly clock: Clock,
   ) {}
 
+  /** Which broker it is to, for people. */
+  get name(): string {
+    return `${this.client.host}:${this.client.port}`
+  }
+
   /** @throws ReplicaError `LOG_UNAVAILABLE` when the broker refuses, or does not answer in time */
   static async open({ url, tls, name, clock }: ConnectionSettings): Promise<BrokerConnection> {
     const client = new Client(url, tls, name)
@@ -49,6 +54,12 @@ export class BrokerConnection {
     return this.client.blocked
   }
 
+  /** Has `listener` told why the broker takes no records, and (undefined) when it does again; gives what takes that back. */
+  onBlocked(listener: (why: string | undefined) => void): () => void {
+    this.client.blockedListeners.add(listener)
+    return () => this.client.blockedListeners.delete(listener)
+  }
+
   /** A new channel. An error on it ends it, nothing else. @throws ReplicaError `LOG_UNAVAILABLE` */
   channel(): Promise<AMQPChannel> {
     return this.ask(async () => {
@@ -60,12 +71,12 @@ export class BrokerConnection {
   }
 
   /** What `request` gives, if the broker answers in time; else the connection ends. @throws ReplicaError `LOG_UNAVAILABLE` */
-  async ask<T>(request: () => Promise<T>, what: string): Promise<T> {
-    const broker = `${this.client.host}:${this.client.port}`
+  async ask<T>(request: () => Promise<T>, what: string | (() => string)): Promise<T> {
+    const said = (): string => `${this.name} ${typeof what === 'string' ? what : what()}`
     try {
-      return await answered(this.clock, request(), `${broker} ${what}`)
+      return await answered(this.clock, request(), said)
     } catch (error) {
-      const failed = unavailable(error, broker)
+      const failed = unavailable(error, this.name)
       if (error instanceof Unanswered) this.end(failed)
       throw failed
     }
@@ -85,12 +96,18 @@ export class BrokerConnection {
 
 class Client extends AMQPClient {
   readonly listeners = new Set<(why: Error) => void>()
+  readonly blockedListeners = new Set<(why: string | undefined) => void>()
   /** Why it ended, once it has. */
   why: Error | undefined
 
   constructor(url: string, tls: ConnectionSettings['tls'], name: string) {
     super(settled(url, name), { ...tls })
     this.onerror = () => undefined
+    const tell = (why: string | undefined): void => {
+      for (const listener of [...this.blockedListeners]) listener(why)
+    }
+    this.onblocked = tell
+    this.onunblocked = () => tell(undefined)
     this.ondisconnect = (error) => this.end(error ?? new Error('the broker closed the connection'))
   }
 
@@ -102,6 +119,7 @@ class Client extends AMQPClient {
     this.closeSocket()
     for (const listener of [...this.listeners]) listener(why)
     this.listeners.clear()
+    this.blockedListeners.clear()
   }
 }
 
@@ -117,9 +135,15 @@ function settled(url: string, name: string): string {
 class Unanswered extends Error {}
 
 /** A promise's result, if it comes in time; what comes later is nobody's any more. */
-export function answered<T>(clock: Clock, promise: Promise<T>, what: string, atMostMs = answerMs): Promise<T> {
+export function answered<T>(
+  clock: Clock,
+  promise: Promise<T>,
+  what: string | (() => string),
+  atMostMs = answerMs,
+): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = clock.setTimer(atMostMs, () => reject(new Unanswered(`${what} for ${atMostMs} ms`)))
+    const late = (): Unanswered => new Unanswered(`${typeof what === 'string' ? what : what()} for ${atMostMs} ms`)
+    const timer = clock.setTimer(atMostMs, () => reject(late()))
     promise.then(resolve, reject).finally(() => timer.cancel())
   })
 }

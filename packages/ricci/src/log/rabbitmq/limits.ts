@@ -9,6 +9,16 @@ export const confirmMs = 2_000
 /** After a stall, confirms must have been prompt for so long before any is believed. */
 export const promptMs = 1_000
 
+/**
+ * A broker that says that it is short of memory or disk gets nothing more, and is waited for so long before another is tried: all of a cluster
+ * take nothing then.
+ */
+export const blockedMs = 30_000
+
+/** To a partition that was published to within the first figure something is sent as often as the second: or a stall would not be seen. */
+export const usedMs = 60_000
+export const markMs = 1_000
+
 /** Records of a partition that are sent and not confirmed, at most: more gain nothing, and every one is sent again after a stall. */
 export const windowRecords = 64
 
@@ -70,3 +80,16 @@ export const inboxLookMs = 5_000
 
 /** Keys whose partition is remembered: finding it takes 5 µs. */
 export const rememberedKeys = 16_384
+
+/** How often a canary is sent by the way of other publishers, and when one that has not come back is an alarm: no election takes so long. */
+export const canaryEveryMs = 1_000
+export const canaryMs = 10_000
+
+/** Keys of a partition by which canaries go, so that each inbox has its turn. */
+export const canaryKeys = 8
+
+/** An alarm about that way is over when none was due for so long. */
+export const canaryCalmMs = 60_000
+
+/** No canary's record is longer. */
+export const canaryRecordBytes = 256

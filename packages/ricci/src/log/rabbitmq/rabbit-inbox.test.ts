@@ -8,6 +8,8 @@ import { partitionOf, ReplicaError } from '@ricci/replica'
 import { RabbitCluster, without } from '@ricci/testkit'
 import { Recorder } from '../../intake/recorder.ts'
 import { nodeClock } from '../../server/node-clock.ts'
+import { Canary } from './canary.ts'
+import { EventsSender } from './events-sender.ts'
 import { Inboxes, type InboxesOptions } from './inbox.ts'
 import { inboxPrefetch } from './limits.ts'
 import { RabbitLog } from './rabbit-log.ts'
@@ -138,7 +140,8 @@ describe('Inboxes', { skip: without('rabbitmq', 'erlang') }, () => {
       for await (const records of log.read(partition, 0, abort.signal)) {
         for (const { bytes } of records) {
           const record = decodeRecord(bytes)
-          if (record.kind === 'events') own.push(record.msg)
+          // one without any events is the log's own, so that it sees a stall
+          if (record.kind === 'events' && record.msg.length > 0) own.push(record.msg)
         }
         if (isAll(msgs)) abort.abort()
       }
@@ -287,6 +290,49 @@ describe('Inboxes', { skip: without('rabbitmq', 'erlang') }, () => {
       assert.equal((await channel.queueDeclare(inboxOf(inbox), { passive: true })).messageCount, 0, 'all were acked')
     }
     await client.close()
+  })
+
+  it('a canary comes back by that way, and tells where it is broken', async () => {
+    const name = await vhost()
+    const urls = rabbit.urls(name)
+    const own = await instance('own', urls)
+    own.inboxes.start()
+    const sender = new EventsSender({ urls, name: 'own', clock: nodeClock, topology })
+    let told = (_what: string): void => undefined
+    const canary = new Canary({
+      producer: 'own/canary',
+      clock: nodeClock,
+      partitions: () => [1, 3],
+      route: (key) => partitionOf(key, partitions),
+      send: (key, msg) => sender.send(key, msg),
+      watch: (partition, listener) => own.log.watch(partition, listener),
+      onRoundTrip: (tookMs) => told(`${Math.round(tookMs)} ms`),
+      onAlarm: (detail) => told(detail),
+      timeoutMs: 4_000,
+    })
+    const until = (what: RegExp) =>
+      new Promise<void>((resolve) => (told = (said) => void (what.test(said) && resolve())))
+    canary.start()
+    await until(/ ms$/)
+    // nobody empties the inboxes
+    await own.inboxes.stop()
+    await until(/event[^]*was confirmed by a broker, and was not read there/)
+    canary.stop()
+    await Promise.all([sender.close(), own.stop()])
+  })
+
+  it('what is published while no inbox is bound is returned, and binds them anew', async () => {
+    const name = await vhost()
+    const sender = new EventsSender({ urls: rabbit.urls(name), name: 'own', clock: nodeClock, topology })
+    await sender.send('a', event('a', 1))
+    for (let inbox = 0; inbox < topology.inboxes; inbox++) {
+      const path = `/bindings/${name}/e/${eventsExchange}/q/${inboxOf(inbox)}/1`
+      const { status, text } = await rabbit.api(0, path, { method: 'DELETE' })
+      assert.equal(status, 204, text)
+    }
+    await assert.rejects(sender.send('a', event('a', 2)), { code: 'LOG_UNAVAILABLE', message: /no inbox is bound/ })
+    await sender.send('a', event('a', 3))
+    await sender.close()
   })
 
   it('a publisher of others needs the right to write to the exchange alone, an instance those to its own names', async () => {

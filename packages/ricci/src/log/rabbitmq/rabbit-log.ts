@@ -6,6 +6,7 @@
  * where the next {@link RabbitLog.read} goes.
  */
 import { randomBytes } from 'node:crypto'
+import { encodeEventsRecord } from '@ricci/engine'
 import { ReplicaError, type AppendRank, type Clock, type LogPort, type StoredRecord } from '@ricci/replica'
 import { logClosed, trimmed } from '../errors.ts'
 import { maxRecordBytes } from '../limits.ts'
@@ -29,6 +30,11 @@ export interface RabbitLogOptions {
   readonly topology?: Partial<Topology>
   /** Something went wrong and is being dealt with. */
   readonly onTrouble?: (what: string) => void
+  /**
+   * Makes a record that decides nothing, e.g. a producer's mark: something goes once a second to each partition that {@link RabbitLog.publish} used in the
+   * last minute. Unless told, one of no events.
+   */
+  readonly mark?: (partition: number) => Uint8Array
   /** How long a record may go without an answer before it is sent again through another broker; 2 s unless told. */
   readonly confirmMs?: number
 }
@@ -44,6 +50,8 @@ interface Written {
 
 interface Followed {
   readonly tail: Tail
+  /** Given each record's bytes. */
+  readonly listeners: Set<(bytes: Uint8Array) => void>
   /** Those who need it now. */
   users: number
   stop: { cancel(): void } | undefined
@@ -60,8 +68,8 @@ export class RabbitLog implements LogPort {
   private readonly prefix: string
   /** Appends that are under way. */
   private readonly taking = new Set<Promise<unknown>>()
-  /** By partition, what went wrong since a record was settled. */
-  private readonly troubles = new Map<number, string>()
+  /** By partition, what went wrong since a record was settled; by broker, why it takes no records. */
+  private readonly troubles = new Map<number | string, string>()
   private bytes = 0
   private closing: Promise<void> | undefined
 
@@ -77,6 +85,10 @@ export class RabbitLog implements LogPort {
     this.partitions = topology.partitions
     // an id that no other process, nor this one when it was started before, gives to a record
     this.prefix = `${options.name}-${randomBytes(6).toString('hex')}-`
+    toPublish.onBlocked = (name, why) => {
+      if (why === undefined) this.troubles.delete(name)
+      else this.inTrouble(name, `broker ${name} takes no records: ${why}`)
+    }
   }
 
   /**
@@ -277,10 +289,11 @@ export class RabbitLog implements LogPort {
   private write(partition: number): Written {
     const there = this.written.get(partition)
     if (there !== undefined) return there
-    const { clock, onTrouble, confirmMs } = this.options
+    const { clock, confirmMs, mark } = this.options
     const publisher = new PartitionPublisher({
       clock,
       confirmMs,
+      mark: () => mark?.(partition) ?? encodeEventsRecord(clock.wallMs(), noBytes),
       prefix: this.prefix,
       broker: partition,
       open: (from) => this.openChannel(partition, from),
@@ -290,8 +303,7 @@ export class RabbitLog implements LogPort {
         // what was not read may be the reader's fault
         this.followed.get(partition)?.tail.again()
         const sentence = `partition ${partition}: ${broker === undefined ? '' : `broker ${broker} `}${what}`
-        this.troubles.set(partition, sentence)
-        onTrouble?.(sentence)
+        this.inTrouble(partition, sentence)
       },
       onSettled: () => this.troubles.delete(partition),
     })
@@ -300,10 +312,21 @@ export class RabbitLog implements LogPort {
     return written
   }
 
+  /** Something is wrong with the way to a partition, or with a broker; told as often as it changes. */
+  private inTrouble(where: number | string, sentence: string): void {
+    if (this.troubles.get(where) === sentence) return
+    this.troubles.set(where, sentence)
+    this.options.onTrouble?.(sentence)
+  }
+
   private async openChannel(partition: number, from: number): Promise<{ broker: number; channel: ConfirmChannel }> {
     const { broker, connection } = await this.toPublish.connect(from)
     if (connection.blocked !== undefined) {
-      throw new ReplicaError('LOG_UNAVAILABLE', `broker ${broker} takes no records: ${connection.blocked}`, true)
+      throw new ReplicaError(
+        'LOG_UNAVAILABLE',
+        `broker ${connection.name} takes no records: ${connection.blocked}`,
+        true,
+      )
     }
     const channel = await connection.channel()
     let returned: string | undefined
@@ -318,7 +341,15 @@ export class RabbitLog implements LogPort {
       // it says so before it confirms: the way to the stream is gone, and made anew with the next channel
       if (returned !== undefined) throw unavailable(new Error(returned), 'a record was returned')
     }
-    return { broker, channel: { publish, close: () => void channel.close().catch(() => undefined) } }
+    let forget = (): void => undefined
+    const onBlocked = (listener: (why: string | undefined) => void): void => {
+      forget = connection.onBlocked(listener)
+    }
+    const close = (): void => {
+      forget()
+      void channel.close().catch(() => undefined)
+    }
+    return { broker, channel: { publish, onBlocked, close } }
   }
 
   /** Sees to it that the end of a partition is followed, which makes appends and {@link end} prompt; gives what ends the wish. */
@@ -326,14 +357,18 @@ export class RabbitLog implements LogPort {
     const { clock } = this.options
     let followed = this.followed.get(partition)
     if (followed === undefined) {
+      const listeners = new Set<(bytes: Uint8Array) => void>()
       const tail = new Tail({
         clock,
         brokers: this.toRead,
         stream: streamOf(partition),
         broker: partition + 1,
-        onRecord: ({ id, offset }) => this.saw(partition, id, offset),
+        onRecord: ({ id, offset, bytes }) => {
+          this.saw(partition, id, offset)
+          for (const listener of listeners) listener(bytes)
+        },
       })
-      followed = { tail, users: 0, stop: undefined }
+      followed = { tail, listeners, users: 0, stop: undefined }
       this.followed.set(partition, followed)
     }
     const following = followed
@@ -346,6 +381,27 @@ export class RabbitLog implements LogPort {
         following.tail.stop()
       })
     }
+  }
+
+  /**
+   * Has `listener` given every record of a partition from when this resolves on; gives what ends it.
+   * @throws ReplicaError `LOG_UNAVAILABLE` when the partition's end cannot be read now
+   */
+  async watch(partition: number, listener: (bytes: Uint8Array) => void): Promise<() => void> {
+    const release = this.follow(partition)
+    const { tail, listeners } = this.followed.get(partition)!
+    listeners.add(listener)
+    const end = (): void => {
+      listeners.delete(listener)
+      release()
+    }
+    try {
+      await tail.ready()
+    } catch (error) {
+      end()
+      throw error
+    }
+    return end
   }
 
   private saw(partition: number, id: string | undefined, offset: number): void {
