@@ -124,9 +124,12 @@ export function configSchema(surroundings: ConfigSurroundings) {
       })
 
   const broker = (what: string) =>
-    secret(what).refine((value) => URL.canParse(value.reveal()) && /^amqps?:$/.test(new URL(value.reveal()).protocol), {
-      error: 'an address beginning with amqp:// or amqps:// is needed here',
-    })
+    secret(what).refine(
+      (value) => URL.canParse(value.reveal()) && /^amqps?(\+srv)?:$/.test(new URL(value.reveal()).protocol),
+      {
+        error: 'an address beginning with amqp://, amqps://, amqp+srv:// or amqps+srv:// is needed here',
+      },
+    )
 
   const header = (what: string) =>
     secret(what).refine((value) => headerValue.test(value.reveal()), {
@@ -225,7 +228,7 @@ export function configSchema(surroundings: ConfigSurroundings) {
           .array(broker('address of a broker'))
           .min(1, { error: 'at least one broker is needed' })
           .describe(
-            "RabbitMQ's brokers, each `amqp://USER:PASSWORD@HOST/VHOST` or `amqps://…`; as secrets: `{ env: NAME }`, `{ file: PATH }` or text",
+            "RabbitMQ's brokers, each `amqp://USER:PASSWORD@HOST/VHOST` or `amqps://…` (a name stands for all its addresses), or `amqps+srv://USER:PASSWORD@NAME/VHOST` for those that DNS names; as secrets: `{ env: NAME }`, `{ file: PATH }` or text",
           ),
         store: z
           .string()

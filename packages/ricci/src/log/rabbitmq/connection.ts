@@ -7,6 +7,8 @@ import { answerMs, frameBytes, heartbeatSeconds } from './limits.ts'
 export interface ConnectionSettings {
   /** E.g. `amqps://user:password@host:5671/vhost`. */
   readonly url: string
+  /** What is connected to; the name in the URL is then only what TLS verifies. */
+  readonly address?: string
   readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key'>
   /** What operators see it called. */
   readonly name: string
@@ -22,17 +24,17 @@ export class BrokerConnection {
 
   /** Which broker it is to, for people. */
   get name(): string {
-    return `${this.client.host}:${this.client.port}`
+    return this.client.called
   }
 
   /** @throws ReplicaError `LOG_UNAVAILABLE` when the broker refuses, or does not answer in time */
-  static async open({ url, tls, name, clock }: ConnectionSettings): Promise<BrokerConnection> {
-    const client = new Client(url, tls, name)
+  static async open({ clock, ...settings }: ConnectionSettings): Promise<BrokerConnection> {
+    const client = new Client(settings)
     try {
-      await answered(clock, client.connect(), `${client.host}:${client.port} has not taken a connection`)
+      await answered(clock, client.connect(), `${client.called} has not taken a connection`)
     } catch (error) {
-      client.end(unavailable(error, `${client.host}:${client.port} cannot be used`))
-      throw unavailable(error, `${client.host}:${client.port} cannot be used`)
+      client.end(unavailable(error, `${client.called} cannot be used`))
+      throw unavailable(error, `${client.called} cannot be used`)
     }
     return new BrokerConnection(client, clock)
   }
@@ -100,8 +102,13 @@ class Client extends AMQPClient {
   /** Why it ended, once it has. */
   why: Error | undefined
 
-  constructor(url: string, tls: ConnectionSettings['tls'], name: string) {
-    super(settled(url, name), { ...tls })
+  /** Which broker it is to, for people. */
+  readonly called: string
+
+  constructor({ url, address, tls, name }: Omit<ConnectionSettings, 'clock'>) {
+    // the library hands on what it is given to the socket, where it counts before the host of the URL
+    super(settled(url, name), { ...tls, ...(address !== undefined && { host: address }) })
+    this.called = `${this.host}:${this.port}${address === undefined || address === this.host ? '' : ` (${address})`}`
     this.onerror = () => undefined
     const tell = (why: string | undefined): void => {
       for (const listener of [...this.blockedListeners]) listener(why)

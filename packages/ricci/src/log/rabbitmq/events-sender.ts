@@ -4,7 +4,7 @@ import { Brokers, type BrokersOptions } from './brokers.ts'
 import { unavailable, type BrokerConnection } from './connection.ts'
 import { declareInboxes, eventsExchange, type Topology } from './topology.ts'
 
-export interface EventsSenderOptions extends Pick<BrokersOptions, 'urls' | 'tls' | 'name' | 'clock'> {
+export interface EventsSenderOptions extends Pick<BrokersOptions, 'urls' | 'tls' | 'resolver' | 'name' | 'clock'> {
   readonly topology: Topology
 }
 
@@ -21,8 +21,8 @@ export class EventsSender {
   private next = 0
 
   constructor(private readonly options: EventsSenderOptions) {
-    const { urls, tls, name, clock } = options
-    this.brokers = new Brokers({ urls, tls, name: `${name} proves the way in`, clock })
+    const { urls, tls, resolver, name, clock } = options
+    this.brokers = new Brokers({ urls, tls, resolver, name: `${name} proves the way in`, clock })
   }
 
   /**

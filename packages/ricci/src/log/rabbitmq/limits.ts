@@ -93,3 +93,13 @@ export const canaryCalmMs = 60_000
 
 /** No canary's record is longer. */
 export const canaryRecordBytes = 256
+
+/** Brokers at most: more are a mistake, and each may be tried in turn. */
+export const maxBrokers = 64
+
+/** Names are looked up again after so long, as resolvers cache at least; and as soon as the second figure when no broker could be used. */
+export const resolveEveryMs = 30_000
+export const resolveAgainMs = 1_000
+
+/** How long a question to a server of DNS may take; it is put twice. */
+export const dnsMs = 1_000

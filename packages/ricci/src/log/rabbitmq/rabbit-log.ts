@@ -10,8 +10,8 @@ import { encodeEventsRecord } from '@ricci/engine'
 import { ReplicaError, type AppendRank, type Clock, type LogPort, type StoredRecord } from '@ricci/replica'
 import { logClosed, trimmed } from '../errors.ts'
 import { maxRecordBytes } from '../limits.ts'
-import { Brokers } from './brokers.ts'
-import { answered, unavailable, type ConnectionSettings } from './connection.ts'
+import { Brokers, type BrokersOptions } from './brokers.ts'
+import { answered, unavailable } from './connection.ts'
 import { StreamConsumer, type From } from './consumer.ts'
 import { claimIdentity } from './identity.ts'
 import { closeMs, tailIdleMs, unsettledBytes, unsettledReserveBytes } from './limits.ts'
@@ -20,9 +20,10 @@ import { Tail } from './tail.ts'
 import { declarePartition, defaultTopology, logExchange, streamOf, type Topology } from './topology.ts'
 
 export interface RabbitLogOptions {
-  /** A URL for each broker, e.g. `amqps://ricci:secret@broker-1/ricci`; all lead to the same virtual host. */
+  /** Where brokers are, e.g. `amqps://ricci:secret@broker-1/ricci`; see {@link BrokersOptions.urls}. */
   readonly urls: readonly string[]
-  readonly tls?: ConnectionSettings['tls']
+  readonly tls?: BrokersOptions['tls']
+  readonly resolver?: BrokersOptions['resolver']
   /** What operators see its connections called, and what its records' ids begin with: the instance. */
   readonly name: string
   readonly clock: Clock
@@ -96,10 +97,9 @@ export class RabbitLog implements LogPort {
    * @throws ReplicaError `LOG_UNAVAILABLE` when no broker can be used; `LOG_FAILED` when the log there is another than was asked for
    */
   static async open(options: RabbitLogOptions): Promise<RabbitLog> {
-    const { urls, tls, name, clock } = options
+    const { clock } = options
     const topology = { ...defaultTopology, ...options.topology }
-    const toPublish = new Brokers({ urls, tls, name: `${name} publishes`, clock })
-    const toRead = new Brokers({ urls, tls, name: `${name} reads`, clock })
+    const [toPublish, toRead] = bothSides(options)
     try {
       const id = await claimIdentity(toPublish, toRead, topology, clock)
       return new RabbitLog(id, options, topology, toPublish, toRead)
@@ -114,15 +114,7 @@ export class RabbitLog implements LogPort {
    * @param id what {@link open} found
    */
   static reader(id: string, options: RabbitLogOptions): RabbitLog {
-    const { urls, tls, name, clock } = options
-    const brokers = (what: string): Brokers => new Brokers({ urls, tls, name: `${name} ${what}`, clock })
-    return new RabbitLog(
-      id,
-      options,
-      { ...defaultTopology, ...options.topology },
-      brokers('publishes'),
-      brokers('reads'),
-    )
+    return new RabbitLog(id, options, { ...defaultTopology, ...options.topology }, ...bothSides(options))
   }
 
   /** Why it takes no records, as far as is known; undefined while it does. */
@@ -299,7 +291,7 @@ export class RabbitLog implements LogPort {
       open: (from) => this.openChannel(partition, from),
       onBytes: (bytes) => (this.bytes += bytes),
       onTrouble: (broker, what) => {
-        if (broker !== undefined) this.toPublish.avoid(broker % this.toPublish.size)
+        if (broker !== undefined) this.toPublish.avoid(broker)
         // what was not read may be the reader's fault
         this.followed.get(partition)?.tail.again()
         const sentence = `partition ${partition}: ${broker === undefined ? '' : `broker ${broker} `}${what}`
@@ -464,6 +456,11 @@ export class RabbitLog implements LogPort {
       consumer.end()
     }
   }
+}
+
+function bothSides({ urls, tls, resolver, name, clock }: RabbitLogOptions): [Brokers, Brokers] {
+  const side = (what: string): Brokers => new Brokers({ urls, tls, resolver, name: `${name} ${what}`, clock })
+  return [side('publishes'), side('reads')]
 }
 
 /** Resolves when both have ended; rejects as the second does. */
