@@ -103,3 +103,9 @@ export const resolveAgainMs = 1_000
 
 /** How long a question to a server of DNS may take; it is put twice. */
 export const dnsMs = 1_000
+
+/** How often is looked where partitions begin, each at two brokers. */
+export const retentionLookMs = 60_000
+
+/** What retention must leave: so many intervals between snapshots. DESIGN section 6. */
+export const keptIntervals = 3

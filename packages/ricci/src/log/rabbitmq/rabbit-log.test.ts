@@ -68,6 +68,19 @@ describe('RabbitLog', { skip: without('rabbitmq', 'erlang', 'openssl') }, () => 
     await log.close()
   })
 
+  it('two brokers say where it begins', async () => {
+    const own = await settings({ topology: { partitions: 1, maxBytes: 1_000_000, segmentBytes: 500_000 } })
+    const log = await RabbitLog.open(own)
+    const firsts = async () => (await log.beginnings(0)).map(({ first }) => first)
+    assert.deepEqual(await firsts(), [0, 0])
+    for (let round = 0; round < 6; round++) await log.append(0, Array(50).fill(new Uint8Array(10_000)))
+    const [one, other] = await log.beginnings(0)
+    assert.notEqual(one.broker, other.broker)
+    assert.ok(one.first > 0)
+    assert.equal(one.first, other.first)
+    await log.close()
+  })
+
   it('several that open it at once make one log', async () => {
     const own = await settings({ topology: { partitions: 3 } })
     const logs = await Promise.all(['a', 'b', 'c'].map((name) => RabbitLog.open({ ...own, name })))

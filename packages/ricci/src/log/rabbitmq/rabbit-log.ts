@@ -12,12 +12,14 @@ import { logClosed, trimmed } from '../errors.ts'
 import { maxRecordBytes } from '../limits.ts'
 import { Brokers, type BrokersOptions } from './brokers.ts'
 import { answered, unavailable } from './connection.ts'
+import { openConfirmChannel } from './confirm-channel.ts'
 import { StreamConsumer, type From } from './consumer.ts'
-import { claimIdentity } from './identity.ts'
+import { claimIdentity, firstOf } from './identity.ts'
 import { closeMs, tailIdleMs, unsettledBytes, unsettledReserveBytes } from './limits.ts'
-import { PartitionPublisher, type ConfirmChannel } from './publisher.ts'
+import { PartitionPublisher } from './publisher.ts'
+import type { Beginning } from './retention-watch.ts'
 import { Tail } from './tail.ts'
-import { declarePartition, defaultTopology, logExchange, streamOf, type Topology } from './topology.ts'
+import { defaultTopology, streamOf, type Topology } from './topology.ts'
 
 export interface RabbitLogOptions {
   /** Where brokers are, e.g. `amqps://ricci:secret@broker-1/ricci`; see {@link BrokersOptions.urls}. */
@@ -227,6 +229,28 @@ export class RabbitLog implements LogPort {
     return { first: end === 0 ? 0 : await this.first(partition), end }
   }
 
+  /**
+   * Where a partition begins, as two brokers say, or one where there is no other.
+   * @throws ReplicaError `LOG_UNAVAILABLE`
+   */
+  async beginnings(partition: number): Promise<readonly Beginning[]> {
+    this.checkPartition(partition)
+    const one = await this.toRead.connect(partition)
+    const other = await this.toRead.connect(one.broker + 1)
+    const both = one.connection === other.connection ? [one] : [one, other]
+    return Promise.all(
+      both.map(async ({ connection }) => {
+        const consumer = await StreamConsumer.open(connection, streamOf(partition), 'first', 1)
+        try {
+          const record = await firstOf(consumer, this.options.clock)
+          return { broker: connection.name, first: record?.offset ?? 0 }
+        } finally {
+          consumer.end()
+        }
+      }),
+    )
+  }
+
   /** Settles what was taken, if brokers answer in time, and ends every connection. */
   close(): Promise<void> {
     return (this.closing ??= this.shut())
@@ -288,7 +312,7 @@ export class RabbitLog implements LogPort {
       mark: () => mark?.(partition) ?? encodeEventsRecord(clock.wallMs(), noBytes),
       prefix: this.prefix,
       broker: partition,
-      open: (from) => this.openChannel(partition, from),
+      open: (from) => openConfirmChannel(this.toPublish, partition, this.topology, from),
       onBytes: (bytes) => (this.bytes += bytes),
       onTrouble: (broker, what) => {
         if (broker !== undefined) this.toPublish.avoid(broker)
@@ -309,39 +333,6 @@ export class RabbitLog implements LogPort {
     if (this.troubles.get(where) === sentence) return
     this.troubles.set(where, sentence)
     this.options.onTrouble?.(sentence)
-  }
-
-  private async openChannel(partition: number, from: number): Promise<{ broker: number; channel: ConfirmChannel }> {
-    const { broker, connection } = await this.toPublish.connect(from)
-    if (connection.blocked !== undefined) {
-      throw new ReplicaError(
-        'LOG_UNAVAILABLE',
-        `broker ${connection.name} takes no records: ${connection.blocked}`,
-        true,
-      )
-    }
-    const channel = await connection.channel()
-    let returned: string | undefined
-    channel.onReturn = ({ replyText }) => (returned = replyText ?? 'no reason given')
-    await connection.ask(async () => {
-      await declarePartition(channel, partition, this.topology)
-      await channel.confirmSelect()
-    }, 'does not confirm')
-    const key = String(partition)
-    const publish = async (record: Uint8Array, id: string): Promise<void> => {
-      await channel.basicPublish(logExchange, key, record, { messageId: id, deliveryMode: 2 }, true)
-      // it says so before it confirms: the way to the stream is gone, and made anew with the next channel
-      if (returned !== undefined) throw unavailable(new Error(returned), 'a record was returned')
-    }
-    let forget = (): void => undefined
-    const onBlocked = (listener: (why: string | undefined) => void): void => {
-      forget = connection.onBlocked(listener)
-    }
-    const close = (): void => {
-      forget()
-      void channel.close().catch(() => undefined)
-    }
-    return { broker, channel: { publish, onBlocked, close } }
   }
 
   /** Sees to it that the end of a partition is followed, which makes appends and {@link end} prompt; gives what ends the wish. */
