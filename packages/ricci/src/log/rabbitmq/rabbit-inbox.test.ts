@@ -6,7 +6,7 @@ import { decodeMsg, defaultLimits, encodeMsg, readMark, withMark, type ProducerM
 import { decodeRecord } from '@ricci/engine'
 import { partitionOf, ReplicaError } from '@ricci/replica'
 import { RabbitCluster, without } from '@ricci/testkit'
-import { Recorder } from '../../intake/recorder.ts'
+import { headWith, Recorder } from '../../intake/recorder.ts'
 import { nodeClock } from '../../server/node-clock.ts'
 import { Canary } from './canary.ts'
 import { EventsSender } from './events-sender.ts'
@@ -114,9 +114,9 @@ describe('Inboxes', { skip: without('rabbitmq', 'erlang') }, () => {
       head: (partition, marked) => {
         let recorder = recorders.get(partition)
         if (recorder === undefined) {
-          recorders.set(partition, (recorder = new Recorder(`${name}/inbox`, 1, defaultLimits, nodeClock)))
+          recorders.set(partition, (recorder = new Recorder(`${name}/inbox`, 1)))
         }
-        return recorder.head(marked)
+        return marked ? headWith(nodeClock.wallMs()) : recorder.head(nodeClock.wallMs())
       },
       append: (partition, records) => log.publish(partition, records),
       limits: defaultLimits,
