@@ -25,3 +25,7 @@ export type Mutation =
   | 'digest-doubt'
   | 'retry-after'
   | 'tick-rank'
+  | 'stall-rule'
+  | 'claim-read-back'
+  | 'silent-reader'
+  | 'tick-path'

@@ -351,12 +351,16 @@ export class Replica {
   #appendClaim(lease: Lease): void {
     const epoch = this.#highestEpoch + 1
     this.#life.become('claiming', `holds the lease; claims epoch ${epoch}`)
+    const isBlind = this.#options.mutations?.has('claim-read-back') === true
     this.#claims.append(epoch, lease, () => {
       if (this.state !== 'claiming') return
       this.#backToFollowing('its claim was not read back in time')
       const delayMs = limits.tickMs * (0.5 + this.#options.random.next())
       this.#timers.setTimer(delayMs, () => void this.#candidate.consider())
     })
+    if (!isBlind) return
+    this.#highestEpoch = epoch
+    this.#own(epoch)
   }
 
   #backToFollowing(why: string): void {

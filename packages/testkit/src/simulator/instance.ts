@@ -71,9 +71,18 @@ export class Instance implements Door {
       this.#intake?.delivered(partition, records)
     })
     this.#log = log
-    this.#intake = new SimIntake(process, log, cluster.plan.embedded, (partition, msg) =>
-      cluster.refused(partition, msg),
+    const publishing = cluster.world.random.fork(`publishing/${process.name}`)
+    const publishedOnly = new Set(
+      Array.from({ length: log.partitions }, (_, p) => p).filter(() => publishing.chance(0.4)),
     )
+    this.#intake = new SimIntake(
+      process,
+      log,
+      cluster.plan.log !== 'any',
+      (partition) => !publishedOnly.has(partition),
+      (partition, msg) => cluster.refused(partition, msg),
+    )
+    for (let partition = 0; partition < log.partitions; partition++) log.follow?.(partition)
     const coordination = cluster.coordination.connect(process)
     const shared = cluster.snapshots.connect(process)
     const snapshots = cluster.disk?.protecting(shared) ?? shared

@@ -1,6 +1,7 @@
 import type { SeededRandom } from '../random.ts'
 import type { Cluster } from './cluster.ts'
-import type { Plan, SpellName } from './plan.ts'
+import { BrokerTrouble } from './brokers/trouble.ts'
+import { isOfBrokers, type BrokerSpell, type Plan, type SpellName } from './plan.ts'
 import type { PartitionLog } from './log.ts'
 import type { Process } from './process.ts'
 import type { ReceiverMood, SimReceiver } from './receivers.ts'
@@ -17,6 +18,7 @@ export class Nemesis {
   readonly #active = new Set<() => void>()
   #storeAway = false
   readonly #sickForLong = new Set<SimReceiver>()
+  readonly #brokers: BrokerTrouble | undefined
 
   constructor(
     private readonly world: World,
@@ -24,6 +26,10 @@ export class Nemesis {
     private readonly plan: Plan,
   ) {
     this.#random = world.random.fork('nemesis')
+    const { brokers } = cluster
+    if (brokers === undefined) return
+    const random = world.random.fork('nemesis/brokers')
+    this.#brokers = new BrokerTrouble(cluster, brokers, random, (ms, undo) => this.#last(ms, undo))
   }
 
   start(): void {
@@ -57,6 +63,7 @@ export class Nemesis {
     this.world.trace.add('nemesis', 'calm from here on')
     for (const undo of this.#active) undo()
     this.#active.clear()
+    this.cluster.brokers?.mend()
     for (const instance of this.cluster.instances) {
       instance.machine.setWall(0)
       if (!instance.alive) instance.start()
@@ -73,6 +80,11 @@ export class Nemesis {
   }
 
   #cast(spell: SpellName): void {
+    if (isOfBrokers(spell)) this.#brokers?.cast(spell)
+    else this.#castOther(spell)
+  }
+
+  #castOther(spell: Exclude<SpellName, BrokerSpell>): void {
     const { world, cluster, plan } = this
     const random = this.#random
     const instance = random.pick(cluster.instances)
@@ -111,7 +123,7 @@ export class Nemesis {
           partition.thaw()
           cluster.disturbed()
           // Measured: readers at a woken broker may stay silent for good.
-          for (const reader of partition.readers) if (random.chance(0.3) && world.faulty) this.#silence(reader)
+          if (world.faulty) this.#silenceSome(partition, 0.3)
         })
       case 'append storm': {
         const { weather } = partition
@@ -315,13 +327,7 @@ export class Nemesis {
   }
 
   #silenceSome(partition: PartitionLog, share: number): void {
-    for (const reader of partition.readers) if (this.#random.chance(share)) this.#silence(reader)
-  }
-
-  #silence(reader: { silent: boolean; readonly process: { readonly name: string } }): void {
-    if (reader.silent) return
-    this.world.fault('reader silent', reader.process.name, '')
-    reader.silent = true
+    this.cluster.silence(partition.index, () => this.#random.chance(share))
   }
 
   /** A receiver acts on a request long after it came; by then its sender is gone or has sent again, and what it speaks of is over. */
@@ -428,9 +434,7 @@ export class Nemesis {
           else if (may('sick receiver')) this.#cast('sick receiver')
         } else if (kind === 'events' && may('two holders') && random.chance(0.1)) {
           this.#rival(partition)
-          if (may('silent reader')) {
-            for (const reader of partition.readers) if (reader.process.name.startsWith(owner)) this.#silence(reader)
-          }
+          if (may('silent reader')) this.cluster.silence(partition.index, (machine) => machine === owner)
         } else if (kind === 'claim' && may('silent reader')) {
           this.#silenceSome(partition, 0.5)
         }

@@ -10,6 +10,7 @@ export interface BrokersOptions {
   /** What operators see connections called. */
   readonly name: string
   readonly clock: Clock
+  readonly makeClient?: ConnectionSettings['makeClient']
 }
 
 interface Broker {
@@ -88,8 +89,8 @@ export class Brokers {
     const broker = this.brokers[index]
     if (this.closed) return Promise.reject(new ReplicaError('LOG_CLOSED', 'the log is closed', false))
     if (broker.connection !== undefined) return broker.connection
-    const { tls, name, clock } = this.options
-    const opening = BrokerConnection.open({ url: broker.url, tls, name, clock })
+    const { tls, name, clock, makeClient } = this.options
+    const opening = BrokerConnection.open({ url: broker.url, tls, name, clock, makeClient })
     broker.connection = opening
     const forget = (): void => {
       if (broker.connection === opening) broker.connection = undefined

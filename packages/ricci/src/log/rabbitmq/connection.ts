@@ -11,18 +11,48 @@ export interface ConnectionSettings {
   /** What operators see it called. */
   readonly name: string
   readonly clock: Clock
+  /** The library's, unless told. */
+  readonly makeClient?: ClientMaker
 }
+
+/** A client of one broker as the library makes it, which a simulated broker has to offer, too. */
+export interface BrokerClient {
+  readonly host: string
+  readonly port: number
+  readonly closed: boolean
+  /** Why the broker takes no records now, in its own words. */
+  readonly blocked?: string
+  /** Why it ended, once it has, and who is to be told. */
+  readonly why: Error | undefined
+  readonly listeners: Set<(why: Error) => void>
+  connect(): Promise<unknown>
+  channel(): Promise<AMQPChannel>
+  /** Ends it in order, which the broker has to answer. */
+  close(): Promise<unknown>
+  end(why: Error): void
+}
+
+/** Makes a client that is not connected yet. */
+export type ClientMaker = (url: string, tls: ConnectionSettings['tls'], name: string) => BrokerClient
+
+const ofTheLibrary: ClientMaker = (url, tls, name) => new Client(url, tls, name)
 
 /** A connection that was opened. Whoever opens one ends it. */
 export class BrokerConnection {
   private constructor(
-    private readonly client: Client,
+    private readonly client: BrokerClient,
     private readonly clock: Clock,
   ) {}
 
   /** @throws ReplicaError `LOG_UNAVAILABLE` when the broker refuses, or does not answer in time */
-  static async open({ url, tls, name, clock }: ConnectionSettings): Promise<BrokerConnection> {
-    const client = new Client(url, tls, name)
+  static async open({
+    url,
+    tls,
+    name,
+    clock,
+    makeClient = ofTheLibrary,
+  }: ConnectionSettings): Promise<BrokerConnection> {
+    const client = makeClient(url, tls, name)
     try {
       await answered(clock, client.connect(), `${client.host}:${client.port} has not taken a connection`)
     } catch (error) {
@@ -83,7 +113,7 @@ export class BrokerConnection {
   }
 }
 
-class Client extends AMQPClient {
+class Client extends AMQPClient implements BrokerClient {
   readonly listeners = new Set<(why: Error) => void>()
   /** Why it ended, once it has. */
   why: Error | undefined

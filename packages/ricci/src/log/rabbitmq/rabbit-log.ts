@@ -5,8 +5,15 @@
  * stall (`publisher.ts`); silence says nothing, so a reader that is given nothing is to be replaced by another, at another broker, which is
  * where the next {@link RabbitLog.read} goes.
  */
-import { randomBytes } from 'node:crypto'
-import { ReplicaError, type AppendRank, type Clock, type LogPort, type StoredRecord } from '@ricci/replica'
+import { randomBytes as systemRandomBytes } from 'node:crypto'
+import {
+  ReplicaError,
+  type AppendRank,
+  type Clock,
+  type LogPort,
+  type Mutation,
+  type StoredRecord,
+} from '@ricci/replica'
 import { logClosed, trimmed } from '../errors.ts'
 import { maxRecordBytes } from '../limits.ts'
 import { Brokers } from './brokers.ts'
@@ -31,6 +38,12 @@ export interface RabbitLogOptions {
   readonly onTrouble?: (what: string) => void
   /** How long a record may go without an answer before it is sent again through another broker; 2 s unless told. */
   readonly confirmMs?: number
+  /** Speaks to a broker: the library, unless told. */
+  readonly makeClient?: ConnectionSettings['makeClient']
+  /** What makes ids unlike any others; the system's unless told. */
+  readonly randomBytes?: (count: number) => Uint8Array
+  /** Tests only. */
+  readonly mutations?: ReadonlySet<Mutation>
 }
 
 /** A partition that is written to. */
@@ -76,7 +89,8 @@ export class RabbitLog implements LogPort {
   ) {
     this.partitions = topology.partitions
     // an id that no other process, nor this one when it was started before, gives to a record
-    this.prefix = `${options.name}-${randomBytes(6).toString('hex')}-`
+    const { name, randomBytes = systemRandomBytes } = options
+    this.prefix = `${name}-${Buffer.from(randomBytes(6)).toString('hex')}-`
   }
 
   /**
@@ -84,12 +98,12 @@ export class RabbitLog implements LogPort {
    * @throws ReplicaError `LOG_UNAVAILABLE` when no broker can be used; `LOG_FAILED` when the log there is another than was asked for
    */
   static async open(options: RabbitLogOptions): Promise<RabbitLog> {
-    const { urls, tls, name, clock } = options
+    const { clock, randomBytes = systemRandomBytes } = options
     const topology = { ...defaultTopology, ...options.topology }
-    const toPublish = new Brokers({ urls, tls, name: `${name} publishes`, clock })
-    const toRead = new Brokers({ urls, tls, name: `${name} reads`, clock })
+    const toPublish = brokersOf(options, 'publishes')
+    const toRead = brokersOf(options, 'reads')
     try {
-      const id = await claimIdentity(toPublish, toRead, topology, clock)
+      const id = await claimIdentity(toPublish, toRead, topology, clock, randomBytes)
       return new RabbitLog(id, options, topology, toPublish, toRead)
     } catch (error) {
       await Promise.all([toPublish.close(), toRead.close()])
@@ -102,15 +116,8 @@ export class RabbitLog implements LogPort {
    * @param id what {@link open} found
    */
   static reader(id: string, options: RabbitLogOptions): RabbitLog {
-    const { urls, tls, name, clock } = options
-    const brokers = (what: string): Brokers => new Brokers({ urls, tls, name: `${name} ${what}`, clock })
-    return new RabbitLog(
-      id,
-      options,
-      { ...defaultTopology, ...options.topology },
-      brokers('publishes'),
-      brokers('reads'),
-    )
+    const topology = { ...defaultTopology, ...options.topology }
+    return new RabbitLog(id, options, topology, brokersOf(options, 'publishes'), brokersOf(options, 'reads'))
   }
 
   /** Why it takes no records, as far as is known; undefined while it does. */
@@ -277,10 +284,11 @@ export class RabbitLog implements LogPort {
   private write(partition: number): Written {
     const there = this.written.get(partition)
     if (there !== undefined) return there
-    const { clock, onTrouble, confirmMs } = this.options
+    const { clock, onTrouble, confirmMs, mutations } = this.options
     const publisher = new PartitionPublisher({
       clock,
       confirmMs,
+      mutations,
       prefix: this.prefix,
       broker: partition,
       open: (from) => this.openChannel(partition, from),
@@ -408,6 +416,10 @@ export class RabbitLog implements LogPort {
       consumer.end()
     }
   }
+}
+
+function brokersOf({ urls, tls, name, clock, makeClient }: RabbitLogOptions, what: string): Brokers {
+  return new Brokers({ urls, tls, name: `${name} ${what}`, clock, makeClient })
 }
 
 /** Resolves when both have ended; rejects as the second does. */

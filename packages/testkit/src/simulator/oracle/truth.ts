@@ -14,7 +14,7 @@ export interface Decision {
   readonly offset: number
 }
 
-/** An event that the log had no room for: the producer was told, and whoever sent it was there. */
+/** An event that the log had no room for, or brokers no way to: whoever sent it was there. */
 export interface Refusal {
   /** Where the log ended then. */
   readonly offset: number
@@ -207,7 +207,7 @@ function judgeAlarms(
           kind: 'false alarm',
           text:
             `p${partition}: ${page.host} is reported down at offset ${offset}, owned time ${Math.round(time.ownedMs)} ms; ` +
-            `the log had no room for its word at offset ${away.offset} (${Math.round(away.atMs)} ms)`,
+            `the log did not take its word at offset ${away.offset} (${Math.round(away.atMs)} ms)`,
         })
       }
       if (last === undefined) continue
