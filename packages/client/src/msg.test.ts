@@ -11,7 +11,6 @@ import {
   MsgReader,
   MsgWriter,
   readMark,
-  splitMsg,
   SymbolTable,
   validateMsg,
   withMark,
@@ -70,20 +69,6 @@ test('the reader has the mark before any event is decoded', () => {
   reader.open(new Uint8Array(0))
   assert.deepEqual([reader.ok, reader.error, reader.query, reader.mark], [undefined, undefined, undefined, undefined])
   assert.ok(!reader.next(new EventCursor(), new SymbolTable()))
-})
-
-test('a Msg is divided by its events, each part with the mark', () => {
-  const bytes = withMark(encodeMsg({ query: 'true', events }), mark)
-  const parts = splitMsg(bytes, (peek) => (peek.attribute('cluster') === 'x' ? 1 : 2))
-  assert.deepEqual(
-    [...parts].map(([part, msg]): [number, Msg] => [part, decodeMsg(msg)]),
-    [
-      [1, { events: [events[0], events[2]], mark }],
-      [2, { events: [events[1]], mark }],
-    ],
-  )
-  assert.equal(splitMsg(bytes, () => 7).get(7), bytes)
-  assert.equal(splitMsg(encodeMsg({ query: 'true' }), () => 1).size, 0)
 })
 
 test('fields of tags and attributes that stand apart are read as one run each', () => {

@@ -21,8 +21,6 @@ export interface EngineServiceOptions {
   /** How a worker reads it by itself. */
   readonly source: LogSource
   readonly partition: number
-  /** Where the log ended when this began: what was decided before was told of. */
-  readonly newsFrom: number
   readonly clock: Clock
   readonly telemetry: Telemetry
   /** Told of every report, and when a worker begins to run. */
@@ -47,15 +45,18 @@ export class EngineService implements QueryPort {
   private readonly pages = new Set<string>()
   private current: WorkerHost | undefined
   /** Pages that earlier records decided or settled were told of: before the start, or by an earlier worker. */
-  private newsFrom: number
+  private newsFrom = 0
   private lastNews = -1
   private lastRuleError = -1
   private readonly hosts = new Set<WorkerHost>()
   private readonly waiting = new Set<() => void>()
   private readonly subscriptions = new Subscriptions((deadlineMs) => this.runningHost(deadlineMs))
 
-  constructor(private readonly options: EngineServiceOptions) {
-    this.newsFrom = options.newsFrom
+  constructor(private readonly options: EngineServiceOptions) {}
+
+  /** Before the first worker: what the log holds already is no news. A log that does not say where it ends is told of whole. */
+  async begin(): Promise<void> {
+    this.newsFrom = await this.options.endNow().catch(() => 0)
   }
 
   /** For the replica: makes the next generation. */

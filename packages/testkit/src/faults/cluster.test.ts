@@ -33,9 +33,12 @@ interface Instance {
 
 interface Status {
   readonly ready: boolean
-  readonly replica: { readonly state: string; readonly epoch?: number }
+  readonly partitions: readonly { readonly replica: { readonly state: string } }[]
   readonly log: { readonly id: string }
 }
+
+/** Of the one partition. */
+const stateOf = ({ partitions: [only] }: Status): string => only.replica.state
 
 describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
   let rabbit: RabbitCluster
@@ -59,7 +62,11 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
         instance: name,
         data: 'data',
         listen: { tcp: '127.0.0.1:0', udp: 'off', http: '127.0.0.1:0' },
-        cluster: { brokers: rabbit.urls(vhost), store: consul.agents[index].url.replace('http', 'consul') },
+        cluster: {
+          partitions: 1,
+          brokers: rabbit.urls(vhost),
+          store: consul.agents[index].url.replace('http', 'consul'),
+        },
         receivers: { pager: { type: 'webhook', url: pager.url } },
       }
       writeFileSync(join(folder, 'ricci.yaml'), JSON.stringify(config))
@@ -82,10 +89,7 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
     const states = await Promise.all(instances.map(status))
     assert.equal(new Set(states.map(({ log }) => log.id)).size, 1)
     const expected = instances.map((instance) => (instance === owner ? 'owning' : 'following'))
-    assert.deepEqual(
-      states.map(({ replica }) => replica.state),
-      expected,
-    )
+    assert.deepEqual(states.map(stateOf), expected)
   })
 
   it('a second process on the data of one of them is refused', async () => {
@@ -119,7 +123,7 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
     assert.notEqual(await theOwner(), owner)
     owner.daemon = serve(owner.folder)
     await serving(owner)
-    await until('it to stand by', async () => (await status(owner)).replica.state === 'following')
+    await until('it to stand by', async () => stateOf(await status(owner)) === 'following')
   })
 
   it('a frozen owner: another goes on, and the woken one stands by without a word to anybody', async () => {
@@ -132,7 +136,7 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
     } finally {
       process.kill(owner.daemon.pid, 'SIGCONT')
     }
-    await until('it to stand by', async () => (await status(owner)).replica.state === 'following')
+    await until('it to stand by', async () => stateOf(await status(owner)) === 'following')
     await send(owner, { host: 'two', service: 'job', tags: ['job'], state: 'ok', ttl: 3_600 })
     await effect('resolve', 'two')
   })
@@ -179,7 +183,7 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
     await until('an owner', async () => {
       for (const instance of instances) {
         const found = await status(instance).catch(() => undefined)
-        if (found?.replica.state === 'owning') owner = instance
+        if (found !== undefined && stateOf(found) === 'owning') owner = instance
       }
       return owner !== undefined
     })

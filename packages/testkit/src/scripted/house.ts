@@ -91,7 +91,7 @@ export class House {
       instance,
       partition: 0,
       log: process.log,
-      coordination: this.coordination,
+      coordination: this.coordination.as(instance),
       snapshots: this.snapshots,
       hostFactory: (events) => {
         process.failHost = (failure) => events.onFailure(failure)

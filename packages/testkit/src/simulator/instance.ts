@@ -83,7 +83,7 @@ export class Instance implements Door {
       (partition, msg) => cluster.refused(partition, msg),
     )
     for (let partition = 0; partition < log.partitions; partition++) log.follow?.(partition)
-    const coordination = cluster.coordination.connect(process)
+    const coordination = cluster.coordination.connect(process, this.name)
     const shared = cluster.snapshots.connect(process)
     const snapshots = cluster.disk?.protecting(shared) ?? shared
     const transport = new SimTransport(process, cluster.receivers, cluster.network)

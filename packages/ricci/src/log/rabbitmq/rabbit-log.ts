@@ -57,8 +57,9 @@ interface Written {
 
 interface Followed {
   readonly tail: Tail
-  /** Those who need it now. */
+  /** Those who need it now; of these, whoever asked for it and not an append under way. */
   users: number
+  wishes: number
   stop: { cancel(): void } | undefined
 }
 
@@ -147,7 +148,7 @@ export class RabbitLog implements LogPort {
       this.admit(partition, records, rank)
       if (records.length === 0) return []
       const written = this.write(partition)
-      const release = this.follow(partition)
+      const release = this.hold(partition)
       try {
         // one after another: who waits for the tail is not overtaken
         const { tail } = this.followed.get(partition)!
@@ -164,10 +165,19 @@ export class RabbitLog implements LogPort {
     })
   }
 
-  /** As {@link append}, each record in two parts. */
-  appendAllParts(partition: number, heads: readonly Uint8Array[], bodies: readonly Uint8Array[]): Promise<number[]> {
+  /**
+   * As {@link append}, each record in two parts. A partition that nobody here has asked to {@link follow} is not read for it: there it is a
+   * {@link publish}, and gives no offsets.
+   */
+  async appendAllParts(
+    partition: number,
+    heads: readonly Uint8Array[],
+    bodies: readonly Uint8Array[],
+  ): Promise<number[] | undefined> {
     const records = heads.map((head, index) => Buffer.concat([head, bodies[index]]))
-    return this.place(partition, records, 'ordinary')
+    if ((this.followed.get(partition)?.wishes ?? 0) > 0) return this.place(partition, records, 'ordinary')
+    await this.publish(partition, records)
+    return undefined
   }
 
   /**
@@ -177,7 +187,10 @@ export class RabbitLog implements LogPort {
   publish(partition: number, records: readonly Uint8Array[], rank: AppendRank = 'ordinary'): Promise<void> {
     return this.taken(async () => {
       this.admit(partition, records, rank)
-      await this.write(partition).publisher.publish(records, 'confirm')
+      const written = this.write(partition)
+      // not before an append that waits for the end of the partition to be followed
+      await (written.turn = afterThose(written.turn, Promise.resolve()))
+      await written.publisher.publish(records, 'confirm')
     })
   }
 
@@ -217,7 +230,7 @@ export class RabbitLog implements LogPort {
   async endNow(partition: number): Promise<number> {
     this.checkPartition(partition)
     if (this.closing !== undefined) throw logClosed()
-    const release = this.follow(partition)
+    const release = this.hold(partition)
     try {
       return Math.max(await this.followed.get(partition)!.tail.end(), this.given.get(partition) ?? 0)
     } finally {
@@ -331,6 +344,16 @@ export class RabbitLog implements LogPort {
 
   /** Sees to it that the end of a partition is followed, which makes appends and {@link end} prompt; gives what ends the wish. */
   follow(partition: number): () => void {
+    const release = this.hold(partition)
+    const followed = this.followed.get(partition)!
+    followed.wishes++
+    return () => {
+      followed.wishes--
+      release()
+    }
+  }
+
+  private hold(partition: number): () => void {
     const { clock } = this.options
     let followed = this.followed.get(partition)
     if (followed === undefined) {
@@ -341,7 +364,7 @@ export class RabbitLog implements LogPort {
         broker: partition + 1,
         onRecord: ({ id, offset }) => this.saw(partition, id, offset),
       })
-      followed = { tail, users: 0, stop: undefined }
+      followed = { tail, users: 0, wishes: 0, stop: undefined }
       this.followed.set(partition, followed)
     }
     const following = followed
