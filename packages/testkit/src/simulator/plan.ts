@@ -69,7 +69,7 @@ export interface Plan {
 }
 
 /** One seed in so many has the ten minutes without an owner. */
-const noOwnerOdds = 1 / 8
+const noOwnerOdds = 1 / 25
 const noOwnerMs = 600_000
 /** One in so many runs the log on brokers. */
 const brokersOdds = 1 / 3
@@ -100,7 +100,7 @@ const embeddedSpells: readonly SpellName[] = [
 export function drawPlan(world: World): Plan {
   const random = world.random.fork('plan')
   const faultsFromMs = random.between(10_000, 25_000)
-  const troubleMs = random.between(60_000, 140_000)
+  const troubleMs = random.between(50_000, 110_000)
   const hasNoOwner = random.chance(noOwnerOdds)
   const noOwnerAtMs = faultsFromMs + random.between(10_000, 40_000)
   const plan: Plan = {

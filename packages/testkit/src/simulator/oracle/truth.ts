@@ -1,8 +1,9 @@
-import { decodeRecord, type PendingPage } from '@ricci/engine'
+import type { PendingPage } from '@ricci/engine'
 import type { StoredRecord } from '@ricci/replica'
 import { crc32 } from 'node:zlib'
 import type { SentMsg } from '../producer.ts'
 import type { ExerciseKind } from '../world.ts'
+import { decoded } from './decoded.ts'
 import { judgeLimits, judgeSkips, ThrottleTruth } from './limits.ts'
 import { longestTickMs, OwnedTime } from './owned-time.ts'
 import { Told } from './told.ts'
@@ -62,7 +63,7 @@ export function judgeTruth(
   let ruled = false
 
   for (const { offset, bytes } of records) {
-    const record = decodeRecord(bytes)
+    const record = decoded(bytes)
     const msg = record.kind === 'events' ? messages.get(crc32(record.msg)) : undefined
     const fresh = msg !== undefined && isNew(seen, msg)
     time.apply(record, msg !== undefined && !fresh)
@@ -173,7 +174,7 @@ function judgeAlarms(
   const turnedAway = new Map<string, { readonly atMs: number; readonly untilMs: number; readonly offset: number }>()
   let refused = 0
   for (const { offset, bytes } of records) {
-    const record = decodeRecord(bytes)
+    const record = decoded(bytes)
     const epoch = time.epoch
     for (; refused < refusals.length && refusals[refused].offset <= offset; refused++) {
       const { atMs, msg } = refusals[refused]
