@@ -29,3 +29,4 @@ export type Mutation =
   | 'claim-read-back'
   | 'silent-reader'
   | 'tick-path'
+  | 'diverged-claim'

@@ -234,6 +234,7 @@ export class Replica {
 
   #diverge(why: string): void {
     this.#alarm('diverged', why)
+    if (this.#options.mutations?.has('diverged-claim') === true) return
     if (this.state === 'owning') void this.#leaveOwning(why)
     this.#candidate.end()
     this.#checkpoints.distrust()
@@ -344,7 +345,8 @@ export class Replica {
 
   #mayClaim(): boolean {
     if (this.state !== 'following' || this.#stopping !== undefined) return false
-    if (!this.#checkpoints.trusted && !this.#owner.isLost) return false
+    const isTrusted = this.#checkpoints.trusted || this.#options.mutations?.has('diverged-claim') === true
+    if (!isTrusted && !this.#owner.isLost) return false
     return !this.#candidate.leaseUsed || this.#owner.isSilent
   }
 

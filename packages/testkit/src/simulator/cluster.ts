@@ -16,7 +16,7 @@ import { SimBrokers } from './brokers/brokers.ts'
 import { DiskLog } from './disk-log.ts'
 import { Instance } from './instance.ts'
 import { SimLog } from './log.ts'
-import { SimNetwork } from './network.ts'
+import { machineOf, SimNetwork } from './network.ts'
 import type { Plan } from './plan.ts'
 import type { Process } from './process.ts'
 import type { SentMsg } from './producer.ts'
@@ -58,6 +58,8 @@ export class Cluster {
   /** Machines whose monotonic clock stood still. */
   readonly suspensions: { readonly instance: string; readonly fromMs: number; toMs: number }[] = []
   readonly selfAlarms: SelfAlarmJudge
+  /** By process and partition: the engine in force, and whether it has begun to go astray. */
+  readonly #engines = new Map<string, { isAstray: boolean }>()
   readonly #brokerLog: BrokerLog | undefined
   readonly #listeners: ((kind: RecordKind) => void)[][]
 
@@ -77,7 +79,7 @@ export class Cluster {
       plan.log === 'embedded'
         ? new DiskLog(world, this.log, (text) => watch.say('ack lost', text), plan.logBytes)
         : undefined
-    this.coordination = new SimCoordination(world, plan.partitions)
+    this.coordination = new SimCoordination(world, plan.partitions, this.links)
     this.snapshots = new SimSnapshots(world)
     this.receivers = new Map(
       [
@@ -171,26 +173,36 @@ export class Cluster {
             mutations: this.mutations,
             createEngine: (from) => {
               const progress = new Int32Array(2)
+              const way = { isAstray: false }
+              this.#engines.set(`${process.name}/${partition}`, way)
               const engine: Engine = createEngine({
                 logId: log.id,
                 partition,
                 loadRules: (record) =>
-                  loadVariant(record, ({ metric }) => {
-                    if (random.chance(Number(metric))) {
-                      host.stall(engine, progress)
-                      this.selfAlarms.stalled(process.name, partition)
-                    }
-                    return true
+                  loadVariant(record, {
+                    grinds: ({ metric }) => {
+                      if (random.chance(Number(metric))) {
+                        host.stall(engine, progress)
+                        this.selfAlarms.stalled(process.name, partition)
+                      }
+                      return true
+                    },
+                    sees: () => !way.isAstray,
                   }),
                 mutations: this.mutations,
                 progress,
                 ...from,
               })
               if (from.snapshot !== undefined) this.world.exercise('restored from a snapshot')
-              return this.watch.overhear(host.watch(engine), partition, process.name, from.skips)
+              return this.watch.overhear(host.watch(engine), partition, process.name, from.skips, way)
             },
           }),
       )
+  }
+
+  /** The engine that a process runs for a partition now. */
+  engineOf(process: Process, partition: number): { isAstray: boolean } | undefined {
+    return this.#engines.get(`${process.name}/${partition}`)
   }
 
   /** An intake was refused an event because the log had no room. */
@@ -216,7 +228,7 @@ export class Cluster {
   silence(partition: number, which: (machine: string) => boolean): void {
     const named = [...this.log.partition(partition).readers].map((reader) => ({
       reader: reader as { silent: boolean },
-      machine: reader.process.name.slice(0, reader.process.name.indexOf('#')),
+      machine: machineOf(reader.process),
     }))
     const atBrokers = [...(this.brokers?.partitions[partition].readers ?? [])]
     for (const { reader, machine } of [...named, ...atBrokers.map((reader) => ({ reader, machine: reader.machine }))]) {

@@ -28,6 +28,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'claim-read-back': 1,
   'silent-reader': 1,
   'tick-path': 1,
+  'diverged-claim': 1,
 }
 
 export const mutationNames = Object.keys(knownSeeds) as Mutation[]

@@ -1,8 +1,10 @@
 import type { SeededRandom } from '../random.ts'
 import type { Cluster } from './cluster.ts'
-import { BrokerTrouble } from './brokers/trouble.ts'
-import { isOfBrokers, type BrokerSpell, type Plan, type SpellName } from './plan.ts'
+import { BrokerTrouble, type Last } from './brokers/trouble.ts'
+import { InstanceTrouble } from './instance-trouble.ts'
+import { isOfBrokers, isOfInstances, type InstanceSpell, type BrokerSpell, type Plan, type SpellName } from './plan.ts'
 import type { PartitionLog } from './log.ts'
+import { machineOf } from './network.ts'
 import type { Process } from './process.ts'
 import type { ReceiverMood, SimReceiver } from './receivers.ts'
 import type { World } from './world.ts'
@@ -19,6 +21,7 @@ export class Nemesis {
   #storeAway = false
   readonly #sickForLong = new Set<SimReceiver>()
   readonly #brokers: BrokerTrouble | undefined
+  readonly #instances: InstanceTrouble
 
   constructor(
     private readonly world: World,
@@ -26,10 +29,11 @@ export class Nemesis {
     private readonly plan: Plan,
   ) {
     this.#random = world.random.fork('nemesis')
+    const last: Last = (ms, undo) => this.#last(ms, undo)
+    this.#instances = new InstanceTrouble(cluster, world.random.fork('nemesis/instances'), last)
     const { brokers } = cluster
     if (brokers === undefined) return
-    const random = world.random.fork('nemesis/brokers')
-    this.#brokers = new BrokerTrouble(cluster, brokers, random, (ms, undo) => this.#last(ms, undo))
+    this.#brokers = new BrokerTrouble(cluster, brokers, world.random.fork('nemesis/brokers'), last)
   }
 
   start(): void {
@@ -42,7 +46,7 @@ export class Nemesis {
     const may = (spell: SpellName): boolean => plan.spells.includes(spell)
     const [strike, strikeLate, strikeTooLate] = [this.#striker(), this.#striker(), this.#striker()]
     this.cluster.network.onConnecting = (process, { receiver, action, host }) => {
-      const name = process.name.slice(0, process.name.indexOf('#'))
+      const name = machineOf(process)
       const isTrigger = receiver === 'keyed' && action === 'trigger'
       if (isTrigger && may('crash') && may('sick receiver') && strikeLate()) return this.#actLate(name, receiver, host)
       if (isTrigger && may('pause') && plan.instances > 1 && strikeTooLate()) return this.#actTooLate(process, host)
@@ -81,10 +85,11 @@ export class Nemesis {
 
   #cast(spell: SpellName): void {
     if (isOfBrokers(spell)) this.#brokers?.cast(spell)
+    else if (isOfInstances(spell)) this.#instances.cast(spell)
     else this.#castOther(spell)
   }
 
-  #castOther(spell: Exclude<SpellName, BrokerSpell>): void {
+  #castOther(spell: Exclude<SpellName, BrokerSpell | InstanceSpell>): void {
     const { world, cluster, plan } = this
     const random = this.#random
     const instance = random.pick(cluster.instances)
@@ -353,7 +358,7 @@ export class Nemesis {
     const random = this.#random
     const { receivers, hosts } = this.cluster
     const receiver = receivers.get('keyed')!
-    const instance = this.cluster.instance(sender.name.slice(0, sender.name.indexOf('#')))!
+    const instance = this.cluster.instance(machineOf(sender))!
     receiver.hold = (held) => {
       if (!sender.running) return
       this.world.fault('pause', instance.name, 'until its request has taken effect')

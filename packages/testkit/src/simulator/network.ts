@@ -58,6 +58,15 @@ export class SimNetwork {
   }
 }
 
+/** What the network calls the store of coordination. */
+export const storeName = 'store'
+
+/** What the network calls the machine that a process runs on. */
+export function machineOf(process: { readonly name: string }): string {
+  const at = process.name.indexOf('#')
+  return at < 0 ? process.name : process.name.slice(0, at)
+}
+
 /** One direction of a connection: what is put in comes out in order, and no more of it once it was closed. */
 export class Pipe {
   #queue: { readonly dueMs: number; readonly callback: () => void }[] = []

@@ -39,7 +39,11 @@ const brokerSpells = [
   'link slow',
 ] as const
 export type BrokerSpell = (typeof brokerSpells)[number]
-export type SpellName = (typeof spellNames)[number] | BrokerSpell | 'disk trouble' | 'disk full' | 'log at its cap'
+/** What can go wrong with one of several instances. */
+const instanceSpells = ['store cut', 'store slow', 'store wiped', 'intake gone', 'state astray'] as const
+export type InstanceSpell = (typeof instanceSpells)[number]
+export type SpellName =
+  (typeof spellNames)[number] | BrokerSpell | InstanceSpell | 'disk trouble' | 'disk full' | 'log at its cap'
 
 /** Everything that is drawn before a run begins. */
 export interface Plan {
@@ -123,6 +127,10 @@ export function drawPlan(world: World): Plan {
   return chance.chance(brokersOdds) ? onBrokers(plan, chance) : plan
 }
 
+export function isOfInstances(spell: SpellName): spell is InstanceSpell {
+  return (instanceSpells as readonly string[]).includes(spell)
+}
+
 export function isOfBrokers(spell: SpellName): spell is BrokerSpell {
   return (brokerSpells as readonly string[]).includes(spell)
 }
@@ -156,7 +164,7 @@ function embedded(plan: Plan, random: SeededRandom): Plan {
 
 function drawSpells(random: SeededRandom): SpellName[] {
   const share = random.between(0.15, 0.9)
-  const drawn = spellNames.filter(() => random.chance(share))
+  const drawn: SpellName[] = [...spellNames, ...instanceSpells].filter(() => random.chance(share))
   // Receivers are sick on most days, and it is then that takeovers are hard.
   if (random.chance(0.6)) drawn.push('sick receiver', 'sick receiver', 'bad network')
   return drawn.length > 0 ? drawn : [random.pick(spellNames)]

@@ -100,7 +100,14 @@ function refereesOf(cluster: Cluster, watch: Watch, mutations: ReadonlySet<Mutat
   return Array.from({ length: cluster.log.partitions }, (_, partition) => {
     const referee = new Referee((observer, skips) =>
       watch.overhear(
-        createEngine({ logId: cluster.log.id, partition, loadRules: loadVariant, observer, skips, mutations }),
+        createEngine({
+          logId: cluster.log.id,
+          partition,
+          loadRules: (rules) => loadVariant(rules),
+          observer,
+          skips,
+          mutations,
+        }),
         partition,
         'a fresh engine',
         skips,

@@ -50,12 +50,19 @@ export class Watch {
   }
 
   /** Makes an engine tell its hashes at every {@link hashTicks}th tick, as it stands after applying it. */
-  overhear(engine: Engine, partition: number, who: string, skips: readonly SkipRecord[]): Engine {
+  overhear(
+    engine: Engine,
+    partition: number,
+    who: string,
+    skips: readonly SkipRecord[],
+    /** One that was made to go wrong differs, which replicas have to find out by themselves. */
+    way: { readonly isAstray: boolean } = { isAstray: false },
+  ): Engine {
     const apply = engine.apply.bind(engine)
     engine.apply = (offset, bytes, checksum) => {
       const tick = engine.lastTick
       apply(offset, bytes, checksum)
-      if (engine.lastTick === tick || engine.lastTick % hashTicks !== 0) return
+      if (engine.lastTick === tick || engine.lastTick % hashTicks !== 0 || way.isAstray) return
       const { input, decisions } = engine.hashes()
       this.#compare(
         `p${partition} offset ${offset}${this.#disputed(partition, offset, skips)}`,

@@ -1,5 +1,5 @@
 import { type BrokerClient } from 'ricci/cluster'
-import { Pipe } from '../network.ts'
+import { machineOf, Pipe } from '../network.ts'
 import type { Process } from '../process.ts'
 import type { SimBroker, SimBrokers } from './brokers.ts'
 import { SimChannel } from './channel.ts'
@@ -25,7 +25,7 @@ export class SimClient implements BrokerClient {
     readonly broker: SimBroker,
     readonly process: Process,
   ) {
-    this.machine = process.name.slice(0, process.name.indexOf('#'))
+    this.machine = machineOf(process)
     const { network, world } = brokers
     const random = world.random.fork(`client/${process.name}/${broker.name}/${world.nowMs}`)
     // One that is started anew knows nothing of older connections.
