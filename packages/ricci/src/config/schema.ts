@@ -143,6 +143,11 @@ export function configSchema(surroundings: ConfigSurroundings) {
       error: 'an address beginning with amqp:// or amqps:// is needed here',
     })
 
+  const managementApi = (what: string) =>
+    secret(what).refine((value) => URL.canParse(value.reveal()) && /^https?:$/.test(new URL(value.reveal()).protocol), {
+      error: 'an address beginning with http:// or https:// is needed here',
+    })
+
   const header = (what: string) =>
     secret(what).refine((value) => headerValue.test(value.reveal()), {
       error: 'a header is one line, without letters beyond U+00FF; write it so, or encode it',
@@ -241,6 +246,12 @@ export function configSchema(surroundings: ConfigSurroundings) {
           .min(1, { error: 'at least one broker is needed' })
           .describe(
             "RabbitMQ's brokers, each `amqp://USER:PASSWORD@HOST/VHOST` or `amqps://…`; as secrets: `{ env: NAME }`, `{ file: PATH }` or text",
+          ),
+        management: z
+          .array(managementApi('address of a management API'))
+          .default([])
+          .describe(
+            "the brokers' management APIs, each `http://USER:PASSWORD@HOST:15672`, as secrets like `brokers`; by these it is seen when brokers stay split, and which is to be restarted",
           ),
         store: z
           .string()

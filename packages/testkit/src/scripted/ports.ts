@@ -12,6 +12,7 @@ import {
   type SendResult,
   type SnapshotInfo,
   type SnapshotPort,
+  type Standing,
   type StoredRecord,
   type Transport,
 } from '@ricci/replica'
@@ -157,6 +158,11 @@ export class ScriptedCoordination {
       },
       close: () => Promise.resolve(),
     }
+  }
+
+  /** What an instance has published of its replica. */
+  standing(instance: string): Standing | undefined {
+    return this.#members.get(instance)?.partitions['0']
   }
 
   /** An instance is a member no more. */
