@@ -24,6 +24,7 @@ export interface BrokersOptions {
   readonly clock: Clock
   /** The machine's unless told. */
   readonly resolver?: Resolver
+  readonly makeClient?: ConnectionSettings['makeClient']
 }
 
 interface Broker {
@@ -160,8 +161,8 @@ export class Brokers {
   private open(broker: Broker): Promise<BrokerConnection> {
     if (this.closed) return Promise.reject(new ReplicaError('LOG_CLOSED', 'the log is closed', false))
     if (broker.connection !== undefined) return broker.connection
-    const { tls, name, clock } = this.options
-    const opening = BrokerConnection.open({ ...broker.at, tls, name, clock })
+    const { tls, name, clock, makeClient } = this.options
+    const opening = BrokerConnection.open({ ...broker.at, tls, name, clock, makeClient })
     broker.connection = opening
     const forget = (): void => {
       if (broker.connection === opening) broker.connection = undefined

@@ -13,12 +13,38 @@ export interface ConnectionSettings {
   /** What operators see it called. */
   readonly name: string
   readonly clock: Clock
+  /** The library's, unless told. */
+  readonly makeClient?: ClientMaker
 }
+
+/** A client of one broker as the library makes it, which a simulated broker has to offer, too. */
+export interface BrokerClient {
+  /** Which broker it is to, for people. */
+  readonly called: string
+  readonly closed: boolean
+  /** Why the broker takes no records now, in its own words. */
+  readonly blocked?: string
+  /** Why it ended, once it has, and who is to be told. */
+  readonly why: Error | undefined
+  readonly listeners: Set<(why: Error) => void>
+  /** Who is told why the broker takes no records, and that it does again. */
+  readonly blockedListeners: Set<(why: string | undefined) => void>
+  connect(): Promise<unknown>
+  channel(): Promise<AMQPChannel>
+  /** Ends it in order, which the broker has to answer. */
+  close(): Promise<unknown>
+  end(why: Error): void
+}
+
+/** Makes a client that is not connected yet. */
+export type ClientMaker = (settings: Omit<ConnectionSettings, 'clock' | 'makeClient'>) => BrokerClient
+
+const ofTheLibrary: ClientMaker = (settings) => new Client(settings)
 
 /** A connection that was opened. Whoever opens one ends it. */
 export class BrokerConnection {
   private constructor(
-    private readonly client: Client,
+    private readonly client: BrokerClient,
     private readonly clock: Clock,
   ) {}
 
@@ -28,8 +54,8 @@ export class BrokerConnection {
   }
 
   /** @throws ReplicaError `LOG_UNAVAILABLE` when the broker refuses, or does not answer in time */
-  static async open({ clock, ...settings }: ConnectionSettings): Promise<BrokerConnection> {
-    const client = new Client(settings)
+  static async open({ clock, makeClient = ofTheLibrary, ...settings }: ConnectionSettings): Promise<BrokerConnection> {
+    const client = makeClient(settings)
     try {
       await answered(clock, client.connect(), `${client.called} has not taken a connection`)
     } catch (error) {
@@ -96,16 +122,15 @@ export class BrokerConnection {
   }
 }
 
-class Client extends AMQPClient {
+class Client extends AMQPClient implements BrokerClient {
   readonly listeners = new Set<(why: Error) => void>()
   readonly blockedListeners = new Set<(why: string | undefined) => void>()
   /** Why it ended, once it has. */
   why: Error | undefined
 
-  /** Which broker it is to, for people. */
   readonly called: string
 
-  constructor({ url, address, tls, name }: Omit<ConnectionSettings, 'clock'>) {
+  constructor({ url, address, tls, name }: Omit<ConnectionSettings, 'clock' | 'makeClient'>) {
     // the library hands on what it is given to the socket, where it counts before the host of the URL
     super(settled(url, name), { ...tls, ...(address !== undefined && { host: address }) })
     this.called = `${this.host}:${this.port}${address === undefined || address === this.host ? '' : ` (${address})`}`

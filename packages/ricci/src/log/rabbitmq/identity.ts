@@ -1,5 +1,4 @@
 /** Who a log is: a random id and the number of its partitions, in the first record of a stream that never loses one. */
-import { randomBytes } from 'node:crypto'
 import { ReplicaError, type Clock } from '@ricci/replica'
 import type { Brokers } from './brokers.ts'
 import { answered, type BrokerConnection } from './connection.ts'
@@ -24,6 +23,7 @@ export async function claimIdentity(
   toRead: Brokers,
   topology: Topology,
   clock: Clock,
+  randomBytes: (count: number) => Uint8Array,
 ): Promise<string> {
   const { connection } = await toPublish.connect(0)
   await declare(connection, topology)
@@ -32,7 +32,8 @@ export async function claimIdentity(
   try {
     let found = await firstOf(consumer, clock)
     if (found === undefined) {
-      const mine: Identity = { id: randomBytes(16).toString('hex'), partitions: topology.partitions }
+      const id = Buffer.from(randomBytes(16)).toString('hex')
+      const mine: Identity = { id, partitions: topology.partitions }
       await connection.ask(() => announce(connection, mine), 'has not taken the id of the log')
       const [record] = await answered(clock, consumer.next(), 'the id of the log was not read back')
       found = record

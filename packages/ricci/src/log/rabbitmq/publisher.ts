@@ -7,7 +7,7 @@
  * it is sent once more; only the confirms of that are believed. The same holds for what is sent after a silence in which a stall would not have been
  * seen; so something is sent at least once a second to a partition that is in use. Who reads the partition needs none of this: what was read is written ({@link PartitionPublisher.seen}).
  */
-import type { Clock, Timer } from '@ricci/replica'
+import type { Clock, Mutation, Timer } from '@ricci/replica'
 import { logClosed } from '../errors.ts'
 import { blockedMs, confirmMs, markMs, promptMs, usedMs, windowBytes, windowRecords } from './limits.ts'
 
@@ -44,6 +44,8 @@ export interface PublisherOptions {
   readonly mark: () => Uint8Array
   /** See {@link confirmMs}, the default. */
   readonly confirmMs?: number
+  /** Tests only. */
+  readonly mutations?: ReadonlySet<Mutation>
 }
 
 interface Group {
@@ -232,7 +234,8 @@ export class PartitionPublisher {
     // Sent once more since: that is another confirm's to tell.
     if (round === entry.round) {
       entry.answered = true
-      if (!this.doubting && entry.belief === 'confirm') this.settle(entry)
+      const isBelieved = !this.doubting || this.options.mutations?.has('stall-rule') === true
+      if (isBelieved && entry.belief === 'confirm') this.settle(entry)
     }
     this.pump()
   }

@@ -5,13 +5,20 @@
  * stall (`publisher.ts`); silence says nothing, so a reader that is given nothing is to be replaced by another, at another broker, which is
  * where the next {@link RabbitLog.read} goes.
  */
-import { randomBytes } from 'node:crypto'
+import { randomBytes as systemRandomBytes } from 'node:crypto'
 import { encodeEventsRecord } from '@ricci/engine'
-import { ReplicaError, type AppendRank, type Clock, type LogPort, type StoredRecord } from '@ricci/replica'
+import {
+  ReplicaError,
+  type AppendRank,
+  type Clock,
+  type LogPort,
+  type Mutation,
+  type StoredRecord,
+} from '@ricci/replica'
 import { logClosed, trimmed } from '../errors.ts'
 import { maxRecordBytes } from '../limits.ts'
 import { Brokers, type BrokersOptions } from './brokers.ts'
-import { answered, unavailable } from './connection.ts'
+import { answered, unavailable, type ConnectionSettings } from './connection.ts'
 import { openConfirmChannel } from './confirm-channel.ts'
 import { StreamConsumer, type From } from './consumer.ts'
 import { claimIdentity, firstOf } from './identity.ts'
@@ -40,6 +47,12 @@ export interface RabbitLogOptions {
   readonly mark?: (partition: number) => Uint8Array
   /** How long a record may go without an answer before it is sent again through another broker; 2 s unless told. */
   readonly confirmMs?: number
+  /** Speaks to a broker: the library, unless told. */
+  readonly makeClient?: ConnectionSettings['makeClient']
+  /** What makes ids unlike any others; the system's unless told. */
+  readonly randomBytes?: (count: number) => Uint8Array
+  /** Tests only. */
+  readonly mutations?: ReadonlySet<Mutation>
 }
 
 /** A partition that is written to. */
@@ -88,10 +101,11 @@ export class RabbitLog implements LogPort {
   ) {
     this.partitions = topology.partitions
     // an id that no other process, nor this one when it was started before, gives to a record
-    this.prefix = `${options.name}-${randomBytes(6).toString('hex')}-`
-    toPublish.onBlocked = (name, why) => {
-      if (why === undefined) this.troubles.delete(name)
-      else this.inTrouble(name, `broker ${name} takes no records: ${why}`)
+    const { name, randomBytes = systemRandomBytes } = options
+    this.prefix = `${name}-${Buffer.from(randomBytes(6)).toString('hex')}-`
+    toPublish.onBlocked = (broker, why) => {
+      if (why === undefined) this.troubles.delete(broker)
+      else this.inTrouble(broker, `broker ${broker} takes no records: ${why}`)
     }
   }
 
@@ -100,11 +114,11 @@ export class RabbitLog implements LogPort {
    * @throws ReplicaError `LOG_UNAVAILABLE` when no broker can be used; `LOG_FAILED` when the log there is another than was asked for
    */
   static async open(options: RabbitLogOptions): Promise<RabbitLog> {
-    const { clock } = options
+    const { clock, randomBytes = systemRandomBytes } = options
     const topology = { ...defaultTopology, ...options.topology }
     const [toPublish, toRead] = bothSides(options)
     try {
-      const id = await claimIdentity(toPublish, toRead, topology, clock)
+      const id = await claimIdentity(toPublish, toRead, topology, clock, randomBytes)
       return new RabbitLog(id, options, topology, toPublish, toRead)
     } catch (error) {
       await Promise.all([toPublish.close(), toRead.close()])
@@ -318,10 +332,11 @@ export class RabbitLog implements LogPort {
   private write(partition: number): Written {
     const there = this.written.get(partition)
     if (there !== undefined) return there
-    const { clock, confirmMs, mark } = this.options
+    const { clock, confirmMs, mark, mutations } = this.options
     const publisher = new PartitionPublisher({
       clock,
       confirmMs,
+      mutations,
       mark: () => mark?.(partition) ?? encodeEventsRecord(clock.wallMs(), noBytes),
       prefix: this.prefix,
       broker: partition,
@@ -472,8 +487,9 @@ export class RabbitLog implements LogPort {
   }
 }
 
-function bothSides({ urls, tls, resolver, name, clock }: RabbitLogOptions): [Brokers, Brokers] {
-  const side = (what: string): Brokers => new Brokers({ urls, tls, resolver, name: `${name} ${what}`, clock })
+function bothSides({ urls, tls, resolver, name, clock, makeClient }: RabbitLogOptions): [Brokers, Brokers] {
+  const side = (what: string): Brokers =>
+    new Brokers({ urls, tls, resolver, name: `${name} ${what}`, clock, makeClient })
   return [side('publishes'), side('reads')]
 }
 
