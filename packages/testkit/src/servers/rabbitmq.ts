@@ -1,4 +1,6 @@
 /** Real RabbitMQ brokers on loopback, one cluster, asked by their management API. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { CertificateAuthority } from './certificates.ts'
@@ -54,6 +56,8 @@ export class RabbitCluster {
     readonly brokers: readonly RabbitBroker[],
     private readonly members: readonly Member[],
     private readonly mapper: ServerProcess,
+    /** Of a program that speaks to brokers as one of theirs. */
+    private readonly environment: Record<string, string>,
     /** Who signed the brokers' certificates, with `tls`. */
     readonly authority: CertificateAuthority | undefined,
   ) {}
@@ -96,7 +100,10 @@ export class RabbitCluster {
       host?.listens(broker.ports.amqp, broker.ports.other + replicaPorts)
       members.push(new Member(broker.node, rabbit, [], { folder: own, env, user: host?.user, startedBy }))
     }
-    const cluster = new RabbitCluster(folder, brokers, members, mapper, authority)
+    // what is asked of brokers by their own tools is asked by us
+    writeCookie(folder, undefined)
+    const own = environment(brokers[0], folder, folder, mapperPort, rabbit.libraries)
+    const cluster = new RabbitCluster(folder, brokers, members, mapper, own, authority)
     try {
       await cluster.healed()
     } catch (error) {
@@ -218,6 +225,18 @@ export class RabbitCluster {
   /** Sends a signal to a broker's process; after SIGKILL it is gone when this resolves. */
   signal(broker: number, name: NodeJS.Signals): Promise<void> {
     return this.members[broker].signal(name)
+  }
+
+  /** Has a broker raise the alarm that it is short of memory, or end it: no broker takes records meanwhile. */
+  async alarm(broker: number, on: boolean): Promise<void> {
+    const { node } = this.brokers[broker]
+    const what = `{resource_limit, memory, '${node}'}`
+    const [name, alarm] = on ? ['set_alarm', `{${what}, []}`] : ['clear_alarm', what]
+    const ask = `ok = rpc:call('${node}', rabbit_alarm, ${name}, [${alarm}]), halt().`
+    const words = ['-noinput', '-hidden', '-sname', 'asks@localhost', '-eval', ask]
+    const child = spawn(join(this.folder, 'bin', 'erl'), words, { env: this.environment, stdio: 'ignore' })
+    const [code] = (await once(child, 'exit')) as [number | null]
+    if (code !== 0) throw new Error(`Broker ${broker} did not change its alarm: code ${code}`)
   }
 
   /** Kills a broker, if it runs, and starts it anew on its data. {@link healthy} tells when all is well again. */
