@@ -147,6 +147,7 @@ export class SimCoordination {
       instance,
       onChange,
       notBeforeMs: 0,
+      toldAtMs: 0,
       holdBackMs: () => session.holdBackMs.get(partition) ?? 0,
       session: session.joined,
     }

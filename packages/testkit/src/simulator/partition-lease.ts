@@ -23,6 +23,8 @@ export interface Campaigner {
   readonly holdBackMs: () => number
   /** Not given the lease before this time: it just lost it. */
   notBeforeMs: number
+  /** When it hears what it was told last. */
+  toldAtMs: number
   /** It is a member: its leases lapse with its session. */
   session: boolean
 }
@@ -176,8 +178,11 @@ export class PartitionLease {
     if (at >= 0) this.#campaigners.splice(at, 1)
   }
 
+  /** In the order in which it is told: what comes later overtakes nothing. */
   #tell(campaigner: Campaigner, lease: Lease | undefined, delayMs: number): void {
-    campaigner.process.deliverAfter(delayMs, () => {
+    const atMs = Math.max(this.world.nowMs + delayMs, campaigner.toldAtMs)
+    campaigner.toldAtMs = atMs
+    campaigner.process.deliverAfter(atMs - this.world.nowMs, () => {
       if (this.#campaigners.includes(campaigner)) campaigner.onChange(lease)
     })
   }
