@@ -1,6 +1,6 @@
 import type { Event } from '@ricci/client'
 import { Command } from 'commander'
-import { askJson, urlOption } from './api.ts'
+import { askPart, urlOption } from './api.ts'
 import { eventTable } from './events.ts'
 import { outputOption, type OutputFormat } from './output.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
@@ -9,6 +9,11 @@ interface Options {
   readonly url: string
   readonly output: OutputFormat
   readonly limit?: string
+}
+
+interface Answer {
+  readonly events: readonly Event[]
+  readonly error?: string
 }
 
 export function queryCommand(surroundings: Surroundings): Command {
@@ -23,9 +28,11 @@ export function queryCommand(surroundings: Surroundings): Command {
         throw new CommandError(ExitCode.usage, `"${limit}" is no count; --limit takes a whole number from 1 on`)
       }
       const parameters = { query, ...(limit === undefined ? {} : { limit }) }
-      const { events } = await askJson<{ events: Event[] }>(url, '/api/v1/query', parameters)
+      const { events, error } = await askPart<Answer>(url, '/api/v1/query', parameters)
       if (output === 'json') surroundings.write(`${JSON.stringify(events)}\n`)
       else if (events.length === 0) surroundings.complain('No event in the index matches.\n')
       else surroundings.write(eventTable(events))
+      // of a part of the cluster: what was printed is not all there is
+      if (error !== undefined) throw new CommandError(ExitCode.failed, error)
     })
 }

@@ -18,6 +18,20 @@ export interface QueryRequest {
   readonly limit?: number
 }
 
+/** Events of the index. */
+export interface QueryAnswer {
+  /** Each the JSON texts of some events, joined by commas (never empty). Left early, nothing more is made. */
+  readonly pages: AsyncIterable<Uint8Array>
+  /** Of several partitions: what is told of the answer as a whole. */
+  readonly cluster?: {
+    /** How old the state is that is furthest behind. */
+    readonly ageMs: number
+    /** Partitions whose events are not in the pages, and that in a sentence; empty and undefined where all are. */
+    readonly missing: readonly number[]
+    readonly error: string | undefined
+  }
+}
+
 /** A page of what was decided and still counts. */
 export interface IncidentsRequest {
   /** At most so many incidents and pages in all; fewer where they are long. */
@@ -43,10 +57,10 @@ export interface HttpBackend {
   /** For people and programs; every value can be written as JSON. */
   status(): Promise<unknown>
   /**
-   * Yields pages: each the JSON texts of some events, joined by commas (never empty).
-   * @throws QueryError, also before the first page
+   * Resolves when it is known who answers.
+   * @throws QueryError, also before the first page; RicciError `NOT_EVALUATED`
    */
-  query(request: QueryRequest): AsyncIterable<Uint8Array>
+  query(request: QueryRequest): Promise<QueryAnswer>
   /**
    * Some of the open incidents, of the closed ones and of the pages not settled, with a cursor where there are more, as JSON text.
    * @throws EngineError `CURSOR_INVALID`; RicciError `NOT_EVALUATED`

@@ -18,6 +18,12 @@ afterEach(async () => {
 
 async function* none(): AsyncGenerator<WatchPage> {}
 
+async function* pagesOf(texts: readonly string[]): AsyncGenerator<Uint8Array> {
+  for (const text of texts) yield Buffer.from(text)
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
 const aborted = (signal: AbortSignal): Promise<unknown> =>
   new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
 
@@ -32,7 +38,7 @@ async function serve(
     refresh: async () => undefined,
     readiness: () => ({ ready: true, degraded: [] }),
     status: async () => ({ instance: 'here' }),
-    query: async function* () {},
+    query: async () => ({ pages: nothing() }),
     incidents: async () => '{"pages":[]}',
     watch: async () => none(),
     ...script,
@@ -80,15 +86,32 @@ describe('HTTP', () => {
   it('joins pages of events into one answer', async () => {
     const asked: unknown[] = []
     const { url } = await serve({
-      query: async function* (request) {
+      query: async (request) => {
         asked.push(request)
-        yield Buffer.from('{"host":"a"},{"host":"b"}')
-        yield Buffer.from('{"host":"c"}')
+        return { pages: pagesOf(['{"host":"a"},{"host":"b"}', '{"host":"c"}']) }
       },
     })
     const answer = await fetch(`${url}/api/v1/query?query=true&limit=3`)
     assert.deepEqual(await answer.json(), { events: [{ host: 'a' }, { host: 'b' }, { host: 'c' }] })
     assert.deepEqual({ ...(asked[0] as object) }, { query: 'true', limit: 3 })
+  })
+
+  it('tells how old an answer of several partitions is, and with 202 which of them are missing', async () => {
+    const cluster = { ageMs: 812, missing: [] as number[], error: undefined as string | undefined }
+    const { url } = await serve({ query: async () => ({ pages: pagesOf(['{"host":"a"}']), cluster }) })
+    const whole = await fetch(`${url}/api/v1/query?query=true`)
+    assert.equal(whole.status, 200)
+    assert.deepEqual(await whole.json(), { events: [{ host: 'a' }], ageMs: 812 })
+    Object.assign(cluster, { missing: [3, 7], error: 'partitions 3, 7 have no owner' })
+    const partial = await fetch(`${url}/api/v1/query?query=true`)
+    assert.equal(partial.status, 202)
+    assert.deepEqual(await partial.json(), {
+      events: [{ host: 'a' }],
+      ageMs: 812,
+      missing: [3, 7],
+      code: 'NOT_EVALUATED',
+      error: 'partitions 3, 7 have no owner',
+    })
   })
 
   for (const [code, status] of [
@@ -99,7 +122,7 @@ describe('HTTP', () => {
   ] as const) {
     it(`answers ${status} to an error ${code ?? 'without a code'}`, async () => {
       const { url } = await serve({
-        query: async function* () {
+        query: async () => {
           throw Object.assign(new Error('the reason'), code === undefined ? {} : { code })
         },
       })
@@ -143,8 +166,9 @@ describe('HTTP', () => {
   it('answers so many queries at once, and more when those are done', async () => {
     const waiting: (() => void)[] = []
     const { url } = await serve({
-      query: async function* () {
+      query: async () => {
         await new Promise<void>((resolve) => waiting.push(resolve))
+        return { pages: nothing() }
       },
     })
     const ask = () => fetch(`${url}/api/v1/query?query=true`)
@@ -162,14 +186,14 @@ describe('HTTP', () => {
 
   it('cuts off who does not read an answer, and has the engine go no further', async () => {
     let left = false
-    const query = async function* (): AsyncGenerator<Uint8Array> {
+    const endless = async function* (): AsyncGenerator<Uint8Array> {
       try {
         for (;;) yield Buffer.alloc(1 << 20, ' ')
       } finally {
         left = true
       }
     }
-    const { url } = await serve({ query }, { stalledReadMs: 50 })
+    const { url } = await serve({ query: async () => ({ pages: endless() }) }, { stalledReadMs: 50 })
     const asked = request(`${url}/api/v1/query?query=true`).end()
     const [answer] = (await once(asked, 'response')) as [IncomingMessage]
     // not read: what the kernel does not take stays with the server

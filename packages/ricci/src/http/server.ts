@@ -9,8 +9,8 @@ import { maxQueryBytes } from '@ricci/client'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { listenError } from '../server/listen-error.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
-import type { HttpBackend, IncidentsRequest } from './backend.ts'
-import { RicciError } from '../errors.ts'
+import type { HttpBackend, IncidentsRequest, QueryAnswer } from './backend.ts'
+import { RicciError, type RicciErrorCode } from '../errors.ts'
 import { refusalOf } from './rebinding.ts'
 
 export interface HttpOptions {
@@ -190,9 +190,17 @@ export class HttpServer {
       { schema: { querystring: queryString } },
       async (request, reply) => {
         this.countQuery(reply)
-        const pages = backend.query(request.query)[Symbol.asyncIterator]()
-        const first = await pages.next() // errors come before the first byte
-        return reply.type('application/json; charset=utf-8').send(Readable.from(queryBody(first, pages)))
+        const { pages, cluster } = await backend.query(request.query)
+        const reading = pages[Symbol.asyncIterator]()
+        // who asked went away, or has read it: nobody need go on
+        const leave = (): void => void reading.return?.()
+        reply.raw.once('close', leave)
+        if (reply.raw.destroyed) leave()
+        const first = await reading.next() // errors come before the first byte
+        return reply
+          .code(cluster?.error === undefined ? 200 : 202)
+          .type('application/json; charset=utf-8')
+          .send(Readable.from(queryBody(first, reading, cluster)))
       },
     )
     app.get<{ Querystring: { query: string } }>(
@@ -312,18 +320,21 @@ const emptyLine = Buffer.from('\n')
 async function* queryBody(
   first: IteratorResult<Uint8Array>,
   rest: AsyncIterator<Uint8Array>,
+  cluster: QueryAnswer['cluster'],
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  try {
-    yield Buffer.from('{"events":[')
-    for (let step = first; step.done !== true;) {
-      yield step.value
-      step = await rest.next()
-      if (step.done !== true) yield comma
-    }
-    yield Buffer.from(']}\n')
-  } finally {
-    await rest.return?.() // who asked went away: the engine need not go on
+  yield Buffer.from('{"events":[')
+  for (let step = first; step.done !== true;) {
+    yield step.value
+    step = await rest.next()
+    if (step.done !== true) yield comma
   }
+  yield Buffer.from(`]${cluster === undefined ? '' : `,${clusterFields(cluster)}`}}\n`)
+}
+
+/** What of the cluster goes with an answer; an error says that it is to be asked again: DESIGN 11.1. */
+function clusterFields({ ageMs, missing, error }: NonNullable<QueryAnswer['cluster']>): string {
+  const partial = error === undefined ? {} : { missing, code: 'NOT_EVALUATED' satisfies RicciErrorCode, error }
+  return JSON.stringify({ ageMs, ...partial }).slice(1, -1)
 }
 
 const comma = Buffer.from(',')

@@ -273,7 +273,9 @@ export class Server {
       refresh: refreshed,
       readiness: () => this.readiness(),
       status: () => this.status(),
-      query: ({ query, limit }) => this.engine().answer(query, 'json', this.clock.monotonicMs(), limit),
+      query: async ({ query, limit }) => ({
+        pages: this.engine().answer(query, 'json', this.clock.monotonicMs(), limit),
+      }),
       incidents: (request) => this.engine().incidents(request),
       watch: (query, signal) => this.engine().watch(query, signal),
     }
