@@ -23,6 +23,7 @@ const entries = {
   ricci: {
     index: 'packages/ricci/src/index.ts',
     embedded: 'packages/ricci/src/embedded.ts',
+    cluster: 'packages/ricci/src/cluster.ts',
     test: 'packages/ricci/src/test.ts',
     ...productEntries,
   },

@@ -43,6 +43,16 @@ test('a mark is put on, replaced and read without touching the rest', () => {
   assert.deepEqual(withMark(front, other), withMark(plain, other))
 })
 
+test('a mark may say that its sequence is spread, and says nothing of it where it is not', () => {
+  const spread = { ...mark, spread: true }
+  const bytes = encodeMsg({ events, mark: spread })
+  assert.deepEqual(readMark(bytes), spread)
+  assert.deepEqual(decodeMsg(bytes).mark, spread)
+  assert.equal(validateMsg(bytes), events.length)
+  assert.deepEqual(readMark(withMark(bytes, mark)), mark)
+  assert.deepEqual(encodeMark({ ...mark, spread: false }), encodeMark(mark))
+})
+
 test('a mark that lacks its producer or its sequence number is refused at intake: all its messages would seem to be repeats', () => {
   for (const [lacking, message] of [
     [{ ...mark, producer: '' }, /names no producer/],

@@ -446,7 +446,9 @@ export class Candidacy {
   }
 
   #acquireAtMs(): number {
-    const successor = this.#view?.successor
+    // To ask for a name that is not there only makes it: that is nothing to leave to others, and the preference is waited for once it is there.
+    if (this.#view === undefined) return this.#notBeforeMs
+    const { successor } = this.#view
     let backMs = this.#holdBackMs
     if (successor !== undefined) backMs = successor === this.#self.id ? 0 : backMs + successorsChanceMs
     return Math.max(this.#freeSinceMs + backMs, this.#notBeforeMs)

@@ -525,6 +525,15 @@ describe('holdBackMs', () => {
     })
   }
 
+  electionScene('of a name that nobody had before is waited for once', async (scene) => {
+    const a = scene.group('a').candidate('x', { holdBackMs: 3 * leaseMs })
+    a.stand()
+    await scene.advance(3 * leaseMs - 1)
+    assert.equal(a.isLeader, false)
+    await scene.advance(10)
+    assert.ok(a.isLeader)
+  })
+
   electionScene('changes while it campaigns, and disturbs no holder', async (scene) => {
     const a = await scene.leader('a')
     const [b, c] = ['b', 'c'].map((id) => scene.group(id).candidate('x', { holdBackMs: 60 * leaseMs }))

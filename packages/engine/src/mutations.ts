@@ -25,3 +25,8 @@ export type Mutation =
   | 'digest-doubt'
   | 'retry-after'
   | 'tick-rank'
+  | 'stall-rule'
+  | 'claim-read-back'
+  | 'silent-reader'
+  | 'tick-path'
+  | 'diverged-claim'

@@ -83,7 +83,7 @@ export class InThreadHost implements EngineHost {
   }
 
   async start(from: HostStart): Promise<void> {
-    const { log, partition, clock } = this.#options
+    const { log, partition, clock, mutations } = this.#options
     if (this.#engine !== undefined || this.#stopped) throw new ReplicaError('STATE', 'a host starts once', false)
     await this.#findSkips(from.snapshotOffset + 1)
     const passed = this.#skips.find((skip) => skip.offset <= from.snapshotOffset)
@@ -108,6 +108,7 @@ export class InThreadHost implements EngineHost {
       log,
       partition,
       clock,
+      mutations,
       from: from.snapshotOffset + 1,
       onRecords: (records) => this.#apply(engine, records),
       onFailure: (error) => this.#fail(error),

@@ -237,6 +237,7 @@ export class Replica {
 
   #diverge(why: string): void {
     this.#alarm('diverged', why)
+    if (this.#options.mutations?.has('diverged-claim') === true) return
     if (this.state === 'owning') void this.#leaveOwning(why)
     this.#candidate.end()
     this.#checkpoints.distrust()
@@ -348,19 +349,24 @@ export class Replica {
 
   #mayClaim(): boolean {
     if (this.state !== 'following' || this.#stopping !== undefined) return false
-    if (!this.#checkpoints.trusted && !this.#owner.isLost) return false
+    const isTrusted = this.#checkpoints.trusted || this.#options.mutations?.has('diverged-claim') === true
+    if (!isTrusted && !this.#owner.isLost) return false
     return !this.#candidate.leaseUsed || this.#owner.isSilent
   }
 
   #appendClaim(lease: Lease): void {
     const epoch = this.#highestEpoch + 1
     this.#life.become('claiming', `holds the lease; claims epoch ${epoch}`)
+    const isBlind = this.#options.mutations?.has('claim-read-back') === true
     this.#claims.append(epoch, lease, () => {
       if (this.state !== 'claiming') return
       this.#backToFollowing('its claim was not read back in time')
       const delayMs = limits.tickMs * (0.5 + this.#options.random.next())
       this.#timers.setTimer(delayMs, () => void this.#candidate.consider())
     })
+    if (!isBlind) return
+    this.#highestEpoch = epoch
+    this.#own(epoch)
   }
 
   #backToFollowing(why: string): void {

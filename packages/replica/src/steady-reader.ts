@@ -1,3 +1,4 @@
+import type { Mutation } from '@ricci/engine'
 import { ReplicaError, type ReplicaErrorCode } from './errors.ts'
 import type { Clock, LogPort, StoredRecord } from './ports.ts'
 
@@ -20,6 +21,8 @@ export interface SteadyReaderOptions {
   readonly onRecords: (records: readonly StoredRecord[]) => void | Promise<void>
   /** The records wanted next are gone or damaged for good, or `onRecords` threw. Told once, and last. */
   readonly onFailure: (error: unknown) => void
+  /** Tests only. */
+  readonly mutations?: ReadonlySet<Mutation>
 }
 
 /**
@@ -69,7 +72,7 @@ export class SteadyReader {
 
   /** Gives whether it was silence that ended it. */
   async #readUntilSilent(): Promise<boolean> {
-    const { log, partition, clock } = this.#options
+    const { log, partition, clock, mutations } = this.#options
     const reading = new AbortController()
     let giveUp = (): void => undefined
     const end = (): void => {
@@ -78,13 +81,14 @@ export class SteadyReader {
     }
     this.#stop.signal.addEventListener('abort', end)
     let givenAtMs = clock.monotonicMs()
+    const patienceMs = mutations?.has('silent-reader') === true ? Infinity : silenceMs
     const watch = (delayMs: number): ReturnType<Clock['setTimer']> =>
       clock.setTimer(delayMs, () => {
-        const left = givenAtMs + silenceMs - clock.monotonicMs()
+        const left = givenAtMs + patienceMs - clock.monotonicMs()
         if (left <= 0) end()
         else timer = watch(left)
       })
-    let timer = watch(silenceMs)
+    let timer = watch(patienceMs)
     const iterator = log.read(partition, this.#next, reading.signal)[Symbol.asyncIterator]()
     try {
       for (;;) {

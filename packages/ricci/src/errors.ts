@@ -29,6 +29,12 @@ export type RicciErrorCode =
   | 'PEER_REFUSED'
   /** The partition is not run by the instance that was asked. */
   | 'NOT_HERE'
+  /** Asked about a cluster, of a server that works alone. */
+  | 'NO_CLUSTER'
+  /** The log has no such partition. */
+  | 'NO_PARTITION'
+  /** No instance goes by that name. */
+  | 'NO_INSTANCE'
   /** More bytes than one reply may hold. */
   | 'ANSWER_TOO_LARGE'
 

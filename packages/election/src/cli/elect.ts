@@ -138,6 +138,9 @@ interface RunValues {
 export function ofThisProcess(): Surroundings {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(signal))
+  // Nobody reads any more what is looked at. What is only said does not end a command.
+  process.stdout.on('error', () => stop.abort('SIGPIPE'))
+  process.stderr.on('error', () => undefined)
   return {
     env: process.env,
     clock: systemClock,
@@ -170,7 +173,8 @@ async function run(
   const say = (line: string): void => {
     if (!values.quiet) err(`elect: ${line}`)
   }
-  election.on('warning', ({ message }) => err(`elect: ${message}`))
+  // What no further try will mend ends the campaign, and is said then.
+  election.on('warning', (error) => error === election.group.failure || err(`elect: ${error.message}`))
   election.on('leader', (leader) => {
     if (leader?.id !== election.group.id)
       say(leader === undefined ? `nobody leads ${name}` : `${leader.id} leads ${name}`)

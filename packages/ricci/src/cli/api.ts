@@ -12,24 +12,28 @@ export function urlOption(surroundings: Surroundings): Option {
  * Asks the server's API; gives the response when it is one of success.
  * @throws CommandError with a sentence for people
  */
-export async function ask(...request: Parameters<typeof reach>): Promise<Response> {
-  const response = await reach(...request)
-  if (response.ok && response.status !== 202) return response
-  throw failure(response, (await jsonOf(response)) as Said)
-}
-
-function failure(response: Response, { error }: Said): CommandError {
-  const { origin } = new URL(response.url)
-  return new CommandError(response.status === 400 ? ExitCode.usage : ExitCode.failed, error ?? noServer(origin))
-}
-
-/** Gives the response, whatever it is. @throws CommandError when there is none */
-async function reach(
+export async function ask(
   base: string,
   path: string,
   parameters: Readonly<Record<string, string>>,
   signal?: AbortSignal,
 ): Promise<Response> {
+  return request(base, path, parameters, { signal })
+}
+
+/** Tells the server's API something. @throws CommandError with a sentence for people */
+export async function tell(base: string, path: string, what: unknown): Promise<void> {
+  const headers = { 'content-type': 'application/json' }
+  await request(base, path, {}, { method: 'POST', headers, body: JSON.stringify(what) })
+}
+
+async function request(
+  base: string,
+  path: string,
+  parameters: Readonly<Record<string, string>>,
+  how: RequestInit,
+): Promise<Response> {
+  const { signal } = how
   let url: URL
   try {
     url = new URL(path, base)
@@ -37,8 +41,9 @@ async function reach(
     throw new CommandError(ExitCode.usage, `"${base}" is not a URL; write it like ${defaultUrl}`)
   }
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+  let response: Response
   try {
-    return await fetch(url, { signal })
+    response = await fetch(url, how)
   } catch (error) {
     if (signal?.aborted === true) throw error
     throw new CommandError(
@@ -47,24 +52,9 @@ async function reach(
       { cause: error },
     )
   }
-}
-
-/** What an answer may say of itself. */
-interface Said {
-  readonly error?: string
-}
-
-/**
- * The same, where an answer may be of a part of the cluster: it says so in `error`.
- * @throws CommandError with a sentence for people
- */
-export async function askPart<Answer extends Said>(...request: Parameters<typeof reach>): Promise<Answer> {
-  const response = await reach(...request)
-  const answer = (await jsonOf(response)) as Answer
-  // nobody answered: there is nothing but the error
-  if (!response.ok || Object.keys(answer).every((key) => key === 'error' || key === 'code'))
-    throw failure(response, answer)
-  return answer
+  if (response.ok && response.status !== 202) return response
+  const { error } = (await jsonOf(response)) as { error?: string }
+  throw new CommandError(response.status === 400 ? ExitCode.usage : ExitCode.failed, error ?? noServer(url.origin))
 }
 
 /**

@@ -55,6 +55,8 @@ export interface Config {
 export interface ClusterConfig {
   /** AMQP addresses. */
   readonly brokers: readonly Secret[]
+  /** Addresses of the brokers' management APIs; none where they are not to be asked. */
+  readonly management: readonly Secret[]
   /** Address of the coordination store. */
   readonly store: string
   /** How many the log has; fixed when it is made. */

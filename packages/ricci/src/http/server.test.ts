@@ -7,7 +7,7 @@ import { Registry } from 'prom-client'
 import { silentLogger } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
 import { RicciError } from '../errors.ts'
-import type { HttpBackend, WatchPage } from './backend.ts'
+import type { HttpBackend, QueryAnswer, WatchPage } from './backend.ts'
 import { refusalOf } from './rebinding.ts'
 import { HttpServer } from './server.ts'
 
@@ -17,12 +17,9 @@ afterEach(async () => {
 })
 
 async function* none(): AsyncGenerator<WatchPage> {}
-
-async function* pagesOf(texts: readonly string[]): AsyncGenerator<Uint8Array> {
-  for (const text of texts) yield Buffer.from(text)
-}
-
 async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+const answerOf = (pages: AsyncIterable<Uint8Array>): QueryAnswer => ({ pages, missing: [], fresh: [] })
 
 const aborted = (signal: AbortSignal): Promise<unknown> =>
   new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
@@ -38,9 +35,10 @@ async function serve(
     refresh: async () => undefined,
     readiness: () => ({ ready: true, degraded: [] }),
     status: async () => ({ instance: 'here' }),
-    query: async () => ({ pages: nothing() }),
+    query: async () => answerOf(nothing()),
     incidents: async () => '{"pages":[]}',
     watch: async () => none(),
+    cluster: () => assert.fail(),
     ...script,
   }
   const server = new HttpServer({ host: '127.0.0.1', port: 0, backend, telemetry, ...more })
@@ -88,30 +86,23 @@ describe('HTTP', () => {
     const { url } = await serve({
       query: async (request) => {
         asked.push(request)
-        return { pages: pagesOf(['{"host":"a"},{"host":"b"}', '{"host":"c"}']) }
+        return answerOf(pages())
       },
     })
+    async function* pages(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('{"host":"a"},{"host":"b"}')
+      yield Buffer.from('{"host":"c"}')
+    }
     const answer = await fetch(`${url}/api/v1/query?query=true&limit=3`)
     assert.deepEqual(await answer.json(), { events: [{ host: 'a' }, { host: 'b' }, { host: 'c' }] })
     assert.deepEqual({ ...(asked[0] as object) }, { query: 'true', limit: 3 })
   })
 
-  it('tells how old an answer of several partitions is, and with 202 which of them are missing', async () => {
-    const cluster = { ageMs: 812, missing: [] as number[], error: undefined as string | undefined }
-    const { url } = await serve({ query: async () => ({ pages: pagesOf(['{"host":"a"}']), cluster }) })
-    const whole = await fetch(`${url}/api/v1/query?query=true`)
-    assert.equal(whole.status, 200)
-    assert.deepEqual(await whole.json(), { events: [{ host: 'a' }], ageMs: 812 })
-    Object.assign(cluster, { missing: [3, 7], error: 'partitions 3, 7 have no owner' })
-    const partial = await fetch(`${url}/api/v1/query?query=true`)
-    assert.equal(partial.status, 202)
-    assert.deepEqual(await partial.json(), {
-      events: [{ host: 'a' }],
-      ageMs: 812,
-      missing: [3, 7],
-      code: 'NOT_EVALUATED',
-      error: 'partitions 3, 7 have no owner',
-    })
+  it('says of several partitions which are missing, and how fresh the others are', async () => {
+    const missing = [{ partition: 1, code: 'NO_OWNER' }]
+    const fresh = [{ partition: 0, instance: 'here', offset: 7, ageMs: 12 }]
+    const { url } = await serve({ query: async () => ({ pages: nothing(), missing, fresh }) })
+    assert.deepEqual(await (await fetch(`${url}/api/v1/query?query=true`)).json(), { events: [], missing, fresh })
   })
 
   for (const [code, status] of [
@@ -134,7 +125,7 @@ describe('HTTP', () => {
 
   it('has the routes that docs/http.md tells of', async () => {
     const { server } = await serve({})
-    const documented = readFileSync('docs/http.md', 'utf8').matchAll(/^\| `GET (\S+)`/gm)
+    const documented = readFileSync('docs/http.md', 'utf8').matchAll(/^\| `(?:GET|POST) (\S+)`/gm)
     assert.deepEqual(server.routes, Array.from(documented, ([, route]) => route).sort())
   })
 
@@ -168,7 +159,7 @@ describe('HTTP', () => {
     const { url } = await serve({
       query: async () => {
         await new Promise<void>((resolve) => waiting.push(resolve))
-        return { pages: nothing() }
+        return answerOf(nothing())
       },
     })
     const ask = () => fetch(`${url}/api/v1/query?query=true`)
@@ -186,14 +177,14 @@ describe('HTTP', () => {
 
   it('cuts off who does not read an answer, and has the engine go no further', async () => {
     let left = false
-    const endless = async function* (): AsyncGenerator<Uint8Array> {
+    const pages = async function* (): AsyncGenerator<Uint8Array> {
       try {
         for (;;) yield Buffer.alloc(1 << 20, ' ')
       } finally {
         left = true
       }
     }
-    const { url } = await serve({ query: async () => ({ pages: endless() }) }, { stalledReadMs: 50 })
+    const { url } = await serve({ query: async () => answerOf(pages()) }, { stalledReadMs: 50 })
     const asked = request(`${url}/api/v1/query?query=true`).end()
     const [answer] = (await once(asked, 'response')) as [IncomingMessage]
     // not read: what the kernel does not take stays with the server

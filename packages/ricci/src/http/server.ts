@@ -10,7 +10,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { listenError } from '../server/listen-error.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { HttpBackend, IncidentsRequest, QueryAnswer } from './backend.ts'
-import { RicciError, type RicciErrorCode } from '../errors.ts'
+import { RicciError } from '../errors.ts'
 import { refusalOf } from './rebinding.ts'
 
 export interface HttpOptions {
@@ -64,6 +64,18 @@ const incidentsQueryString = {
   },
 } as const
 
+const explainQueryString = {
+  type: 'object',
+  properties: { partition: { type: 'integer', minimum: 0 }, key: { type: 'string', maxLength: 1_000 } },
+  oneOf: [{ required: ['partition'] }, { required: ['key'] }],
+} as const
+
+const drainBody = {
+  type: 'object',
+  required: ['instance', 'drain'],
+  properties: { instance: { type: 'string', minLength: 1, maxLength: 255 }, drain: { type: 'boolean' } },
+} as const
+
 /** Codes of answers that are HTTP's own. What a part of the server refuses has that part's code. */
 export type HttpErrorCode =
   | 'USAGE'
@@ -86,6 +98,10 @@ const statusOf: Readonly<Record<string, number>> = {
   ENGINE_AWAY: 503,
   TOO_MANY_WATCHES: 503,
   TOO_MANY_QUERIES: 503,
+  NO_CLUSTER: 404,
+  NO_PARTITION: 404,
+  NO_INSTANCE: 404,
+  PEER_UNREACHABLE: 503,
 }
 
 /** The HTTP listener: `listen` once, `close` ends watchers too. */
@@ -190,17 +206,24 @@ export class HttpServer {
       { schema: { querystring: queryString } },
       async (request, reply) => {
         this.countQuery(reply)
-        const { pages, cluster } = await backend.query(request.query)
-        const reading = pages[Symbol.asyncIterator]()
-        // who asked went away, or has read it: nobody need go on
-        const leave = (): void => void reading.return?.()
-        reply.raw.once('close', leave)
-        if (reply.raw.destroyed) leave()
-        const first = await reading.next() // errors come before the first byte
-        return reply
-          .code(cluster?.error === undefined ? 200 : 202)
-          .type('application/json; charset=utf-8')
-          .send(Readable.from(queryBody(first, reading, cluster)))
+        const answer = await backend.query(request.query)
+        const pages = answer.pages[Symbol.asyncIterator]()
+        const first = await pages.next() // errors come before the first byte
+        return reply.type('application/json; charset=utf-8').send(Readable.from(queryBody(first, pages, answer)))
+      },
+    )
+    app.get('/api/v1/cluster', async () => backend.cluster().status())
+    app.get<{ Querystring: { partition: number } | { key: string } }>(
+      '/api/v1/cluster/explain',
+      { schema: { querystring: explainQueryString } },
+      async ({ query }) => backend.cluster().explain(query),
+    )
+    app.post<{ Body: { instance: string; drain: boolean } }>(
+      '/api/v1/cluster/drain',
+      { schema: { body: drainBody } },
+      async ({ body: { instance, drain } }) => {
+        await backend.cluster().drain(instance, drain)
+        return { instance, drain }
       },
     )
     app.get<{ Querystring: { query: string } }>(
@@ -320,21 +343,20 @@ const emptyLine = Buffer.from('\n')
 async function* queryBody(
   first: IteratorResult<Uint8Array>,
   rest: AsyncIterator<Uint8Array>,
-  cluster: QueryAnswer['cluster'],
+  { missing, fresh }: Pick<QueryAnswer, 'missing' | 'fresh'>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  yield Buffer.from('{"events":[')
-  for (let step = first; step.done !== true;) {
-    yield step.value
-    step = await rest.next()
-    if (step.done !== true) yield comma
+  try {
+    yield Buffer.from('{"events":[')
+    for (let step = first; step.done !== true;) {
+      yield step.value
+      step = await rest.next()
+      if (step.done !== true) yield comma
+    }
+    const several = fresh.length + missing.length > 1
+    yield Buffer.from(several ? `],"missing":${JSON.stringify(missing)},"fresh":${JSON.stringify(fresh)}}\n` : ']}\n')
+  } finally {
+    await rest.return?.() // who asked went away: the engine need not go on
   }
-  yield Buffer.from(`]${cluster === undefined ? '' : `,${clusterFields(cluster)}`}}\n`)
-}
-
-/** What of the cluster goes with an answer; an error says that it is to be asked again: DESIGN 11.1. */
-function clusterFields({ ageMs, missing, error }: NonNullable<QueryAnswer['cluster']>): string {
-  const partial = error === undefined ? {} : { missing, code: 'NOT_EVALUATED' satisfies RicciErrorCode, error }
-  return JSON.stringify({ ageMs, ...partial }).slice(1, -1)
 }
 
 const comma = Buffer.from(',')

@@ -260,7 +260,15 @@ describe('Distributor', () => {
     assert.ok(free.includes('acknowledge'), 'an engine that is elsewhere, or an offset that is not told, holds nothing')
     assert.equal(distributor.heldMessages, 1)
     const alsoHeld = await send(0)
-    applied[0] = 2
+    log.refusing.set(3, refusedForNow)
+    log.auto = false
+    const refused = send(0, 3)
+    await log.group()
+    await new Promise(setImmediate)
+    log.land()
+    assert.deepEqual((await refused).slice(-2), ['no broker', 'end'], 'a refusal waits for no engine')
+    log.auto = true
+    applied[0] = 3
     await clock.advance(100)
     assert.ok(held.includes('acknowledge') && alsoHeld.includes('acknowledge'))
 
@@ -335,14 +343,19 @@ describe('Intake over a log of several partitions', () => {
   })
 
   it('answers a query after everything before it is durable, in whatever partition', async () => {
-    const { log, connect } = await serve()
+    const asked: string[] = []
+    const ask = async (query: string): Promise<Uint8Array[]> => {
+      asked.push(query)
+      return [encodeMsg({ events: [{ service: query }] })]
+    }
+    const { log, connect } = await serve({ queries: { ask } })
     log.auto = false
     const client = await connect()
     client.send(on('a', 0, 3), { query: 'q' }, { ...on('b', 1, 2), query: 'r' })
     await log.group(4)
     for (const partition of [0, 1, 2]) log.land(partition)
     await new Promise(setImmediate)
-    assert.deepEqual(client.replies, [])
+    assert.deepEqual([client.replies, asked], [[], ['r']], 'what a query came with is durable, or what came before it')
     log.land(3)
     assert.deepEqual(await client.received(3), [
       { ok: true },

@@ -41,8 +41,7 @@ const keylessPartition = 0
 export class Distributor {
   /** What the Msg inspected last is. */
   readonly facts: MsgFacts = { events: 0, marked: false, asks: false }
-  /** Bytes handed in that are neither durable nor refused, over all partitions. */
-  queuedBytes = 0
+  private readonly queued = { bytes: 0 }
   private readonly lanes: readonly Lane[]
   /** With one partition there is nothing to find out. */
   private readonly route: MsgRoute | undefined
@@ -96,6 +95,11 @@ export class Distributor {
     await Promise.all(busy.map(({ appender }) => appender.settledSoFar()))
   }
 
+  /** Bytes handed in that are neither durable nor refused, over all partitions. */
+  get queuedBytes(): number {
+    return this.queued.bytes
+  }
+
   /** The gate before a partition's engine. */
   gate(partition: number): LagGate {
     return this.lanes[partition].lag
@@ -126,8 +130,8 @@ export class Distributor {
   }
 
   private append(partition: number, msg: Uint8Array, owner: Appended, nowMs: number): void {
-    const { recorder, appender } = this.lanes[partition]
-    appender.add(this.facts.marked ? headWith(nowMs) : recorder.head(nowMs), msg, owner)
+    const lane = this.lanes[partition]
+    lane.appender.add(this.facts.marked ? headWith(nowMs) : lane.recorder.head(nowMs), msg, owner)
   }
 
   private addParts(msg: Uint8Array, owner: Appended, nowMs: number): void {
@@ -151,7 +155,7 @@ export class Distributor {
       lag,
       telemetry,
       clock,
-      onQueued: (bytes) => (this.queuedBytes += bytes),
+      queued: this.queued,
       onRefused: () => recorder.renew(),
       onSettled,
     })

@@ -5,7 +5,7 @@
 import { maxReplyBytes } from '@ricci/client'
 import { parseQuery } from '@ricci/engine'
 import { RicciError } from '../errors.ts'
-import type { IncidentsRequest, QueryAnswer, QueryRequest, WatchPage } from '../http/backend.ts'
+import type { IncidentsRequest, WatchPage } from '../http/backend.ts'
 import { queryWaitMs } from '../intake/limits.ts'
 import type { QueryPort } from '../intake/queries.ts'
 import type { AnswerForm } from '../server/worker-protocol.ts'
@@ -53,18 +53,6 @@ export class QueryFanOut implements QueryPort {
       pages.push(page)
     }
     return pages
-  }
-
-  /** As HTTP asks: what there is, and what is missing. @throws RicciError `NOT_EVALUATED` when nobody answers; QueryError */
-  async query({ query, limit }: QueryRequest): Promise<QueryAnswer> {
-    const { missing, fresh, pages } = await this.answer(query, 'json', this.options.clock.monotonicMs(), limit)
-    if (this.options.partitions === 1) return { pages }
-    const cluster = {
-      ageMs: Math.max(0, ...fresh.map(({ ageMs }) => ageMs)),
-      missing: missing.map(({ partition }) => partition),
-      error: missing.length === 0 ? undefined : notEvaluated(missing, this.options.partitions).message,
-    }
-    return { pages, cluster }
   }
 
   /**

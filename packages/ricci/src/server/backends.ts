@@ -9,6 +9,8 @@ import { coordinationInProcess, GroupCoordination } from '../coordination/index.
 import type { RecordLog } from '../intake/appender.ts'
 import { EmbeddedLog, nodeDisk } from '../log/index.ts'
 import { RabbitLog, type RabbitLogOptions } from '../log/rabbitmq/rabbit-log.ts'
+import type { Degraded } from '../http/backend.ts'
+import { SplitWatch } from '../log/rabbitmq/split.ts'
 import { DiskSnapshots } from '../snapshots/index.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { ProtectingSnapshots } from './protected-log.ts'
@@ -34,6 +36,8 @@ export interface Backends {
   readonly place: string
   readonly snapshots: SnapshotPort
   readonly coordination: CoordinationPort
+  /** What of them is worse than it should be. */
+  degraded(): readonly Degraded[]
   /** Nobody else writes the log: who finds it empty begins it. */
   readonly alone: boolean
   /** Wakes a worker that sleeps at the log's end; by itself it reads on where the source can tell. */
@@ -79,13 +83,14 @@ async function openEmbedded({ config, clock, telemetry, opened }: BackendsOption
     place: dataDirectory,
     snapshots,
     coordination,
+    degraded: () => [],
     alone: true,
     onSleeperWanted: (wake) => (log.onSleeperWanted = wake),
   }
 }
 
 async function openCluster(
-  { brokers, store, tls, partitions }: ClusterConfig,
+  { brokers, management, store, tls, partitions }: ClusterConfig,
   { config, clock, telemetry, opened, signal }: BackendsOptions,
 ): Promise<Backends> {
   const lock = await nodeDisk.lock(config.dataFolder)
@@ -99,6 +104,12 @@ async function openCluster(
   const onTrouble = (what: string): void => telemetry.log.warn(`log on RabbitMQ: ${what}`)
   const log = await untilThere({ ...options, clock, onTrouble }, telemetry, signal)
   opened(() => log.close())
+  const onChange = (restart: readonly string[]): void => {
+    for (const detail of splitsOf(restart)) telemetry.alarm('brokers-split', detail)
+  }
+  const split = new SplitWatch({ urls: management.map((url) => url.reveal()), clock, onChange })
+  opened(() => split.close())
+  split.start()
   const coordination = new GroupCoordination({
     name: 'ricci',
     store: storeFromUrl(store, { env: process.env }),
@@ -117,9 +128,17 @@ async function openCluster(
     place: `RabbitMQ (${options.urls.map((url) => new URL(url).host).join(', ')})`,
     snapshots: await openSnapshots(config),
     coordination,
+    degraded: () => splitsOf(split.restart ?? []).map((detail) => ({ part: 'brokers', detail })),
     alone: false,
     onSleeperWanted: () => undefined,
   }
+}
+
+function splitsOf(restart: readonly string[]): readonly string[] {
+  if (restart.length === 0) return []
+  return [
+    `RabbitMQ is split, and stays so until ${restart.join(' and ')} is restarted; Ricci goes on through the others`,
+  ]
 }
 
 /** Between two attempts to open the log. */

@@ -1,7 +1,7 @@
 /** One partition on this instance: the engine's workers, and the replica that decides around them. */
 import type { ResourceLimits } from 'node:worker_threads'
 import type { RulesRecord } from '@ricci/engine'
-import { Replica, type Clock, type Random, type Receiver, type ReplicaState } from '@ricci/replica'
+import { Replica, type Clock, type Random, type Receiver, type ReplicaState, type Standing } from '@ricci/replica'
 import type { Progress } from '../intake/lag.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Backends } from './backends.ts'
@@ -24,8 +24,11 @@ export interface PartitionOptions {
   /** Something about it may be seen to have changed. */
   readonly onChange: () => void
   readonly onRules: (rules: RulesInForce) => void
-  readonly onState: (partition: number, state: ReplicaState) => void
+  /** What it is to other instances has changed. */
+  readonly onStanding: (partition: number, standing: Standing) => void
 }
+
+const caughtUp: readonly ReplicaState[] = ['following', 'claiming', 'owning', 'stepping-down']
 
 export class Partition {
   readonly engine: EngineService
@@ -62,9 +65,9 @@ export class Partition {
       random,
       rules,
       onAlarm: (name, detail) => telemetry.alarm(name, detail),
+      onStanding: (standing) => options.onStanding(number, standing),
       onStateChange: (state, before, why) => {
         telemetry.replicaState(before, state, why)
-        options.onState(number, state)
         options.onChange()
       },
     })
@@ -99,6 +102,11 @@ export class Partition {
   /** Whether it owns, or could at once. */
   get stands(): boolean {
     return this.replica.state === 'owning' || this.replica.state === 'following'
+  }
+
+  /** Whether its engine holds what the log says: not while it is restored, or another than the owner's. */
+  get isCaughtUp(): boolean {
+    return caughtUp.includes(this.replica.state)
   }
 
   /** How far it is, for who takes events in. Where another instance owns, a standby's lag stands for the owner's: both apply the same. */

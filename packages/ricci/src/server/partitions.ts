@@ -14,6 +14,12 @@ export class Partitions {
     return this.running.get(partition)
   }
 
+  /** One whose engine holds what the log says; of an only server's any, for nobody else can be asked. */
+  asked(partition: number, alone: boolean): Partition | undefined {
+    const found = this.running.get(partition)
+    return alone || found?.isCaughtUp === true ? found : undefined
+  }
+
   /** In the order of their numbers. */
   all(): readonly Partition[] {
     return [...this.running.values()].sort((a, b) => a.number - b.number)

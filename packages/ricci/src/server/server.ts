@@ -7,7 +7,7 @@
  */
 import type { ResourceLimits } from 'node:worker_threads'
 import { encodeRecord } from '@ricci/engine'
-import type { Clock, Random } from '@ricci/replica'
+import { Placement, type Clock, type Random } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
 import { RicciError } from '../errors.ts'
 import type { HttpBackend, Degraded, Readiness } from '../http/backend.ts'
@@ -16,11 +16,14 @@ import { HttpServer } from '../http/server.ts'
 import { nextIncarnation } from '../intake/incarnation.ts'
 import { Intake } from '../intake/intake.ts'
 import { makeDirectory } from '../log/index.ts'
+import { EnginePartitions } from '../peers/engine-partitions.ts'
+import { QueryFanOut } from '../peers/fan-out.ts'
 import { createReceivers } from '../receivers/receivers.ts'
 import type { TypeCheck } from '../rules/type-check.ts'
 import { AlarmPace } from '../telemetry/alarm-pace.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { openBackends, type Backends } from './backends.ts'
+import { Membership } from './membership.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
 import { Partitions } from './partitions.ts'
 import { ServerRules, type Reload, type RulesPlaces } from './server-rules.ts'
@@ -46,6 +49,8 @@ export interface Addresses {
   readonly tcp?: string
   readonly udp?: string
   readonly http?: string
+  /** What other instances are told. */
+  readonly peers?: string
 }
 
 export class Server {
@@ -166,7 +171,7 @@ export class Server {
       const consequence = alone ? 'nobody is paged meanwhile' : 'it cannot take over now'
       add('replica', `${of([number])}it is ${replica.state}, ${consequence}`)
     }
-    degraded.push(...this.rules.degraded(running))
+    degraded.push(...this.rules.degraded(running), ...backends.degraded())
     if (intake.lag.heldMessages > 0) add('intake', 'acknowledgements are held back: the engine lags')
     const answers = running.some((partition) => partition.answers)
     return { ready: answers && log.trouble === undefined, degraded }
@@ -191,9 +196,14 @@ export class Server {
       write: this.options.console,
       onResult: (receiver, result) => telemetry.sent(receiver, result),
     })
+    const { instance, cluster } = config
+    const membership =
+      cluster &&
+      new Membership({ instance, config: cluster, ...backends, partitions: log.partitions, clock, telemetry })
+    if (membership !== undefined) this.open.push(() => membership.close())
     const partitions = new Partitions(() => ({
-      instance: config.instance,
-      backends,
+      instance,
+      backends: { ...backends, snapshots: membership?.snapshots ?? backends.snapshots },
       receivers,
       clock,
       random,
@@ -202,17 +212,31 @@ export class Server {
       engineLimits: this.options.engineLimits,
       onChange: () => this.tellReady(),
       onRules: ({ receivers: used }) => this.rules.holdToReceivers(used),
-      onState: () => undefined,
+      onStanding: (partition, standing) => placement.observe(partition, standing),
     }))
+    const local = new EnginePartitions({
+      instance,
+      clock,
+      // alone, there is nobody else to be asked: who asks waits until it can answer
+      engineOf: (partition) => partitions.asked(partition, backends.alone)?.engine,
+    })
+    const queries = new QueryFanOut({
+      instance,
+      partitions: log.partitions,
+      local,
+      members: () => backends.coordination.members(),
+      client: membership?.client ?? nobody,
+      clock,
+    })
     backends.onSleeperWanted(() => partitions.get(0)?.engine.wake())
     const { identity, incarnation } = nextIncarnation(config.dataFolder, () => random.next())
     const intake = new Intake({
       log,
       progress: (partition) => partitions.get(partition)?.lag,
-      queries: { ask: (...question) => this.engine().ask(...question) },
+      queries,
       telemetry,
       clock,
-      producer: `${config.instance}/intake-${identity}`,
+      producer: `${instance}/intake-${identity}`,
       incarnation,
       tcp: config.listen.tcp,
       udp: config.listen.udp,
@@ -221,17 +245,35 @@ export class Server {
       maxQueuedBytes: config.intake.maxUnsettledBytes,
       idleConnectionMs: config.intake.idleTimeoutMs,
     })
+    const peers = await membership?.listen({
+      local,
+      status: () => this.status(),
+      drain: (on) => this.running().placement.drain(on),
+    })
+    const placement = new Placement({
+      instance,
+      partitions: log.partitions,
+      coordination: backends.coordination,
+      clock,
+      version: this.options.version,
+      ...(cluster?.zone !== undefined && { zone: cluster.zone }),
+      ...(peers !== undefined && { peers }),
+      run: (partition) => void partitions.run(partition),
+      end: (partition) => partitions.end(partition),
+      onChange: () => this.tellReady(),
+    })
     this.parts = {
-      ...{ backends, running: partitions, intake, log, partitions: log.partitions },
+      ...{ backends, running: partitions, intake, queries, placement, membership, log, partitions: log.partitions },
       here: (partition) => partitions.get(partition),
       elsewhere: async () => new Map(),
     }
     this.open.push(() => partitions.close())
+    this.open.push(() => placement.stop())
     this.open.push(() => intake.close())
     this.observe(this.parts)
-    // not awaited: a long log takes its time to restore from, and events are taken in meanwhile
-    for (let partition = 0; partition < log.partitions; partition++) void partitions.run(partition)
-    this.addresses = await this.listen(intake)
+    // a long log takes its time to restore from, and events are taken in meanwhile
+    placement.start()
+    this.addresses = { ...(await this.listen(intake)), ...(peers !== undefined && { peers }) }
     return this.addresses
   }
 
@@ -273,11 +315,14 @@ export class Server {
       refresh: refreshed,
       readiness: () => this.readiness(),
       status: () => this.status(),
-      query: async ({ query, limit }) => ({
-        pages: this.engine().answer(query, 'json', this.clock.monotonicMs(), limit),
-      }),
+      query: ({ query, limit }) => this.running().queries.answer(query, 'json', this.clock.monotonicMs(), limit),
       incidents: (request) => this.engine().incidents(request),
       watch: (query, signal) => this.engine().watch(query, signal),
+      cluster: () => {
+        const { membership, placement } = this.running()
+        if (membership !== undefined) return membership.backend(placement)
+        throw new RicciError('NO_CLUSTER', 'this server works alone; it is of no cluster')
+      },
     }
   }
 
@@ -355,7 +400,17 @@ export class Server {
 interface Parts extends RulesPlaces {
   readonly backends: Backends
   readonly running: Partitions
+  readonly placement: Placement
+  readonly membership: Membership | undefined
+  readonly queries: QueryFanOut
   readonly intake: Intake
+}
+
+/** Who works alone has nobody to ask. */
+const nobody = {
+  at: (address: string): never => {
+    throw new RicciError('PEER_UNREACHABLE', `this server works alone, and is to ask ${address}`)
+  },
 }
 
 const readyPollMs = 100

@@ -1,11 +1,22 @@
-import { createEngine, encodeRecord, type Engine, kindOf, type RecordKind, type RulesRecord } from '@ricci/engine'
+import {
+  createEngine,
+  decodeRecord,
+  encodeRecord,
+  type Engine,
+  kindOf,
+  type RecordKind,
+  type RulesRecord,
+} from '@ricci/engine'
 import { InThreadHost, type HostFactory, type LogPort, type Mutation, type StoredRecord } from '@ricci/replica'
 import type { SeededRandom } from '../random.ts'
 import { crc32 } from 'node:zlib'
 import { SimCoordination } from './coordination.ts'
+import { BrokerLog, type PublishingLog } from './brokers/broker-log.ts'
+import { SimBrokers } from './brokers/brokers.ts'
 import { DiskLog } from './disk-log.ts'
 import { Instance } from './instance.ts'
 import { SimLog } from './log.ts'
+import { machineOf, SimNetwork } from './network.ts'
 import type { Plan } from './plan.ts'
 import type { Process } from './process.ts'
 import type { SentMsg } from './producer.ts'
@@ -27,6 +38,9 @@ export class Cluster {
   readonly log: SimLog
   /** The embedded log's disk, where the plan says so; `log` then mirrors what its readers were given. */
   readonly disk: DiskLog | undefined
+  /** The brokers, where the plan says so; `log` then holds what a majority of them has. */
+  readonly brokers: SimBrokers | undefined
+  readonly links: SimNetwork
   readonly coordination: SimCoordination
   readonly snapshots: SimSnapshots
   readonly receivers: ReadonlyMap<string, SimReceiver>
@@ -44,6 +58,9 @@ export class Cluster {
   /** Machines whose monotonic clock stood still. */
   readonly suspensions: { readonly instance: string; readonly fromMs: number; toMs: number }[] = []
   readonly selfAlarms: SelfAlarmJudge
+  /** By process and partition: the engine in force, and whether it has begun to go astray. */
+  readonly #engines = new Map<string, { isAstray: boolean }>()
+  readonly #brokerLog: BrokerLog | undefined
   readonly #listeners: ((kind: RecordKind) => void)[][]
 
   constructor(
@@ -54,10 +71,15 @@ export class Cluster {
   ) {
     const random = world.random.fork('cluster')
     this.log = new SimLog(world, plan.partitions)
-    this.disk = plan.embedded
-      ? new DiskLog(world, this.log, (text) => watch.say('ack lost', text), plan.logBytes)
-      : undefined
-    this.coordination = new SimCoordination(world, plan.partitions)
+    this.links = new SimNetwork(world)
+    this.brokers = plan.log === 'brokers' ? new SimBrokers(world, this.links, this.log) : undefined
+    this.#brokerLog =
+      this.brokers === undefined ? undefined : new BrokerLog(world, this.brokers, this.log.id, mutations)
+    this.disk =
+      plan.log === 'embedded'
+        ? new DiskLog(world, this.log, (text) => watch.say('ack lost', text), plan.logBytes)
+        : undefined
+    this.coordination = new SimCoordination(world, plan.partitions, this.links)
     this.snapshots = new SimSnapshots(world)
     this.receivers = new Map(
       [
@@ -92,6 +114,9 @@ export class Cluster {
         for (const listener of this.#listeners[p]) listener(kind)
       })
     }
+    for (const [p, stream] of (this.brokers?.partitions ?? []).entries()) {
+      stream.onReturned = (record) => this.#returned(p, record)
+    }
     this.hosts = Array.from({ length: plan.hosts }, (_, i) => {
       const partition = i % plan.partitions
       return new Host(
@@ -123,7 +148,11 @@ export class Cluster {
   }
 
   /** A process' connection to the log, whichever the plan has. */
-  connectLog(process: Process, onDelivered: (partition: number, records: readonly StoredRecord[]) => void): LogPort {
+  connectLog(
+    process: Process,
+    onDelivered: (partition: number, records: readonly StoredRecord[]) => void,
+  ): PublishingLog {
+    if (this.#brokerLog !== undefined) return this.#brokerLog.connect(process, onDelivered)
     if (this.disk === undefined) return this.log.connect(process, onDelivered)
     return this.disk.connect(process, (records) => onDelivered(0, records))
   }
@@ -144,35 +173,69 @@ export class Cluster {
             mutations: this.mutations,
             createEngine: (from) => {
               const progress = new Int32Array(2)
+              const way = { isAstray: false }
+              this.#engines.set(`${process.name}/${partition}`, way)
               const engine: Engine = createEngine({
                 logId: log.id,
                 partition,
                 loadRules: (record) =>
-                  loadVariant(record, ({ metric }) => {
-                    if (random.chance(Number(metric))) {
-                      host.stall(engine, progress)
-                      this.selfAlarms.stalled(process.name, partition)
-                    }
-                    return true
+                  loadVariant(record, {
+                    grinds: ({ metric }) => {
+                      if (random.chance(Number(metric))) {
+                        host.stall(engine, progress)
+                        this.selfAlarms.stalled(process.name, partition)
+                      }
+                      return true
+                    },
+                    sees: () => !way.isAstray,
                   }),
                 mutations: this.mutations,
                 progress,
                 ...from,
               })
               if (from.snapshot !== undefined) this.world.exercise('restored from a snapshot')
-              return this.watch.overhear(host.watch(engine), partition, process.name, from.skips)
+              return this.watch.overhear(host.watch(engine), partition, process.name, from.skips, way)
             },
           }),
       )
   }
 
+  /** The engine that a process runs for a partition now. */
+  engineOf(process: Process, partition: number): { isAstray: boolean } | undefined {
+    return this.#engines.get(`${process.name}/${partition}`)
+  }
+
   /** An intake was refused an event because the log had no room. */
   refused(partition: number, msg: Uint8Array): void {
+    if (this.#turnedAway(partition, msg)) this.world.exercise('event without room')
+  }
+
+  #turnedAway(partition: number, msg: Uint8Array): boolean {
     const sent = this.messages[partition].get(crc32(msg))
-    if (sent === undefined) return
-    this.world.exercise('event without room')
+    if (sent === undefined) return false
     const { end } = this.log.partition(partition)
     this.refusals[partition].push({ offset: end, atMs: this.world.clock.wallMs(), msg: sent })
+    return true
+  }
+
+  /** The brokers have no way to the partition: events that do not reach the log were there all the same, and owned time must know. */
+  #returned(partition: number, bytes: Uint8Array): void {
+    const record = decodeRecord(bytes)
+    if (record.kind === 'events' && this.#turnedAway(partition, record.msg)) this.world.exercise('event without a way')
+  }
+
+  /** Readers of a partition are given nothing any more, without a word; of one machine, or each with this chance. */
+  silence(partition: number, which: (machine: string) => boolean): void {
+    const named = [...this.log.partition(partition).readers].map((reader) => ({
+      reader: reader as { silent: boolean },
+      machine: machineOf(reader.process),
+    }))
+    const atBrokers = [...(this.brokers?.partitions[partition].readers ?? [])]
+    for (const { reader, machine } of [...named, ...atBrokers.map((reader) => ({ reader, machine: reader.machine }))]) {
+      if (reader.silent || !which(machine)) continue
+      this.world.fault('reader silent', machine, `p${partition}`)
+      reader.silent = true
+    }
   }
 
   onWritten(partition: number, listener: (kind: RecordKind) => void): void {

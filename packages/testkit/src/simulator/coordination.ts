@@ -1,10 +1,14 @@
 import type { CoordinationPort, Lease, Member, MemberData } from '@ricci/replica'
+import { machineOf, SimNetwork, storeName } from './network.ts'
 import { PartitionLease, type Campaigner } from './partition-lease.ts'
 import type { Process } from './process.ts'
 import type { World } from './world.ts'
 
 /** A question to the store and its answer. */
 const questionMs = 10
+
+/** An answer that takes longer may come too late for who asked. */
+const promptMs = 1_000
 
 /** How long after something was written members see it. */
 const viewMs = { least: 1, most: 30 }
@@ -45,8 +49,16 @@ export class SimCoordination {
   constructor(
     readonly world: World,
     partitions: number,
+    private readonly links = new SimNetwork(world),
   ) {
-    this.#partitions = Array.from({ length: partitions }, (_, i) => new PartitionLease(world, i, () => this.onFree(i)))
+    const way = {
+      isHeard: (process: Process) => process.running && links.reaches(machineOf(process), storeName),
+      tell: (process: Process, delayMs: number, what: () => void) => this.#tell(process, delayMs, what),
+    }
+    this.#partitions = Array.from(
+      { length: partitions },
+      (_, i) => new PartitionLease(world, i, () => this.onFree(i), way),
+    )
   }
 
   connect(process: Process, instance = process.name): CoordinationPort {
@@ -62,42 +74,52 @@ export class SimCoordination {
       shown: 0,
     }
     return {
-      join: () => this.#join(session),
-      publish: (data) => {
-        session.data = data
-        if (session.joined) this.#changed()
-      },
+      join: () => this.#ask(process, () => this.#join(session)),
+      publish: (data) =>
+        this.#ask(process, () => {
+          session.data = data
+          if (session.joined) this.#changed()
+        }),
       members: () => session.view,
       onMembers: (listener) => {
         session.listeners.add(listener)
         return () => session.listeners.delete(listener)
       },
-      campaign: (partition, onChange, signal) => this.#campaign(session, partition, onChange, signal),
-      prefer: (partition, holdBackMs) => {
-        session.holdBackMs.set(partition, holdBackMs)
-        this.#partitions[partition].preferred()
-      },
+      campaign: (partition, onChange, signal) =>
+        this.#ask(process, () => this.#campaign(session, partition, onChange, signal)),
+      prefer: (partition, holdBackMs) =>
+        this.#ask(process, () => {
+          session.holdBackMs.set(partition, holdBackMs)
+          this.#partitions[partition].preferred()
+        }),
       isHeld: (partition) =>
         new Promise((resolve) => {
           const lease = this.#partitions[partition]
-          if (lease.isAway) return
-          process.deliverAfter(questionMs, () => resolve(lease.holderName !== undefined))
+          this.#ask(process, () => {
+            if (lease.isAway) return
+            this.#tell(process, questionMs, () => resolve(lease.holderName !== undefined))
+          })
         }),
       requestHandOver: (partition) =>
         new Promise((resolve) => {
           const lease = this.#partitions[partition]
-          if (lease.isAway) return
-          const { holder } = lease
-          process.deliverAfter(questionMs, () => resolve(holder !== undefined))
-          holder?.process.deliverAfter(questionMs, () => {
-            if (this.#follows(holder.process, instance, partition)) lease.handOver(holder, instance)
+          this.#ask(process, () => {
+            if (lease.isAway) return
+            const { holder } = lease
+            this.#tell(process, questionMs, () => resolve(holder !== undefined))
+            if (holder === undefined) return
+            this.#tell(holder.process, questionMs, () => {
+              if (!this.#follows(holder.process, instance, partition)) return
+              this.#ask(holder.process, () => lease.handOver(holder, instance))
+            })
           })
         }),
-      handOver: (partition, to) => {
-        const lease = this.#partitions[partition]
-        const own = session.campaigners.find((campaigner) => campaigner === lease.holder)
-        if (own !== undefined) lease.handOver(own, to)
-      },
+      handOver: (partition, to) =>
+        this.#ask(process, () => {
+          const lease = this.#partitions[partition]
+          const own = session.campaigners.find((campaigner) => campaigner === lease.holder)
+          if (own !== undefined) lease.handOver(own, to)
+        }),
       close: () => {
         for (const campaigner of session.campaigners) for (const lease of this.#partitions) lease.leave(campaigner)
         session.joined = false
@@ -114,6 +136,12 @@ export class SimCoordination {
     if (!away) this.#changed()
   }
 
+  /** Everything that was in it is gone: sessions, members, leases, and how far it had counted. */
+  wipe(): void {
+    for (const session of [...this.#sessions]) this.#leave(session)
+    for (const lease of this.#partitions) lease.wipe()
+  }
+
   /** Takes the lease from its holder; another may get it, or the same one again. Gives the holder's name. */
   takeAway(partition: number): string | undefined {
     return this.#partitions[partition].takeAway()
@@ -124,9 +152,12 @@ export class SimCoordination {
     return this.#partitions[partition].giveToAnother(ms)
   }
 
-  /** Whether the store, asked now, would say that another process than this holds the lease. */
+  /** Whether the store, asked now, would say in time that another process than this holds the lease. */
   isElsewhere(partition: number, process: string): boolean {
     const lease = this.#partitions[partition]
+    const machine = machineOf({ name: process })
+    const waysMs = this.links.delayMs(machine, storeName) + this.links.delayMs(storeName, machine)
+    if (!this.links.reaches(machine, storeName) || waysMs > promptMs) return false
     return !lease.isAway && lease.holderName !== undefined && lease.holderName !== process
   }
 
@@ -147,6 +178,7 @@ export class SimCoordination {
       instance,
       onChange,
       notBeforeMs: 0,
+      toldMs: 0,
       holdBackMs: () => session.holdBackMs.get(partition) ?? 0,
       session: session.joined,
     }
@@ -178,19 +210,41 @@ export class SimCoordination {
     let missingSinceMs: number | undefined
     const look = (): void => {
       if (!session.joined || !(this.#sessions.includes(session) || session.process.alive)) return
-      if (session.process.running) missingSinceMs = undefined
+      const isHeard = session.process.running && this.links.reaches(machineOf(session.process), storeName)
+      if (isHeard) missingSinceMs = undefined
       else missingSinceMs ??= this.world.nowMs
       const lapsed = missingSinceMs !== undefined && this.world.nowMs - missingSinceMs >= ttlMs
       if (lapsed && !this.#away && this.#sessions.includes(session)) {
         this.#leave(session)
         for (const campaigner of session.campaigners) for (const lease of this.#partitions) lease.lapse(campaigner)
-      } else if (session.process.running && !this.#away && !this.#sessions.includes(session)) {
+      } else if (isHeard && !this.#away && !this.#sessions.includes(session)) {
         this.#sessions.push(session)
         this.#changed()
       }
       this.world.after(lookMs, look)
     }
     look()
+  }
+
+  /** A process asks the store for something: now, or when the way is there again. */
+  #ask(process: Process, what: () => void): void {
+    const machine = machineOf(process)
+    const delayMs = this.links.delayMs(machine, storeName)
+    if (delayMs > 0) this.world.after(delayMs, () => this.#arrive(machine, storeName, what))
+    else this.#arrive(machine, storeName, what)
+  }
+
+  /** The store tells a process something. */
+  #tell(process: Process, delayMs: number, what: () => void): void {
+    const machine = machineOf(process)
+    this.world.after(delayMs + this.links.delayMs(storeName, machine), () =>
+      this.#arrive(storeName, machine, () => process.deliver(what)),
+    )
+  }
+
+  #arrive(from: string, to: string, what: () => void): void {
+    if (this.links.isCut(from, to)) this.links.whenChanged(() => this.#arrive(from, to, what))
+    else what()
   }
 
   #follows(holder: Process, instance: string, partition: number): boolean {
@@ -207,7 +261,7 @@ export class SimCoordination {
     )
     const view = [...named.values()].sort((a, b) => (a.instance < b.instance ? -1 : 1))
     for (const session of this.#sessions) {
-      session.process.deliverAfter(this.world.random.between(viewMs.least, viewMs.most), () => {
+      this.#tell(session.process, this.world.random.between(viewMs.least, viewMs.most), () => {
         if (this.#away || !this.#sessions.includes(session) || session.shown > number) return
         session.shown = number
         session.view = view

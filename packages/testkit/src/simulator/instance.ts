@@ -13,6 +13,9 @@ import type { Door } from './producer.ts'
 import { SimTransport } from './receivers.ts'
 import { digestAgeMs } from './rules.ts'
 
+/** A process that died by itself is started again after this. */
+const restartMs = 5_000
+
 /**
  * One Ricci instance on a machine of its own: intake and a replica of every partition in one process, which can be killed,
  * stopped and started again under the same name.
@@ -26,6 +29,10 @@ export class Instance implements Door {
   #lives = 0
   /** A clean stop is under way. */
   #leaving = false
+  /** Whether producers can connect. */
+  takesEvents = true
+  /** Engines that go wrong and have not been found out. */
+  readonly #astray = new Set<number>()
 
   constructor(
     readonly cluster: Cluster,
@@ -62,6 +69,7 @@ export class Instance implements Door {
     if (this.alive && !this.#leaving) return
     this.#process?.kill()
     this.#leaving = false
+    this.#astray.clear()
     // Nothing runs on a machine whose clock stands still: one that was killed while suspended is on again.
     this.#wake()
     const process = new Process(cluster.world, `${this.name}#${++this.#lives}`, this.machine)
@@ -71,9 +79,18 @@ export class Instance implements Door {
       this.#intake?.delivered(partition, records)
     })
     this.#log = log
-    this.#intake = new SimIntake(process, log, cluster.plan.embedded, (partition, msg) =>
-      cluster.refused(partition, msg),
+    const publishing = cluster.world.random.fork(`publishing/${process.name}`)
+    const publishedOnly = new Set(
+      Array.from({ length: log.partitions }, (_, p) => p).filter(() => publishing.chance(0.4)),
     )
+    this.#intake = new SimIntake(
+      process,
+      log,
+      cluster.plan.log !== 'any',
+      (partition) => !publishedOnly.has(partition),
+      (partition, msg) => cluster.refused(partition, msg),
+    )
+    for (let partition = 0; partition < log.partitions; partition++) log.follow?.(partition)
     const coordination = cluster.coordination.connect(process, this.name)
     const shared = cluster.snapshots.connect(process)
     const snapshots = cluster.disk?.protecting(shared) ?? shared
@@ -98,6 +115,7 @@ export class Instance implements Door {
         onAlarm: (name, detail) => {
           cluster.alarms.set(name, (cluster.alarms.get(name) ?? 0) + 1)
           cluster.world.trace.add(process.name, `p${partition} alarm ${name}: ${detail}`)
+          if (name === 'diverged' && this.#astray.delete(partition)) cluster.world.exercise('found to have gone astray')
         },
         onStateChange: (state, before, why) => this.#changed(process, partition, state, before, why),
       }
@@ -150,11 +168,24 @@ export class Instance implements Door {
   }
 
   open(): boolean {
-    return this.alive
+    return this.alive && this.takesEvents
   }
 
   take(partition: number, msg: Uint8Array, ack: () => void): void {
     this.#intake?.take(partition, msg, ack)
+  }
+
+  /**
+   * A standby's engine begins to leave out events that page. It is found out by the owner's checkpoints; until then it must not own, or its word
+   * would be the one that counts: a machine with bad memory that dies first.
+   */
+  goAstray(partition: number): void {
+    const engine = this.#process === undefined ? undefined : this.cluster.engineOf(this.#process, partition)
+    if (!this.running || engine === undefined || this.#replicas[partition].state !== 'following') return
+    if (!this.cluster.instances.some((other) => other !== this && other.ownsPartition(partition))) return
+    this.cluster.world.fault('state astray', this.#process!.name, `p${partition}`)
+    engine.isAstray = true
+    this.#astray.add(partition)
   }
 
   /** Appends a record as the daemon does on an operator's word. */
@@ -194,6 +225,14 @@ export class Instance implements Door {
   #changed(process: Process, partition: number, state: ReplicaState, before: ReplicaState, why: string): void {
     const { cluster } = this
     cluster.world.trace.add(process.name, `p${partition} ${before} → ${state}: ${why}`)
+    if (this.#process === process && this.#astray.has(partition)) {
+      if (state === 'claiming') {
+        this.crash()
+        return cluster.world.after(restartMs, () => this.start())
+      }
+      // The engine that was wrong is no more.
+      if (state === 'restoring') this.#astray.delete(partition)
+    }
     if (state !== 'owning') return
     // Asked a step later: the replica sets its epoch and tells its state in one go.
     process.deliverAfter(0, () => {

@@ -1,6 +1,7 @@
 import { decodeRecord, encodeEventsRecord } from '@ricci/engine'
-import { ReplicaError, type LogPort, type StoredRecord } from '@ricci/replica'
+import { ReplicaError, type StoredRecord } from '@ricci/replica'
 import { crc32 } from 'node:zlib'
+import type { PublishingLog } from './brokers/broker-log.ts'
 import type { Door } from './producer.ts'
 import type { Process } from './process.ts'
 
@@ -30,9 +31,11 @@ export class SimIntake implements Door {
 
   constructor(
     private readonly process: Process,
-    private readonly log: LogPort,
-    /** The embedded log's confirm is an fdatasync of this machine: it is true. */
-    private readonly believesConfirms: boolean,
+    private readonly log: PublishingLog,
+    /** The product's logs resolve an append when it is written, and write what they have taken; of any other only what is read is believed. */
+    private readonly believesLog: boolean,
+    /** Whether this instance reads a partition that it takes events for. */
+    private readonly reads: (partition: number) => boolean,
     private readonly onNoRoom: (partition: number, msg: Uint8Array) => void,
   ) {}
 
@@ -55,13 +58,14 @@ export class SimIntake implements Door {
     const key = `${partition}/${crc32(bytes)}/${bytes.length}`
     const open: Open = { bytes, acks: [...(this.#open.get(key)?.acks ?? []), ...acks], sinceMs, attempts }
     this.#open.set(key, open)
-    this.log.append(partition, [bytes]).then(
-      () => this.believesConfirms && this.#settle(key),
+    this.#hand(partition, bytes).then(
+      () => this.believesLog && this.#settle(key),
       (error: unknown) => {
         const record = decodeRecord(bytes)
         if (isWithoutRoom(error) && record.kind === 'events') this.onNoRoom(partition, record.msg)
       },
     )
+    if (this.log.publish !== undefined) return
     this.process.clock.setTimer(retryMs, () => {
       if (this.#open.get(key) !== open) return
       this.#open.delete(key)
@@ -70,9 +74,15 @@ export class SimIntake implements Door {
     })
   }
 
+  #hand(partition: number, bytes: Uint8Array): Promise<unknown> {
+    const { log } = this
+    if (log.publish === undefined || this.reads(partition)) return log.append(partition, [bytes])
+    return log.publish(partition, [bytes])
+  }
+
   /** Records that this instance's reader was given. */
   delivered(partition: number, records: readonly StoredRecord[]): void {
-    if (this.#open.size === 0) return
+    if (this.#open.size === 0 || this.believesLog) return
     for (const record of records) {
       const key = `${partition}/${record.checksum}/${record.bytes.length}`
       this.#settle(key)

@@ -24,6 +24,11 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'digest-doubt': 1,
   'retry-after': 1,
   'tick-rank': 110,
+  'stall-rule': 1,
+  'claim-read-back': 1,
+  'silent-reader': 1,
+  'tick-path': 1,
+  'diverged-claim': 1,
 }
 
 export const mutationNames = Object.keys(knownSeeds) as Mutation[]

@@ -1,7 +1,10 @@
 import type { SeededRandom } from '../random.ts'
 import type { Cluster } from './cluster.ts'
-import type { Plan, SpellName } from './plan.ts'
+import { BrokerTrouble, type Last } from './brokers/trouble.ts'
+import { InstanceTrouble } from './instance-trouble.ts'
+import { isOfBrokers, isOfInstances, type InstanceSpell, type BrokerSpell, type Plan, type SpellName } from './plan.ts'
 import type { PartitionLog } from './log.ts'
+import { machineOf } from './network.ts'
 import type { Process } from './process.ts'
 import type { ReceiverMood, SimReceiver } from './receivers.ts'
 import type { World } from './world.ts'
@@ -17,6 +20,8 @@ export class Nemesis {
   readonly #active = new Set<() => void>()
   #storeAway = false
   readonly #sickForLong = new Set<SimReceiver>()
+  readonly #brokers: BrokerTrouble | undefined
+  readonly #instances: InstanceTrouble
 
   constructor(
     private readonly world: World,
@@ -24,6 +29,11 @@ export class Nemesis {
     private readonly plan: Plan,
   ) {
     this.#random = world.random.fork('nemesis')
+    const last: Last = (ms, undo) => this.#last(ms, undo)
+    this.#instances = new InstanceTrouble(cluster, world.random.fork('nemesis/instances'), last)
+    const { brokers } = cluster
+    if (brokers === undefined) return
+    this.#brokers = new BrokerTrouble(cluster, brokers, world.random.fork('nemesis/brokers'), last)
   }
 
   start(): void {
@@ -36,7 +46,7 @@ export class Nemesis {
     const may = (spell: SpellName): boolean => plan.spells.includes(spell)
     const [strike, strikeLate, strikeTooLate] = [this.#striker(), this.#striker(), this.#striker()]
     this.cluster.network.onConnecting = (process, { receiver, action, host }) => {
-      const name = process.name.slice(0, process.name.indexOf('#'))
+      const name = machineOf(process)
       const isTrigger = receiver === 'keyed' && action === 'trigger'
       if (isTrigger && may('crash') && may('sick receiver') && strikeLate()) return this.#actLate(name, receiver, host)
       if (isTrigger && may('pause') && plan.instances > 1 && strikeTooLate()) return this.#actTooLate(process, host)
@@ -57,6 +67,7 @@ export class Nemesis {
     this.world.trace.add('nemesis', 'calm from here on')
     for (const undo of this.#active) undo()
     this.#active.clear()
+    this.cluster.brokers?.mend()
     for (const instance of this.cluster.instances) {
       instance.machine.setWall(0)
       if (!instance.alive) instance.start()
@@ -73,6 +84,12 @@ export class Nemesis {
   }
 
   #cast(spell: SpellName): void {
+    if (isOfBrokers(spell)) this.#brokers?.cast(spell)
+    else if (isOfInstances(spell)) this.#instances.cast(spell)
+    else this.#castOther(spell)
+  }
+
+  #castOther(spell: Exclude<SpellName, BrokerSpell | InstanceSpell>): void {
     const { world, cluster, plan } = this
     const random = this.#random
     const instance = random.pick(cluster.instances)
@@ -111,7 +128,7 @@ export class Nemesis {
           partition.thaw()
           cluster.disturbed()
           // Measured: readers at a woken broker may stay silent for good.
-          for (const reader of partition.readers) if (random.chance(0.3) && world.faulty) this.#silence(reader)
+          if (world.faulty) this.#silenceSome(partition, 0.3)
         })
       case 'append storm': {
         const { weather } = partition
@@ -315,13 +332,7 @@ export class Nemesis {
   }
 
   #silenceSome(partition: PartitionLog, share: number): void {
-    for (const reader of partition.readers) if (this.#random.chance(share)) this.#silence(reader)
-  }
-
-  #silence(reader: { silent: boolean; readonly process: { readonly name: string } }): void {
-    if (reader.silent) return
-    this.world.fault('reader silent', reader.process.name, '')
-    reader.silent = true
+    this.cluster.silence(partition.index, () => this.#random.chance(share))
   }
 
   /** A receiver acts on a request long after it came; by then its sender is gone or has sent again, and what it speaks of is over. */
@@ -347,7 +358,7 @@ export class Nemesis {
     const random = this.#random
     const { receivers, hosts } = this.cluster
     const receiver = receivers.get('keyed')!
-    const instance = this.cluster.instance(sender.name.slice(0, sender.name.indexOf('#')))!
+    const instance = this.cluster.instance(machineOf(sender))!
     receiver.hold = (held) => {
       if (!sender.running) return
       this.world.fault('pause', instance.name, 'until its request has taken effect')
@@ -428,9 +439,7 @@ export class Nemesis {
           else if (may('sick receiver')) this.#cast('sick receiver')
         } else if (kind === 'events' && may('two holders') && random.chance(0.1)) {
           this.#rival(partition)
-          if (may('silent reader')) {
-            for (const reader of partition.readers) if (reader.process.name.startsWith(owner)) this.#silence(reader)
-          }
+          if (may('silent reader')) this.cluster.silence(partition.index, (machine) => machine === owner)
         } else if (kind === 'claim' && may('silent reader')) {
           this.#silenceSome(partition, 0.5)
         }

@@ -23,8 +23,18 @@ export interface Campaigner {
   readonly holdBackMs: () => number
   /** Not given the lease before this time: it just lost it. */
   notBeforeMs: number
+  /** What the store tells it comes in the order in which it happened: nothing before this time. */
+  toldMs: number
   /** It is a member: its leases lapse with its session. */
   session: boolean
+}
+
+/** The way between the store and a process. */
+export interface StoreWay {
+  /** Whether the store sees signs of life of it. */
+  isHeard(process: Process): boolean
+  /** Tells it something, when the way allows. */
+  tell(process: Process, delayMs: number, what: () => void): void
 }
 
 /** The lease of one partition. */
@@ -40,6 +50,7 @@ export class PartitionLease {
     private readonly world: World,
     private readonly index: number,
     private readonly onFree: () => void,
+    private readonly way: StoreWay,
   ) {}
 
   get holderName(): string | undefined {
@@ -88,6 +99,18 @@ export class PartitionLease {
     return holder.process.name
   }
 
+  /** The store has forgotten everything: who held it hears of that, sooner or later. */
+  wipe(): void {
+    this.#token = 0
+    this.#successor = undefined
+    const holder = this.#holder
+    if (holder !== undefined) {
+      this.#free()
+      this.#tell(holder, undefined, this.world.random.between(1, 2_000))
+    }
+    this.#elect(this.world.random.between(1, 1_500))
+  }
+
   giveToAnother(ms: number): string | undefined {
     const holder = this.#holder
     if (holder === undefined || this.#away || this.#campaigners.length < 2) return undefined
@@ -123,7 +146,7 @@ export class PartitionLease {
     let missingSinceMs: number | undefined
     const look = (): void => {
       if (this.#holder !== campaigner || campaigner.session) return
-      if (campaigner.process.running) missingSinceMs = undefined
+      if (this.way.isHeard(campaigner.process)) missingSinceMs = undefined
       else missingSinceMs ??= this.world.nowMs
       if (missingSinceMs !== undefined && this.world.nowMs - missingSinceMs >= ttlMs && !this.#away) {
         this.#free()
@@ -163,7 +186,7 @@ export class PartitionLease {
 
   /** Those who would get it next: who holds back more comes after them. */
   #able(now: number): Campaigner[] {
-    const able = this.#campaigners.filter(({ process, notBeforeMs }) => process.running && notBeforeMs <= now)
+    const able = this.#campaigners.filter(({ process, notBeforeMs }) => this.way.isHeard(process) && notBeforeMs <= now)
     if (this.#successor !== undefined && now < this.#successor.untilMs) {
       return able.filter(({ instance }) => instance === this.#successor!.instance)
     }
@@ -177,7 +200,9 @@ export class PartitionLease {
   }
 
   #tell(campaigner: Campaigner, lease: Lease | undefined, delayMs: number): void {
-    campaigner.process.deliverAfter(delayMs, () => {
+    const { nowMs } = this.world
+    campaigner.toldMs = Math.max(nowMs + delayMs, campaigner.toldMs)
+    this.way.tell(campaigner.process, campaigner.toldMs - nowMs, () => {
       if (this.#campaigners.includes(campaigner)) campaigner.onChange(lease)
     })
   }

@@ -27,14 +27,33 @@ export const spellNames = [
   'stalling event',
   'burst',
 ] as const
-export type SpellName = (typeof spellNames)[number] | 'disk trouble' | 'disk full' | 'log at its cap'
+/** What can go wrong with brokers and with the way to them. */
+const brokerSpells = [
+  'broker killed',
+  'broker frozen',
+  'broker cut off',
+  'brokers away',
+  'brokers short of memory',
+  'binding lost',
+  'link cut',
+  'link slow',
+] as const
+export type BrokerSpell = (typeof brokerSpells)[number]
+/** What can go wrong with one of several instances. */
+const instanceSpells = ['store cut', 'store slow', 'store wiped', 'intake gone', 'state astray'] as const
+export type InstanceSpell = (typeof instanceSpells)[number]
+export type SpellName =
+  (typeof spellNames)[number] | BrokerSpell | InstanceSpell | 'disk trouble' | 'disk full' | 'log at its cap'
 
 /** Everything that is drawn before a run begins. */
 export interface Plan {
   readonly instances: number
   readonly partitions: number
-  /** One instance with the product's embedded log on a disk of its own, instead of several around brokers. */
-  readonly embedded: boolean
+  /**
+   * `embedded`: one instance with the product's embedded log on a disk of its own. `brokers`: the product's log on RabbitMQ over three brokers.
+   * `any`: a log that does whatever a log may do to those who use it.
+   */
+  readonly log: 'any' | 'brokers' | 'embedded'
   /** The embedded log's limit, where a run is to reach it. */
   readonly logBytes?: number
   readonly hosts: number
@@ -54,8 +73,12 @@ export interface Plan {
 }
 
 /** One seed in so many has the ten minutes without an owner. */
-const noOwnerOdds = 1 / 8
+const noOwnerOdds = 1 / 25
 const noOwnerMs = 600_000
+/** One in so many runs the log on brokers. */
+const brokersOdds = 1 / 3
+/** What is done to the log that does whatever a log may, and has no counterpart or other names among brokers. */
+const anyLogSpells: readonly SpellName[] = ['log away', 'log frozen', 'append storm', 'reader error', 'deaf reader']
 /** One in so many runs the embedded log. */
 const embeddedOdds = 1 / 7
 /** One in so many of these has a limit that it reaches within a minute without snapshots. */
@@ -81,13 +104,13 @@ const embeddedSpells: readonly SpellName[] = [
 export function drawPlan(world: World): Plan {
   const random = world.random.fork('plan')
   const faultsFromMs = random.between(10_000, 25_000)
-  const troubleMs = random.between(60_000, 140_000)
+  const troubleMs = random.between(50_000, 110_000)
   const hasNoOwner = random.chance(noOwnerOdds)
   const noOwnerAtMs = faultsFromMs + random.between(10_000, 40_000)
   const plan: Plan = {
     instances: random.chance(0.5) ? 2 : 3,
     partitions: 1 + random.below(3),
-    embedded: false,
+    log: 'any',
     hosts: 4 + random.below(5),
     faultsFromMs,
     calmAtMs: faultsFromMs + troubleMs + (hasNoOwner ? noOwnerMs : 0),
@@ -100,12 +123,28 @@ export function drawPlan(world: World): Plan {
     wallErrorMs: random.chance(0.5) ? 0 : random.between(10, 2_000),
   }
   const chance = world.random.fork('embedded')
-  return chance.chance(embeddedOdds) ? embedded(plan, chance) : plan
+  if (chance.chance(embeddedOdds)) return embedded(plan, chance)
+  return chance.chance(brokersOdds) ? onBrokers(plan, chance) : plan
+}
+
+export function isOfInstances(spell: SpellName): spell is InstanceSpell {
+  return (instanceSpells as readonly string[]).includes(spell)
+}
+
+export function isOfBrokers(spell: SpellName): spell is BrokerSpell {
+  return (brokerSpells as readonly string[]).includes(spell)
+}
+
+function onBrokers(plan: Plan, random: SeededRandom): Plan {
+  const share = random.between(0.2, 0.9)
+  const drawn = brokerSpells.filter(() => random.chance(share))
+  const spells = [...plan.spells.filter((spell) => !anyLogSpells.includes(spell)), ...drawn, ...drawn]
+  return { ...plan, log: 'brokers', spells: spells.length > 0 ? spells : [random.pick(brokerSpells)] }
 }
 
 function embedded(plan: Plan, random: SeededRandom): Plan {
   const spells: SpellName[] = plan.spells.filter((spell) => embeddedSpells.includes(spell))
-  const one = { ...plan, instances: 1, partitions: 1, embedded: true }
+  const one = { ...plan, instances: 1, partitions: 1, log: 'embedded' as const }
   if (!random.chance(cappedOdds)) {
     return { ...one, spells: [...spells, 'crash', 'disk trouble', 'disk trouble', 'disk trouble', 'disk full'] }
   }
@@ -125,7 +164,7 @@ function embedded(plan: Plan, random: SeededRandom): Plan {
 
 function drawSpells(random: SeededRandom): SpellName[] {
   const share = random.between(0.15, 0.9)
-  const drawn = spellNames.filter(() => random.chance(share))
+  const drawn: SpellName[] = [...spellNames, ...instanceSpells].filter(() => random.chance(share))
   // Receivers are sick on most days, and it is then that takeovers are hard.
   if (random.chance(0.6)) drawn.push('sick receiver', 'sick receiver', 'bad network')
   return drawn.length > 0 ? drawn : [random.pick(spellNames)]

@@ -19,8 +19,11 @@ const down = (): ReturnType<typeof where> =>
   where('service = "alive"', incident('host-down', { bad: 'state = "expired"', to: 'pager' }))
 const check = (): ReturnType<typeof where> =>
   where('service = "check" and state != "expired"', incident('check', { bad: 'state != "ok"', to: 'keyed' }))
-const deploy = (): ReturnType<typeof where> =>
-  where('service = "deploy" and state = "done"', notify('chat', { name: 'deploy' }))
+const deploy = (sees: Sees): ReturnType<typeof where> =>
+  where(
+    'service = "deploy" and state = "done"',
+    where((e) => sees(e), notify('chat', { name: 'deploy' })),
+  )
 const burst = (): ReturnType<typeof where> =>
   where('service =~ "burst %" and state != "expired"', incident('burst', { bad: 'state != "ok"', to: 'keyed' }))
 const noise = (): ReturnType<typeof where> =>
@@ -36,7 +39,16 @@ const grinding = (grinds: Grinds): ReturnType<typeof where> =>
   )
 
 /** Called with an event at which an engine may stall; always true. */
-export type Grinds = (event: Readonly<Event>) => boolean
+type Grinds = (event: Readonly<Event>) => boolean
+
+/** Called with an event that pages; false where an engine has gone wrong. */
+type Sees = (event: Readonly<Event>) => boolean
+
+/** What an engine may do wrong. */
+export interface Lapses {
+  readonly grinds: Grinds
+  readonly sees: Sees
+}
 
 /** `noise`: so many pages of each host in each so many seconds of the calendar. */
 export const noiseLimit = { pages: 2, seconds: 20 } as const
@@ -51,10 +63,10 @@ export const fallbackReceiver = 'pager'
 export const digestAgeMs = 45_000
 
 /** What every variant decides alike; the truth is told by it. */
-const judged = (grinds: Grinds): ReturnType<typeof where>[] => [
+const judged = ({ grinds, sees }: Lapses): ReturnType<typeof where>[] => [
   down(),
   check(),
-  deploy(),
+  deploy(sees),
   burst(),
   noise(),
   grinding(grinds),
@@ -64,12 +76,12 @@ const judged = (grinds: Grinds): ReturnType<typeof where>[] => [
  * Rules that a run starts with and switches between. All decide the same about what the truth is told by;
  * around these, operators with state come, move and go.
  */
-const variants: Readonly<Record<string, (grinds: Grinds) => RulesDescription>> = {
-  plain: (grinds) => rules(index(), ...judged(grinds)),
-  load: (grinds) =>
+const variants: Readonly<Record<string, (lapses: Lapses) => RulesDescription>> = {
+  plain: (lapses) => rules(index(), ...judged(lapses)),
+  load: (lapses) =>
     rules(
       index(),
-      ...judged(grinds),
+      ...judged(lapses),
       where(
         'service = "load"',
         by(
@@ -78,7 +90,7 @@ const variants: Readonly<Record<string, (grinds: Grinds) => RulesDescription>> =
         ),
       ),
     ),
-  turned: (grinds) =>
+  turned: (lapses) =>
     rules(
       where(
         'service = "load"',
@@ -87,7 +99,7 @@ const variants: Readonly<Record<string, (grinds: Grinds) => RulesDescription>> =
           stable(5, (e) => Number(e.metric) > 0.9, incident('load', { bad: 'metric > 0.9', to: 'pager' }), tap('load')),
         ),
       ),
-      ...judged(grinds).slice(1).reverse(),
+      ...judged(lapses).slice(1).reverse(),
       by('host', down()),
       index(),
     ),
@@ -105,7 +117,9 @@ export const rulesRecords: readonly RulesRecord[] = Object.keys(variants).map((n
   }
 })
 
-/** @param grinds told of events at which the engine may stall; without it none ever does */
-export function loadVariant(record: RulesRecord, grinds: Grinds = () => true): RulesDescription {
-  return variants[new TextDecoder().decode(record.bundle)](grinds)
+const flawless: Lapses = { grinds: () => true, sees: () => true }
+
+/** @param lapses told of events at which the engine may stall or go wrong; without it none ever does */
+export function loadVariant(record: RulesRecord, lapses: Lapses = flawless): RulesDescription {
+  return variants[new TextDecoder().decode(record.bundle)](lapses)
 }

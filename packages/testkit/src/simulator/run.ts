@@ -1,8 +1,9 @@
-import { createEngine, decodeRecord } from '@ricci/engine'
+import { createEngine } from '@ricci/engine'
 import type { Mutation } from '@ricci/replica'
 import { crc32 } from 'node:zlib'
 import { Cluster } from './cluster.ts'
 import { Nemesis } from './nemesis.ts'
+import { decoded } from './oracle/decoded.ts'
 import { Ledger, offsetOf, type WrittenLog } from './oracle/ledger.ts'
 import { OwnedTime } from './oracle/owned-time.ts'
 import { judgePages } from './oracle/pages.ts'
@@ -10,6 +11,7 @@ import { Referee } from './oracle/referee.ts'
 import { judgeTruth } from './oracle/truth.ts'
 import type { Verdict } from './oracle/verdict.ts'
 import { drawPlan, type Plan } from './plan.ts'
+import type { Arrival } from './receivers.ts'
 import { loadVariant } from './rules.ts'
 import { Watch } from './watch.ts'
 import { World, type ExerciseKind, type FaultKind } from './world.ts'
@@ -98,7 +100,14 @@ function refereesOf(cluster: Cluster, watch: Watch, mutations: ReadonlySet<Mutat
   return Array.from({ length: cluster.log.partitions }, (_, partition) => {
     const referee = new Referee((observer, skips) =>
       watch.overhear(
-        createEngine({ logId: cluster.log.id, partition, loadRules: loadVariant, observer, skips, mutations }),
+        createEngine({
+          logId: cluster.log.id,
+          partition,
+          loadRules: (rules) => loadVariant(rules),
+          observer,
+          skips,
+          mutations,
+        }),
         partition,
         'a fresh engine',
         skips,
@@ -151,13 +160,19 @@ async function probe(cluster: Cluster, referees: readonly Referee[], watch: Watc
     cluster.log.partition(partition).refusesAttempt = random.chance(0.5)
     const holdsIt = (id: string): boolean => id.split('.')[1] === String(partition) && offsetOf(id) >= offset
     host.deploy(text)
-    const hasArrived = (): boolean =>
-      arrivals.some(({ request }) => JSON.stringify(request).includes(text) || request.members?.some(holdsIt) === true)
-    let arrived = await world.clock.advanceUntil(hasArrived, liveWithinMs)
+    let seen = arrivals.length
+    const tells = ({ request }: Arrival): boolean =>
+      JSON.stringify(request).includes(text) || request.members?.some(holdsIt) === true
+    let arrived = false
+    const hasArrived = (): boolean => {
+      while (!arrived && seen < arrivals.length) arrived = tells(arrivals[seen++])
+      return arrived
+    }
+    await world.clock.advanceUntil(hasArrived, liveWithinMs)
     const inDigest = referee.decisions.some(({ page }) => page.receiver === 'chat' && page.members?.some(holdsIt))
-    if (!arrived && inDigest) arrived = await world.clock.advanceUntil(hasArrived, settleWithinMs)
+    if (!hasArrived() && inDigest) await world.clock.advanceUntil(hasArrived, settleWithinMs)
     cluster.log.partition(partition).refusesAttempt = false
-    if (!arrived)
+    if (!hasArrived())
       watch.say('not live', `p${partition}: a fresh event's page did not arrive in ${liveWithinMs} ms of peace`)
   }
 }
@@ -190,7 +205,7 @@ function judge(cluster: Cluster, referees: readonly Referee[], watch: Watch): vo
     )
     for (const { kind, text } of found) watch.say(kind, text)
     const time = new OwnedTime()
-    for (const { bytes } of records) time.apply(decodeRecord(bytes))
+    for (const { bytes } of records) time.apply(decoded(bytes))
     const beyondMs = referee.ownedMs - time.ownedMs
     if (beyondMs < -1 || beyondMs > time.firstMs + 1) {
       const ends = `the ticks come to ${Math.round(time.ownedMs)} ms, a fresh engine to ${Math.round(referee.ownedMs)} ms`
@@ -199,7 +214,7 @@ function judge(cluster: Cluster, referees: readonly Referee[], watch: Watch): vo
     judgeClaims(partition, log.partition(partition), watch)
     const held = new Set<number>()
     for (const { bytes } of records) {
-      const record = decodeRecord(bytes)
+      const record = decoded(bytes)
       if (record.kind === 'events') held.add(crc32(record.msg))
     }
     for (const msg of messages.values()) {
@@ -225,7 +240,7 @@ function judgeClaims(partition: number, { records, writtenMs }: WrittenLog, watc
   const claimedMs: number[] = []
   let epoch = 0
   for (const { offset, bytes } of records) {
-    const record = decodeRecord(bytes)
+    const record = decoded(bytes)
     if (record.kind !== 'claim' || record.epoch <= epoch) continue
     epoch = record.epoch
     claimedMs.push(writtenMs[offset])
@@ -240,7 +255,7 @@ function judgeClaims(partition: number, { records, writtenMs }: WrittenLog, watc
 function countRecords({ world, log }: Cluster): void {
   for (let partition = 0; partition < log.partitions; partition++) {
     for (const { bytes } of log.records(partition)) {
-      const record = decodeRecord(bytes)
+      const record = decoded(bytes)
       if (record.kind === 'attempt') {
         // A later epoch had to repeat it, not knowing what became of the first.
         if (record.repeats !== undefined) world.exercise('attempt in doubt')

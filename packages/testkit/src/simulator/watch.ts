@@ -4,8 +4,9 @@ import { sameSkip, skipOf } from './oracle/referee.ts'
 import type { Verdict } from './oracle/verdict.ts'
 import type { World } from './world.ts'
 
-/** Replicas' hashes are compared at every so many ticks. */
-export const hashTicks = 20
+/** Replicas' hashes are compared at every so many ticks, all of their state at every so many. */
+const hashTicks = 20
+const stateTicks = 40
 
 /** What is overheard of replicas while they run, judged on the spot: one owner per epoch, one hash per offset, no failure. */
 export class Watch {
@@ -49,17 +50,24 @@ export class Watch {
   }
 
   /** Makes an engine tell its hashes at every {@link hashTicks}th tick, as it stands after applying it. */
-  overhear(engine: Engine, partition: number, who: string, skips: readonly SkipRecord[]): Engine {
+  overhear(
+    engine: Engine,
+    partition: number,
+    who: string,
+    skips: readonly SkipRecord[],
+    /** One that was made to go wrong differs, which replicas have to find out by themselves. */
+    way: { readonly isAstray: boolean } = { isAstray: false },
+  ): Engine {
     const apply = engine.apply.bind(engine)
     engine.apply = (offset, bytes, checksum) => {
       const tick = engine.lastTick
       apply(offset, bytes, checksum)
-      if (engine.lastTick === tick || engine.lastTick % hashTicks !== 0) return
+      if (engine.lastTick === tick || engine.lastTick % hashTicks !== 0 || way.isAstray) return
       const { input, decisions } = engine.hashes()
       this.#compare(
         `p${partition} offset ${offset}${this.#disputed(partition, offset, skips)}`,
         who,
-        `${input} ${decisions} ${engine.stateHash()}`,
+        `${input} ${decisions} ${engine.lastTick % stateTicks === 0 ? engine.stateHash() : ''}`,
       )
     }
     return engine

@@ -1,9 +1,8 @@
 /** Who a log is: a random id and the number of its partitions, in the first record of a stream that never loses one. */
-import { randomBytes } from 'node:crypto'
 import { ReplicaError, type Clock } from '@ricci/replica'
 import type { Brokers } from './brokers.ts'
 import { answered, type BrokerConnection } from './connection.ts'
-import { StreamConsumer } from './consumer.ts'
+import { StreamConsumer, type Delivered } from './consumer.ts'
 import { emptyMs } from './limits.ts'
 import { declareLog, identityStream, logExchange, type Topology } from './topology.ts'
 
@@ -24,6 +23,7 @@ export async function claimIdentity(
   toRead: Brokers,
   topology: Topology,
   clock: Clock,
+  randomBytes: (count: number) => Uint8Array,
 ): Promise<string> {
   const { connection } = await toPublish.connect(0)
   await declare(connection, topology)
@@ -32,12 +32,13 @@ export async function claimIdentity(
   try {
     let found = await firstOf(consumer, clock)
     if (found === undefined) {
-      const mine: Identity = { id: randomBytes(16).toString('hex'), partitions: topology.partitions }
+      const id = Buffer.from(randomBytes(16)).toString('hex')
+      const mine: Identity = { id, partitions: topology.partitions }
       await connection.ask(() => announce(connection, mine), 'has not taken the id of the log')
       const [record] = await answered(clock, consumer.next(), 'the id of the log was not read back')
-      found = record.bytes
+      found = record
     }
-    return checked(found, topology)
+    return checked(found.bytes, topology)
   } finally {
     consumer.end()
   }
@@ -65,12 +66,12 @@ async function announce(connection: BrokerConnection, identity: Identity): Promi
 }
 
 /** The first record of a stream, or undefined where it holds none. */
-async function firstOf(consumer: StreamConsumer, clock: Clock): Promise<Uint8Array | undefined> {
+export async function firstOf(consumer: StreamConsumer, clock: Clock): Promise<Delivered | undefined> {
   const sinceMs = clock.monotonicMs()
   for (;;) {
     const count = await consumer.roundTrip()
     const [record] = consumer.taken()
-    if (record !== undefined) return record.bytes
+    if (record !== undefined) return record
     if (count === 0 && clock.monotonicMs() - sinceMs > emptyMs) return undefined
     await new Promise<void>((resolve) => clock.setTimer(lookMs, resolve))
   }

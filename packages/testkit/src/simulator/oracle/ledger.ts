@@ -1,5 +1,6 @@
-import { decodeRecord, type AttemptRecord, type OutcomeRecord } from '@ricci/engine'
+import type { AttemptRecord, OutcomeRecord } from '@ricci/engine'
 import type { StoredRecord } from '@ricci/replica'
+import { decoded } from './decoded.ts'
 
 /** A partition's surviving log, and when each of its records was written. */
 export interface WrittenLog {
@@ -44,7 +45,7 @@ export class Ledger {
 
   constructor({ records, writtenMs }: WrittenLog) {
     for (const { offset, bytes } of records) {
-      const record = decodeRecord(bytes)
+      const record = decoded(bytes)
       const atMs = writtenMs[offset]
       if (record.kind === 'claim' && record.epoch > this.#claim.epoch) {
         this.#claim = { epoch: record.epoch, instance: record.instance, offset, atMs }

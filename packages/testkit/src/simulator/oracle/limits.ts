@@ -1,8 +1,8 @@
-import { decodeRecord } from '@ricci/engine'
 import type { StoredRecord } from '@ricci/replica'
 import { crc32 } from 'node:zlib'
 import type { SentMsg } from '../producer.ts'
 import { decisionLimits, noiseLimit } from '../rules.ts'
+import { decoded } from './decoded.ts'
 import { offsetOf } from './ledger.ts'
 import type { Decision } from './truth.ts'
 import type { Verdict } from './verdict.ts'
@@ -60,7 +60,7 @@ export function judgeSkips(
   let rules: Uint8Array | undefined
   let skipped = new Map<string, Set<string>>()
   for (const { offset, bytes } of records) {
-    const record = decodeRecord(bytes)
+    const record = decoded(bytes)
     // The same rules once more are no switch, and forgive nothing.
     if (record.kind === 'rules' && (rules === undefined || Buffer.compare(rules, bytes) !== 0)) {
       rules = bytes
@@ -68,7 +68,7 @@ export function judgeSkips(
       skipped = new Map()
     }
     if (record.kind !== 'skip') continue
-    const stalled = decodeRecord(records[record.offset].bytes)
+    const stalled = decoded(records[record.offset].bytes)
     const events = stalled.kind === 'events' ? messages.get(crc32(stalled.msg))?.events : undefined
     if (events?.[record.event]?.service !== 'grind') {
       const what = `event ${record.event} of record ${record.offset}, at which nothing stalls`

@@ -1,5 +1,6 @@
-import { decodeRecord, kindOf } from '@ricci/engine'
+import { kindOf } from '@ricci/engine'
 import type { ReplicaState, SendRequest, StoredRecord } from '@ricci/replica'
+import { decoded } from './decoded.ts'
 import type { Verdict } from './verdict.ts'
 
 /** The alarms that cannot travel a broken log are sent after this: DESIGN section 9. */
@@ -56,9 +57,9 @@ export class SelfAlarmJudge {
     const times = (this.#writtenMs[partition] ??= [])
     const kind = kindOf(record.bytes)
     if (kind !== 'tick' && kind !== 'claim') return
-    const decoded = decodeRecord(record.bytes)
-    if (decoded.kind === 'claim') this.#epochs[partition] = Math.max(this.#epochs[partition] ?? 0, decoded.epoch)
-    if (decoded.kind !== 'tick' || decoded.epoch < (this.#epochs[partition] ?? 0)) return
+    const read = decoded(record.bytes)
+    if (read.kind === 'claim') this.#epochs[partition] = Math.max(this.#epochs[partition] ?? 0, read.epoch)
+    if (read.kind !== 'tick' || read.epoch < (this.#epochs[partition] ?? 0)) return
     times[record.offset] = this.#nowMs()
     this.#tickMs[partition] = this.#nowMs()
   }

@@ -1,8 +1,9 @@
-import { decodeRecord, type PendingPage } from '@ricci/engine'
+import type { PendingPage } from '@ricci/engine'
 import type { StoredRecord } from '@ricci/replica'
 import { crc32 } from 'node:zlib'
 import type { SentMsg } from '../producer.ts'
 import type { ExerciseKind } from '../world.ts'
+import { decoded } from './decoded.ts'
 import { judgeLimits, judgeSkips, ThrottleTruth } from './limits.ts'
 import { longestTickMs, OwnedTime } from './owned-time.ts'
 import { Told } from './told.ts'
@@ -14,7 +15,7 @@ export interface Decision {
   readonly offset: number
 }
 
-/** An event that the log had no room for: the producer was told, and whoever sent it was there. */
+/** An event that the log had no room for, or brokers no way to: whoever sent it was there. */
 export interface Refusal {
   /** Where the log ended then. */
   readonly offset: number
@@ -62,7 +63,7 @@ export function judgeTruth(
   let ruled = false
 
   for (const { offset, bytes } of records) {
-    const record = decodeRecord(bytes)
+    const record = decoded(bytes)
     const msg = record.kind === 'events' ? messages.get(crc32(record.msg)) : undefined
     const fresh = msg !== undefined && isNew(seen, msg)
     time.apply(record, msg !== undefined && !fresh)
@@ -173,7 +174,7 @@ function judgeAlarms(
   const turnedAway = new Map<string, { readonly atMs: number; readonly untilMs: number; readonly offset: number }>()
   let refused = 0
   for (const { offset, bytes } of records) {
-    const record = decodeRecord(bytes)
+    const record = decoded(bytes)
     const epoch = time.epoch
     for (; refused < refusals.length && refusals[refused].offset <= offset; refused++) {
       const { atMs, msg } = refusals[refused]
@@ -207,7 +208,7 @@ function judgeAlarms(
           kind: 'false alarm',
           text:
             `p${partition}: ${page.host} is reported down at offset ${offset}, owned time ${Math.round(time.ownedMs)} ms; ` +
-            `the log had no room for its word at offset ${away.offset} (${Math.round(away.atMs)} ms)`,
+            `the log did not take its word at offset ${away.offset} (${Math.round(away.atMs)} ms)`,
         })
       }
       if (last === undefined) continue

@@ -1,0 +1,92 @@
+import { kindOf } from '@ricci/engine'
+import { ReplicaError, type LogPort, type Mutation, type StoredRecord } from '@ricci/replica'
+import { RabbitLog } from 'ricci/cluster'
+import type { Process } from '../process.ts'
+import type { World } from '../world.ts'
+import type { SimBrokers } from './brokers.ts'
+
+/** A log that could not be opened is tried again after this, as the daemon does. */
+const reopenMs = 1_000
+
+/** A log that takes events for partitions that are not read here, too. */
+export interface PublishingLog extends LogPort {
+  /** Resolves when the broker's confirm can be believed. Absent where every append can be. */
+  publish?(partition: number, records: readonly Uint8Array[]): Promise<void>
+  /** The end of a partition is wanted all the time: whoever keeps a replica of it wants appends to be prompt. */
+  follow?(partition: number): void
+}
+
+/** The product's log on RabbitMQ, in one process, over simulated brokers. */
+export class BrokerLog {
+  constructor(
+    readonly world: World,
+    readonly brokers: SimBrokers,
+    private readonly id: string,
+    private readonly mutations: ReadonlySet<Mutation>,
+  ) {}
+
+  connect(process: Process, onDelivered: (partition: number, records: readonly StoredRecord[]) => void): PublishingLog {
+    const opened = this.#open(process)
+    const read = async function* (
+      partition: number,
+      from: number,
+      signal: AbortSignal,
+    ): AsyncGenerator<readonly StoredRecord[]> {
+      const log = await opened
+      for await (const records of log.read(partition, from, signal)) {
+        onDelivered(partition, records)
+        yield records
+      }
+    }
+    return {
+      id: this.id,
+      partitions: this.brokers.partitions.length,
+      append: (partition, records, rank) =>
+        this.mutations.has('tick-path') && kindOf(records[0]) === 'tick'
+          ? this.#byAnotherWay(process, partition, records)
+          : opened.then((log) => log.append(partition, records, rank)),
+      publish: (partition, records) => opened.then((log) => log.publish(partition, records)),
+      follow: (partition) => void opened.then((log) => log.follow(partition)),
+      read,
+      range: (partition) => opened.then((log) => log.range(partition)),
+      close: () => opened.then((log) => log.close()),
+    }
+  }
+
+  /** Straight to the stream, as if events did not have to go by the exchange. */
+  #byAnotherWay(process: Process, partition: number, records: readonly Uint8Array[]): Promise<number[]> {
+    const stream = this.brokers.partitions[partition]
+    return new Promise((resolve, reject) => {
+      for (const record of records) {
+        stream.publish(stream.leader, {
+          record,
+          confirm: () => process.deliver(() => resolve([])),
+          refuse: (why) => process.deliver(() => reject(new ReplicaError('LOG_UNAVAILABLE', why, true))),
+        })
+      }
+    })
+  }
+
+  async #open(process: Process): Promise<RabbitLog> {
+    const { brokers, world } = this
+    const random = world.random.fork(`log/${process.name}`)
+    for (;;) {
+      try {
+        return await RabbitLog.open({
+          urls: brokers.urls,
+          resolver: { addresses: async (host) => [host], services: async () => [] },
+          name: process.name,
+          clock: process.clock,
+          topology: { partitions: brokers.partitions.length },
+          makeClient: brokers.clientsOf(process),
+          randomBytes: (count) => Uint8Array.from({ length: count }, () => random.below(256)),
+          mutations: this.mutations,
+          onTrouble: (what) => world.trace.add(process.name, what),
+        })
+      } catch (error) {
+        world.trace.add(process.name, `cannot open the log: ${(error as Error).message}`)
+        await new Promise<void>((resolve) => process.deliverAfter(reopenMs, resolve))
+      }
+    }
+  }
+}
