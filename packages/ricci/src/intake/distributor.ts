@@ -81,14 +81,6 @@ export class Distributor {
     else this.addParts(msg, owner, nowMs)
   }
 
-  /**
-   * Appends the Msg inspected last, which has events, to the partition of a key that it came with: whatever its events say.
-   * It must not be changed until it is durable or refused.
-   */
-  addKeyed(key: string, msg: Uint8Array, owner: Appended): void {
-    this.append(this.partitionOf(key), msg, owner, this.options.clock.wallMs())
-  }
-
   /** Resolves when everything added so far is durable or refused. */
   async settledSoFar(): Promise<void> {
     const busy = this.lanes.filter(({ appender }) => appender.queuedBytes > 0)
