@@ -61,8 +61,8 @@ function ofProducer(evidence: Evidence, { name, number, sent, unacked, refusals,
   const wrong = ofAcks(evidence, { name, acked, sizes: bySequence, refusals: [...refusals] }, (sequence) =>
     metricOf(number, sequence),
   )
-  if (unacked.length > 0) wrong.push(`${name} waited in vain for the acknowledgement of ${unacked.length} messages`)
-  return wrong
+  if (unacked.length > 0) wrong.push(`waited in vain for the acknowledgement of ${unacked.length} messages`)
+  return wrong.map((text) => `${name}: ${text}`)
 }
 
 /** What was confirmed to a publisher without marks is in the log, at least once. */
