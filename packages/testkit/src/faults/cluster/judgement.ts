@@ -45,6 +45,7 @@ export async function judge(arena: Arena): Promise<Judgement> {
     ...missing,
     ...script.excess(),
     ...ends,
+    ...arena.instances.flatMap(({ deaths }) => deaths),
   )
   if (report.longestPauseMs > longestPauseMs)
     wrong.unshift(
