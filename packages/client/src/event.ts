@@ -22,7 +22,8 @@ export interface Event {
 
 /**
  * The mark a producer puts on each Msg (extension field 1000 of Msg): one sequence per (producer, key), from 1.
- * It tells duplicates and losses apart, whatever path a Msg took.
+ * It tells duplicates and losses apart, whatever path a Msg took. A producer whose events have several keys (cluster, else host) goes by
+ * another name for each, or says that its sequence is {@link ProducerMark.spread}.
  */
 export interface ProducerMark {
   readonly producer: string
@@ -31,6 +32,11 @@ export interface ProducerMark {
   readonly sequence: number
   /** The producer's wall clock when it sent, milliseconds since 1970. */
   readonly sentAtMs: number
+  /**
+   * The sequence is of events of several keys, which may be kept in several places: who misses a number there cannot tell a loss.
+   * Duplicates are told as ever, as long as no more than 8,192 Msgs are under way.
+   */
+  readonly spread?: boolean
 }
 
 /** A Riemann message as people see it. */

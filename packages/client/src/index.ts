@@ -29,8 +29,9 @@ export {
   eventToCursor,
   writeMsg,
 } from './message.ts'
-export { countMarkUp, encodeMark, readMark, withMark } from './mark.ts'
-export { MsgPeek, splitMsg } from './peek.ts'
+export { countMarkUp, encodeMark, maxProducerIdleMs, readMark, withMark } from './mark.ts'
+export { MsgPeek } from './peek.ts'
+export { MsgRoute, type RouteOptions } from './route.ts'
 export { frame, FrameReader } from './frame.ts'
 export { isRefusedForNow, refusalForNow } from './refusal.ts'
 export { RiemannTcpClient, type CallOptions, type ConnectionState, type TcpClientOptions } from './tcp.ts'

@@ -10,9 +10,13 @@ import type { ProducerMark } from './event.ts'
  *   optional uint64 incarnation = 2;   // both below 2^53
  *   optional uint64 sequence = 3;
  *   optional double sent_at_ms = 4;
+ *   optional bool spread = 5;
  * }
  */
-const MarkTag = { producer: 0x0a, incarnation: 0x10, sequence: 0x18, sentAtMs: 0x21 } as const
+const MarkTag = { producer: 0x0a, incarnation: 0x10, sequence: 0x18, sentAtMs: 0x21, spread: 0x28 } as const
+
+/** A producer that sent nothing for so long takes a new incarnation with its next mark: it is forgotten after twice that. */
+export const maxProducerIdleMs = 12 * 3_600_000
 
 /** Reads the mark that begins at the reader's place. */
 export function readMarkAt(reader: WireReader, end: number): ProducerMark {
@@ -20,6 +24,7 @@ export function readMarkAt(reader: WireReader, end: number): ProducerMark {
   let incarnation = 0
   let sequence = 0
   let sentAtMs = 0
+  let spread = false
   while (reader.at < end) {
     const tag = reader.tag(end)
     switch (tag) {
@@ -38,11 +43,15 @@ export function readMarkAt(reader: WireReader, end: number): ProducerMark {
         reader.skip(8, end)
         sentAtMs = reader.view.getFloat64(reader.at - 8, true)
         break
+      case MarkTag.spread:
+        reader.varint64(end)
+        spread = (reader.low | reader.high) !== 0
+        break
       default:
         reader.skipField(tag, end)
     }
   }
-  return { producer, incarnation, sequence, sentAtMs }
+  return spread ? { producer, incarnation, sequence, sentAtMs, spread } : { producer, incarnation, sequence, sentAtMs }
 }
 
 /** The mark of a Msg, without a look at its events; undefined when it has none. Of several the last counts, as in protobuf. */
@@ -94,7 +103,7 @@ export function encodeMark(mark: ProducerMark): Uint8Array {
 }
 
 /**
- * Makes of the bytes that end with a mark as {@link encodeMark} gives it those of the same mark with the next sequence number, in place: for who
+ * Makes of the bytes that end with a mark as {@link encodeMark} gives it, one that is not spread, those of the same mark with the next sequence number, in place: for who
  * marks many Msgs of one instant. False when that takes another byte; the bytes are of no use then.
  */
 export function countMarkUp(bytes: Uint8Array): boolean {

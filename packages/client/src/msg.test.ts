@@ -11,7 +11,6 @@ import {
   MsgReader,
   MsgWriter,
   readMark,
-  splitMsg,
   SymbolTable,
   validateMsg,
   withMark,
@@ -44,6 +43,16 @@ test('a mark is put on, replaced and read without touching the rest', () => {
   assert.deepEqual(withMark(front, other), withMark(plain, other))
 })
 
+test('a mark may say that its sequence is spread, and says nothing of it where it is not', () => {
+  const spread = { ...mark, spread: true }
+  const bytes = encodeMsg({ events, mark: spread })
+  assert.deepEqual(readMark(bytes), spread)
+  assert.deepEqual(decodeMsg(bytes).mark, spread)
+  assert.equal(validateMsg(bytes), events.length)
+  assert.deepEqual(readMark(withMark(bytes, mark)), mark)
+  assert.deepEqual(encodeMark({ ...mark, spread: false }), encodeMark(mark))
+})
+
 test('a mark that lacks its producer or its sequence number is refused at intake: all its messages would seem to be repeats', () => {
   for (const [lacking, message] of [
     [{ ...mark, producer: '' }, /names no producer/],
@@ -70,20 +79,6 @@ test('the reader has the mark before any event is decoded', () => {
   reader.open(new Uint8Array(0))
   assert.deepEqual([reader.ok, reader.error, reader.query, reader.mark], [undefined, undefined, undefined, undefined])
   assert.ok(!reader.next(new EventCursor(), new SymbolTable()))
-})
-
-test('a Msg is divided by its events, each part with the mark', () => {
-  const bytes = withMark(encodeMsg({ query: 'true', events }), mark)
-  const parts = splitMsg(bytes, (peek) => (peek.attribute('cluster') === 'x' ? 1 : 2))
-  assert.deepEqual(
-    [...parts].map(([part, msg]): [number, Msg] => [part, decodeMsg(msg)]),
-    [
-      [1, { events: [events[0], events[2]], mark }],
-      [2, { events: [events[1]], mark }],
-    ],
-  )
-  assert.equal(splitMsg(bytes, () => 7).get(7), bytes)
-  assert.equal(splitMsg(encodeMsg({ query: 'true' }), () => 1).size, 0)
 })
 
 test('fields of tags and attributes that stand apart are read as one run each', () => {

@@ -1,8 +1,7 @@
 import { AttributeRun } from './attributes.ts'
-import { encodeMark, readMarkAt } from './mark.ts'
+import { readMarkAt } from './mark.ts'
 import { ByteMemo } from './memo.ts'
 import { EventScan, MsgTag } from './scan.ts'
-import { MsgWriter } from './writer.ts'
 import type { ProducerMark } from './event.ts'
 
 /**
@@ -77,35 +76,6 @@ export class MsgPeek {
 }
 
 /**
- * Divides a Msg's events over parts, each a Msg with the whole's mark, if it has one. `partOf` names the part of the event that
- * the peek stands at. When all events belong to one part that part is the Msg itself, not a copy; otherwise what is no event
- * and no mark (a query) is left out.
- * @throws CodecError `TRUNCATED`, `MALFORMED`
- */
-export function splitMsg(bytes: Uint8Array, partOf: (peek: MsgPeek) => number): Map<number, Uint8Array> {
-  const parts = new Map<number, number[]>()
-  peek.open(bytes)
-  while (peek.next()) {
-    const part = partOf(peek)
-    const slices = parts.get(part)
-    if (slices === undefined) parts.set(part, [peek.start, peek.end])
-    else slices.push(peek.start, peek.end)
-  }
-  const result = new Map<number, Uint8Array>()
-  const mark = peek.mark === undefined ? undefined : encodeMark(peek.mark)
-  for (const [part, slices] of parts) {
-    if (parts.size === 1) result.set(part, bytes)
-    else {
-      const writer = new MsgWriter(bytes.length)
-      for (let i = 0; i < slices.length; i += 2) writer.rawEvent(bytes, slices[i], slices[i + 1])
-      if (mark !== undefined) writer.raw(mark)
-      result.set(part, writer.finish())
-    }
-  }
-  return result
-}
-
-/**
  * What an attribute was. Neighbouring events mostly have the same attributes, and then the whole run is compared (10 ns) rather
  * than walked (60 ns an attribute).
  */
@@ -154,4 +124,3 @@ class TextMemo {
 const walk = new AttributeRun()
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-const peek = new MsgPeek()

@@ -3,6 +3,7 @@ import { sameBytes } from './byte-table.ts'
 import { CodecError, type CodecErrorCode } from './errors.ts'
 import { defaultLimits, maxMarkBytes, type Limits } from './limits.ts'
 import { readMarkAt } from './mark.ts'
+import type { MsgRoute } from './route.ts'
 import { EventScan, MsgTag } from './scan.ts'
 
 const scan = new EventScan()
@@ -33,10 +34,12 @@ const scratch: MsgFacts = { events: 0, marked: false, asks: false }
 /**
  * As {@link validateMsg}, and says what it came by. The facts are written into an object of the caller's, for this is done for
  * every Msg that is taken in.
+ * @param route told of each event on the way
  * @throws CodecError for bytes that are no Msg, or one beyond a limit
  */
-export function inspectMsg(bytes: Uint8Array, facts: MsgFacts, limits: Limits = defaultLimits): void {
+export function inspectMsg(bytes: Uint8Array, facts: MsgFacts, limits: Limits = defaultLimits, route?: MsgRoute): void {
   facts.marked = facts.asks = false
+  route?.begin()
   if (bytes.length > limits.maxFrameBytes) {
     throw new CodecError(
       'FRAME_TOO_LARGE',
@@ -50,6 +53,7 @@ export function inspectMsg(bytes: Uint8Array, facts: MsgFacts, limits: Limits = 
   let lastRun = 0
   let lastRunLength = 0
   while (scan.at < end) {
+    const field = scan.at
     const tag = scan.tag(end)
     if (tag === MsgTag.event) {
       if (++events > limits.maxEventsPerMsg)
@@ -57,17 +61,19 @@ export function inspectMsg(bytes: Uint8Array, facts: MsgFacts, limits: Limits = 
       const length = scan.length(end)
       scan.scanEvent(scan.at, scan.at + length)
       checkEvent(limits)
-      if (scan.attributeCount === 0) continue
-      const { attributesAt, attributesLength } = scan
-      if (scan.source !== bytes) validateAttributes(limits)
-      else if (
-        attributesLength !== lastRunLength ||
-        !sameBytes(scan.view, lastRun, scan.view, attributesAt, attributesLength)
-      ) {
-        validateAttributes(limits)
-        lastRun = attributesAt
-        lastRunLength = attributesLength
+      if (scan.attributeCount > 0) {
+        const { attributesAt, attributesLength } = scan
+        if (scan.source !== bytes) validateAttributes(limits)
+        else if (
+          attributesLength !== lastRunLength ||
+          !sameBytes(scan.view, lastRun, scan.view, attributesAt, attributesLength)
+        ) {
+          validateAttributes(limits)
+          lastRun = attributesAt
+          lastRunLength = attributesLength
+        }
       }
+      route?.add(scan, field, scan.at)
     } else if (tag === MsgTag.mark) {
       const length = scan.length(end)
       if (length > maxMarkBytes) over('TEXT_TOO_LONG', "bytes of a producer's mark", length, maxMarkBytes)

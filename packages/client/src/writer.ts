@@ -97,6 +97,10 @@ export class MsgWriter {
     this.bytes[this.length++] = 0x21
     this.view.setFloat64(this.length, mark.sentAtMs, true)
     this.length += 8
+    if (mark.spread === true) {
+      this.bytes[this.length++] = 0x28
+      this.bytes[this.length++] = 1
+    }
     this.endMessage(start, 1)
   }
 

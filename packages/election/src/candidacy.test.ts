@@ -249,6 +249,14 @@ describe('a candidacy', () => {
     assert.equal(other.candidacy.nextInMs(other.now), 300)
   })
 
+  it('has a name that nobody had before made at once, and leaves it to others once', () => {
+    const table = new Table({ holdBackMs: 300 }).stand().seen(undefined)
+    assert.deepEqual(table.candidacy.wish(table.now), { kind: 'acquire', seen: undefined })
+    table.candidacy.refused('changed', table.now)
+    table.seen(free({ version: '1', token: 0n }))
+    assert.equal(table.candidacy.nextInMs(table.now), 300)
+  })
+
   it('waits for the longer lease, of its predecessor', () => {
     const table = new Table().acquiring(free({ leaseMs: 3000 })).granted()
     assert.equal(Math.max(table.candidacy.nextInMs(table.now)!, 0), goodMs, 'its own lease, first')

@@ -66,7 +66,7 @@ export type Ablation =
 
 /** Settings of a candidacy. */
 export interface CandidacyOptions {
-  /** How long this candidate leaves a free name to others, in ms: its preference. */
+  /** How long this candidate leaves a free name to others, in ms: its preference to begin with. */
   readonly holdBackMs: number
   /** Grant at once instead of waiting out a predecessor's lease: for those who fence by other means. */
   readonly fenced: boolean
@@ -127,6 +127,7 @@ export class Candidacy {
   readonly #self: Candidature
   readonly #options: CandidacyOptions
   readonly #events: CandidacyEvents
+  #holdBackMs: number
   #state: CandidacyState = 'apart'
   #why = 'does not stand'
   #standing = false
@@ -159,6 +160,7 @@ export class Candidacy {
     this.name = name
     this.#self = self
     this.#options = options
+    this.#holdBackMs = options.holdBackMs
     this.#events = events
     this.#leastToken = leastToken
   }
@@ -223,6 +225,11 @@ export class Candidacy {
     if (this.#state !== 'apart') return
     this.#become('following', 'stands')
     this.#adopt(now)
+  }
+
+  /** Another preference, from now on: a name that is free already is waited for as long as that says, from when it was seen free. */
+  prefer(holdBackMs: number): void {
+    this.#holdBackMs = holdBackMs
   }
 
   /** Stands no longer; what is held is given up once nothing works under it. */
@@ -439,8 +446,10 @@ export class Candidacy {
   }
 
   #acquireAtMs(): number {
-    const successor = this.#view?.successor
-    let backMs = this.#options.holdBackMs
+    // To ask for a name that is not there only makes it: that is nothing to leave to others, and the preference is waited for once it is there.
+    if (this.#view === undefined) return this.#notBeforeMs
+    const { successor } = this.#view
+    let backMs = this.#holdBackMs
     if (successor !== undefined) backMs = successor === this.#self.id ? 0 : backMs + successorsChanceMs
     return Math.max(this.#freeSinceMs + backMs, this.#notBeforeMs)
   }

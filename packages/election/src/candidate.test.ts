@@ -519,9 +519,51 @@ describe('isLeader', () => {
 describe('holdBackMs', () => {
   for (const holdBackMs of [-1, NaN, '1s' as unknown as number]) {
     electionScene(`is refused where it is ${holdBackMs}`, async (scene) => {
-      assert.throws(() => scene.group('a').candidate('x', { holdBackMs }), { code: 'OPTION_INVALID' })
+      const group = scene.group('a')
+      assert.throws(() => group.candidate('x', { holdBackMs }), { code: 'OPTION_INVALID' })
+      assert.throws(() => group.candidate('y').prefer(holdBackMs), { code: 'OPTION_INVALID' })
     })
   }
+
+  electionScene('of a name that nobody had before is waited for once', async (scene) => {
+    const a = scene.group('a').candidate('x', { holdBackMs: 3 * leaseMs })
+    a.stand()
+    await scene.advance(3 * leaseMs - 1)
+    assert.equal(a.isLeader, false)
+    await scene.advance(10)
+    assert.ok(a.isLeader)
+  })
+
+  electionScene('changes while it campaigns, and disturbs no holder', async (scene) => {
+    const a = await scene.leader('a')
+    const [b, c] = ['b', 'c'].map((id) => scene.group(id).candidate('x', { holdBackMs: 60 * leaseMs }))
+    for (const candidate of [b, c]) candidate.stand()
+    await scene.advance(leaseMs)
+    c.prefer(0)
+    await scene.advance(2 * leaseMs)
+    assert.ok(a.isLeader)
+    await scene.finish(a.resign())
+    await scene.until(() => c.isLeader, leaseMs)
+    await scene.finish(c.resign())
+    await scene.advance(2 * leaseMs)
+    assert.equal(b.isLeader, false, 'the name is free, and not its turn')
+    b.prefer(leaseMs)
+    await scene.settle()
+    assert.ok(b.isLeader, 'it has been free for longer than that')
+  })
+
+  electionScene('that a listener of `members` changes counts for the very view that showed who left', async (scene) => {
+    const [a, group] = [await scene.leader('a'), scene.group('b')]
+    const b = group.candidate('x', { holdBackMs: 60 * leaseMs })
+    b.stand()
+    await scene.until(() => group.members.length === 2)
+    group.on('members', (members) => void (members.length === 1 && b.prefer(0)))
+    await scene.finish(scene.groups[0].close())
+    const beganMs = scene.clock.monotonicMs()
+    await scene.until(() => b.isLeader)
+    assert.ok(scene.clock.monotonicMs() - beganMs <= leaseMs, 'no longer than its predecessor’s lease')
+    assert.equal(a.isLeader, false)
+  })
 })
 
 describe('a wall clock that jumps, and is set back before a timer has looked', () => {

@@ -46,10 +46,7 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
   /** @internal */
   constructor(name: string, group: ElectionGroup, options: CandidateOptions) {
     super()
-    const { holdBackMs = 0 } = options
-    if (typeof holdBackMs !== 'number' || !(holdBackMs >= 0)) {
-      throw new ElectionError('OPTION_INVALID', `holdBackMs is ${holdBackMs}; give milliseconds, 0 or more`, false)
-    }
+    const holdBackMs = holdBackOf(options.holdBackMs ?? 0)
     this.name = name
     this.#group = group
     this.#settings = group.enter(this)
@@ -100,6 +97,15 @@ export class Candidate extends Emitter<CandidateEvents> implements AsyncDisposab
     this.#anchor ??= this.#group.clock.hold?.()
     this.apply((candidacy, now) => candidacy.stand(now))
     this.#group.begin()
+    this.#group.plan(this)
+  }
+
+  /**
+   * Changes `holdBackMs`, also while it campaigns: members that come and go change who is to be first. Who holds the name is not disturbed.
+   * @throws ElectionError `OPTION_INVALID`
+   */
+  prefer(holdBackMs: number): void {
+    this.#candidacy.prefer(holdBackOf(holdBackMs))
     this.#group.plan(this)
   }
 
@@ -454,6 +460,12 @@ interface Change {
   readonly why: string
   /** The token at that time: by the time it is told, the name may be lost. */
   readonly token: bigint | undefined
+}
+
+/** @throws ElectionError `OPTION_INVALID` */
+function holdBackOf(ms: number): number {
+  if (typeof ms === 'number' && ms >= 0) return ms
+  throw new ElectionError('OPTION_INVALID', `holdBackMs is ${String(ms)}; give milliseconds, 0 or more`, false)
 }
 
 /** How a promise ended: as Promise.allSettled says it. */

@@ -2,6 +2,7 @@ import { promises as dns } from 'node:dns'
 import { isIP } from 'node:net'
 import type { Clock, Random } from './clock.ts'
 import { ElectionError } from './errors.ts'
+import { invalid } from './options.ts'
 
 /** For how long an address that failed is asked after the others, in ms: as long as a server takes to start again, roughly. */
 const failedLastMs = 10_000
@@ -259,10 +260,6 @@ function needsDns({ service, host }: Source): boolean {
 
 function compare(a: number, b: number): number {
   return a < b ? -1 : a > b ? 1 : 0
-}
-
-function invalid(message: string): ElectionError {
-  return new ElectionError('OPTION_INVALID', message, false)
 }
 
 /** What `promise` gives, or the signal's reason if that aborts first. */

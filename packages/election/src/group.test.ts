@@ -285,6 +285,8 @@ describe('what is wrong with the configuration', () => {
   const wrong: Partial<Record<keyof GroupOptions, unknown>>[] = [
     { name: '' },
     { name: 'a b' },
+    { name: '..' },
+    { id: '.' },
     { id: 'a/b' },
     { lease: '2 s' },
     { lease: 99 },

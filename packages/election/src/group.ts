@@ -7,7 +7,7 @@ import { longestTimerMs, paceOf, toMs, type Duration, type Profile } from './dur
 import { Emitter, throwApart } from './emitter.ts'
 import { ElectionError } from './errors.ts'
 import { StoreLink } from './link.ts'
-import { jsonOf, nameOf, oneOf, storeOf } from './options.ts'
+import { dataOf, nameOf, oneOf, storeOf } from './options.ts'
 import { Statistics, type ElectionStats } from './stats.ts'
 import type {
   Acquisition,
@@ -41,7 +41,7 @@ export interface GroupOptions {
   readonly store: LeaseStore
   /** What this member is called; by default made of host name, process id and chance. Must not be another live member's. */
   readonly id?: string
-  /** What this member publishes: address, zone, version. A few hundred bytes; everybody reads it with every confirm. */
+  /** What this member publishes: address, zone, version. A few hundred bytes, at most 16 KiB as JSON; everybody reads it with every confirm. */
   readonly data?: Json
   /** Default `default`: lease and detection of 2 s each. */
   readonly profile?: Profile
@@ -138,7 +138,7 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
     this.#journalKeepMs = toMs(options.journalKeep ?? '24h', 'journalKeep', 1, Infinity)
     const { clock } = this
     const store = storeOf(options.store)
-    const about = { group: this.name, store, pace, clock, random, data: jsonOf(options.data ?? null) }
+    const about = { group: this.name, store, pace, clock, random, data: dataOf(options.data ?? null) }
     this.#link = new StoreLink(this.id, about, this.#stats, {
       view: (view, sent) => this.#seen(view, sent),
       lost: () => this.#lost(),
@@ -192,7 +192,7 @@ export class ElectionGroup extends Emitter<GroupEvents> implements AsyncDisposab
 
   /** Publishes something else about this member; once there is a session, where there is none yet. @throws ElectionError `OPTION_INVALID` */
   async publish(data: Json): Promise<void> {
-    await this.#link.publish(jsonOf(data))
+    await this.#link.publish(dataOf(data))
   }
 
   /** Who holds a name now: a look at the store. @throws ElectionError `STORE_UNAVAILABLE` */

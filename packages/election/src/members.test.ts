@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe } from 'node:test'
 import { electionScene, sceneLeaseMs as leaseMs, watch } from '@ricci/testkit'
 import { ElectionError } from './errors.ts'
-import type { Member } from './store.ts'
+import type { Json, Member } from './store.ts'
 
 describe('members', () => {
   electionScene('are told of, sorted, when somebody joins, publishes or leaves, and only then', async (scene) => {
@@ -81,6 +81,19 @@ describe('members', () => {
 })
 
 describe('publishing', () => {
+  electionScene('too much, or what is no JSON, is refused, and the next session begins without it', async (scene) => {
+    const a = scene.group('a', { data: 'x'.repeat(16 * 1024 - 2) })
+    a.join()
+    await scene.until(() => a.members.length === 1)
+    await scene.finish(a.publish('small'))
+    await assert.rejects(a.publish('x'.repeat(16 * 1024 - 1)), { code: 'OPTION_INVALID', message: /16385 bytes/ })
+    await assert.rejects(a.publish(1n as unknown as Json), { code: 'OPTION_INVALID' })
+    await scene.store.session.end()
+    await scene.until(() => scene.store.sessions.length === 2 && a.members[0]?.session === scene.store.session.id)
+    assert.equal(a.members[0].data, 'small')
+    assert.throws(() => scene.group('b', { data: 'x'.repeat(16 * 1024) }), { code: 'OPTION_INVALID' })
+  })
+
   electionScene('leaves the store with what was said last, however its answers come', async (scene) => {
     const a = scene.group('a')
     a.join()

@@ -129,12 +129,12 @@ export interface StoreSession {
   keepAlive?(signal: AbortSignal): Promise<void>
   /**
    * Acquires a name that `seen` showed free, on the condition that its version is still the same. Writes down beside it how long whoever comes next has
-   * to wait: {@link keptLeaseMs}.
+   * to wait: {@link keptLeaseMs}. A name that is not there (`seen` undefined) is only made, free and under a version: `changed`.
    */
   acquire(seen: NameView | undefined, name: string, signal: AbortSignal): Promise<Acquisition>
   /** Gives up a name held under `token`; does nothing where it is held under another, or no longer. */
   release(name: string, token: bigint, how: Release, signal: AbortSignal): Promise<void>
-  /** Changes what this member publishes. */
+  /** Changes what this member publishes, one call after another. One that was given up has no effect any more once a later one was answered. */
   publish(data: Json, signal: AbortSignal): Promise<void>
   readonly journal?: Journal
   /** Ends the session at the store, if it can be reached, and everything opened here. Names still held become free without being settled. */

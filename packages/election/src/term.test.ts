@@ -54,6 +54,32 @@ for (const gate of gates) {
   })
 }
 
+describe('the id of an action', () => {
+  const wrong: [what: string, id: unknown][] = [
+    ['none', undefined],
+    ['a number', 7],
+    ['an object', {}],
+    ['empty', ''],
+    ['longer than a store keeps', 'å'.repeat(1025)],
+    ['with a zero', 'a\0b'],
+    ['with half a surrogate pair', 'a\ud800b'],
+  ]
+  for (const [what, id] of wrong) {
+    electionScene(`is refused behind any gate: ${what}`, async (scene) => {
+      const { term: its, ran, run } = await term(scene)
+      for (const gate of gates) {
+        await assert.rejects(scene.finish(its.act(id as string, run, { gate })), { code: 'OPTION_INVALID' })
+      }
+      assert.deepEqual([ran, scene.store.count('begin')], [[], 0])
+    })
+  }
+
+  electionScene('may be as long as it says', async (scene) => {
+    const { term: its, run } = await term(scene)
+    assert.equal(await scene.finish(its.act('å'.repeat(1024), run)), 'done 1')
+  })
+})
+
 describe('the gate confirm', () => {
   electionScene('is shut to who lost the name and was not told', async (scene) => {
     const { term: its, ran, run } = await term(scene)

@@ -1,5 +1,5 @@
 import { ElectionError, hasCode, StaleTermError } from './errors.ts'
-import { oneOf } from './options.ts'
+import { actionIdOf, oneOf } from './options.ts'
 import type { JournalEntry } from './store.ts'
 
 /**
@@ -94,10 +94,10 @@ export class Term implements AsyncDisposable {
 
   /**
    * Carries out one action behind a gate and gives what `run` gives. Until it has ended the name is not handed on as settled.
-   * @param id names the action; with the gate `journal` it is carried out at most once, by whomever
+   * @param id names the action, in 1 to 2048 bytes; with the gate `journal` it is carried out at most once, by whomever
    * @param run gets the fencing token, to be sent along to what can check it, and the term's signal
    * @throws StaleTermError before `run` was called, when the gate is shut
-   * @throws ElectionError `ACT_DONE`, `ACT_IN_DOUBT`, `NO_JOURNAL`, `STORE_UNAVAILABLE`: `run` was not called. Whatever `run` throws
+   * @throws ElectionError `ACT_DONE`, `ACT_IN_DOUBT`, `NO_JOURNAL`, `OPTION_INVALID`, `STORE_UNAVAILABLE`: `run` was not called. Whatever `run` throws
    */
   act<T>(
     id: string,
@@ -113,6 +113,7 @@ export class Term implements AsyncDisposable {
     options: ActOptions,
   ): Promise<T> {
     const gate = oneOf(options.gate ?? this.#holder.gate, gates, 'gate')
+    actionIdOf(id)
     this.assert()
     if (gate === 'journal') return this.#journalled(id, run, options.inDoubt ?? 'fail')
     if (gate === 'confirm') {

@@ -35,9 +35,10 @@ const transitions: Readonly<Record<ReplicaState, readonly ReplicaState[]>> = {
  * - **claiming**: a claim of the highest epoch + 1 has been appended. Left for `owning` when the own reader gives it back as the
  *   first of its epoch: whatever came before it is applied by then. Back to `following` when another claim came first, when the
  *   lease is gone, or after 2 s without it; should it still come while the lease is held, `owning` all the same: the log says so.
- * - **owning**: ticks, checkpoints, delivery. The lease does not matter any more: an owner goes on until it reads a higher claim.
+ * - **owning**: ticks, checkpoints, delivery. The lease does not matter any more: an owner goes on until it reads a higher claim. To
+ *   hand the partition over is to give the lease away, and no more: nothing is without an owner before another has claimed.
  *   Left only for `stepping-down`.
- * - **stepping-down**: a higher claim was read, the host failed, somebody asked for the partition, or it stops. Nothing new is
+ * - **stepping-down**: a higher claim was read, the host failed, or it stops and nobody else can take the partition. Nothing new is
  *   sent; requests under way end within 10 s, their outcomes are written: they are facts, of whatever epoch. Left when all are
  *   read, at the latest after 13 s; at once when the host failed (what is under way ends beside the restoring).
  * - **diverged**: this replica's state differs from the owner's at one offset, or the log holds what it cannot read. It gives up
@@ -46,6 +47,7 @@ const transitions: Readonly<Record<ReplicaState, readonly ReplicaState[]>> = {
  */
 export class Life {
   readonly #onChange: ((state: ReplicaState, before: ReplicaState, why: string) => void) | undefined
+  #onLeft: (() => void)[] = []
   #state: ReplicaState = 'stopped'
   #why = 'not started'
 
@@ -62,6 +64,11 @@ export class Life {
     return this.#why
   }
 
+  /** Resolves when the present state is left. */
+  left(): Promise<void> {
+    return new Promise((resolve) => this.#onLeft.push(resolve))
+  }
+
   /** @throws ReplicaError `STATE` where the diagram above has no arrow */
   become(state: ReplicaState, why: string): void {
     const before = this.#state
@@ -70,6 +77,7 @@ export class Life {
     }
     this.#state = state
     this.#why = why
+    for (const resolve of this.#onLeft.splice(0)) resolve()
     this.#onChange?.(state, before, why)
   }
 }

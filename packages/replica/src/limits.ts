@@ -52,8 +52,10 @@ export const claimMs = 2_000
 export const silentOwnerMs = 3_000
 /** A replica whose state is in doubt claims after this long without an owner's tick: the trusted ones had their turns. */
 export const orphanedMs = 20_000
-/** After a planned hand-over: until it campaigns again. */
-export const handOverPauseMs = 5_000
+/** Who stops and has given its lease to another waits no longer for that one's claim: a few requests to store and log. */
+export const handOverMs = 5_000
+/** A replica has caught up when it applies within this time what the log held when it was asked. */
+export const caughtUpMs = 1_000
 
 /** Snapshots kept; the newest counts, the others are for the day it turns out void. */
 export const snapshotsKept = 3
@@ -83,3 +85,18 @@ export const stepDownMs = 13_000
 export const lastSnapshotMs = 3_000
 /** … and to be stored: 100 MB on a slow disk. A store that hangs does not keep it from stopping. */
 export const storeMs = 10_000
+
+/** Each place behind the first leaves a free lease to those before it for this long more: two rounds of questions to a store. */
+export const staggerMs = 200
+/** Replicas that one instance restores at once: each reads a snapshot and then the log at full speed, beside owners that must not wait. */
+export const restoringAtOnce = 2
+/** One that has not caught up by then holds up no other any more: what keeps it may be its own. */
+export const restoringPatienceMs = 30_000
+/** A replica that is not wanted any more is ended after this time: who comes and goes makes nobody start and stop. */
+export const endAfterMs = 30_000
+/** Who is first in the ranking asks a live owner for the partition once it has stood by for this long: who comes and goes is left out. */
+export const settledMs = 60_000
+/** A hand-over that was asked for and has not come by then was asked for in vain: the next is asked for … */
+export const askAnswerMs = 5_000
+/** … and this one again after a pause. */
+export const askAgainMs = 5_000

@@ -2,7 +2,16 @@ import type { Mutation, RulesRecord } from '@ricci/engine'
 import type { DeliveryCounters } from './delivery/counters.ts'
 import type { HostFactory, Progress } from './host.ts'
 import type { ReplicaState } from './life.ts'
-import type { Clock, CoordinationPort, LogPort, Random, ReceiverClass, SnapshotPort, Transport } from './ports.ts'
+import type {
+  Clock,
+  CoordinationPort,
+  LogPort,
+  Random,
+  ReceiverClass,
+  SnapshotPort,
+  Standing,
+  Transport,
+} from './ports.ts'
 
 /** A receiver's transport and how attempts in doubt are treated there. */
 export interface Receiver {
@@ -32,6 +41,8 @@ export interface ReplicaOptions {
   /** Something an operator should hear of: the daemon makes an event, a log line and a metric of it. */
   readonly onAlarm?: (name: string, detail: string) => void
   readonly onStateChange?: (state: ReplicaState, before: ReplicaState, why: string) => void
+  /** What the replica is to others, at each change: for the placement. */
+  readonly onStanding?: (standing: Standing) => void
   /** Every report of the host in force, after the replica has acted on it. */
   readonly onProgress?: (progress: Progress) => void
   /** What waited for so long goes as one digest. For tests and the simulator, whose runs last minutes; default: an hour. */

@@ -76,13 +76,65 @@ export interface Lease {
   readonly token: string
 }
 
-/** Who may claim which partition. */
+/**
+ * What a replica is to others: its state, but `following` only where it has caught up with the log and may claim; until then
+ * `restoring`, or `diverged` where its state is in doubt.
+ */
+export type Standing = 'restoring' | 'following' | 'claiming' | 'owning' | 'stepping-down' | 'diverged'
+
+/** What an instance tells the others of itself. */
+export interface MemberData {
+  /** What fails together: a rack, a data centre's zone. Members without one are each a zone of their own. */
+  readonly zone?: string
+  /** It is to be rid of its partitions: nobody counts on it. */
+  readonly draining: boolean
+  /** `host:port` at which other instances reach it. */
+  readonly peers?: string
+  readonly version: string
+  /** Those that it runs. */
+  readonly partitions: Readonly<Record<string, Standing>>
+}
+
+/** An instance that is alive, as coordination shows it. */
+export interface Member {
+  readonly instance: string
+  readonly data: MemberData
+}
+
+/** Who may claim which partition, and who is there. */
 export interface CoordinationPort {
+  /** Becomes a member that others see, without a campaign. Idempotent. */
+  join(): void
+  /**
+   * Says what others are to know of this instance; the latest is what counts. Many in a row cost the store one write; what it did not
+   * take is written again until it does.
+   */
+  publish(data: MemberData): void
+  /**
+   * Who is alive, this instance among them, as the store showed it last, sorted by name: empty before it has. While the store is away it stays
+   * as it was. Who has published nothing is not told of; of two that go by one name, only what both say.
+   */
+  members(): readonly Member[]
+  /**
+   * Tells of each change of `members`. Of one that has gone it tells before any lease that was free because of that is given: a preference
+   * that changes in `listener` counts. Gives how to end it.
+   */
+  onMembers(listener: (members: readonly Member[]) => void): () => void
   /**
    * Campaigns for a partition until `signal` aborts. `onChange` is told the lease when this instance holds it, undefined when it
    * may no longer rely on it. The store being away is silence, not a loss: an owner goes on until it reads a higher claim.
    */
   campaign(partition: number, onChange: (lease: Lease | undefined) => void, signal: AbortSignal): void
+  /** How long this instance leaves the partition's lease to others when it is free; 0 unless told. May change while it campaigns. */
+  prefer(partition: number, holdBackMs: number): void
+  /**
+   * Asks whoever holds the partition's lease to give it to this instance, which campaigns for it. The holder heeds that where this
+   * instance has published that it follows, and goes on campaigning behind it. Gives whether anybody was asked; the lease comes as ever.
+   * Rejects, or does not answer, while the store is away.
+   */
+  requestHandOver(partition: number): Promise<boolean>
+  /** Gives the partition's lease, if it is held here, to this member before all others, and goes on campaigning behind it. */
+  handOver(partition: number, to: string): void
   /**
    * Whether anybody holds the partition's lease now, alive as far as the store knows: its session has not lapsed.
    * Rejects, or does not answer, while the store is away.

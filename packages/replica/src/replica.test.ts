@@ -337,7 +337,7 @@ describe('a pair', () => {
     const owner = await house.owner()
     const standby = await house.started(house.replica('b'), 'following')
     for (let i = 0; i < 5; i++) house.event(`h${i}`, 'down')
-    void owner.handOver('a test')
+    house.coordination.as('a').handOver(0, 'b')
     await house.until('the other owns', () => standby.state === 'owning')
     await house.clock.advance(30_000)
     assert.deepEqual(house.oncall.sent.map((r) => r.host).sort(), ['h0', 'h1', 'h2', 'h3', 'h4'])

@@ -6,6 +6,7 @@ import { Claims } from './claims.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { ReplicaError } from './errors.ts'
 import { Generations } from './generations.ts'
+import { handOver } from './hand-over.ts'
 import type { HostFailure, Progress, Sighting, StateTaken } from './host.ts'
 import { LeaseElsewhere } from './lease-elsewhere.ts'
 import { Life, type ReplicaState } from './life.ts'
@@ -18,6 +19,7 @@ import { PagesMirror } from './pages-mirror.ts'
 import type { Lease } from './ports.ts'
 import { SnapshotKeeper } from './snapshot-keeper.ts'
 import { Stalls } from './stalls.ts'
+import { StandingWatch } from './standing.ts'
 import { Timers } from './timers.ts'
 import { TroubleWatch } from './trouble-watch.ts'
 
@@ -42,6 +44,7 @@ export class Replica {
   readonly #claims: Claims
   readonly #waiters: AppliedWaiters
   readonly #owner: OwnerSeen
+  readonly #standing: StandingWatch
   readonly #ownerships: Ownerships
   readonly #counters = noDeliveries()
 
@@ -56,13 +59,23 @@ export class Replica {
     const { log, partition, clock } = options
     const onAlarm = (this.#alarm = (name: string, detail: string): void => options.onAlarm?.(name, detail))
     this.#options = options
-    this.#life = new Life(options.onStateChange)
+    this.#life = new Life((...change) => {
+      options.onStateChange?.(...change)
+      this.#standing.look()
+    })
     this.#timers = new Timers(clock)
     this.#writer = new LogWriter(log, partition, clock, options.mutations)
     this.#elsewhere = new LeaseElsewhere(options.coordination, partition, this.#timers)
     this.#stalls = new Stalls(this.#writer)
     this.#waiters = new AppliedWaiters(clock)
     this.#owner = new OwnerSeen(clock)
+    this.#standing = new StandingWatch({
+      ...options,
+      clock: this.#timers,
+      state: () => this.state,
+      trusted: () => this.#checkpoints.trusted,
+      appliedOffset: () => this.#progress?.appliedOffset ?? -2,
+    })
     this.#claims = new Claims({ ...options, writer: this.#writer })
     this.#keeper = new SnapshotKeeper({ ...options, clock: this.#timers, onAlarm })
     this.#generations = new Generations({
@@ -107,23 +120,11 @@ export class Replica {
   }
 
   /**
-   * Steps down if it owns (requests under way end first, at most 13 s), leaves a snapshot, releases the lease. Idempotent;
-   * a replica that was stopped is not started again.
+   * If it owns: hands the partition over to another, where there is one (5 s at most), then steps down (requests under way end first, at
+   * most 13 s). Owner to the end, it leaves a snapshot. Releases the lease. Idempotent; what was stopped is not started again.
    */
   stop(): Promise<void> {
     return (this.#stopping ??= this.#stop())
-  }
-
-  /**
-   * Gives the partition to whoever campaigns next: steps down, releases the lease, and campaigns again after a while.
-   * Does nothing unless it owns.
-   */
-  async handOver(why: string): Promise<void> {
-    if (this.state !== 'owning') return
-    await this.#stepDown(`hand-over: ${why}`, () => this.#candidate.end())
-    this.#timers.setTimer(limits.handOverPauseMs, () => {
-      if (this.state === 'following') this.#candidate.begin()
-    })
   }
 
   /**
@@ -166,6 +167,7 @@ export class Replica {
   }
 
   async #stop(): Promise<void> {
+    if (this.state === 'owning') await handOver({ ...this.#options, clock: this.#timers }, this.#life.left())
     const ownership = this.#ownerships.current
     if (ownership !== undefined) void this.#leaveOwning('stopping')
     await this.#ownerships.ended()
@@ -193,6 +195,7 @@ export class Replica {
     this.#waiters.reset()
     this.#claims.forget()
     this.#candidate.reset()
+    this.#standing.reset()
     try {
       const from = await this.#generations.begin()
       if (from === undefined) return
@@ -286,6 +289,7 @@ export class Replica {
     if (this.state === 'following') {
       this.#generations.works()
       this.#candidate.applied(progress.appliedOffset)
+      this.#standing.applied(progress.appliedOffset)
     }
     this.#waiters.applied(progress.appliedOffset)
     this.#options.onProgress?.(progress)
@@ -373,11 +377,10 @@ export class Replica {
     this.#ownerships.begin(epoch)
   }
 
-  /** Resolves when nothing is under way any more; the state is `following` then, unless something else happened meanwhile. */
-  async #stepDown(why: string, before: () => void = () => undefined): Promise<void> {
+  /** Follows again when nothing is under way any more, unless something else happened meanwhile. */
+  async #stepDown(why: string): Promise<void> {
     await this.#leaveOwning(why)
     if (this.state !== 'stepping-down' || this.#stopping !== undefined) return
-    before()
     this.#life.become('following', 'stepped down')
     void this.#candidate.consider()
   }
@@ -397,9 +400,9 @@ export class Replica {
 
   /** Looks at least once a second for what no event would tell. */
   #watch(): void {
-    const untrusted = !this.#checkpoints.trusted && this.state === 'following'
-    if (untrusted && this.#owner.isLost) this.#candidate.begin()
+    if (this.state === 'following' && !this.#checkpoints.trusted && this.#owner.isLost) this.#candidate.begin()
     void this.#candidate.consider()
+    this.#standing.look()
     const { log, partition } = this.#options
     if (this.state === 'owning' && log.wantsSnapshot?.(partition) === true) this.#keeper.wanted()
     const busy = this.state === 'owning' || this.state === 'stepping-down' || this.#stopping !== undefined

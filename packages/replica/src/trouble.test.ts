@@ -123,19 +123,6 @@ describe('stopping', () => {
     await house.close()
   })
 
-  it('in the middle of a hand-over: no timer is left', async () => {
-    const house = new House()
-    const replica = await house.owner()
-    house.oncall.answer = () => never
-    house.event('h', 'down')
-    await house.until('a request is out', () => house.oncall.sent.length === 1)
-    void replica.handOver('a test')
-    await house.clock.advance(100)
-    await house.stopped(replica)
-    await house.clock.advance(2_500)
-    assert.equal(house.clock.pendingTimers, 0)
-  })
-
   it('with a store of snapshots that hangs', async () => {
     const house = new House()
     const replica = await house.owner()

@@ -23,6 +23,18 @@ export type RicciErrorCode =
   | 'TOO_MANY_WATCHES'
   /** As many queries are answered over HTTP as may be at a time. */
   | 'TOO_MANY_QUERIES'
+  /** Another instance of the cluster could not be asked, or broke off. */
+  | 'PEER_UNREACHABLE'
+  /** Another instance of the cluster answered that it will not, or something that is not understood. */
+  | 'PEER_REFUSED'
+  /** The partition is not run by the instance that was asked. */
+  | 'NOT_HERE'
+  /** Asked about a cluster, of a server that works alone. */
+  | 'NO_CLUSTER'
+  /** The log has no such partition. */
+  | 'NO_PARTITION'
+  /** No instance goes by that name. */
+  | 'NO_INSTANCE'
   /** More bytes than one reply may hold. */
   | 'ANSWER_TOO_LARGE'
 

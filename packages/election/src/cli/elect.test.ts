@@ -204,6 +204,7 @@ describe('elect', { skip: without('consul') }, () => {
       [['--profile', 'faster', '--', 'true'], 2, /no profile faster; the profiles are fast, default, calm/],
       [['--lease', '2 minutes', '--', 'true'], 2, /lease is "2 minutes"/],
       [['--name', 'a b', '--', 'true'], 2, /name is "a b"/],
+      [['--data', JSON.stringify('x'.repeat(20_000)), '--', 'true'], 2, /data has 20002 bytes/],
       [['--nmae', 'a', '--', 'true'], 2, /nmae/],
       [['true'], 2, /no subcommand true; a command to run stands after --/],
       [[], 2, /a command to run is missing/],
@@ -216,6 +217,7 @@ describe('elect', { skip: without('consul') }, () => {
       const run = start(...args)
       assert.equal(await run.ended, code, `${args.join(' ')}:\n${run.lines.join('\n')}`)
       await run.says(said)
+      assert.equal(run.lines.filter((line) => said.test(line)).length, 1, run.lines.join('\n'))
     }
   })
 })

@@ -170,7 +170,8 @@ async function run(
   const say = (line: string): void => {
     if (!values.quiet) err(`elect: ${line}`)
   }
-  election.on('warning', ({ message }) => err(`elect: ${message}`))
+  // What no further try will mend ends the campaign, and is said then.
+  election.on('warning', (error) => error === election.group.failure || err(`elect: ${error.message}`))
   election.on('leader', (leader) => {
     if (leader?.id !== election.group.id)
       say(leader === undefined ? `nobody leads ${name}` : `${leader.id} leads ${name}`)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
-import { ConsulCluster, HttpMeddler, without } from '@ricci/testkit'
+import { ConsulCluster, HttpMeddler, without, type MeddledRequest } from '@ricci/testkit'
 import { Election, ElectionGroup, systemClock, type Clock, type StoreSession, type Term } from '../index.ts'
 import { consul } from './consul.ts'
 
@@ -223,6 +223,33 @@ describe('Consul, where it or something before it behaves oddly', { skip: withou
     assert.equal(lost > 0, true)
     assert.equal((await store().look('g', live())).names.get('leader')?.token, token)
     await a.close()
+  })
+
+  it('what was published and given up has no effect after what was published later', async () => {
+    // Nobody gives signs of life here.
+    const a = await store().open({ ...asked('a'), detectMs: 20_000 })
+    const reads = async (): Promise<unknown> => (await a.read(live())).members[0].data
+    const late: MeddledRequest[] = []
+    meddler.onRequest = (request) => {
+      if (request.path !== '/v1/txn') return request
+      late.push(request)
+      throw new Error('held on its way')
+    }
+    await assert.rejects(a.publish('first', live()), { code: 'STORE_UNAVAILABLE' })
+    meddler.onRequest = (request) => request
+    meddler.onAnswer = (request, answer) => (request.path === '/v1/txn' ? 'lost' : answer)
+    await assert.rejects(a.publish('second', live()), { code: 'STORE_UNAVAILABLE' })
+    assert.equal(await reads(), 'second', 'only its answer was lost')
+    meddler.onAnswer = (_request, answer) => answer
+    await a.publish('third', live())
+    for (const { method, path, body } of late) await fetch(cluster.agents[0].url + path, { method, body })
+    assert.deepEqual([late.length, await reads()], [1, 'third'])
+    await a.publish('fourth', live())
+    assert.equal(await reads(), 'fourth')
+    await fetch(`${cluster.agents[0].url}${key(`members/${a.id}`)}`, { method: 'DELETE' })
+    await assert.rejects(a.publish('back', live()), { code: 'SESSION_LOST' })
+    assert.deepEqual((await a.read(live())).members, [])
+    await a.close(live())
   })
 
   it('an agent that has lost its servers is left for another', async () => {

@@ -27,7 +27,7 @@ import {
   type RequestValue,
 } from './consul/keys.ts'
 import { Registration } from './consul/registration.ts'
-import { assertPublishable, endpointsOf, optionsOf, prefixOf } from './options.ts'
+import { endpointsOf, optionsOf, prefixOf } from './options.ts'
 
 /** Where Consul's agents listen unless told. */
 const defaultPort = 8500
@@ -165,6 +165,8 @@ class ConsulSession implements StoreSession {
   readonly #ending = new AbortController()
   /** Under which token and LockIndex we hold names, as the last answers showed. */
   readonly #held = new Map<string, { readonly token: bigint; readonly lock: number; readonly leaseMs: number }>()
+  /** The index of our member's key as we know it. */
+  #published: number | undefined
   /** The index to wait after. */
   #index = 0
   /** When we last began to wait, in monotonic ms. */
@@ -267,15 +269,23 @@ class ConsulSession implements StoreSession {
 
   async publish(data: Json, signal: AbortSignal): Promise<void> {
     const value: MemberValue = { id: this.#options.id, data }
-    assertPublishable(value.id, data)
-    const lock: KvOperation = { Verb: 'lock', Key: this.#keys.member(this.id), Session: this.id, value }
-    const outcome = await this.#kv.transact([lock], signal)
-    if (outcome.done) return
-    const said = outcome.failures.map((failure) => failure.said).join('; ')
-    if (/invalid session/i.test(said)) {
-      throw new ElectionError('SESSION_LOST', 'our session with Consul has ended', true)
+    const Key = this.#keys.member(this.id)
+    for (;;) {
+      // What was given up may come yet: after this it finds another index, and has no effect.
+      const last = this.#published
+      const condition: KvOperation[] = last === undefined ? [] : [{ Verb: 'check-index', Key, Index: last }]
+      const outcome = await this.#kv.transact([...condition, { Verb: 'lock', Key, Session: this.id, value }], signal)
+      if (outcome.done) return void (this.#published = outcome.entries.at(-1)!.ModifyIndex)
+      const said = outcome.failures.map((failure) => failure.said).join('; ')
+      const entry = /invalid session/i.test(said) ? undefined : await this.#kv.get(Key, signal)
+      if (entry?.Session !== this.id) {
+        throw new ElectionError('SESSION_LOST', 'our session with Consul has ended', true)
+      }
+      if (entry.ModifyIndex === last) {
+        throw new ElectionError('STORE_UNAVAILABLE', `Consul did not take what we publish (${said})`, true)
+      }
+      this.#published = entry.ModifyIndex
     }
-    throw new ElectionError('STORE_UNAVAILABLE', `Consul did not take what we publish (${said})`, true)
   }
 
   async close(signal: AbortSignal): Promise<void> {

@@ -4,7 +4,14 @@ import { once } from 'node:events'
 import { createServer, type ClientRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it, type TestContext } from 'node:test'
-import { electionStoreConformance, EtcdCluster, without, type EtcdOptions as Cluster } from '@ricci/testkit'
+import {
+  electionStoreConformance,
+  EtcdCluster,
+  HttpMeddler,
+  without,
+  type EtcdOptions as Cluster,
+  type MeddledRequest,
+} from '@ricci/testkit'
 import { systemClock, type Clock } from '../clock.ts'
 import { Election } from '../election.ts'
 import type { LeaseStore, NameView, SessionOptions, StoreSession } from '../store.ts'
@@ -255,9 +262,29 @@ describe('etcd: three members', { skip: without('etcd') }, () => {
     assert.equal((await nameOf(a, 'x'))?.settled, true)
   })
 
-  it('a member that publishes too much: refused', async (context) => {
-    const a = await join(context, etcd(own()), 'a')
-    await assert.rejects(a.publish('x'.repeat(20_000), soon()), { code: 'OPTION_INVALID', message: /16384 bytes/ })
+  it('what was published and given up has no effect after what was published later', async (context) => {
+    const [url] = from(0)
+    const meddler = await HttpMeddler.start(url)
+    context.after(() => meddler.close())
+    const a = await join(context, etcd(own({ addresses: meddler.url })), 'a')
+    const reads = async (): Promise<unknown> => (await a.read(soon())).members[0].data
+    const late: MeddledRequest[] = []
+    meddler.onRequest = (request) => {
+      if (request.path !== '/v3/kv/txn') return request
+      late.push(request)
+      throw new Error('held on its way')
+    }
+    await assert.rejects(a.publish('first', soon()), { code: 'STORE_UNAVAILABLE' })
+    meddler.onRequest = (request) => request
+    meddler.onAnswer = (request, answer) => (request.path === '/v3/kv/txn' ? 'lost' : answer)
+    await assert.rejects(a.publish('second', soon()), { code: 'STORE_UNAVAILABLE' })
+    assert.equal(await reads(), 'second', 'only its answer was lost')
+    meddler.onAnswer = (_request, answer) => answer
+    await a.publish('third', soon())
+    for (const { method, path, body } of late) await fetch(url + path, { method, body })
+    assert.deepEqual([late.length, await reads()], [1, 'third'])
+    await a.publish('fourth', soon())
+    assert.equal(await reads(), 'fourth')
   })
 
   it('a member whose key an operator removes: its session is lost', async (context) => {

@@ -4,6 +4,7 @@ import { ElectionError, hasCode } from '../errors.ts'
 import { hedged } from '../hedged.ts'
 import type { TlsOptions } from '../http.ts'
 import { keptLeaseMs } from '../lease.ts'
+import { invalid } from '../options.ts'
 import type {
   Acquisition,
   GroupView,
@@ -27,7 +28,7 @@ import {
   requestValue,
 } from './etcd/layout.ts'
 import { Watch } from './etcd/watch.ts'
-import { assertPublishable, endpointsOf, invalid, optionsOf, prefixOf } from './options.ts'
+import { endpointsOf, optionsOf, prefixOf } from './options.ts'
 
 /** Where etcd listens for clients unless told. */
 const defaultPort = 2379
@@ -230,7 +231,8 @@ class EtcdSession implements StoreSession {
   readonly #leftMs: number
   readonly #ending = new AbortController()
   #watch: Watch | undefined
-  #data: Json
+  /** The revision that wrote our member's key, as we know it. */
+  #published = noVersion
 
   constructor(client: EtcdClient, layout: Layout, options: SessionOptions, { lease, ttlSeconds, trusting }: Granted) {
     this.id = lease
@@ -242,13 +244,13 @@ class EtcdSession implements StoreSession {
     this.#layout = layout
     this.#options = options
     this.#trusting = trusting
-    this.#data = options.data
   }
 
   /** Becomes a member, and removes marks of names that were given up long ago. */
   async join(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options
-    const { revision } = await this.#client.transact([], [this.#member()], signal)
+    const { clock, data } = this.#options
+    const { revision } = await this.#client.transact([], [this.#member(data)], signal)
+    this.#published = revision
     this.#watch = new Watch(this.#client, this.#layout.root, revision, clock, this.#ending.signal)
     const { entries } = await this.#client.range(this.#layout.root, signal)
     const forgotten = this.#layout.forgotten(entries, clock.wallMs() - keepTenureMs).slice(0, forgetAtOnce)
@@ -314,12 +316,21 @@ class EtcdSession implements StoreSession {
   }
 
   async publish(data: Json, signal: AbortSignal): Promise<void> {
-    this.#data = data
-    const change = this.#member()
-    // Whom an operator has removed from the group has lost its session: it does not come back by itself.
-    const there = { key: this.#layout.member(this.id), lease: this.id }
-    if ((await this.#client.transact([there], [change], signal)).succeeded) return
-    throw new ElectionError('SESSION_LOST', 'our member key is not there any more', true)
+    const key = this.#layout.member(this.id)
+    for (;;) {
+      // What was given up may come yet: after this it finds another revision, and has no effect.
+      const conditions = [
+        { key, lease: this.id },
+        { key, revision: this.#published },
+      ]
+      const { succeeded, revision } = await this.#client.transact(conditions, [this.#member(data)], signal)
+      if (succeeded) return void (this.#published = revision)
+      const { entries } = await this.#client.range(key, signal)
+      const entry = entries.find((each) => each.key === key && each.lease === this.id)
+      // Whom an operator has removed from the group has lost its session: it does not come back by itself.
+      if (entry === undefined) throw new ElectionError('SESSION_LOST', 'our member key is not there any more', true)
+      this.#published = entry.revision
+    }
   }
 
   async close(signal: AbortSignal): Promise<void> {
@@ -355,9 +366,8 @@ class EtcdSession implements StoreSession {
     ]
   }
 
-  #member(): Change {
-    assertPublishable(this.#options.id, this.#data)
-    const value = memberValue(this.#options.id, this.#data)
+  #member(data: Json): Change {
+    const value = memberValue(this.#options.id, data)
     return { put: this.#layout.member(this.id), value, lease: this.id }
   }
 }

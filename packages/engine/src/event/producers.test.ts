@@ -114,6 +114,72 @@ describe('producers', () => {
     assert.equal(accept(1, day), true)
   })
 
+  it('takes each sequence once where numbers are missing for good, and tells of no loss', () => {
+    const sequences = fc.array(fc.tuple(fc.integer({ min: 1, max: 120 }), fc.boolean()), { maxLength: 300 })
+    // far apart or close together, spread from the first mark or from a later one on, cut anywhere
+    fc.assert(
+      fc.property(sequences, fc.constantFrom(1, 7, 27), fc.nat({ max: 300 }), (numbers, stride, cutAt) => {
+        let { producers } = started()
+        const seen = new Set<number>()
+        let spread = false
+        numbers.forEach(([number, flag], i) => {
+          if (i === cutAt) {
+            const state = JSON.parse(JSON.stringify(producers.snapshot()))
+            producers = new Producers()
+            producers.restore(state)
+            assert.deepEqual(JSON.parse(JSON.stringify(producers.snapshot())), state)
+          }
+          spread ||= flag || stride > 1
+          const sequence = number * stride
+          const mark = { producer: 'p', incarnation: 1, sequence, sentAtMs: 0, spread }
+          assert.equal(
+            producers.accept(mark, i, () => assert.fail('nothing is lost')),
+            !seen.has(sequence),
+          )
+          seen.add(sequence)
+          if (spread) producers.check(i + 10 * minute, () => assert.fail('nothing is known to be lost'))
+        })
+      }),
+    )
+  })
+
+  it('knows a repeat of a spread sequence among its latest 8,192 numbers, and rather repeats than loses what is older', () => {
+    const { producers, lost, losses } = started()
+    const accept = (sequence: number): boolean =>
+      producers.accept({ producer: 'p', incarnation: 1, sequence, sentAtMs: 0, spread: true }, 0, lost)
+    const last = 100_000
+    for (let sequence = 3; sequence <= last; sequence += 3) assert.equal(accept(sequence), true)
+    const highest = Math.floor(last / 3) * 3
+    for (let sequence = highest - 8_191; sequence <= highest; sequence++) {
+      assert.equal(accept(sequence), sequence % 3 !== 0, `${sequence} of ${highest}`)
+      assert.equal(accept(sequence), false)
+    }
+    assert.equal(accept(highest - 8_193), true)
+    assert.equal(accept(highest + 1_000_000), true)
+    assert.equal(accept(highest + 999_999), true)
+    assert.equal(accept(highest + 1_000_000), false)
+    assert.deepEqual(losses, [])
+  })
+
+  it('keeps what was seen when a sequence turns out to be spread, and forgets its gaps but for what lies in them', () => {
+    const { accept, producers, check, losses, lost } = started()
+    for (const sequence of [1, 2, 5, 9]) accept(sequence)
+    const spread = { producer: 'p', incarnation: 1, sequence: 12, sentAtMs: 0, spread: true }
+    assert.equal(producers.accept(spread, 0, lost), true)
+    // and stays so, whatever later marks say
+    assert.deepEqual(
+      [1, 2, 3, 5, 7, 9, 10, 12, 20].map((sequence) => accept(sequence)),
+      [false, false, true, false, true, false, true, false, true],
+    )
+    check(10 * minute)
+    assert.deepEqual(losses, [])
+    // a new life is judged anew
+    accept(1, 0, 2)
+    accept(3, 0, 2)
+    check(10 * minute)
+    assert.deepEqual(losses, [{ producer: 'p', missing: 1 }])
+  })
+
   it('keeps a hundred thousand; those idle for longest make room, in time that does not grow with their number', () => {
     const { accept, producers } = started()
     for (let i = 0; i < 100_000; i++) accept(1, i, 1, `p${i}`)

@@ -1,5 +1,6 @@
 import type { ProducerMark } from '@ricci/client'
 import { CutList, type Place } from '../state/cut-list.ts'
+import { SeenWindow } from './seen-window.ts'
 
 interface Producer {
   readonly name: string
@@ -7,6 +8,8 @@ interface Producer {
   highest: number
   /** Open gaps, ascending; what lies in one has not been seen. */
   gaps: Gap[]
+  /** In their place for a sequence that is spread over several partitions: what is missing here may be there. */
+  seen: SeenWindow | undefined
   lastSeenMs: number
 }
 
@@ -19,13 +22,20 @@ const gapPatienceMs = 60_000
 const maximalGaps = 64
 /** Idle for this long, a producer is forgotten; producers take a new incarnation after half of it. */
 const forgetAfterMs = 24 * 3_600_000
-/** At some 200 bytes each, 20 MB. Those idle for longest make room. */
+/** At some 200 bytes each, 20 MB; spread ones take a kilobyte more. Those idle for longest make room. */
 const maximalProducers = 100_000
 /** Room is made for this many at once, or a flood of new names would look through all the others for each of its own. */
 const madeRoomFor = 1_000
 
 /** A producer as it is written. */
-type Row = readonly [name: string, incarnation: number, highest: number, gaps: readonly Gap[], lastSeenMs: number]
+type Row = readonly [
+  name: string,
+  incarnation: number,
+  highest: number,
+  gaps: readonly Gap[],
+  lastSeenMs: number,
+  seen?: string,
+]
 
 export interface Loss {
   readonly producer: string
@@ -59,12 +69,16 @@ export class Producers {
       if (place === undefined && this.size >= maximalProducers) this.#makeRoom()
       this.#forget(mark.producer)
       const { producer: name, incarnation } = mark
-      place = this.#add({ name, incarnation, highest: 0, gaps: [], lastSeenMs: nowMs })
+      place = this.#add({ name, incarnation, highest: 0, gaps: [], seen: undefined, lastSeenMs: nowMs })
     }
     const known = place.value
     if (mark.incarnation < known.incarnation) return false
     this.#list.keep(place)
-    if (mark.sequence <= known.highest) {
+    if (mark.spread === true && known.seen === undefined) this.#spread(known)
+    if (known.seen !== undefined) {
+      if (!known.seen.take(mark.sequence, known.highest)) return false
+      known.highest = Math.max(known.highest, mark.sequence)
+    } else if (mark.sequence <= known.highest) {
       if (!closeGap(known, mark.sequence)) return false
       if (known.gaps.every(([, , sinceMs]) => sinceMs === null)) this.#gapped.delete(mark.producer)
     } else {
@@ -123,10 +137,18 @@ export class Producers {
     this.#list.clear()
     this.#known.clear()
     this.#gapped.clear()
-    for (const [name, incarnation, highest, gaps, lastSeenMs] of rows as Row[]) {
-      this.#add({ name, incarnation, highest, gaps: [...gaps], lastSeenMs })
+    for (const [name, incarnation, highest, gaps, lastSeenMs, text] of rows as Row[]) {
+      const seen = text === undefined ? undefined : SeenWindow.parse(text)
+      this.#add({ name, incarnation, highest, gaps: [...gaps], seen, lastSeenMs })
       if (gaps.some(([, , sinceMs]) => sinceMs !== null)) this.#gapped.add(name)
     }
+  }
+
+  /** From here on no gap of it tells of a loss; what is told already stays told. */
+  #spread(known: Producer): void {
+    known.seen = SeenWindow.before(known.highest, known.gaps)
+    known.gaps = []
+    this.#gapped.delete(known.name)
   }
 
   #add(producer: Producer): Place<Producer> {
@@ -151,7 +173,8 @@ export class Producers {
   }
 }
 
-function rowOf({ name, incarnation, highest, gaps, lastSeenMs }: Producer): Row {
+function rowOf({ name, incarnation, highest, gaps, seen, lastSeenMs }: Producer): Row {
+  if (seen !== undefined) return [name, incarnation, highest, noGaps, lastSeenMs, `${seen}`]
   return [name, incarnation, highest, gaps.length === 0 ? noGaps : gaps.map((gap): Gap => [...gap]), lastSeenMs]
 }
 

@@ -1,4 +1,4 @@
-import type { EventCursor } from '@ricci/client'
+import type { Event, EventCursor } from '@ricci/client'
 import type { SortKey } from './ast.ts'
 import { fieldReader, tagList } from './fields.ts'
 import type { QueryTable } from './verdicts.ts'
@@ -21,6 +21,26 @@ export function sortReader(keys: readonly SortKey[], table: QueryTable): (event:
       if (value === tagList) return Array.from(table.tagsOf(event.tags), (id) => table.text(id)).join(' ')
       return typeof value === 'boolean' ? undefined : (value ?? undefined)
     })
+}
+
+/** The same of an event that has left its index: for whoever puts sorted answers together. */
+export function sortValuesOf(keys: readonly SortKey[], event: Event): SortValues {
+  return allOf(keys).map(({ field }) => {
+    switch (field) {
+      case 'host':
+      case 'service':
+      case 'state':
+      case 'description':
+      case 'metric':
+      case 'time':
+      case 'ttl':
+        return event[field]
+      case 'tags':
+        return event.tags === undefined || event.tags.length === 0 ? undefined : event.tags.join(' ')
+      default:
+        return Object.hasOwn(event.attributes ?? {}, field) ? event.attributes?.[field] : undefined
+    }
+  })
 }
 
 /**

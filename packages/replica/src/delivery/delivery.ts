@@ -279,7 +279,7 @@ export class Delivery implements QueueOwner {
     if (!mayStart()) {
       counters.neverSent++
       const why = this.#active ? 'its record was read too late' : 'somebody else claimed, or this owner stepped down'
-      return this.#tell(attempt, page, { kind: 'failed', detail: `never sent: ${why}` })
+      return this.#tell(attempt, page, { kind: 'failed', detail: `never sent: ${why}` }, true)
     }
     attempt.phase = 'sending'
     if (attempt.possibleRepeat) counters.possibleRepeats++
@@ -296,10 +296,12 @@ export class Delivery implements QueueOwner {
     })
   }
 
-  #tell(attempt: OpenAttempt, page: Readonly<PendingPage>, result: SendResult): void {
+  /** @param unsent no failure of the receiver's, and so no pause before the next try */
+  #tell(attempt: OpenAttempt, page: Readonly<PendingPage>, result: SendResult, unsent = false): void {
     const { clock, counters } = this.#options
     const again = result.kind === 'failed' || result.kind === 'unknown'
     const tooOld = again && this.calendarMs() - page.decidedAtMs > giveUpMs
+    const pauses = again && !tooOld && !unsent
     counters[tooOld ? 'gaveUp' : result.kind]++
     if (result.kind === 'unknown') this.#noteQuiet(page.id, clock.monotonicMs() + doubtMs)
     attempt.phase = 'told'
@@ -311,7 +313,7 @@ export class Delivery implements QueueOwner {
       pages: [page.id],
       result: tooOld ? 'gave-up' : result.kind,
       ...(result.detail === undefined ? {} : { detail: result.detail.slice(0, detailLimit) }),
-      ...(again && !tooOld ? { retryAtMs: Math.round(clock.wallMs() + attempt.queue.retryDelayMs(page, result)) } : {}),
+      ...(pauses ? { retryAtMs: Math.round(clock.wallMs() + attempt.queue.retryDelayMs(page, result)) } : {}),
     })
   }
 

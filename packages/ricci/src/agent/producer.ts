@@ -1,7 +1,4 @@
-import type { ProducerMark } from '@ricci/client'
-
-/** A producer that was idle for so long takes a new incarnation: instances forget it after twice that. */
-const idleLimitMs = 12 * 3_600_000
+import { maxProducerIdleMs, type ProducerMark } from '@ricci/client'
 
 /** Gives the marks of one producer: one sequence from 1, per incarnation. */
 export class Producer {
@@ -17,7 +14,7 @@ export class Producer {
 
   /** The next mark, for something sent now for the first time. */
   next(wallMs: number): ProducerMark {
-    if (this.#sequence === 0 || wallMs - this.#lastMs > idleLimitMs) {
+    if (this.#sequence === 0 || wallMs - this.#lastMs > maxProducerIdleMs) {
       // higher than the one before even where the clock went back
       this.#incarnation = Math.max(Math.floor(wallMs), this.#incarnation + 1)
       this.#sequence = 0

@@ -18,6 +18,22 @@ export async function ask(
   parameters: Readonly<Record<string, string>>,
   signal?: AbortSignal,
 ): Promise<Response> {
+  return request(base, path, parameters, { signal })
+}
+
+/** Tells the server's API something. @throws CommandError with a sentence for people */
+export async function tell(base: string, path: string, what: unknown): Promise<void> {
+  const headers = { 'content-type': 'application/json' }
+  await request(base, path, {}, { method: 'POST', headers, body: JSON.stringify(what) })
+}
+
+async function request(
+  base: string,
+  path: string,
+  parameters: Readonly<Record<string, string>>,
+  how: RequestInit,
+): Promise<Response> {
+  const { signal } = how
   let url: URL
   try {
     url = new URL(path, base)
@@ -27,7 +43,7 @@ export async function ask(
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
   let response: Response
   try {
-    response = await fetch(url, { signal })
+    response = await fetch(url, how)
   } catch (error) {
     if (signal?.aborted === true) throw error
     throw new CommandError(

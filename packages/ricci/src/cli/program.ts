@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { agentCommand } from './agent.ts'
 import { checkCommand } from './check.ts'
+import { clusterCommand } from './cluster.ts'
 import { devCommand } from './dev.ts'
 import { incidentsCommand } from './incidents.ts'
 import { lead, leadCommand } from './lead.ts'
@@ -44,6 +45,7 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
     watchCommand(surroundings),
     statusCommand(surroundings),
     incidentsCommand(surroundings),
+    clusterCommand(surroundings),
     leadCommand(),
     versionCommand(surroundings),
   ]

@@ -1,6 +1,7 @@
+import type { Skew } from '@ricci/engine'
 import { Command } from 'commander'
 import { describeSwitch } from '../rules/switch-report.ts'
-import type { ServerStatus } from '../server/status.ts'
+import type { PartitionStatus, ServerStatus } from '../server/status.ts'
 import { askJson, urlOption } from './api.ts'
 import { bytes, duration, outputOption, table, type OutputFormat } from './output.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -30,7 +31,7 @@ function differing({ differs, folder, onDisk }: ServerStatus['rules']): string[]
 }
 
 /** Clocks that are further away than messages travel: a TTL or a window of event time may not mean what its author thought. */
-function clocks(skews: ServerStatus['engine']['skews']): [string, string][] {
+function clocks(skews: readonly Skew[]): [string, string][] {
   const wrong = skews.filter(({ aheadMs }) => Math.abs(aheadMs) >= shownSkewMs)
   const told = wrong.map(
     ({ host, aheadMs }) => `${host} ${aheadMs > 0 ? 'ahead' : 'behind'} by ${duration(Math.abs(aheadMs))}`,
@@ -47,23 +48,51 @@ function repeats(count: number): [string, string][] {
 const shownSkewMs = 2_000
 
 function statusTable(status: ServerStatus): string {
-  const { log, engine, replica, rules, intake, degraded } = status
+  const { log, partitions, rules, intake, degraded } = status
+  const sum = (of: (partition: PartitionStatus) => number): number =>
+    partitions.reduce((all, each) => all + of(each), 0)
   const rows: [string, string][] = [
     ['instance', `${status.instance}, ricci ${status.version}, up ${duration(status.upMs)}`],
     ['ready', degraded.length === 0 ? String(status.ready) : `${status.ready}, degraded`],
     ...degraded.map(({ part, detail }): [string, string] => [`  ${part}`, detail]),
-    ['replica', `${replica.state}, epoch ${replica.epoch}`],
-    ['log', `${log.id}: records ${log.first} to ${log.end - 1} in ${log.directory}`],
-    ['engine', `applied up to ${engine.appliedOffset}; behind by ${bytes(engine.lagBytes)}, ${duration(engine.lagMs)}`],
-    ...clocks(engine.skews),
-    ...repeats(engine.repeats),
+    ...(log.partitions === 1 ? partitions.flatMap((only) => replicaRows(only, log)) : partitionRows(partitions, log)),
+    ['engine', `${applied(status)}behind by ${bytes(intake.lagBytes)}, ${duration(intake.lagMs)}`],
+    ...clocks(partitions.flatMap(({ engine }) => engine.skews)),
+    ...repeats(sum(({ engine }) => engine.repeats)),
     ['rules', rules.inForce === undefined ? 'none yet' : `${rules.inForce.slice(0, 12)}${switchedAt(rules.switched)}`],
     ...differing(rules).map((text): [string, string] => ['', text]),
-    ['pages', `${replica.pendingPages} pending, ${replica.delivered} delivered, ${replica.refused} refused`],
+    [
+      'pages',
+      `${sum(({ replica }) => replica.pendingPages)} pending, ${sum(({ replica }) => replica.delivered)} delivered, ${sum(({ replica }) => replica.refused)} refused`,
+    ],
     [
       'intake',
       `${intake.connections} connections, ${intake.messages} messages, ${intake.events} events since the start`,
     ],
   ]
   return table(['', ''], rows).trimStart()
+}
+
+function applied({ log, partitions: [only] }: ServerStatus): string {
+  return log.partitions > 1 || only === undefined ? '' : `applied up to ${only.engine.appliedOffset}; `
+}
+
+/** The one partition of a log that has no more. */
+function replicaRows({ replica, log: range }: PartitionStatus, { id, place }: ServerStatus['log']): [string, string][] {
+  const records = range === undefined ? 'does not say what it holds' : `records ${range.first} to ${range.end - 1}`
+  return [
+    ['replica', `${replica.state}, epoch ${replica.epoch}`],
+    ['log', `${id}: ${records} in ${place}`],
+  ]
+}
+
+/** How many of which state; `ricci cluster partitions` lists them. */
+function partitionRows(partitions: readonly PartitionStatus[], log: ServerStatus['log']): [string, string][] {
+  const counts = new Map<string, number>()
+  for (const { replica } of partitions) counts.set(replica.state, (counts.get(replica.state) ?? 0) + 1)
+  const states = [...counts].map(([state, count]) => `${count} ${state}`).join(', ')
+  return [
+    ['replicas', `of ${partitions.length} of ${log.partitions} partitions${states === '' ? '' : `: ${states}`}`],
+    ['log', `${log.id} in ${log.place}`],
+  ]
 }

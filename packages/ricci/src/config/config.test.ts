@@ -9,7 +9,7 @@ import { defaultConfig, loadConfig, parseConfig } from './config.ts'
 
 const surroundings = {
   folder: '/etc/ricci',
-  env: { HOME: '/home/ann', KEY: 'from-env' } as Record<string, string>,
+  env: { HOME: '/home/ann', KEY: 'from-env', LONG: 'a secret that is long enough' } as Record<string, string>,
   root: false,
   readFile: (path: string) => {
     if (path === '/etc/ricci/secret') return 'from-file\n'
@@ -241,5 +241,34 @@ describe('configuration mistakes', () => {
     const message = messageOf(Array.from({ length: 12 }, (_, i) => `key${i}: 1`).join('\n'))
     assert.equal(message.match(/there is no key/g)!.length, 10)
     assert.match(message, /… and 2 more$/)
+  })
+
+  describe('a cluster', () => {
+    const brokers = 'brokers: ["amqp://broker-1/ricci"], store: "consul://127.0.0.1:8500"'
+
+    test('has 32 partitions, and is known to others by the secret', () => {
+      const { cluster } = parse(`cluster: { ${brokers}, secret: { env: LONG } }`)
+      assert.equal(cluster?.partitions, 32)
+      assert.deepEqual(cluster.listen, { host: '0.0.0.0', port: 5557 })
+      assert.ok('secret' in cluster.identity)
+      assert.equal(cluster.identity.secret.reveal(), surroundings.env.LONG)
+      assert.equal(cluster.tls, undefined)
+    })
+
+    test('without anything that instances know each other by, or with two such things, is refused', () => {
+      const peers = 'peers: { ca: secret, cert: secret, key: secret }'
+      assert.match(messageOf(`cluster: { ${brokers} }`), /give "secret", or "peers", not both/)
+      assert.match(messageOf(`cluster: { ${brokers}, ${peers}, secret: { env: LONG } }`), /not both/)
+      assert.deepEqual(parse(`cluster: { ${brokers}, ${peers} }`).cluster?.identity, {
+        ca: 'from-file\n',
+        cert: 'from-file\n',
+        key: 'from-file\n',
+      })
+    })
+
+    test('a secret that can be guessed, and an address that is none, are refused', () => {
+      assert.match(messageOf(`cluster: { ${brokers}, secret: short }`), /at least 16 characters/)
+      assert.match(messageOf(`cluster: { ${brokers}, secret: { env: LONG }, listen: here }`), /"here" is no address/)
+    })
   })
 })

@@ -55,9 +55,20 @@ export interface Config {
 export interface ClusterConfig {
   /** AMQP addresses. */
   readonly brokers: readonly Secret[]
+  /** Addresses of the brokers' management APIs; none where they are not to be asked. */
+  readonly management: readonly Secret[]
   /** Address of the coordination store. */
   readonly store: string
-  /** PEM text. */
+  /** How many the log has; fixed when it is made. */
+  readonly partitions: number
+  /** What fails together with this instance. */
+  readonly zone?: string
+  /** Where other instances reach this one, and what they are told where that is not the same. */
+  readonly listen: Address
+  readonly address?: Address
+  /** What instances know each other by: a secret, or certificates in PEM text. */
+  readonly identity: { readonly secret: Secret } | { readonly ca: string; readonly cert: string; readonly key: string }
+  /** Of the brokers, in PEM text. */
   readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
 }
 
@@ -180,6 +191,10 @@ function finish(parsed: ParsedConfig, source: Source): Config {
       )
     }
   }
+  if (parsed.cluster !== undefined && (parsed.cluster.secret === undefined) === (parsed.cluster.peers === undefined)) {
+    const message = 'instances know each other by a secret or by certificates; give "secret", or "peers", not both'
+    problems.push(source.problemAtKey([], 'cluster', message))
+  }
   if (problems.length > 0) throw invalid(problems)
   const { listen, intake, retention, cluster } = parsed
   const { defaultTtl, grace, staleness, ...limits } = parsed.engine
@@ -210,9 +225,10 @@ function finish(parsed: ParsedConfig, source: Source): Config {
   }
 }
 
-function clusterOf({ brokers, store, ca, cert, key }: NonNullable<ParsedConfig['cluster']>): ClusterConfig {
+function clusterOf(parsed: NonNullable<ParsedConfig['cluster']>): ClusterConfig {
+  const { ca, cert, key, secret, peers, ...others } = parsed
   const isPlain = ca === undefined && cert === undefined && key === undefined
-  return { brokers, store, ...(!isPlain && { tls: { ca, cert, key } }) }
+  return { ...others, identity: peers ?? { secret: secret! }, ...(!isPlain && { tls: { ca, cert, key } }) }
 }
 
 /** Whether two listeners would be in each other's way; port 0 is any free one. */

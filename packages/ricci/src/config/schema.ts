@@ -23,6 +23,12 @@ export interface ConfigSurroundings {
 /** Names are used in rules, metrics and file names. */
 const namePattern = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/
 
+/** Shorter ones can be tried out. */
+const leastSecretLength = 16
+
+/** Each is a stream with three replicas on the brokers, and an engine on two instances. */
+const maxPartitions = 1_024
+
 /** RFC 9110, 5.5: whoever sends another gets an error with each page instead of sending it. */
 const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/
 
@@ -82,6 +88,15 @@ export function configSchema(surroundings: ConfigSurroundings) {
         )
       })
 
+  const requiredAddress = (what: string) =>
+    z
+      .string()
+      .describe(what)
+      .transform(
+        (text, context) =>
+          parseAddress(text) ?? fail(context, `"${text}" is no address; write host:port like 10.0.0.1:5557`),
+      )
+
   const secret = (what: string) =>
     z
       .union(
@@ -130,6 +145,11 @@ export function configSchema(surroundings: ConfigSurroundings) {
         error: 'an address beginning with amqp://, amqps://, amqp+srv:// or amqps+srv:// is needed here',
       },
     )
+
+  const managementApi = (what: string) =>
+    secret(what).refine((value) => URL.canParse(value.reveal()) && /^https?:$/.test(new URL(value.reveal()).protocol), {
+      error: 'an address beginning with http:// or https:// is needed here',
+    })
 
   const header = (what: string) =>
     secret(what).refine((value) => headerValue.test(value.reveal()), {
@@ -230,12 +250,48 @@ export function configSchema(surroundings: ConfigSurroundings) {
           .describe(
             "RabbitMQ's brokers, each `amqp://USER:PASSWORD@HOST/VHOST` or `amqps://…` (a name stands for all its addresses), or `amqps+srv://USER:PASSWORD@NAME/VHOST` for those that DNS names; as secrets: `{ env: NAME }`, `{ file: PATH }` or text",
           ),
+        management: z
+          .array(managementApi('address of a management API'))
+          .default([])
+          .describe(
+            "the brokers' management APIs, each `http://USER:PASSWORD@HOST:15672`, as secrets like `brokers`; by these it is seen when brokers stay split, and which is to be restarted",
+          ),
         store: z
           .string()
           .min(1)
           .describe(
             'where instances agree on who may claim: `consul://HOST:PORT`, `etcd://HOST:PORT` or `postgres://USER@HOST:PORT/DATABASE`',
           ),
+        partitions: count(
+          'parts of the log, over which clusters of hosts are spread; fixed when the log is made, the same on all',
+          1,
+          maxPartitions,
+        ).default(32),
+        zone: z
+          .string()
+          .min(1)
+          .max(255)
+          .optional()
+          .describe('what fails together with this instance: a rack, a zone; a partition is kept in two of them'),
+        listen: requiredAddress('where other instances reach this one: queries, snapshots').prefault('0.0.0.0:5557'),
+        address: requiredAddress(
+          'what others are told to reach it at, `host:port`; by default the name of the machine and that port',
+        ).optional(),
+        secret: secret(
+          'what instances know each other by, the same on all, at least 16 characters: `{ env: NAME }`, `{ file: PATH }` or text',
+        )
+          .refine((value) => value.reveal().length >= leastSecretLength, {
+            error: `a secret of at least ${leastSecretLength} characters is needed here, e.g. of: openssl rand -hex 32`,
+          })
+          .optional(),
+        peers: z
+          .strictObject({
+            ca: pem("file with the certificates of who signed the instances' own"),
+            cert: pem('file with the certificate of this instance'),
+            key: pem('file with its key'),
+          })
+          .optional()
+          .describe('certificates that instances know each other by, instead of a secret'),
         ca: pem("file with the certificates of who signed the brokers' own").optional(),
         cert: pem('file with the certificate of this instance, for brokers that ask for one').optional(),
         key: pem('file with its key').optional(),

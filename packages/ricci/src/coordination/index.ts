@@ -1,2 +1,2 @@
 /** Who may claim a partition. */
-export { coordinationInProcess, GroupCoordination, type HoldBack } from './group.ts'
+export { coordinationInProcess, GroupCoordination, type CoordinationOptions } from './group.ts'

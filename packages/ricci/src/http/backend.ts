@@ -1,4 +1,7 @@
+import type { PlacementView } from '@ricci/replica'
 import type { Registry } from 'prom-client'
+import type { Freshness, Missing } from '../peers/protocol.ts'
+import type { ClusterStatus } from '../server/cluster-status.ts'
 
 /** A part that does not work as it should while the server still answers. */
 export interface Degraded {
@@ -16,6 +19,16 @@ export interface QueryRequest {
   readonly query: string
   /** At most so many events in all. */
   readonly limit?: number
+}
+
+/** An answer that has begun. */
+export interface QueryAnswer {
+  /** Each the JSON texts of some events, joined by commas (never empty). */
+  readonly pages: AsyncIterable<Uint8Array>
+  /** Of several partitions, those whose events are not in it. */
+  readonly missing: readonly Missing[]
+  /** Of several partitions, how far each of the others was applied. */
+  readonly fresh: readonly Freshness[]
 }
 
 /** A page of what was decided and still counts. */
@@ -42,11 +55,8 @@ export interface HttpBackend {
   readiness(): Readiness
   /** For people and programs; every value can be written as JSON. */
   status(): Promise<unknown>
-  /**
-   * Yields pages: each the JSON texts of some events, joined by commas (never empty).
-   * @throws QueryError, also before the first page
-   */
-  query(request: QueryRequest): AsyncIterable<Uint8Array>
+  /** @throws QueryError, also at the first page; RicciError `NOT_EVALUATED` */
+  query(request: QueryRequest): Promise<QueryAnswer>
   /**
    * Some of the open incidents, of the closed ones and of the pages not settled, with a cursor where there are more, as JSON text.
    * @throws EngineError `CURSOR_INVALID`; RicciError `NOT_EVALUATED`
@@ -54,4 +64,15 @@ export interface HttpBackend {
   incidents(request: IncidentsRequest): Promise<string>
   /** Resolves once the query is accepted; then yields changes of the index that match, as they come, until the signal aborts. */
   watch(query: string, signal: AbortSignal): Promise<AsyncIterable<WatchPage>>
+  /** @throws RicciError `NO_CLUSTER` where this server works alone */
+  cluster(): ClusterBackend
+}
+
+/** What can be asked of any instance about all of them. */
+export interface ClusterBackend {
+  status(): ClusterStatus
+  /** Who is to keep a partition, who does, and why. @param of its number, or the key of events in it. @throws RicciError `NO_PARTITION` */
+  explain(of: { readonly partition: number } | { readonly key: string }): PlacementView
+  /** Has an instance give up what it keeps, or take part again. @throws RicciError `NO_INSTANCE`, `PEER_UNREACHABLE` */
+  drain(instance: string, drain: boolean): Promise<void>
 }

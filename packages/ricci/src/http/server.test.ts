@@ -7,7 +7,7 @@ import { Registry } from 'prom-client'
 import { silentLogger } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
 import { RicciError } from '../errors.ts'
-import type { HttpBackend, WatchPage } from './backend.ts'
+import type { HttpBackend, QueryAnswer, WatchPage } from './backend.ts'
 import { refusalOf } from './rebinding.ts'
 import { HttpServer } from './server.ts'
 
@@ -17,6 +17,9 @@ afterEach(async () => {
 })
 
 async function* none(): AsyncGenerator<WatchPage> {}
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+const answerOf = (pages: AsyncIterable<Uint8Array>): QueryAnswer => ({ pages, missing: [], fresh: [] })
 
 const aborted = (signal: AbortSignal): Promise<unknown> =>
   new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
@@ -32,9 +35,10 @@ async function serve(
     refresh: async () => undefined,
     readiness: () => ({ ready: true, degraded: [] }),
     status: async () => ({ instance: 'here' }),
-    query: async function* () {},
+    query: async () => answerOf(nothing()),
     incidents: async () => '{"pages":[]}',
     watch: async () => none(),
+    cluster: () => assert.fail(),
     ...script,
   }
   const server = new HttpServer({ host: '127.0.0.1', port: 0, backend, telemetry, ...more })
@@ -80,15 +84,25 @@ describe('HTTP', () => {
   it('joins pages of events into one answer', async () => {
     const asked: unknown[] = []
     const { url } = await serve({
-      query: async function* (request) {
+      query: async (request) => {
         asked.push(request)
-        yield Buffer.from('{"host":"a"},{"host":"b"}')
-        yield Buffer.from('{"host":"c"}')
+        return answerOf(pages())
       },
     })
+    async function* pages(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('{"host":"a"},{"host":"b"}')
+      yield Buffer.from('{"host":"c"}')
+    }
     const answer = await fetch(`${url}/api/v1/query?query=true&limit=3`)
     assert.deepEqual(await answer.json(), { events: [{ host: 'a' }, { host: 'b' }, { host: 'c' }] })
     assert.deepEqual({ ...(asked[0] as object) }, { query: 'true', limit: 3 })
+  })
+
+  it('says of several partitions which are missing, and how fresh the others are', async () => {
+    const missing = [{ partition: 1, code: 'NO_OWNER' }]
+    const fresh = [{ partition: 0, instance: 'here', offset: 7, ageMs: 12 }]
+    const { url } = await serve({ query: async () => ({ pages: nothing(), missing, fresh }) })
+    assert.deepEqual(await (await fetch(`${url}/api/v1/query?query=true`)).json(), { events: [], missing, fresh })
   })
 
   for (const [code, status] of [
@@ -99,7 +113,7 @@ describe('HTTP', () => {
   ] as const) {
     it(`answers ${status} to an error ${code ?? 'without a code'}`, async () => {
       const { url } = await serve({
-        query: async function* () {
+        query: async () => {
           throw Object.assign(new Error('the reason'), code === undefined ? {} : { code })
         },
       })
@@ -111,7 +125,7 @@ describe('HTTP', () => {
 
   it('has the routes that docs/http.md tells of', async () => {
     const { server } = await serve({})
-    const documented = readFileSync('docs/http.md', 'utf8').matchAll(/^\| `GET (\S+)`/gm)
+    const documented = readFileSync('docs/http.md', 'utf8').matchAll(/^\| `(?:GET|POST) (\S+)`/gm)
     assert.deepEqual(server.routes, Array.from(documented, ([, route]) => route).sort())
   })
 
@@ -143,8 +157,9 @@ describe('HTTP', () => {
   it('answers so many queries at once, and more when those are done', async () => {
     const waiting: (() => void)[] = []
     const { url } = await serve({
-      query: async function* () {
+      query: async () => {
         await new Promise<void>((resolve) => waiting.push(resolve))
+        return answerOf(nothing())
       },
     })
     const ask = () => fetch(`${url}/api/v1/query?query=true`)
@@ -162,14 +177,14 @@ describe('HTTP', () => {
 
   it('cuts off who does not read an answer, and has the engine go no further', async () => {
     let left = false
-    const query = async function* (): AsyncGenerator<Uint8Array> {
+    const pages = async function* (): AsyncGenerator<Uint8Array> {
       try {
         for (;;) yield Buffer.alloc(1 << 20, ' ')
       } finally {
         left = true
       }
     }
-    const { url } = await serve({ query }, { stalledReadMs: 50 })
+    const { url } = await serve({ query: async () => answerOf(pages()) }, { stalledReadMs: 50 })
     const asked = request(`${url}/api/v1/query?query=true`).end()
     const [answer] = (await once(asked, 'response')) as [IncomingMessage]
     // not read: what the kernel does not take stays with the server

@@ -9,7 +9,7 @@ import { maxQueryBytes } from '@ricci/client'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { listenError } from '../server/listen-error.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
-import type { HttpBackend, IncidentsRequest } from './backend.ts'
+import type { HttpBackend, IncidentsRequest, QueryAnswer } from './backend.ts'
 import { RicciError } from '../errors.ts'
 import { refusalOf } from './rebinding.ts'
 
@@ -64,6 +64,18 @@ const incidentsQueryString = {
   },
 } as const
 
+const explainQueryString = {
+  type: 'object',
+  properties: { partition: { type: 'integer', minimum: 0 }, key: { type: 'string', maxLength: 1_000 } },
+  oneOf: [{ required: ['partition'] }, { required: ['key'] }],
+} as const
+
+const drainBody = {
+  type: 'object',
+  required: ['instance', 'drain'],
+  properties: { instance: { type: 'string', minLength: 1, maxLength: 255 }, drain: { type: 'boolean' } },
+} as const
+
 /** Codes of answers that are HTTP's own. What a part of the server refuses has that part's code. */
 export type HttpErrorCode =
   | 'USAGE'
@@ -86,6 +98,10 @@ const statusOf: Readonly<Record<string, number>> = {
   ENGINE_AWAY: 503,
   TOO_MANY_WATCHES: 503,
   TOO_MANY_QUERIES: 503,
+  NO_CLUSTER: 404,
+  NO_PARTITION: 404,
+  NO_INSTANCE: 404,
+  PEER_UNREACHABLE: 503,
 }
 
 /** The HTTP listener: `listen` once, `close` ends watchers too. */
@@ -190,9 +206,24 @@ export class HttpServer {
       { schema: { querystring: queryString } },
       async (request, reply) => {
         this.countQuery(reply)
-        const pages = backend.query(request.query)[Symbol.asyncIterator]()
+        const answer = await backend.query(request.query)
+        const pages = answer.pages[Symbol.asyncIterator]()
         const first = await pages.next() // errors come before the first byte
-        return reply.type('application/json; charset=utf-8').send(Readable.from(queryBody(first, pages)))
+        return reply.type('application/json; charset=utf-8').send(Readable.from(queryBody(first, pages, answer)))
+      },
+    )
+    app.get('/api/v1/cluster', async () => backend.cluster().status())
+    app.get<{ Querystring: { partition: number } | { key: string } }>(
+      '/api/v1/cluster/explain',
+      { schema: { querystring: explainQueryString } },
+      async ({ query }) => backend.cluster().explain(query),
+    )
+    app.post<{ Body: { instance: string; drain: boolean } }>(
+      '/api/v1/cluster/drain',
+      { schema: { body: drainBody } },
+      async ({ body: { instance, drain } }) => {
+        await backend.cluster().drain(instance, drain)
+        return { instance, drain }
       },
     )
     app.get<{ Querystring: { query: string } }>(
@@ -312,6 +343,7 @@ const emptyLine = Buffer.from('\n')
 async function* queryBody(
   first: IteratorResult<Uint8Array>,
   rest: AsyncIterator<Uint8Array>,
+  { missing, fresh }: Pick<QueryAnswer, 'missing' | 'fresh'>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   try {
     yield Buffer.from('{"events":[')
@@ -320,7 +352,8 @@ async function* queryBody(
       step = await rest.next()
       if (step.done !== true) yield comma
     }
-    yield Buffer.from(']}\n')
+    const several = fresh.length + missing.length > 1
+    yield Buffer.from(several ? `],"missing":${JSON.stringify(missing)},"fresh":${JSON.stringify(fresh)}}\n` : ']}\n')
   } finally {
     await rest.return?.() // who asked went away: the engine need not go on
   }

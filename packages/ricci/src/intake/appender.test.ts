@@ -12,6 +12,7 @@ async function handedOver(lengths: readonly number[]): Promise<{ appends: number
   const appends: number[][] = []
   const refused: number[] = []
   const log = {
+    partitions: 1,
     appendAllParts: async (_partition: number, heads: readonly Uint8Array[], bodies: readonly Uint8Array[]) => {
       const records = heads.map((head, i) => head.length + bodies[i].length)
       appends.push(records)
@@ -21,15 +22,30 @@ async function handedOver(lengths: readonly number[]): Promise<{ appends: number
     },
   }
   const telemetry = new Telemetry(silentLogger(), () => 0)
-  const lag = new LagGate({ appliedOffset: () => Infinity, ownerTicking: () => true }, nodeClock)
+  const lag = new LagGate(() => ({ appliedOffset: () => Infinity, ownerTicking: () => true }), nodeClock)
   const nothing = (): void => undefined
-  const appender = new Appender(log, 0, lag, telemetry, nodeClock, nothing, nothing)
+  let queued = 0
+  const appender = new Appender({
+    log,
+    partition: 0,
+    lag,
+    telemetry,
+    clock: nodeClock,
+    onQueued: (bytes) => (queued += bytes),
+    onRefused: nothing,
+    onSettled: nothing,
+  })
   const large = new Uint8Array(Math.max(...lengths))
   for (const [index, length] of lengths.entries()) {
     const owner = { durable: nothing, acknowledge: nothing, refused: () => void refused.push(index), groupEnd: nothing }
     appender.add(large.subarray(0, 1), large.subarray(0, length - 1), owner)
   }
+  assert.equal(
+    queued,
+    lengths.reduce((a, b) => a + b, 0),
+  )
   await appender.settledSoFar()
+  assert.equal(queued, 0)
   return { appends, refused }
 }
 

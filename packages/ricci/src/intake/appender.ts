@@ -5,11 +5,16 @@ import type { LagGate } from './lag.ts'
 
 /** The log as intake uses it: records in two parts, so that a Msg is written from where it was received. */
 export interface RecordLog {
+  readonly partitions: number
+  /**
+   * Resolves when all records are durable, with their offsets where the log knows them without more ado: a partition that this process does not read
+   * is not worth a reader.
+   */
   appendAllParts(
     partition: number,
     heads: readonly Uint8Array[],
     bodies: readonly Uint8Array[],
-  ): Promise<readonly number[]>
+  ): Promise<readonly number[] | undefined>
 }
 
 /** Who handed a record in: told of each, in the order it handed them in. */
@@ -24,8 +29,22 @@ export interface Appended {
   groupEnd(): void
 }
 
+export interface AppenderOptions {
+  readonly log: RecordLog
+  readonly partition: number
+  readonly lag: LagGate
+  readonly telemetry: Telemetry
+  readonly clock: Clock
+  /** Bytes were handed in, or settled where negative. */
+  readonly onQueued: (bytes: number) => void
+  /** The log refused a group: what it holds of it is unknown. */
+  readonly onRefused: () => void
+  /** There is room again. */
+  readonly onSettled: () => void
+}
+
 /**
- * Hands the log what all connections brought in one turn of the loop, as one group: one promise for hundreds of messages. The log
+ * Hands a partition of the log what all connections brought in one turn of the loop, as one group: one promise for hundreds of messages. The log
  * gathers further while it writes.
  */
 export class Appender {
@@ -39,17 +58,7 @@ export class Appender {
   /** Bytes handed in that are neither durable nor refused. */
   queuedBytes = 0
 
-  constructor(
-    private readonly log: RecordLog,
-    private readonly partition: number,
-    private readonly lag: LagGate,
-    private readonly telemetry: Telemetry,
-    private readonly clock: Clock,
-    /** The log refused a group: what it holds of it is unknown. */
-    private readonly onRefused: () => void,
-    /** There is room again. */
-    private readonly onSettled: () => void,
-  ) {}
+  constructor(private readonly options: AppenderOptions) {}
 
   /** Adds a record of two parts. The body must not be changed until it is durable or refused. */
   add(head: Uint8Array, body: Uint8Array, owner: Appended): void {
@@ -58,7 +67,7 @@ export class Appender {
     this.owners.push(owner)
     const bytes = head.length + body.length
     this.bytes += bytes
-    this.queuedBytes += bytes
+    this.queue(bytes)
     if (this.scheduled) return
     this.scheduled = true
     // after the poll phase: one group takes what all sockets that were ready brought
@@ -99,36 +108,43 @@ export class Appender {
   }
 
   private handOver(heads: Uint8Array[], bodies: Uint8Array[], owners: Appended[], bytes: number): void {
-    const startedMs = this.clock.monotonicMs()
-    const group = this.log.appendAllParts(this.partition, heads, bodies).then(
+    const { log, partition, telemetry, clock } = this.options
+    const startedMs = clock.monotonicMs()
+    const group = log.appendAllParts(partition, heads, bodies).then(
       (offsets) => {
-        this.telemetry.metrics.appendSeconds.observe((this.clock.monotonicMs() - startedMs) / 1000)
-        this.telemetry.tally.appendGroups++
-        this.telemetry.tally.appendedRecords += owners.length
-        this.telemetry.tally.appendedBytes += bytes
-        this.landed(owners, offsets[offsets.length - 1], bytes)
+        telemetry.metrics.appendSeconds.observe((clock.monotonicMs() - startedMs) / 1000)
+        telemetry.tally.appendGroups++
+        telemetry.tally.appendedRecords += owners.length
+        telemetry.tally.appendedBytes += bytes
+        this.landed(owners, offsets?.[offsets.length - 1], bytes)
       },
       (error: unknown) => this.failed(owners, bytes, error instanceof Error ? error : new Error(String(error))),
     )
     this.tail = this.tail.then(() => group)
   }
 
-  private landed(owners: readonly Appended[], lastOffset: number, bytes: number): void {
-    this.queuedBytes -= bytes
+  private landed(owners: readonly Appended[], lastOffset: number | undefined, bytes: number): void {
+    this.queue(-bytes)
     for (const owner of owners) owner.durable()
-    this.lag.durable(lastOffset, bytes, owners.length, () => {
+    this.options.lag.durable(lastOffset, bytes, owners.length, () => {
       for (const owner of owners) owner.acknowledge()
       for (const owner of owners) owner.groupEnd()
     })
-    this.onSettled()
+    this.options.onSettled()
   }
 
   private failed(owners: readonly Appended[], bytes: number, error: Error): void {
-    this.telemetry.appendFailed(error instanceof ReplicaError ? error.code : 'UNKNOWN', error)
-    this.onRefused()
-    this.queuedBytes -= bytes
+    const { telemetry, onRefused, onSettled } = this.options
+    telemetry.appendFailed(error instanceof ReplicaError ? error.code : 'UNKNOWN', error)
+    onRefused()
+    this.queue(-bytes)
     for (const owner of owners) owner.refused(error)
     for (const owner of owners) owner.groupEnd()
-    this.onSettled()
+    onSettled()
+  }
+
+  private queue(bytes: number): void {
+    this.queuedBytes += bytes
+    this.options.onQueued(bytes)
   }
 }

@@ -5,9 +5,10 @@
  */
 import type { Socket } from 'node:net'
 import { encodeMsg, FrameReader, refusalForNow, type CodecError, type MsgFacts } from '@ricci/client'
-import { ReplicaError, type Clock } from '@ricci/replica'
+import type { Clock } from '@ricci/replica'
 import type { CloseReason, Telemetry } from '../telemetry/telemetry.ts'
-import type { Appended, Appender } from './appender.ts'
+import type { Appended } from './appender.ts'
+import type { Distributor } from './distributor.ts'
 import {
   maxConnectionBytes,
   maxConnectionMessages,
@@ -17,12 +18,11 @@ import {
   stalledWriteMs,
 } from './limits.ts'
 import type { QueryPort } from './queries.ts'
-import type { Recorder } from './recorder.ts'
+import { passes } from './refused.ts'
 
 /** What all connections share. */
 export interface ConnectionHost {
-  readonly appender: Appender
-  readonly recorder: Recorder
+  readonly distributor: Distributor
   readonly queries: QueryPort
   readonly telemetry: Telemetry
   readonly clock: Clock
@@ -268,8 +268,8 @@ export class Connection {
     const { tally } = host.telemetry
     const facts = this.inspect(frame)
     if (facts === undefined) return
-    const { events, marked, asks } = facts
-    const query = asks ? host.recorder.queryOf(frame) : undefined
+    const { events, asks } = facts
+    const query = asks ? host.distributor.queryOf(frame) : undefined
     tally.tcpMessages++
     tally.tcpEvents += events
     if (asks) tally.queries++
@@ -278,18 +278,18 @@ export class Connection {
     this.inFlightBytes += frame.length
     if (events > 0) {
       this.appending++
-      host.appender.add(host.recorder.head(marked, nowMs), frame, slot)
+      host.distributor.add(frame, slot, nowMs)
     } else if (asks) {
       // what this client sent before is to be in the answer
       if (this.appending === 0) this.ask(slot)
-      else void host.appender.settledSoFar().then(() => this.ask(slot))
+      else void host.distributor.settledSoFar().then(() => this.ask(slot))
     } else slot.reply = ackFrame
   }
 
   /** What a Msg is; undefined for one whose query is too long, which is answered: whoever asked would not know why it was cut off. */
   private inspect(frame: Uint8Array): MsgFacts | undefined {
     try {
-      return this.host.recorder.inspect(frame)
+      return this.host.distributor.inspect(frame)
     } catch (error) {
       const { code, message } = error as CodecError
       if (code !== 'QUERY_TOO_LONG') throw error
@@ -380,11 +380,6 @@ class Slot implements Appended {
     this.reply = reply
     this.connection.flush()
   }
-}
-
-/** Whether the same message may be taken later: by this log, or by that of the process that follows this one. */
-function passes(error: Error): boolean {
-  return error instanceof ReplicaError && (error.retriable || error.code === 'LOG_CLOSED')
 }
 
 /** Field `ok` of a Msg, true. Protobuf messages concatenate: pages of events that follow belong to the same Msg. */

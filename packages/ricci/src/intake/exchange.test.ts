@@ -51,7 +51,7 @@ async function serve(throwsOnHost: string | undefined): Promise<RawClient> {
   log.append(encodeRecord({ kind: 'rules', hash: 'exchange', settings: {}, semantics: engineSemantics, bundle }))
   const intake = new Intake({
     log,
-    progress: { appliedOffset: () => engine.appliedOffset, ownerTicking: () => true },
+    progress: () => ({ appliedOffset: () => engine.appliedOffset, ownerTicking: () => true }),
     queries: { ask: async (query) => [encodeMsg({ events: engine.query(query).events })] },
     telemetry: new Telemetry(silentLogger(), () => 0),
     clock: { ...nodeClock, wallMs: () => recordedAtMs },
@@ -72,6 +72,7 @@ async function serve(throwsOnHost: string | undefined): Promise<RawClient> {
 
 /** A log whose records are applied as they are appended. */
 class AppliedLog implements RecordLog {
+  readonly partitions = 1
   private end = 0
 
   constructor(private readonly engine: Engine) {}

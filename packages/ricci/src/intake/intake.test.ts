@@ -23,7 +23,7 @@ async function serve(more: Partial<IntakeOptions> = {}) {
   const telemetry = new Telemetry(silentLogger(), () => 0)
   const intake = new Intake({
     log,
-    progress: { appliedOffset: () => Infinity, ownerTicking: () => true },
+    progress: () => ({ appliedOffset: () => Infinity, ownerTicking: () => true }),
     queries: { ask: async (query) => [encodeMsg({ events: [{ service: query }] })] },
     telemetry,
     clock: nodeClock,
@@ -282,7 +282,7 @@ describe('Intake over TCP', () => {
   it('holds acks back while an owner that ticks lags, and lets them go as it catches up', async () => {
     const progress = { applied: -1, ticking: true }
     const { connect, intake } = await serve({
-      progress: { appliedOffset: () => progress.applied, ownerTicking: () => progress.ticking },
+      progress: () => ({ appliedOffset: () => progress.applied, ownerTicking: () => progress.ticking }),
     })
     const client = await connect()
     const big: Msg = { events: [{ description: 'x'.repeat(60_000) }] }
@@ -322,7 +322,7 @@ describe('Intake over TCP', () => {
   })
 
   it('goes on without an owner, whatever the lag', async () => {
-    const { connect } = await serve({ progress: { appliedOffset: () => -1, ownerTicking: () => false } })
+    const { connect } = await serve({ progress: () => ({ appliedOffset: () => -1, ownerTicking: () => false }) })
     const client = await connect()
     const big: Msg = { events: Array.from({ length: 10 }, () => ({ description: 'x'.repeat(60_000) })) }
     for (let i = 0; i < 120; i++) {
@@ -405,10 +405,10 @@ describe('Intake over UDP', () => {
     let lag = true
     const { log, udpPort, telemetry, intake } = await serve({
       // nothing is applied, by an engine that ticks
-      progress: { appliedOffset: () => (lag ? -1 : Infinity), ownerTicking: () => true },
+      progress: () => ({ appliedOffset: () => (lag ? -1 : Infinity), ownerTicking: () => true }),
     })
     // puts the engine too far behind: acks are held from here on
-    intake.lag.durable(0, 65 << 20, 1, () => undefined)
+    intake.lag.gate(0).durable(0, 65 << 20, 1, () => undefined)
     const datagram = encodeMsg({ events: [{ description: 'x'.repeat(16_000) }] })
     const most = Math.floor((16 << 20) / datagram.length)
     const { tally } = telemetry

@@ -2,18 +2,19 @@
 import { defaultLimits, encodeMsg, type Event } from '@ricci/client'
 import type { Clock } from '@ricci/replica'
 import type { Telemetry } from '../telemetry/telemetry.ts'
-import { Appender, type RecordLog } from './appender.ts'
+import type { RecordLog } from './appender.ts'
 import type { Connection, ConnectionHost } from './connection.ts'
-import { LagGate, type Progress } from './lag.ts'
+import { Distributor } from './distributor.ts'
+import type { Progress } from './lag.ts'
 import type { QueryPort } from './queries.ts'
-import { Recorder } from './recorder.ts'
 import { maxAnswerBytes, maxBegunBytes } from './limits.ts'
 import { TcpListener } from './tcp.ts'
 import { UdpListener } from './udp.ts'
 
 export interface IntakeOptions {
   readonly log: RecordLog
-  readonly progress: Progress
+  /** How far the engine of a partition is; undefined where this instance cannot know, and then holds nothing back. */
+  readonly progress: (partition: number) => Progress | undefined
   readonly queries: QueryPort
   readonly telemetry: Telemetry
   readonly clock: Clock
@@ -36,38 +37,26 @@ export interface IntakeOptions {
 /** What was taken in is answered within this when the server stops; then connections are cut. */
 const closeGraceMs = 2_000
 
-/** Embedded, there is one partition. */
-const partition = 0
-
 export class Intake {
-  readonly lag: LagGate
-  private readonly appender: Appender
-  private readonly recorder: Recorder
+  private readonly distributor: Distributor
   private readonly tcp: TcpListener
   private readonly udp: UdpListener
   private closing: Promise<void> | undefined
 
   constructor(private readonly options: IntakeOptions) {
     const { clock, telemetry } = options
-    this.lag = new LagGate(options.progress, clock)
-    this.recorder = new Recorder(
-      options.producer,
-      options.incarnation,
-      { ...defaultLimits, maxFrameBytes: options.maxFrameBytes },
-      clock,
-    )
-    this.appender = new Appender(
-      options.log,
-      partition,
-      this.lag,
+    this.distributor = new Distributor({
+      log: options.log,
+      progress: options.progress,
       telemetry,
       clock,
-      () => this.recorder.renew(),
-      () => this.settled(),
-    )
+      producer: options.producer,
+      incarnation: options.incarnation,
+      limits: { ...defaultLimits, maxFrameBytes: options.maxFrameBytes },
+      onSettled: () => this.settled(),
+    })
     const host: ConnectionHost = {
-      appender: this.appender,
-      recorder: this.recorder,
+      distributor: this.distributor,
       queries: options.queries,
       telemetry,
       clock,
@@ -79,7 +68,7 @@ export class Intake {
       answers: (bytes: number) => this.answers(bytes),
     }
     this.tcp = new TcpListener(host, options.maxConnections)
-    this.udp = new UdpListener(this.appender, this.recorder, telemetry)
+    this.udp = new UdpListener(this.distributor, telemetry)
   }
 
   /** Listens where the options say; gives the ports. */
@@ -99,15 +88,39 @@ export class Intake {
   }
 
   get queuedBytes(): number {
-    return this.appender.queuedBytes
+    return this.distributor.queuedBytes
+  }
+
+  /** How far engines are behind what this process appended, as far as it knows of them, and what waits for them. */
+  get lag(): Pick<Distributor, 'lagBytes' | 'lagMs' | 'heldMessages' | 'gate'> {
+    return this.distributor
   }
 
   /** Appends events of this instance itself; resolves when they are durable. */
   inject(events: readonly Event[]): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.appender.add(this.recorder.head(false), encodeMsg({ events }), {
+      const msg = encodeMsg({ events })
+      this.distributor.inspect(msg)
+      this.distributor.add(msg, {
         durable: () => resolve(),
         acknowledge: () => undefined,
+        refused: reject,
+        groupEnd: () => undefined,
+      })
+    })
+  }
+
+  /**
+   * Appends a Msg that came with a key, as over a broker's exchange, to the partition of that key. Resolves when it is durable and the engine, where
+   * this instance knows it, is not too far behind. The Msg must not be changed until then.
+   * @throws CodecError for bytes that are no Msg, or one beyond a limit; ReplicaError where the log refuses it
+   */
+  takeKeyed(key: string, msg: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.distributor.inspect(msg).events === 0) return resolve()
+      this.distributor.addKeyed(key, msg, {
+        durable: () => undefined,
+        acknowledge: () => resolve(),
         refused: reject,
         groupEnd: () => undefined,
       })
@@ -122,8 +135,8 @@ export class Intake {
   private async shut(): Promise<void> {
     await this.udp.close()
     await this.tcp.close(closeGraceMs)
-    await this.appender.settledSoFar()
-    this.lag.close()
+    await this.distributor.settledSoFar()
+    this.distributor.close()
   }
 
   /** Bytes of messages that have begun and are not whole, over all connections. */
@@ -145,13 +158,13 @@ export class Intake {
   private wasFull = false
 
   private full(): boolean {
-    const full = this.appender.queuedBytes > this.options.maxQueuedBytes
+    const full = this.distributor.queuedBytes > this.options.maxQueuedBytes
     if (full) this.wasFull = true
     return full
   }
 
   private settled(): void {
-    if (!this.wasFull || this.appender.queuedBytes > this.options.maxQueuedBytes / 2) return
+    if (!this.wasFull || this.distributor.queuedBytes > this.options.maxQueuedBytes / 2) return
     this.wasFull = false
     this.tcp.steer()
   }

@@ -6,7 +6,10 @@ import { LagGate } from './lag.ts'
 test('a record that the engine has not applied for five seconds holds the acks behind it', async () => {
   const clock = new VirtualClock()
   const progress = { applied: -1, ticking: true }
-  const gate = new LagGate({ appliedOffset: () => progress.applied, ownerTicking: () => progress.ticking }, clock)
+  const gate = new LagGate(
+    () => ({ appliedOffset: () => progress.applied, ownerTicking: () => progress.ticking }),
+    clock,
+  )
   const told: number[] = []
   const append = (offset: number) => gate.durable(offset, 100, 1, () => told.push(offset))
   append(0)
@@ -36,7 +39,10 @@ test('a record that the engine has not applied for five seconds holds the acks b
 test('keeps a bounded number of groups while nothing is applied, and still knows how far the engine lags', async () => {
   const clock = new VirtualClock()
   const progress = { applied: -1, ticking: false }
-  const gate = new LagGate({ appliedOffset: () => progress.applied, ownerTicking: () => progress.ticking }, clock)
+  const gate = new LagGate(
+    () => ({ appliedOffset: () => progress.applied, ownerTicking: () => progress.ticking }),
+    clock,
+  )
   const count = 50_000
   let told = 0
   let most = 0

@@ -42,8 +42,9 @@ export class LagGate {
   private timer: Timer | undefined
   heldMessages = 0
 
+  /** @param progress undefined as long as this process knows nothing of the engine: then nothing is held back */
   constructor(
-    private readonly progress: Progress,
+    private readonly progress: () => Progress | undefined,
     private readonly clock: Clock,
   ) {}
 
@@ -65,8 +66,12 @@ export class LagGate {
     return oldest === undefined ? 0 : this.clock.monotonicMs() - oldest.atMs
   }
 
-  /** A group is durable up to `lastOffset`: calls `release` at once, or when the engine has caught up. */
-  durable(lastOffset: number, bytes: number, messages: number, release: () => void): void {
+  /**
+   * A group is durable up to `lastOffset`: calls `release` at once, or when the engine has caught up.
+   * @param lastOffset undefined where the log does not tell: nothing can wait for it
+   */
+  durable(lastOffset: number | undefined, bytes: number, messages: number, release: () => void): void {
+    if (lastOffset === undefined || this.progress() === undefined) return release()
     this.add({ end: lastOffset, bytes, atMs: this.clock.monotonicMs() })
     this.lagging += bytes
     if (this.held.length === 0 && !this.behind()) return release()
@@ -94,7 +99,7 @@ export class LagGate {
   }
 
   private behind(): boolean {
-    return (this.lagBytes > maxLagBytes || this.lagMs > maxLagMs) && this.progress.ownerTicking()
+    return (this.lagBytes > maxLagBytes || this.lagMs > maxLagMs) && this.progress()!.ownerTicking()
   }
 
   private add(group: Entry): void {
@@ -120,7 +125,13 @@ export class LagGate {
   }
 
   private look(): void {
-    const applied = this.progress.appliedOffset()
+    const progress = this.progress()
+    if (progress === undefined) {
+      this.unapplied = []
+      this.unappliedHead = this.lagging = 0
+      return
+    }
+    const applied = progress.appliedOffset()
     while (this.unappliedHead < this.unapplied.length && this.unapplied[this.unappliedHead].end <= applied) {
       this.lagging -= this.unapplied[this.unappliedHead++].bytes
     }

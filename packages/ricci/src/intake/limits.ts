@@ -45,3 +45,6 @@ export const queryWaitMs = 5_000
 /** DESIGN 6: acks are held back while an owner that is ticking lags by this much. */
 export const maxLagMs = 5_000
 export const maxLagBytes = 64 << 20
+
+/** Keys of events whose partition is remembered; when there are more, all are forgotten. To hash one anew takes microseconds. */
+export const maxKnownKeys = 65_536

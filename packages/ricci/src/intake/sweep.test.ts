@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { describe, it } from 'node:test'
-import { frame, encodeMsg } from '@ricci/client'
+import { defaultLimits, frame, encodeMsg } from '@ricci/client'
 import { VirtualClock } from '@ricci/testkit'
 import { silentLogger } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
-import { Recorder } from './recorder.ts'
-import { defaultLimits } from '@ricci/client'
+import { Distributor } from './distributor.ts'
+import { ScriptedLog } from './testing.ts'
 
 /** A connection on virtual time whose socket is never connected; the test looks at what becomes of it. */
 function connection() {
@@ -18,9 +18,20 @@ function connection() {
   const answers: ((pages: readonly Uint8Array[]) => void)[] = []
   telemetry.connectionClosed = (reason) => void closed.push(reason)
   const socket = new Socket({ allowHalfOpen: true })
+  const log = new ScriptedLog()
+  log.auto = false
+  const distributor = new Distributor({
+    log,
+    progress: () => undefined,
+    telemetry,
+    clock,
+    producer: 'here',
+    incarnation: 1,
+    limits: defaultLimits,
+    onSettled: () => undefined,
+  })
   const host: ConnectionHost = {
-    appender: { add: () => undefined } as unknown as ConnectionHost['appender'],
-    recorder: new Recorder('here', 1, defaultLimits, clock),
+    distributor,
     queries: { ask: () => new Promise((resolve) => answers.push(resolve)) },
     telemetry,
     clock,

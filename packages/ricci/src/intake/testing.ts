@@ -4,6 +4,7 @@ import { decodeMsg, encodeMsg, frame, FrameReader, type Msg } from '@ricci/clien
 import type { RecordLog } from './appender.ts'
 
 interface Group {
+  readonly partition: number
   readonly records: readonly Uint8Array[]
   readonly first: number
   readonly resolve: (offsets: number[]) => void
@@ -12,36 +13,67 @@ interface Group {
 
 /** Keeps groups until the test lets them land (`auto`: at once). */
 export class ScriptedLog implements RecordLog {
-  readonly records: Uint8Array[] = []
   readonly waiting: Group[] = []
   auto = true
-  private end = 0
+  /** Partitions that refuse at once, and with what. */
+  readonly refusing = new Map<number, Error>()
+  /** Partitions whose offsets are not told. */
+  readonly unread = new Set<number>()
+  private readonly landed: Uint8Array[][]
+  private readonly ends: number[]
   private readonly told: (() => void)[] = []
 
-  appendAllParts(_partition: number, heads: readonly Uint8Array[], bodies: readonly Uint8Array[]): Promise<number[]> {
-    const records = heads.map((head, i) => Buffer.concat([head, bodies[i]]))
-    const first = this.end
-    this.end += records.length
-    return new Promise((resolve, reject) => {
-      this.waiting.push({ records, first, resolve, reject })
-      for (const tell of this.told.splice(0)) tell()
-      if (this.auto) this.land()
-    })
+  constructor(readonly partitions = 1) {
+    this.landed = Array.from({ length: partitions }, () => [])
+    this.ends = this.landed.map(() => 0)
   }
 
-  land(): void {
-    const { records, first, resolve } = this.waiting.shift()!
-    this.records.push(...records)
+  /** What landed in the first partition. */
+  get records(): readonly Uint8Array[] {
+    return this.recordsOf(0)
+  }
+
+  recordsOf(partition: number): readonly Uint8Array[] {
+    return this.landed[partition]
+  }
+
+  async appendAllParts(
+    partition: number,
+    heads: readonly Uint8Array[],
+    bodies: readonly Uint8Array[],
+  ): Promise<number[] | undefined> {
+    const refusal = this.refusing.get(partition)
+    if (refusal !== undefined) throw refusal
+    const records = heads.map((head, i) => Buffer.concat([head, bodies[i]]))
+    const first = this.ends[partition]
+    this.ends[partition] += records.length
+    const offsets = await new Promise<number[]>((resolve, reject) => {
+      this.waiting.push({ partition, records, first, resolve, reject })
+      for (const tell of this.told.splice(0)) tell()
+      if (this.auto) this.land(partition)
+    })
+    return this.unread.has(partition) ? undefined : offsets
+  }
+
+  /** The oldest group that waits, of a partition or of any, is durable. */
+  land(partition?: number): void {
+    const { records, first, resolve, ...group } = this.take(partition)
+    this.landed[group.partition].push(...records)
     resolve(records.map((_record, i) => first + i))
   }
 
-  refuse(error: Error): void {
-    this.waiting.shift()!.reject(error)
+  refuse(error: Error, partition?: number): void {
+    this.take(partition).reject(error)
   }
 
-  /** Resolves when a group waits. */
-  async group(): Promise<void> {
-    while (this.waiting.length === 0) await new Promise<void>((resolve) => this.told.push(resolve))
+  /** Resolves when so many groups wait. */
+  async group(count = 1): Promise<void> {
+    while (this.waiting.length < count) await new Promise<void>((resolve) => this.told.push(resolve))
+  }
+
+  private take(partition: number | undefined): Group {
+    const at = partition === undefined ? 0 : this.waiting.findIndex((group) => group.partition === partition)
+    return this.waiting.splice(at, 1)[0]
   }
 }
 

@@ -3,9 +3,9 @@ import { isIPv6 } from 'node:net'
 import { maxDatagramBytes } from '@ricci/client'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { listenError } from '../server/listen-error.ts'
-import type { Appended, Appender } from './appender.ts'
+import type { Appended } from './appender.ts'
+import type { Distributor } from './distributor.ts'
 import { maxQueuedDatagramBytes } from './limits.ts'
-import type { Recorder } from './recorder.ts'
 
 /** Room for bursts in the kernel; its default of 212,992 bytes holds 25 datagrams of full size. */
 const receiveBufferBytes = 4 << 20
@@ -16,8 +16,7 @@ export class UdpListener {
   private queuedBytes = 0
 
   constructor(
-    private readonly appender: Appender,
-    private readonly recorder: Recorder,
+    private readonly distributor: Distributor,
     private readonly telemetry: Telemetry,
   ) {}
 
@@ -60,12 +59,12 @@ export class UdpListener {
       return
     }
     try {
-      this.recorder.inspect(datagram)
+      this.distributor.inspect(datagram)
     } catch (error) {
       this.telemetry.malformed('udp', peer(), (error as Error).message)
       return
     }
-    const { events, marked } = this.recorder.facts
+    const { events } = this.distributor.facts
     tally.udpMessages++
     tally.udpEvents += events
     tally.udpBytes += datagram.length
@@ -76,7 +75,7 @@ export class UdpListener {
       return
     }
     this.queuedBytes += datagram.length
-    this.appender.add(this.recorder.head(marked), datagram, new Datagram(this, datagram.length))
+    this.distributor.add(datagram, new Datagram(this, datagram.length))
   }
 
   settled(bytes: number, refused: boolean): void {

@@ -2,13 +2,15 @@
  * What a server stands on: a log, snapshots, coordination. Embedded, all of it lies in the data folder of one process; in a cluster the log is
  * RabbitMQ's and coordination a store's, and any number of servers do the same work.
  */
-import { ElectionGroup, storeFromUrl } from '@ricci/election'
+import { storeFromUrl } from '@ricci/election'
 import { ReplicaError, type Clock, type CoordinationPort, type LogPort, type SnapshotPort } from '@ricci/replica'
 import type { ClusterConfig, Config } from '../config/config.ts'
 import { coordinationInProcess, GroupCoordination } from '../coordination/index.ts'
 import type { RecordLog } from '../intake/appender.ts'
 import { EmbeddedLog, nodeDisk } from '../log/index.ts'
 import { RabbitLog, type RabbitLogOptions } from '../log/rabbitmq/rabbit-log.ts'
+import type { Degraded } from '../http/backend.ts'
+import { SplitWatch } from '../log/rabbitmq/split.ts'
 import { DiskSnapshots } from '../snapshots/index.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { ProtectingSnapshots } from './protected-log.ts'
@@ -22,24 +24,25 @@ export interface ServerLog extends LogPort, RecordLog {
 
 export interface Backends {
   readonly log: ServerLog
-  /** Offset that the next record will get, as far as is known without asking. */
-  end(): number
+  /** Offset that a partition's next record will get, as far as is known without asking. */
+  end(partition: number): number
   /** The same, asked for. @throws ReplicaError `LOG_UNAVAILABLE` */
-  endNow(): Promise<number>
+  endNow(partition: number): Promise<number>
+  /** A partition is read here: its end is to be known, and appends to it are read back. Gives what ends that. */
+  follow(partition: number): () => void
   /** How the engine's worker reads the log by itself. */
   readonly source: LogSource
   /** Where the log is, for people. */
   readonly place: string
   readonly snapshots: SnapshotPort
   readonly coordination: CoordinationPort
+  /** What of them is worse than it should be. */
+  degraded(): readonly Degraded[]
   /** Nobody else writes the log: who finds it empty begins it. */
   readonly alone: boolean
   /** Wakes a worker that sleeps at the log's end; by itself it reads on where the source can tell. */
   onSleeperWanted(wake: () => void): void
 }
-
-/** The instance's only partition so far. */
-const partition = 0
 
 export interface BackendsOptions {
   readonly config: Config
@@ -67,7 +70,7 @@ async function openEmbedded({ config, clock, telemetry, opened }: BackendsOption
     report: (event) => telemetry.logEvent(event),
   })
   opened(() => log.close())
-  const snapshots = new ProtectingSnapshots(await openSnapshots(config), partition, log)
+  const snapshots = new ProtectingSnapshots(await openSnapshots(config), 0, log)
   await snapshots.protect()
   const coordination = coordinationInProcess(config.instance, clock)
   opened(() => coordination.close())
@@ -75,17 +78,19 @@ async function openEmbedded({ config, clock, telemetry, opened }: BackendsOption
     log,
     end: () => log.progress.end,
     endNow: async () => log.progress.end,
+    follow: () => () => undefined,
     source: { kind: 'embedded', id: log.id, dataDirectory, progress: log.progress.buffer },
     place: dataDirectory,
     snapshots,
     coordination,
+    degraded: () => [],
     alone: true,
     onSleeperWanted: (wake) => (log.onSleeperWanted = wake),
   }
 }
 
 async function openCluster(
-  { brokers, store, tls }: ClusterConfig,
+  { brokers, management, store, tls, partitions }: ClusterConfig,
   { config, clock, telemetry, opened, signal }: BackendsOptions,
 ): Promise<Backends> {
   const lock = await nodeDisk.lock(config.dataFolder)
@@ -93,36 +98,47 @@ async function openCluster(
   const options: Omit<RabbitLogOptions, 'clock' | 'onTrouble'> = {
     urls: brokers.map((broker) => broker.reveal()),
     name: config.instance,
-    topology: { partitions: 1, maxAgeMs: config.retention.ageMs, maxBytes: config.retention.bytes },
+    topology: { partitions, maxAgeMs: config.retention.ageMs, maxBytes: config.retention.bytes },
     ...(tls !== undefined && { tls }),
   }
   const onTrouble = (what: string): void => telemetry.log.warn(`log on RabbitMQ: ${what}`)
   const log = await untilThere({ ...options, clock, onTrouble }, telemetry, signal)
   opened(() => log.close())
-  log.follow(partition)
-  const coordination = new GroupCoordination(
-    new ElectionGroup({
-      // claims are fenced by the log: nobody need wait for a predecessor's lease
-      fenced: true,
-      name: 'ricci',
-      store: storeFromUrl(store, { env: process.env }),
-      id: config.instance,
-      clock,
-      profile: 'fast',
-    }),
-  )
+  const onChange = (restart: readonly string[]): void => {
+    for (const detail of splitsOf(restart)) telemetry.alarm('brokers-split', detail)
+  }
+  const split = new SplitWatch({ urls: management.map((url) => url.reveal()), clock, onChange })
+  opened(() => split.close())
+  split.start()
+  const coordination = new GroupCoordination({
+    name: 'ricci',
+    store: storeFromUrl(store, { env: process.env }),
+    id: config.instance,
+    clock,
+    profile: 'fast',
+    onTrouble: (what) => telemetry.log.warn(`coordination: ${what}`),
+  })
   opened(() => coordination.close())
   return {
     log,
-    end: () => log.end(partition),
-    endNow: () => log.endNow(partition),
+    end: (partition) => log.end(partition),
+    endNow: (partition) => log.endNow(partition),
+    follow: (partition) => log.follow(partition),
     source: { kind: 'rabbitmq', id: log.id, options },
     place: `RabbitMQ (${options.urls.map((url) => new URL(url).host).join(', ')})`,
     snapshots: await openSnapshots(config),
     coordination,
+    degraded: () => splitsOf(split.restart ?? []).map((detail) => ({ part: 'brokers', detail })),
     alone: false,
     onSleeperWanted: () => undefined,
   }
+}
+
+function splitsOf(restart: readonly string[]): readonly string[] {
+  if (restart.length === 0) return []
+  return [
+    `RabbitMQ is split, and stays so until ${restart.join(' and ')} is restarted; Ricci goes on through the others`,
+  ]
 }
 
 /** Between two attempts to open the log. */

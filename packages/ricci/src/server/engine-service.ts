@@ -13,7 +13,7 @@ import type { QueryPort } from '../intake/queries.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { WorkerHost } from './worker-host.ts'
-import type { AnswerForm, Inspection, LogSource, PageNews, RulesInForce } from './worker-protocol.ts'
+import type { AnswerForm, Inspection, ListingRequest, LogSource, PageNews, RulesInForce } from './worker-protocol.ts'
 
 export interface EngineServiceOptions {
   /** Offset that the next record will get. */
@@ -21,8 +21,6 @@ export interface EngineServiceOptions {
   /** How a worker reads it by itself. */
   readonly source: LogSource
   readonly partition: number
-  /** Where the log ended when this began: what was decided before was told of. */
-  readonly newsFrom: number
   readonly clock: Clock
   readonly telemetry: Telemetry
   /** Told of every report, and when a worker begins to run. */
@@ -33,6 +31,14 @@ export interface EngineServiceOptions {
   readonly resourceLimits?: ResourceLimits
   /** Tests hand in their own worker. */
   readonly workerFile?: URL
+}
+
+/** Where an engine stands. */
+export interface Standpoint {
+  /** Of the last record applied. */
+  readonly offset: number
+  /** The latest moment that its records tell of. */
+  readonly calendarMs: number
 }
 
 export class EngineService implements QueryPort {
@@ -47,15 +53,18 @@ export class EngineService implements QueryPort {
   private readonly pages = new Set<string>()
   private current: WorkerHost | undefined
   /** Pages that earlier records decided or settled were told of: before the start, or by an earlier worker. */
-  private newsFrom: number
+  private newsFrom = 0
   private lastNews = -1
   private lastRuleError = -1
   private readonly hosts = new Set<WorkerHost>()
   private readonly waiting = new Set<() => void>()
   private readonly subscriptions = new Subscriptions((deadlineMs) => this.runningHost(deadlineMs))
 
-  constructor(private readonly options: EngineServiceOptions) {
-    this.newsFrom = options.newsFrom
+  constructor(private readonly options: EngineServiceOptions) {}
+
+  /** Before the first worker: what the log holds already is no news. A log that does not say where it ends is told of whole. */
+  async begin(): Promise<void> {
+    this.newsFrom = await this.options.endNow().catch(() => 0)
   }
 
   /** For the replica: makes the next generation. */
@@ -155,7 +164,31 @@ export class EngineService implements QueryPort {
     const deadlineMs = sinceMs + queryWaitMs
     const end = await this.before(deadlineMs, this.options.endNow())
     if (end === undefined) throw notEvaluated()
-    const atLeast = end - 1
+    yield* this.answerAt(query, form, end - 1, deadlineMs, limit)
+  }
+
+  /**
+   * Resolves once all that is in the log now is applied, with where the engine stands.
+   * @throws RicciError `NOT_EVALUATED` when that takes until a monotonic time
+   */
+  async evaluated(deadlineMs: number): Promise<Standpoint> {
+    const end = await this.before(deadlineMs, this.options.endNow())
+    if (end === undefined || !(await this.reported(end - 1, deadlineMs))) throw notEvaluated()
+    const { appliedOffset, calendarMs } = this.progress ?? { appliedOffset: -1, calendarMs: 0 }
+    return { offset: appliedOffset, calendarMs }
+  }
+
+  /**
+   * Answers a query as {@link answer} does, from what is applied up to an offset at least.
+   * @param deadlineMs monotonic time by which it must have begun
+   */
+  async *answerAt(
+    query: string,
+    form: AnswerForm,
+    atLeast: number,
+    deadlineMs: number,
+    limit?: number,
+  ): AsyncGenerator<Uint8Array> {
     for (;;) {
       const host = await this.runningHost(deadlineMs)
       const pages = host.ask(query, form, atLeast, limit)[Symbol.asyncIterator]()
@@ -189,31 +222,25 @@ export class EngineService implements QueryPort {
   }
 
   /** Whether a record has been applied and reported, waiting for it so long at most. */
-  async hasApplied(offset: number, waitMs: number): Promise<boolean> {
-    const deadlineMs = this.options.clock.monotonicMs() + waitMs
-    while (!this.running || (this.progress?.appliedOffset ?? -1) < offset) {
-      if ((await this.change(deadlineMs)) === undefined) return false
-    }
-    return true
+  hasApplied(offset: number, waitMs: number): Promise<boolean> {
+    return this.reported(offset, this.options.clock.monotonicMs() + waitMs)
   }
 
   /**
    * A page of incidents and pages, as JSON text.
    * @throws RicciError `NOT_EVALUATED` when no engine answers within 5 s; EngineError `CURSOR_INVALID`
    */
-  async incidents(request: IncidentsRequest): Promise<string> {
-    const deadlineMs = this.options.clock.monotonicMs() + queryWaitMs
-    for (;;) {
-      const host = await this.runningHost(deadlineMs)
-      try {
-        const text = await this.before(deadlineMs, host.inspect(request))
-        if (text === undefined) throw notEvaluated()
-        return text
-      } catch (error) {
-        // the next generation may still answer in time
-        if ((error as { code?: string }).code !== 'ENGINE_AWAY') throw error
-      }
-    }
+  incidents(request: IncidentsRequest): Promise<string> {
+    return this.looked(request, this.options.clock.monotonicMs() + queryWaitMs)
+  }
+
+  /**
+   * Incidents or pages of one kind, each with its cursor, as JSON text.
+   * @param deadlineMs monotonic time
+   * @throws RicciError `NOT_EVALUATED` when no engine answers until then; EngineError `CURSOR_INVALID`
+   */
+  listed(request: ListingRequest, deadlineMs: number): Promise<string> {
+    return this.looked(request, deadlineMs)
   }
 
   /** Looks into the engine. Undefined when it does not answer soon. */
@@ -231,12 +258,33 @@ export class EngineService implements QueryPort {
     if (text !== undefined) this.stats = JSON.parse(text) as EngineStats
   }
 
+  private async looked(what: Inspection, deadlineMs: number): Promise<string> {
+    for (;;) {
+      const host = await this.runningHost(deadlineMs)
+      try {
+        const text = await this.before(deadlineMs, host.inspect(what))
+        if (text === undefined) throw notEvaluated()
+        return text
+      } catch (error) {
+        // the next generation may still answer in time
+        if ((error as { code?: string }).code !== 'ENGINE_AWAY') throw error
+      }
+    }
+  }
+
   private async runningHost(deadlineMs: number): Promise<WorkerHost> {
     for (;;) {
       const host = this.current
       if (host?.running === true) return host
       if ((await this.change(deadlineMs)) === undefined) throw notEvaluated()
     }
+  }
+
+  private async reported(offset: number, deadlineMs: number): Promise<boolean> {
+    while (!this.running || (this.progress?.appliedOffset ?? -1) < offset) {
+      if ((await this.change(deadlineMs)) === undefined) return false
+    }
+    return true
   }
 
   /** Resolves when a worker begins to run or has reported; with undefined when the time comes first. */

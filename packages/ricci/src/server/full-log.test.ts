@@ -70,12 +70,12 @@ export default rules(index(), where('service = "disk"', incident('disk-full', { 
       sick = false
       assert.match(await page, /disk-full/)
       assert.match(JSON.stringify(first.readiness()), /"ready":false.*it refuses events/)
-      assert.equal((await first.status()).log.first, 0)
+      assert.equal((await first.status()).partitions[0].log!.first, 0)
       assert.match(await b.said(/a snapshot could not be stored/), /ENOTDIR/)
       unblock()
       await untilTaken(client, 'after')
       assert.equal(first.readiness().ready, true)
-      assert.ok((await first.status()).log.first > 0)
+      assert.ok((await first.status()).partitions[0].log!.first > 0)
 
       block()
       await fill(client)
@@ -83,9 +83,9 @@ export default rules(index(), where('service = "disk"', incident('disk-full', { 
       unblock()
       const second = b.server(options)
       const again = await second.start()
-      const { first: oldest } = (await second.status()).log
+      const { first: oldest } = (await second.status()).partitions[0].log!
       await untilTaken(b.client(again.tcp), 'later')
-      assert.ok((await second.status()).log.first > oldest)
+      assert.ok((await second.status()).partitions[0].log!.first > oldest)
       assert.equal((await b.client(again.tcp).query('service = "after" or service = "later"')).length, 2)
     },
   )

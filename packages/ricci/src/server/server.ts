@@ -6,8 +6,8 @@
  * close the log.
  */
 import type { ResourceLimits } from 'node:worker_threads'
-import { encodeRecord, type RulesRecord, type RulesReport } from '@ricci/engine'
-import { Replica, type Clock, type Random } from '@ricci/replica'
+import { encodeRecord } from '@ricci/engine'
+import { Placement, type Clock, type Random } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
 import { RicciError } from '../errors.ts'
 import type { HttpBackend, Degraded, Readiness } from '../http/backend.ts'
@@ -16,15 +16,18 @@ import { HttpServer } from '../http/server.ts'
 import { nextIncarnation } from '../intake/incarnation.ts'
 import { Intake } from '../intake/intake.ts'
 import { makeDirectory } from '../log/index.ts'
+import { EnginePartitions } from '../peers/engine-partitions.ts'
+import { QueryFanOut } from '../peers/fan-out.ts'
 import { createReceivers } from '../receivers/receivers.ts'
-import { missingReceivers, type ReceiversUsed } from '../rules/receivers-used.ts'
 import type { TypeCheck } from '../rules/type-check.ts'
 import { AlarmPace } from '../telemetry/alarm-pace.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
-import { openBackends, type Backends, type ServerLog } from './backends.ts'
-import { EngineService } from './engine-service.ts'
+import { openBackends, type Backends } from './backends.ts'
+import { Membership } from './membership.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
-import { checkRules, differences, type FolderRules, readRules, type RulesChecks } from './rules-source.ts'
+import { Partitions } from './partitions.ts'
+import { ServerRules, type Reload, type RulesPlaces } from './server-rules.ts'
+import type { EngineService } from './engine-service.ts'
 import type { ServerStatus } from './status.ts'
 
 export interface ServerOptions {
@@ -46,22 +49,9 @@ export interface Addresses {
   readonly tcp?: string
   readonly udp?: string
   readonly http?: string
+  /** What other instances are told. */
+  readonly peers?: string
 }
-
-/** What a reload came to. */
-export interface Reload {
-  /** Whether folder and configuration said something else than what was in force. */
-  readonly switched: boolean
-  /** What the switch did to the state of operators; absent where nothing was switched, or the engine has not got there yet. */
-  readonly report?: RulesReport
-  /** What the checks before the switch came to. */
-  readonly checks?: RulesChecks
-}
-
-const partition = 0
-
-/** How long a reload waits for the engine to have read what is in the log, and then for its switch. */
-const reloadWaitMs = 5_000
 
 export class Server {
   private readonly clock: Clock
@@ -74,13 +64,8 @@ export class Server {
   private readonly open: (() => unknown)[] = []
   private parts: Parts | undefined
   private startedMs = 0
-  private rules: RulesRecord | undefined
-  private rulesError: Error | undefined
-  /** Receivers that the rules in force page and the configuration lacks, in words. */
-  private receiversError: string | undefined
+  private readonly rules: ServerRules
   private addresses: Addresses = {}
-  /** That types are not checked is said once. */
-  private toldOfTypes = false
   private readonly readyListeners = new Set<() => void>()
   /** Reloads go one after another: each compares with what the one before put in force. */
   private reloading: Promise<unknown> = Promise.resolve()
@@ -88,6 +73,11 @@ export class Server {
   constructor(private readonly options: ServerOptions) {
     this.clock = options.clock ?? nodeClock
     this.random = options.random ?? nodeRandom
+    const { config, telemetry, types } = options
+    const assertRuns = (): void => {
+      if (this.stopping !== undefined) throw notRunning()
+    }
+    this.rules = new ServerRules({ config, telemetry, types, clock: this.clock, assertRuns })
   }
 
   /**
@@ -127,64 +117,16 @@ export class Server {
    */
   reload(): Promise<Reload> {
     // asked for while it starts (a SIGHUP comes when it comes), it waits for the start
-    const next = this.reloading.then(() => this.starting).then(() => this.reloadOnce())
+    const next = this.reloading.then(() => this.starting).then(() => this.rules.reload(this.running()))
     this.reloading = next.catch(() => undefined)
     return next
   }
 
-  private async reloadOnce(): Promise<Reload> {
-    const { config } = this.options
-    const parts = this.running()
-    try {
-      return await this.switchTo(await readRules(config), parts)
-    } catch (error) {
-      this.rulesError = error as Error
-      throw error
-    }
-  }
-
-  private async switchTo(folder: FolderRules, { log, engine }: Parts): Promise<Reload> {
-    const { record: rules } = folder
-    // What is in force is what the log says, up to its end; an engine that is not there in time is simply told again.
-    const { end } = await log.range(partition)
-    const known = await engine.hasApplied(end - 1, reloadWaitMs)
-    if (known && differences(engine.rules, rules).length === 0) {
-      this.rules = rules
-      this.rulesError = undefined
-      return { switched: false }
-    }
-    const checks = await this.check(folder)
-    // what was cut short by the end of the server was not checked
-    if (this.stopping !== undefined) throw notRunning()
-    this.rules = rules
-    this.rulesError = undefined
-    const [offset] = await log.append(partition, [encodeRecord(rules)], 'act')
-    if (!(await engine.hasApplied(offset, reloadWaitMs))) return { switched: true, checks }
-    if (differences(engine.rules, rules).length > 0) {
-      throw new RicciError('RULES_REFUSED', 'the engine refused the rules, the old ones run on; its alarm says why')
-    }
-    const report = engine.rules?.switched
-    if (report?.offset !== offset) return { switched: true, checks }
-    this.options.telemetry.rulesSwitched(rules.hash, report)
-    return { switched: true, checks, report }
-  }
-
-  private async check(folder: FolderRules): Promise<RulesChecks> {
-    const { config, types, telemetry } = this.options
-    const checks = await checkRules(folder, config, this.clock, types)
-    const { typesUnchecked } = checks
-    if (typesUnchecked !== undefined && !this.toldOfTypes) {
-      this.toldOfTypes = true
-      telemetry.log.warn(`types of rules are not checked: ${typesUnchecked}`)
-    }
-    return checks
-  }
-
   async status(): Promise<ServerStatus> {
-    const { backends, log, engine, replica, intake } = this.running()
+    const { backends, running: partitions, intake } = this.running()
     const { config, version, telemetry } = this.options
-    const { first, end } = await log.range(partition)
-    await engine.refresh()
+    const running = partitions.all()
+    const statuses = await Promise.all(running.map((partition) => partition.status()))
     const { ready, degraded } = this.readiness()
     return {
       instance: config.instance,
@@ -193,29 +135,17 @@ export class Server {
       ready,
       degraded,
       listen: this.addresses,
-      log: { id: log.id, directory: backends.place, first, end },
-      engine: {
-        appliedOffset: engine.appliedOffset,
-        lagBytes: intake.lag.lagBytes,
-        lagMs: intake.lag.lagMs,
-        generation: engine.generation,
-        skews: engine.stats?.skews ?? [],
-        repeats: engine.stats?.repeats ?? 0,
-      },
-      replica: replica.stats(),
-      rules: {
-        folder: config.rulesFolder,
-        inForce: engine.progress?.rulesHash,
-        onDisk: this.rules?.hash,
-        differs: this.rules === undefined || engine.rules === undefined ? [] : differences(engine.rules, this.rules),
-        switched: engine.rules?.switched,
-      },
+      log: { id: backends.log.id, place: backends.place, partitions: backends.log.partitions },
+      partitions: statuses,
+      rules: this.rules.status(running),
       intake: {
         connections: intake.connections,
         messages: telemetry.tally.tcpMessages + telemetry.tally.udpMessages,
         events: telemetry.tally.tcpEvents + telemetry.tally.udpEvents,
         queuedBytes: intake.queuedBytes,
         heldAcks: intake.lag.heldMessages,
+        lagBytes: intake.lag.lagBytes,
+        lagMs: intake.lag.lagMs,
       },
     }
   }
@@ -225,33 +155,26 @@ export class Server {
     if (parts === undefined || this.stopping !== undefined) {
       return { ready: false, degraded: [{ part: 'server', detail: parts === undefined ? 'starting' : 'stopping' }] }
     }
-    const { backends, log, engine, replica, intake } = parts
-    const inForce = engine.progress?.rulesHash
+    const { backends, running: partitions, intake } = parts
+    const { log, alone } = backends
     const degraded: Degraded[] = []
     const add = (part: string, detail: string): void => void degraded.push({ part, detail })
     if (log.trouble !== undefined) add('log', `it refuses events: ${log.trouble}`)
-    if (!engine.running) add('engine', 'it is being restored')
-    else if (inForce === undefined) add('rules', 'none are in force yet')
-    // of several servers one owns, the others stand by
-    const isStandingBy = replica.state === 'following' && !backends.alone
-    if (replica.state !== 'owning' && !isStandingBy) {
-      add(
-        'replica',
-        `it is ${replica.state}, ${backends.alone ? 'nobody is paged meanwhile' : 'it cannot take over now'}`,
-      )
+    const running = partitions.all()
+    const of = alone ? () => '' : (numbers: readonly number[]) => `partition ${numbers.join(', ')}: `
+    const restored = running.filter(({ engine }) => !engine.running).map(({ number }) => number)
+    const without = running.filter(({ engine, answers }) => engine.running && !answers).map(({ number }) => number)
+    if (restored.length > 0) add('engine', `${of(restored)}it is being restored`)
+    if (without.length > 0) add('rules', `${of(without)}none are in force yet`)
+    for (const { replica, number, stands } of running) {
+      if (replica.state === 'owning' || (stands && !alone)) continue
+      const consequence = alone ? 'nobody is paged meanwhile' : 'it cannot take over now'
+      add('replica', `${of([number])}it is ${replica.state}, ${consequence}`)
     }
-    if (this.rulesError !== undefined) {
-      add(
-        'rules',
-        `the folder's rules cannot be loaded, the old ones run on: ${this.rulesError.message.split('\n')[0]}`,
-      )
-    } else if (this.receiversError !== undefined) add('rules', this.receiversError)
-    else if (engine.rules !== undefined && this.rules !== undefined) {
-      const others = differences(engine.rules, this.rules)
-      if (others.length > 0) add('rules', `not those in force: ${others.join(', ')}; reload to switch`)
-    }
+    degraded.push(...this.rules.degraded(running), ...backends.degraded())
     if (intake.lag.heldMessages > 0) add('intake', 'acknowledgements are held back: the engine lags')
-    return { ready: engine.running && inForce !== undefined && log.trouble === undefined, degraded }
+    const answers = running.some((partition) => partition.answers)
+    return { ready: answers && log.trouble === undefined, degraded }
   }
 
   private async assemble(): Promise<Addresses> {
@@ -261,55 +184,59 @@ export class Server {
     makeDataFolder(config.dataFolder)
     const opened = (close: () => unknown): void => void this.open.push(close)
     const backends = await openBackends({ config, clock, telemetry, opened, signal: this.ending.signal })
-    const { log, snapshots, coordination } = backends
-    const { end } = await log.range(partition)
-    await this.loadRules(end === 0)
+    const { log } = backends
+    const { end } = await log.range(0)
+    await this.rules.load(end === 0)
     // The log's very first record: an event acknowledged before any rules are in force would be judged by none. Where others may
     // find the log empty at the same time, the first owner begins it.
-    if (end === 0 && backends.alone) await log.append(partition, [encodeRecord(this.rules!)])
+    if (end === 0 && backends.alone) await log.append(0, [encodeRecord(this.rules.folder!)])
 
-    const engine = new EngineService({
-      endNow: () => backends.endNow(),
-      source: backends.source,
-      partition,
-      newsFrom: backends.end(),
+    const receivers = createReceivers(config, {
       clock,
-      telemetry,
-      resourceLimits: this.options.engineLimits,
-      onProgress: () => this.tellReady(),
-      onRules: ({ receivers }) => this.holdToReceivers(receivers),
+      write: this.options.console,
+      onResult: (receiver, result) => telemetry.sent(receiver, result),
     })
-    backends.onSleeperWanted(() => engine.wake())
-    this.open.push(() => engine.close())
-    const replica = new Replica({
-      instance: config.instance,
-      partition,
-      log,
-      coordination,
-      snapshots,
-      hostFactory: engine.factory,
-      transports: createReceivers(config, {
-        clock,
-        write: this.options.console,
-        onResult: (receiver, result) => telemetry.sent(receiver, result),
-      }),
+    const { instance, cluster } = config
+    const membership =
+      cluster &&
+      new Membership({ instance, config: cluster, ...backends, partitions: log.partitions, clock, telemetry })
+    if (membership !== undefined) this.open.push(() => membership.close())
+    const partitions = new Partitions(() => ({
+      instance,
+      backends: { ...backends, snapshots: membership?.snapshots ?? backends.snapshots },
+      receivers,
       clock,
       random,
-      rules: this.rules,
-      onAlarm: (name, detail) => telemetry.alarm(name, detail),
-      onStateChange: (state, before, why) => {
-        telemetry.replicaState(before, state, why)
-        this.tellReady()
-      },
+      telemetry,
+      rules: this.rules.folder,
+      engineLimits: this.options.engineLimits,
+      onChange: () => this.tellReady(),
+      onRules: ({ receivers: used }) => this.rules.holdToReceivers(used),
+      onStanding: (partition, standing) => placement.observe(partition, standing),
+    }))
+    const local = new EnginePartitions({
+      instance,
+      clock,
+      // alone, there is nobody else to be asked: who asks waits until it can answer
+      engineOf: (partition) => partitions.asked(partition, backends.alone)?.engine,
     })
+    const queries = new QueryFanOut({
+      instance,
+      partitions: log.partitions,
+      local,
+      members: () => backends.coordination.members(),
+      client: membership?.client ?? nobody,
+      clock,
+    })
+    backends.onSleeperWanted(() => partitions.get(0)?.engine.wake())
     const { identity, incarnation } = nextIncarnation(config.dataFolder, () => random.next())
     const intake = new Intake({
       log,
-      progress: { appliedOffset: () => engine.appliedOffset, ownerTicking: () => replica.state === 'owning' },
-      queries: engine,
+      progress: (partition) => partitions.get(partition)?.lag,
+      queries,
       telemetry,
       clock,
-      producer: `${config.instance}/intake-${identity}`,
+      producer: `${instance}/intake-${identity}`,
       incarnation,
       tcp: config.listen.tcp,
       udp: config.listen.udp,
@@ -318,13 +245,35 @@ export class Server {
       maxQueuedBytes: config.intake.maxUnsettledBytes,
       idleConnectionMs: config.intake.idleTimeoutMs,
     })
-    this.parts = { backends, log, engine, replica, intake }
-    this.open.push(() => replica.stop())
+    const peers = await membership?.listen({
+      local,
+      status: () => this.status(),
+      drain: (on) => this.running().placement.drain(on),
+    })
+    const placement = new Placement({
+      instance,
+      partitions: log.partitions,
+      coordination: backends.coordination,
+      clock,
+      version: this.options.version,
+      ...(cluster?.zone !== undefined && { zone: cluster.zone }),
+      ...(peers !== undefined && { peers }),
+      run: (partition) => void partitions.run(partition),
+      end: (partition) => partitions.end(partition),
+      onChange: () => this.tellReady(),
+    })
+    this.parts = {
+      ...{ backends, running: partitions, intake, queries, placement, membership, log, partitions: log.partitions },
+      here: (partition) => partitions.get(partition),
+      elsewhere: async () => new Map(),
+    }
+    this.open.push(() => partitions.close())
+    this.open.push(() => placement.stop())
     this.open.push(() => intake.close())
     this.observe(this.parts)
-    this.addresses = await this.listen(intake)
-    // not awaited: a long log takes its time to restore from, and events are taken in meanwhile
-    void replica.start().catch((error: Error) => telemetry.log.error({ err: error }, 'the replica could not start'))
+    // a long log takes its time to restore from, and events are taken in meanwhile
+    placement.start()
+    this.addresses = { ...(await this.listen(intake)), ...(peers !== undefined && { peers }) }
     return this.addresses
   }
 
@@ -355,62 +304,47 @@ export class Server {
     return addresses
   }
 
-  /**
-   * Reads the folder's rules. Without a log to go on with they are needed, and checked, before anything is taken in. With one, the
-   * old rules run on: a start switches nothing, so it checks nothing (types and laws are two seconds of CPU).
-   */
-  private async loadRules(needed: boolean): Promise<void> {
-    const { config } = this.options
-    try {
-      const folder = await readRules(config)
-      if (needed) await this.check(folder)
-      this.rules = folder.record
-    } catch (error) {
-      if (needed || !(error instanceof RicciError)) throw error
-      this.rulesError = error
-      this.options.telemetry.log.error(`${error.message}\nthe rules in force run on`)
-    }
-  }
-
-  /** The configuration may have changed since these rules were checked with the one before. */
-  private holdToReceivers(used: ReceiversUsed): void {
-    const { config, telemetry } = this.options
-    const before = this.receiversError
-    this.receiversError = missingReceivers(used, config.receivers)
-    if (this.receiversError !== undefined && this.receiversError !== before) telemetry.log.error(this.receiversError)
-  }
-
   private backend(): HttpBackend {
-    const { engine } = this.running()
+    const { running: partitions } = this.running()
     const { telemetry } = this.options
+    const refreshed = async (): Promise<void> => {
+      await Promise.all(partitions.all().map(({ engine }) => engine.refresh()))
+    }
     return {
       metrics: telemetry.metrics.registry,
-      refresh: () => engine.refresh(),
+      refresh: refreshed,
       readiness: () => this.readiness(),
       status: () => this.status(),
-      query: ({ query, limit }) => engine.answer(query, 'json', this.clock.monotonicMs(), limit),
-      incidents: (request) => engine.incidents(request),
-      watch: (query, signal) => engine.watch(query, signal),
+      query: ({ query, limit }) => this.running().queries.answer(query, 'json', this.clock.monotonicMs(), limit),
+      incidents: (request) => this.engine().incidents(request),
+      watch: (query, signal) => this.engine().watch(query, signal),
+      cluster: () => {
+        const { membership, placement } = this.running()
+        if (membership !== undefined) return membership.backend(placement)
+        throw new RicciError('NO_CLUSTER', 'this server works alone; it is of no cluster')
+      },
     }
   }
 
-  private observe({ backends, engine, replica, intake }: Parts): void {
+  private observe({ backends, running: partitions, intake }: Parts): void {
     const { telemetry, config } = this.options
+    const skewMs = (): number =>
+      Math.max(0, ...partitions.all().map(({ engine }) => Math.abs(engine.stats?.skews[0]?.aheadMs ?? 0)))
     telemetry.observe({
       ricci_intake_connections: () => intake.connections,
       ricci_intake_queued_bytes: () => intake.queuedBytes,
       ricci_intake_held_acks: () => intake.lag.heldMessages,
-      ricci_log_end_offset: () => backends.end(),
-      ricci_engine_applied_offset: () => engine.appliedOffset,
+      ricci_log_end_offset: () => partitions.sum(({ number }) => backends.end(number)),
+      ricci_engine_applied_offset: () => partitions.sum(({ engine }) => engine.appliedOffset),
       ricci_engine_lag_bytes: () => intake.lag.lagBytes,
       ricci_engine_lag_seconds: () => intake.lag.lagMs / 1000,
-      ricci_engine_generation: () => engine.generation,
-      ricci_engine_repeated_messages_total: () => engine.stats?.repeats ?? 0,
-      ricci_engine_index_events: () => engine.stats?.indexSize ?? 0,
-      ricci_host_clock_skew_seconds: () => Math.abs(engine.stats?.skews[0]?.aheadMs ?? 0) / 1000,
-      ricci_engine_columns_bytes: () => engine.stats?.bytes ?? 0,
-      ricci_pages_pending: () => engine.pagesPending,
-      ricci_replica_owning: () => (replica.state === 'owning' ? 1 : 0),
+      ricci_engine_generation: () => partitions.sum(({ engine }) => engine.generation),
+      ricci_engine_repeated_messages_total: () => partitions.sum(({ engine }) => engine.stats?.repeats ?? 0),
+      ricci_engine_index_events: () => partitions.sum(({ engine }) => engine.stats?.indexSize ?? 0),
+      ricci_host_clock_skew_seconds: () => skewMs() / 1000,
+      ricci_engine_columns_bytes: () => partitions.sum(({ engine }) => engine.stats?.bytes ?? 0),
+      ricci_pages_pending: () => partitions.sum(({ engine }) => engine.pagesPending),
+      ricci_replica_owning: () => partitions.sum(({ replica }) => (replica.state === 'owning' ? 1 : 0)),
     })
     const pace = new AlarmPace(alarmTtlSeconds * 1000)
     telemetry.alarmsTo((name, detail) => {
@@ -431,6 +365,13 @@ export class Server {
       telemetry.observe({})
       telemetry.alarmsTo(undefined)
     })
+  }
+
+  /** @throws RicciError `NOT_EVALUATED` */
+  private engine(): EngineService {
+    const engine = this.running().running.get(0)?.engine
+    if (engine === undefined) throw new RicciError('NOT_EVALUATED', 'not evaluated yet')
+    return engine
   }
 
   private running(): Parts {
@@ -456,12 +397,20 @@ export class Server {
   }
 }
 
-interface Parts {
+interface Parts extends RulesPlaces {
   readonly backends: Backends
-  readonly log: ServerLog
-  readonly engine: EngineService
-  readonly replica: Replica
+  readonly running: Partitions
+  readonly placement: Placement
+  readonly membership: Membership | undefined
+  readonly queries: QueryFanOut
   readonly intake: Intake
+}
+
+/** Who works alone has nobody to ask. */
+const nobody = {
+  at: (address: string): never => {
+    throw new RicciError('PEER_UNREACHABLE', `this server works alone, and is to ask ${address}`)
+  },
 }
 
 const readyPollMs = 100

@@ -10,17 +10,35 @@ export interface ServerStatus {
   readonly upMs: number
   readonly ready: boolean
   readonly degraded: readonly Degraded[]
-  readonly listen: { readonly tcp?: string; readonly udp?: string; readonly http?: string }
+  readonly listen: { readonly tcp?: string; readonly udp?: string; readonly http?: string; readonly peers?: string }
   readonly log: {
     readonly id: string
-    readonly directory: string
-    readonly first: number
-    readonly end: number
+    /** Where it is, for people. */
+    readonly place: string
+    readonly partitions: number
   }
-  readonly engine: {
-    readonly appliedOffset: number
+  /** Those that this instance keeps a replica of, by their numbers. */
+  readonly partitions: readonly PartitionStatus[]
+  readonly rules: RulesStatus
+  readonly intake: {
+    readonly connections: number
+    readonly messages: number
+    readonly events: number
+    readonly queuedBytes: number
+    readonly heldAcks: number
+    /** What was taken in here and is not applied by the engines here. */
     readonly lagBytes: number
     readonly lagMs: number
+  }
+}
+
+/** A partition on this instance. */
+export interface PartitionStatus {
+  readonly partition: number
+  /** Absent while the log does not say. */
+  readonly log: { readonly first: number; readonly end: number } | undefined
+  readonly engine: {
+    readonly appliedOffset: number
     readonly generation: number
     /** The clocks of hosts that are furthest from ours, as their marks tell; as of the engine's last answer. */
     readonly skews: readonly Skew[]
@@ -28,22 +46,16 @@ export interface ServerStatus {
     readonly repeats: number
   }
   readonly replica: ReplicaStats
-  readonly rules: {
-    readonly folder: string
-    /** Hash of the rules that the engine runs. */
-    readonly inForce?: string
-    /** Hash of what the folder holds; it takes effect with a reload only. */
-    readonly onDisk?: string
-    /** What of folder and configuration is not what the engine runs: `rules`, and settings as `engine.graceMs`. */
-    readonly differs: readonly string[]
-    /** What the latest switch that this process saw did to the state of operators. */
-    readonly switched?: RulesSwitch
-  }
-  readonly intake: {
-    readonly connections: number
-    readonly messages: number
-    readonly events: number
-    readonly queuedBytes: number
-    readonly heldAcks: number
-  }
+}
+
+export interface RulesStatus {
+  readonly folder: string
+  /** Hash of the rules that the engine runs. */
+  readonly inForce?: string
+  /** Hash of what the folder holds; it takes effect with a reload only. */
+  readonly onDisk?: string
+  /** What of folder and configuration is not what an engine here runs: `rules`, and settings as `engine.graceMs`. */
+  readonly differs: readonly string[]
+  /** What the latest switch that this process saw did to the state of operators. */
+  readonly switched?: RulesSwitch
 }

@@ -34,7 +34,7 @@ export default rules(
       await client.send([{ host: 'a', service: 'after', ttl: 3600 }])
       assert.deepEqual(await bench.services(http, 'after'), ['after', 'before', 'beside', 'hang'])
       const status = await server.status()
-      assert.equal(status.engine.generation, 2)
+      assert.equal(status.partitions[0].engine.generation, 2)
       assert.match(
         await (await fetch(`http://${http}/metrics`)).text(),
         /^ricci_engine_restarts_total\{reason="ENGINE_STUCK"\} 1$/m,
@@ -93,7 +93,7 @@ export default rules(
       // the first death is excused
       const metrics = await (await fetch(`http://${http}/metrics`)).text()
       assert.match(metrics, /^ricci_engine_restarts_total\{reason="ENGINE_DIED"\} 2$/m)
-      assert.equal((await server.status()).engine.generation, 3)
+      assert.equal((await server.status()).partitions[0].engine.generation, 3)
     },
   )
 

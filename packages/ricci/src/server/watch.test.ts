@@ -76,7 +76,7 @@ export default rules(
     }
     assert.deepEqual(told, expected)
     assert.equal((await rare.next()).value?.service, 'last')
-    assert.equal((await server.status()).engine.generation, 2)
+    assert.equal((await server.status()).partitions[0].engine.generation, 2)
     await watch.return(undefined)
     await rare.return(undefined)
   })

@@ -10,7 +10,7 @@ import { RateLimit } from '../telemetry/rate-limit.ts'
 import type { ToldPage } from '../telemetry/telemetry.ts'
 import { FollowingLog } from './following-log.ts'
 import { HostServer } from './host-server.ts'
-import { incidentsText } from './incidents-text.ts'
+import { incidentsText, listedText } from './incidents-text.ts'
 import { nodeClock } from './node-clock.ts'
 import { ProgressWords } from './progress-words.ts'
 import type { FromWorker, Inspection, LogSource, RulesInForce, WorkerSetup } from './worker-protocol.ts'
@@ -117,7 +117,8 @@ function running(engine: Engine | undefined): Engine {
 }
 
 function inspect(engine: Engine, what: Inspection): string {
-  return what === 'stats' ? JSON.stringify(engine.stats()) : incidentsText(engine, what)
+  if (what === 'stats') return JSON.stringify(engine.stats())
+  return 'kind' in what ? listedText(engine, what) : incidentsText(engine, what)
 }
 
 /** Of a page what log and metrics tell. */

@@ -3,6 +3,7 @@ import {
   EngineError,
   type ChangePosition,
   type EngineErrorCode,
+  type Listed,
   type QueryOptions,
   type QueryPage,
   type RulesReport,
@@ -40,7 +41,15 @@ export interface WorkerSetup {
 export type AnswerForm = 'msg' | 'json'
 
 /** What one may look at in a running engine, answered as JSON text. */
-export type Inspection = 'stats' | IncidentsRequest
+export type Inspection = 'stats' | IncidentsRequest | ListingRequest
+
+/** Incidents or pages of one kind. */
+export interface ListingRequest {
+  readonly kind: Listed['kind']
+  /** Those behind it. */
+  readonly cursor?: string
+  readonly limit: number
+}
 
 /** The rules that an engine runs, as their record has them. */
 export interface RulesInForce {

@@ -57,6 +57,11 @@ export class Metrics {
   readonly settled = this.counter('ricci_pages_settled_total', 'Pages settled', ['result'])
   readonly replicaStates = this.counter('ricci_replica_transitions_total', 'Changes of the replica’s state', ['state'])
   readonly alarms = this.counter('ricci_alarms_total', 'Alarms raised', ['name'])
+  readonly peersRefused = this.counter(
+    'ricci_peer_connections_refused_total',
+    'Connections refused where servers of the cluster talk to each other',
+    ['reason'],
+  )
   readonly httpRequests = this.counter('ricci_http_requests_total', 'HTTP requests answered', ['status'])
 
   constructor(tally: Tally, gauges: () => Gauges) {

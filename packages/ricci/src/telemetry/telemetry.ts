@@ -4,6 +4,7 @@
  */
 import type { PendingPage, RulesReport } from '@ricci/engine'
 import type { SendResult } from '@ricci/replica'
+import type { RefusedReason } from '../peers/refusals.ts'
 import { describeSwitch } from '../rules/switch-report.ts'
 import { describeLogEvent, isAlarm, type LogEvent } from '../log/index.ts'
 import type { Logger } from './logger.ts'
@@ -73,6 +74,15 @@ export class Telemetry {
     this.metrics.closed.inc({ reason })
     if (reason === 'malformed') return // `malformed` has said so already
     this.limited(`closed-${reason}`, (more) => this.log.warn({ peer, ...more }, `closed a connection: ${why}`))
+  }
+
+  /** Somebody who is not one of the cluster, or does not speak as one, connected where its servers talk to each other. */
+  peerRefused(reason: RefusedReason, peer: string | undefined, why: string): void {
+    this.metrics.peersRefused.inc({ reason })
+    if (reason === 'left') return // as those do who look whether a port is open
+    this.limited(`peer-${reason}`, (more) =>
+      this.log.warn({ peer, ...more }, `refused a connection from ${peer ?? 'somebody who is gone'}: ${why}`),
+    )
   }
 
   dropped(reason: DropReason, why: string): void {

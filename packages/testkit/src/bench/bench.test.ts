@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { benchmarks } from './benchmarks.ts'
+import { without } from '../servers/program.ts'
 import { printed } from './report.ts'
 
 // Only that they run and what they print: figures are for `npm run bench`, on a machine that does nothing else.
 describe('benchmarks', () => {
   for (const [name, load] of Object.entries(benchmarks)) {
-    it(`${name} runs and prints its table`, async () => {
+    const skip = name === 'cluster' && without('rabbitmq', 'erlang', 'consul')
+    it(`${name} runs and prints its table`, { skip }, async () => {
       const { benchmark } = await load()
       const report = await benchmark.run({ quick: true, tiny: true })
       assert.match(report.figures[0].name, /yardstick/)

@@ -13,4 +13,5 @@ export const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benc
   server: () => import('./server.ts'),
   watch: () => import('./watch.ts'),
   elections: () => import('./elections.ts'),
+  cluster: () => import('./cluster.ts'),
 }

@@ -12,8 +12,10 @@ const tickNs = 10_000_000
 const pollMs = 25
 
 interface Status {
-  readonly log: { readonly end: number }
-  readonly engine: { readonly appliedOffset: number }
+  readonly partitions: readonly {
+    readonly log: { readonly end: number }
+    readonly engine: { readonly appliedOffset: number }
+  }[]
 }
 
 /** The built program, serving in a process of its own on free ports of this machine, with a durable log on this disk. */
@@ -25,15 +27,15 @@ export class Daemon {
     readonly port: number,
   ) {}
 
-  /** Starts it and waits until it evaluates rules. */
-  static async start(rules: string): Promise<Daemon> {
+  /** Starts it and waits until it evaluates rules. @param settings of its configuration, beside where it listens */
+  static async start(rules: string, settings: Readonly<Record<string, unknown>> = {}): Promise<Daemon> {
     // Beside the code rather than in /tmp, which is often no disk at all.
     mkdirSync('.build', { recursive: true })
     const folder = mkdtempSync(join('.build', 'bench-server-'))
     mkdirSync(join(folder, 'rules'))
     writeFileSync(join(folder, 'rules', 'index.ts'), rules)
-    const listen = 'listen:\n  tcp: 127.0.0.1:0\n  udp: off\n  http: 127.0.0.1:0\n'
-    writeFileSync(join(folder, 'ricci.yaml'), `data: data\n${listen}`)
+    const listen = { tcp: '127.0.0.1:0', udp: 'off', http: '127.0.0.1:0' }
+    writeFileSync(join(folder, 'ricci.yaml'), JSON.stringify({ data: 'data', listen, ...settings }))
     const args = [builtProgram('ricci'), 'serve', '--config', join(folder, 'ricci.yaml'), '--log-format', 'json']
     // flags for a profiler may be handed to the server alone
     const flags = (process.env.RICCI_BENCH_SERVER_FLAGS ?? '').split(' ').filter((flag) => flag !== '')
@@ -54,13 +56,17 @@ export class Daemon {
 
   /** Resolves when everything that is durable now has been applied. */
   async applied(): Promise<void> {
-    const { log } = await this.status()
-    while ((await this.status()).engine.appliedOffset < log.end - 1) await sleep(pollMs)
+    const { partitions } = await this.status()
+    const areApplied = async (): Promise<boolean> => {
+      const now = await this.status()
+      return partitions.every(({ log }, place) => now.partitions[place].engine.appliedOffset >= log.end - 1)
+    }
+    while (!(await areApplied())) await sleep(pollMs)
   }
 
   /** Processor time of all its threads so far, nanoseconds. */
   cpuNs(): number {
-    return ticksOf(`/proc/${this.child.pid}/stat`) * tickNs
+    return cpuNsOf(this.child.pid!)
   }
 
   /** Processor time of each thread that is alive, nanoseconds, by its id; the main thread's comes first. */
@@ -92,6 +98,11 @@ export class Daemon {
   private async status(): Promise<Status> {
     return (await (await fetch(`${this.url}/api/v1/status`)).json()) as Status
   }
+}
+
+/** Processor time of a process, nanoseconds. */
+export function cpuNsOf(pid: number): number {
+  return ticksOf(`/proc/${pid}/stat`) * tickNs
 }
 
 /** Resident memory of a process, bytes. */

@@ -1,15 +1,19 @@
 /** What every coordination service must do: a suite for `node:test`. */
 import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
-import type { CoordinationPort, Lease } from '@ricci/replica'
+import { isDeepStrictEqual } from 'node:util'
+import type { CoordinationPort, Lease, Member, MemberData, Standing } from '@ricci/replica'
 import { settle, until, type Turn } from './turns.ts'
 
 /** One coordination service, as several instances see it. Made anew for each test. */
 export interface CoordinationBackend {
-  /** Another instance. */
-  join(): Promise<CoordinationPort>
+  /** Another instance, of this name. */
+  join(instance: string): Promise<CoordinationPort>
   turn?: Turn
 }
+
+/** A hold-back that no test waits for. */
+const neverMs = 3_600_000
 
 /** Runs the suite: see `logConformance`. */
 export function coordinationConformance(
@@ -131,6 +135,117 @@ export function coordinationConformance(
       assert.equal(await other.isHeld(0), false)
     })
 
+    each('members see each other, what they published last, and who leaves', async (arena) => {
+      const [a, b, silent] = [await arena.join(), await arena.join(), await arena.join()]
+      assert.deepEqual(a.members(), [])
+      a.publish(dataOf({}))
+      for (const port of [a, b, silent, a]) port.join()
+      for (const [partition, standing] of [
+        [0, 'restoring'],
+        [0, 'following'],
+        [3, 'owning'],
+      ] as const) {
+        b.publish({ ...dataOf({ [partition]: standing }), zone: 'z', peers: 'host:1' })
+      }
+      const expected: Member[] = [
+        { instance: 'i1', data: dataOf({}) },
+        { instance: 'i2', data: { ...dataOf({ 3: 'owning' }), zone: 'z', peers: 'host:1' } },
+      ]
+      for (const port of [a, b, silent]) {
+        await arena.until('both are seen', () => isDeepStrictEqual(port.members(), expected))
+      }
+      const told: string[][] = []
+      const end = a.onMembers((members) => told.push(members.map(({ instance }) => instance)))
+      await b.close()
+      await arena.until('it is seen to leave', () => a.members().length === 1)
+      await arena.until('that is told', () => told.length > 0)
+      assert.deepEqual(told.at(-1), ['i1'])
+      end()
+      const before = told.length
+      silent.publish(dataOf({}))
+      await arena.until('another is seen', () => a.members().length === 2)
+      assert.equal(told.length, before)
+    })
+
+    each(
+      'who holds back least is given what is free; that may change while it campaigns, and disturbs no holder',
+      async (arena) => {
+        const ports = [await arena.join(), await arena.join(), await arena.join()]
+        const [a, b, c] = ports
+        const holder = arena.candidate(0, a)
+        await arena.until('a lease', () => holder.lease !== undefined)
+        for (const port of [b, c]) port.prefer(0, neverMs)
+        const others = [arena.candidate(0, b), arena.candidate(0, c)]
+        await arena.settle()
+        c.prefer(0, 0)
+        await arena.settle()
+        assert.notEqual(holder.lease, undefined)
+        holder.abort()
+        await arena.until('a lease for who holds back least', () => others[1].lease !== undefined)
+        assert.equal(others[0].granted, 0)
+        others[1].abort()
+        await arena.settle()
+        assert.equal(others[0].granted, 0)
+        b.prefer(0, 0)
+        await arena.until('a lease for who holds back no more', () => others[0].lease !== undefined)
+      },
+    )
+
+    each('who prefers when it is told that a member has left is given its lease', async (arena) => {
+      const [a, b] = [await arena.join(), await arena.join()]
+      for (const port of [a, b]) port.publish(dataOf({}))
+      for (const port of [a, b]) port.join()
+      const holder = arena.candidate(0, a)
+      await arena.until('a lease', () => holder.lease !== undefined)
+      await arena.until('both are seen', () => b.members().length === 2)
+      b.prefer(0, neverMs)
+      const other = arena.candidate(0, b)
+      b.onMembers((members) => void (members.length === 1 && b.prefer(0, 0)))
+      await arena.settle()
+      assert.equal(other.granted, 0)
+      await a.close()
+      await arena.until('a lease for the other', () => other.lease !== undefined)
+    })
+
+    each('a lease is asked for by one that follows, whose holder stands behind it then', async (arena) => {
+      const [a, b, c] = [await arena.join(), await arena.join(), await arena.join()]
+      for (const port of [a, b, c]) port.publish(dataOf({}))
+      for (const port of [a, b, c]) port.join()
+      assert.equal(await b.requestHandOver(0), false, 'it does not campaign')
+      const holder = arena.candidate(0, a)
+      await arena.until('a lease', () => holder.lease !== undefined)
+      const [waiting, asking] = [arena.candidate(0, c), arena.candidate(0, b)]
+      b.publish(dataOf({ 0: 'restoring', 1: 'following' }))
+      await arena.until('that is seen', () => standingOf(a, 'i2', 1) === 'following')
+      assert.equal(await b.requestHandOver(0), true)
+      await arena.settle()
+      assert.equal(holder.told.length, 1, 'it has not caught up')
+      b.publish(dataOf({ 0: 'following' }))
+      await arena.until('it is seen to follow', () => standingOf(a, 'i2', 0) === 'following')
+      assert.equal(await b.requestHandOver(0), true)
+      await arena.until('its lease', () => asking.lease !== undefined)
+      assert.deepEqual([holder.lease, waiting.granted], [undefined, 0])
+      waiting.abort()
+      asking.abort()
+      await arena.until('a lease for who gave it away', () => holder.lease !== undefined)
+    })
+
+    each('a lease is handed to a member that is named, whoever else waits', async (arena) => {
+      const [a, b, c] = [await arena.join(), await arena.join(), await arena.join()]
+      for (const port of [a, b, c]) port.publish(dataOf({}))
+      for (const port of [a, b, c]) port.join()
+      c.handOver(0, 'i1')
+      const holder = arena.candidate(0, a)
+      await arena.until('a lease', () => holder.lease !== undefined)
+      c.prefer(0, neverMs)
+      const [other, named] = [arena.candidate(0, b), arena.candidate(0, c)]
+      await arena.until('all are seen', () => a.members().length === 3)
+      await arena.settle()
+      a.handOver(0, 'i3')
+      await arena.until('its lease', () => named.lease !== undefined)
+      assert.deepEqual([holder.lease, other.granted], [undefined, 0])
+    })
+
     each('close gives up every lease of that instance, and may be called twice', async (arena) => {
       const port = await arena.join()
       const own = [arena.candidate(0, port), arena.candidate(1, port)]
@@ -140,6 +255,14 @@ export function coordinationConformance(
       await arena.until('the leases given up', () => others.every(({ lease }) => lease !== undefined))
     })
   })
+}
+
+function dataOf(partitions: Record<string, Standing>): MemberData {
+  return { draining: false, version: '1', partitions }
+}
+
+function standingOf(port: CoordinationPort, instance: string, partition: number): Standing | undefined {
+  return port.members().find((member) => member.instance === instance)?.data.partitions[partition]
 }
 
 /** A campaign and what it was told. */
@@ -177,7 +300,7 @@ class Arena {
   constructor(private readonly backend: CoordinationBackend) {}
 
   async join(): Promise<CoordinationPort> {
-    const port = await this.backend.join()
+    const port = await this.backend.join(`i${this.ports.length + 1}`)
     this.ports.push(port)
     return port
   }

@@ -1,5 +1,6 @@
 /** What every store's journal of actions must do. */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { describe } from 'node:test'
 import type { Journal, StoreSession } from '@ricci/election'
 import type { ElectionBench, ElectionTest } from './election-bench.ts'
@@ -34,6 +35,38 @@ export function journalConformance(each: ElectionTest): void {
       assert.deepEqual(await begin('invoice/7 å', '2'), { kind: 'exists', token, attempt: '1', done: true })
       await a.finish('x', 'never begun', '1', bench.soon())
       assert.deepEqual(await begin('never begun', '4'), { kind: 'begun' })
+    })
+
+    journalled('tells every two ids apart, whatever they look like', async (bench, { a }, [holder]) => {
+      const token = await bench.acquire(holder, 'x')
+      const hashes = Array.from({ length: 32 }, (_, at) => createHash('sha256').update(`${at}`).digest('hex')).join('')
+      const ids = [
+        '.',
+        '..',
+        '...',
+        '/',
+        'a/',
+        'a',
+        './a',
+        '%2e',
+        '%',
+        '~',
+        "'",
+        'å',
+        'a\u030a',
+        ' ',
+        hashes,
+        `${hashes.slice(1)}0`,
+      ]
+      for (const id of ids) {
+        assert.deepEqual(await a.begin('x', token, id, '1', bench.soon()), { kind: 'begun' }, id)
+      }
+      for (const id of ids) {
+        await a.finish('x', id, '1', bench.soon())
+        const done = { kind: 'exists', token, attempt: '1', done: true }
+        assert.deepEqual(await a.begin('x', token, id, '2', bench.soon()), done, id)
+      }
+      assert.equal(await a.prune('x', -60_000, bench.soon()), ids.length)
     })
 
     journalled('takes one of several calls that come at once', async (bench, { a }, [holder]) => {

@@ -43,5 +43,5 @@ snapshotConformance('the simulated store', async (context) => {
 coordinationConformance('the simulated service', async (context) => {
   const { world, start } = livingWorld(context)
   const service = new SimCoordination(world, 8)
-  return { join: async () => service.connect(start()) }
+  return { join: async (instance) => service.connect(start(), instance) }
 })

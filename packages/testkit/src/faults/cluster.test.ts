@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { RiemannTcpClient, type Event } from '@ricci/client'
+import { partitionOf } from '@ricci/replica'
 import { SeededRandom } from '../random.ts'
 import { ConsulCluster } from '../servers/consul.ts'
 import { ask } from '../servers/http.ts'
@@ -18,6 +19,7 @@ import { Pager } from './pager.ts'
 
 const program = fileURLToPath(new URL('../../../../ricci.mjs', import.meta.url))
 const vhost = 'ricci'
+const partitions = 4
 const rules = `
 import { incident, index, rules, tagged } from 'ricci'
 export default rules(index(), tagged('job', incident('job-failed', { to: 'pager' })))
@@ -33,8 +35,13 @@ interface Instance {
 
 interface Status {
   readonly ready: boolean
-  readonly replica: { readonly state: string; readonly epoch?: number }
   readonly log: { readonly id: string }
+}
+
+/** Who keeps a partition, as an instance sees it. */
+interface Places {
+  readonly owning: readonly string[]
+  readonly following: readonly string[]
 }
 
 describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
@@ -59,7 +66,11 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
         instance: name,
         data: 'data',
         listen: { tcp: '127.0.0.1:0', udp: 'off', http: '127.0.0.1:0' },
-        cluster: { brokers: rabbit.urls(vhost), store: consul.agents[index].url.replace('http', 'consul') },
+        cluster: {
+          ...{ partitions, listen: '127.0.0.1:0', secret: 'known to the three of them' },
+          brokers: rabbit.urls(vhost),
+          store: consul.agents[index].url.replace('http', 'consul'),
+        },
         receivers: { pager: { type: 'webhook', url: pager.url } },
       }
       writeFileSync(join(folder, 'ricci.yaml'), JSON.stringify(config))
@@ -76,16 +87,11 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
     await Promise.all([rabbit?.stop(), consul?.stop()])
   })
 
-  it('begins as one: a single log, a single owner, and the others stand by, ready', async () => {
-    const owner = await theOwner()
+  it('begins as one: a single log, each partition owned by one and stood by by another, all of them ready', async () => {
     await until('all to be ready', async () => (await Promise.all(instances.map(status))).every(({ ready }) => ready))
     const states = await Promise.all(instances.map(status))
     assert.equal(new Set(states.map(({ log }) => log.id)).size, 1)
-    const expected = instances.map((instance) => (instance === owner ? 'owning' : 'following'))
-    assert.deepEqual(
-      states.map(({ replica }) => replica.state),
-      expected,
-    )
+    await whole()
   })
 
   it('a second process on the data of one of them is refused', async () => {
@@ -108,7 +114,7 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
   })
 
   it('kill -9 of the owner with a page under way: another goes on, nothing is lost, nothing doubled', async () => {
-    const owner = await theOwner()
+    const owner = await theOwner('two')
     const held = pager.hold(({ host }) => host === 'two')
     const [other, third] = instances.filter((instance) => instance !== owner)
     await send(other, { host: 'two', service: 'job', tags: ['job'], state: 'critical', ttl: 3_600 })
@@ -116,14 +122,14 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
     await owner.daemon.kill()
     await send(third, { host: 'one', service: 'job', tags: ['job'], state: 'ok', ttl: 3_600 })
     await Promise.all([effect('trigger', 'two'), effect('resolve', 'one')])
-    assert.notEqual(await theOwner(), owner)
+    assert.notEqual(await theOwner('two'), owner)
     owner.daemon = serve(owner.folder)
     await serving(owner)
-    await until('it to stand by', async () => (await status(owner)).replica.state === 'following')
+    await whole()
   })
 
   it('a frozen owner: another goes on, and the woken one stands by without a word to anybody', async () => {
-    const owner = await theOwner()
+    const owner = await theOwner('three')
     const [other] = instances.filter((instance) => instance !== owner)
     process.kill(owner.daemon.pid, 'SIGSTOP')
     try {
@@ -132,13 +138,13 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
     } finally {
       process.kill(owner.daemon.pid, 'SIGCONT')
     }
-    await until('it to stand by', async () => (await status(owner)).replica.state === 'following')
+    await whole()
     await send(owner, { host: 'two', service: 'job', tags: ['job'], state: 'ok', ttl: 3_600 })
     await effect('resolve', 'two')
   })
 
   it('a planned end of the owner, and a broker that is killed meanwhile', async () => {
-    const owner = await theOwner()
+    const owner = await theOwner('three')
     const [other] = instances.filter((instance) => instance !== owner)
     await rabbit.signal(0, 'SIGKILL')
     await send(other, { host: 'three', service: 'job', tags: ['job'], state: 'ok', ttl: 3_600 })
@@ -173,17 +179,31 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
     await clientOf(instance).send({ ...event, time: Date.now() / 1000 })
   }
 
-  /** Resolves with the one that owns. */
-  async function theOwner(): Promise<Instance> {
+  async function places({ ports }: Instance): Promise<readonly Places[]> {
+    const answer = await ask(`http://127.0.0.1:${ports.http}/api/v1/cluster`, { timeoutMs: 10_000 })
+    return answer.json<{ partitions: readonly Places[] }>().partitions
+  }
+
+  /** Resolves with the one that owns the partition of a host, by the word of whoever answers. */
+  async function theOwner(host: string): Promise<Instance> {
     let owner: Instance | undefined
     await until('an owner', async () => {
       for (const instance of instances) {
-        const found = await status(instance).catch(() => undefined)
-        if (found?.replica.state === 'owning') owner = instance
+        const seen = await places(instance).catch(() => undefined)
+        const { owning = [] } = seen?.[partitionOf(host, partitions)] ?? {}
+        if (owning.length === 1) owner = instances.find(({ name }) => name === owning[0])
       }
       return owner !== undefined
     })
     return owner!
+  }
+
+  /** Resolves when all of them see each partition owned by one and stood by by another, at least. */
+  async function whole(): Promise<void> {
+    await until('every partition to be owned and stood by', async () => {
+      const seen = await Promise.all(instances.map(places))
+      return seen.flat().every(({ owning, following }) => owning.length === 1 && following.length >= 1)
+    })
   }
 
   async function effect(action: string, host: string): Promise<void> {

@@ -265,6 +265,15 @@ describe('published packages', () => {
       })
     }
 
+    it('has a command that says once what to install for PostgreSQL', async () => {
+      const cwd = folderWith('election')
+      const args = ['--store', 'postgres://u@127.0.0.1:1/d', '--name', 'batch', '--', 'true']
+      await assert.rejects(run(join(cwd, 'node_modules/.bin/elect'), args, { cwd }), ({ code, stderr }) => {
+        assert.deepEqual([code, stderr.match(/npm install pg/g)], [2, ['npm install pg']])
+        return true
+      })
+    })
+
     it('has a command that npx finds', () => {
       const cwd = folderWith('election')
       assert.match(execFileSync('npx', ['--no', '--', 'elect', '--help'], { cwd, encoding: 'utf8' }), /^usage: elect /m)

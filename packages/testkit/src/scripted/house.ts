@@ -35,7 +35,10 @@ class Process {
   readonly timers: Timer[] = []
   failHost: (failure: HostFailure) => void = () => undefined
 
-  constructor(house: House, instance: string) {
+  constructor(
+    house: House,
+    readonly instance: string,
+  ) {
     this.clock = {
       monotonicMs: () => house.clock.monotonicMs(),
       wallMs: () => house.clock.wallMs(),
@@ -91,7 +94,7 @@ export class House {
       instance,
       partition: 0,
       log: process.log,
-      coordination: this.coordination,
+      coordination: this.coordination.as(instance),
       snapshots: this.snapshots,
       hostFactory: (events) => {
         process.failHost = (failure) => events.onFailure(failure)
@@ -125,6 +128,10 @@ export class House {
       clock: process.clock,
       random: new SeededRandom(instance),
       rules: rulesRecord,
+      onStanding: (standing) => {
+        if (!process.alive) return
+        this.coordination.as(instance).publish({ draining: false, version: '', partitions: { 0: standing } })
+      },
       onAlarm: (name, detail) => this.alarms.push(`${instance} ${name}: ${detail}`),
     })
     this.replicas.push(replica)
@@ -143,6 +150,7 @@ export class House {
     process.alive = false
     for (const timer of process.timers) timer.cancel()
     this.replicas.splice(this.replicas.indexOf(replica), 1)
+    this.coordination.left(process.instance)
     this.coordination.takeAway(false, true)
   }
 
@@ -180,6 +188,7 @@ export class House {
     let stopped = false
     void replica.stop().then(() => (stopped = true))
     await this.until('it stops', () => stopped, 60_000)
+    this.coordination.left(this.#processes.get(replica)!.instance)
     this.replicas.splice(this.replicas.indexOf(replica), 1)
   }
 

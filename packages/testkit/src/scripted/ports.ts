@@ -6,10 +6,13 @@ import {
   type CoordinationPort,
   type Lease,
   type LogPort,
+  type Member,
+  type MemberData,
   type SendRequest,
   type SendResult,
   type SnapshotInfo,
   type SnapshotPort,
+  type Standing,
   type StoredRecord,
   type Transport,
 } from '@ricci/replica'
@@ -112,26 +115,59 @@ export class ScriptedLog implements LogPort {
   }
 }
 
-/** The lease of one partition: the first who campaigns gets it, then whoever has waited longest. */
-export class ScriptedCoordination implements CoordinationPort {
-  readonly #waiting: { onChange: (lease: Lease | undefined) => void; signal: AbortSignal }[] = []
-  #holder: { onChange: (lease: Lease | undefined) => void; signal: AbortSignal } | undefined
-  #tokens = 0
+interface Campaigner {
+  readonly instance: string
+  readonly onChange: (lease: Lease | undefined) => void
+  readonly signal: AbortSignal
+}
 
-  campaign(_partition: number, onChange: (lease: Lease | undefined) => void, signal: AbortSignal): void {
-    this.#waiting.push({ onChange, signal })
-    signal.addEventListener('abort', () => {
-      if (this.#holder?.signal === signal) this.#holder = undefined
-      this.#give()
-    })
-    this.#give()
-  }
+/** The lease of one partition: the first who campaigns gets it, then whoever has waited longest. Everything is known to everybody at once. */
+export class ScriptedCoordination {
+  readonly #waiting: Campaigner[] = []
+  readonly #members = new Map<string, MemberData>()
+  readonly #listeners = new Set<(members: readonly Member[]) => void>()
+  #holder: Campaigner | undefined
+  #tokens = 0
 
   /** Asked for each question who holds the lease; the default tells. */
   answer: (isHeld: boolean) => Promise<boolean> = (isHeld) => Promise.resolve(isHeld)
 
-  isHeld(): Promise<boolean> {
-    return this.answer(this.#holder !== undefined)
+  /** Asked for each lease that is to be given to whom it was handed; the default gives. */
+  gives: (to: string) => boolean = () => true
+
+  /** The service as one instance sees it. */
+  as(instance: string): CoordinationPort {
+    return {
+      join: () => undefined,
+      publish: (data) => this.#published(instance, data),
+      members: () => this.#list(),
+      onMembers: (listener) => {
+        this.#listeners.add(listener)
+        return () => this.#listeners.delete(listener)
+      },
+      campaign: (_partition, onChange, signal) => this.#campaign({ instance, onChange, signal }),
+      prefer: () => undefined,
+      isHeld: () => this.answer(this.#holder !== undefined),
+      requestHandOver: () => {
+        if (this.#holder === undefined) return Promise.resolve(false)
+        if (this.#members.get(instance)?.partitions['0'] === 'following') this.#handOver(this.#holder, instance)
+        return Promise.resolve(true)
+      },
+      handOver: (_partition, to) => {
+        if (this.#holder?.instance === instance) this.#handOver(this.#holder, to)
+      },
+      close: () => Promise.resolve(),
+    }
+  }
+
+  /** What an instance has published of its replica. */
+  standing(instance: string): Standing | undefined {
+    return this.#members.get(instance)?.partitions['0']
+  }
+
+  /** An instance is a member no more. */
+  left(instance: string): void {
+    if (this.#members.delete(instance)) this.#tell()
   }
 
   /** Takes the lease away, with or without telling its holder; the next gets it. One that is gone does not campaign on. */
@@ -143,8 +179,23 @@ export class ScriptedCoordination implements CoordinationPort {
     if (holder !== undefined && !gone) this.#waiting.push(holder)
   }
 
-  close(): Promise<void> {
-    return Promise.resolve()
+  #campaign(campaigner: Campaigner): void {
+    this.#waiting.push(campaigner)
+    campaigner.signal.addEventListener('abort', () => {
+      if (this.#holder === campaigner) this.#holder = undefined
+      this.#give()
+    })
+    this.#give()
+  }
+
+  #handOver(from: Campaigner, to: string): void {
+    this.#holder = undefined
+    from.onChange(undefined)
+    const at = this.#waiting.findIndex(({ instance, signal }) => instance === to && !signal.aborted)
+    if (at >= 0 && this.gives(to)) this.#waiting.unshift(...this.#waiting.splice(at, 1))
+    else this.#waiting.unshift(from)
+    this.#give()
+    if (this.#holder !== from) this.#waiting.push(from)
   }
 
   #give(): void {
@@ -155,6 +206,19 @@ export class ScriptedCoordination implements CoordinationPort {
       this.#holder = next
       next.onChange({ partition: 0, token: `token-${++this.#tokens}` })
     }
+  }
+
+  #published(instance: string, data: MemberData): void {
+    this.#members.set(instance, data)
+    this.#tell()
+  }
+
+  #list(): readonly Member[] {
+    return [...this.#members].map(([instance, data]) => ({ instance, data }))
+  }
+
+  #tell(): void {
+    for (const listener of [...this.#listeners]) listener(this.#list())
   }
 }
 

@@ -193,6 +193,11 @@ export class RabbitCluster {
     return ready(`A leader of ${queue}`, this.upProcesses(), leads)
   }
 
+  /** The brokers' processes, while they run. */
+  get pids(): number[] {
+    return this.members.map(({ process }) => process.pid)
+  }
+
   /** Sends a signal to a broker's process; after SIGKILL it is gone when this resolves. */
   signal(broker: number, name: NodeJS.Signals): Promise<void> {
     return this.members[broker].signal(name)

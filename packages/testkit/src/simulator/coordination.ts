@@ -1,20 +1,44 @@
-import type { CoordinationPort, Lease } from '@ricci/replica'
+import type { CoordinationPort, Lease, Member, MemberData } from '@ricci/replica'
+import { PartitionLease, type Campaigner } from './partition-lease.ts'
 import type { Process } from './process.ts'
 import type { World } from './world.ts'
-
-/** How long after a holder's death its lease lapses: a session's TTL. */
-const sessionTtlMs = { least: 1_000, most: 6_000 }
 
 /** A question to the store and its answer. */
 const questionMs = 10
 
+/** How long after something was written members see it. */
+const viewMs = { least: 1, most: 30 }
+
+/** How often it is looked whether a session still shows signs of life. */
+const lookMs = 250
+
+/** How long after a member's death its session lapses. */
+const sessionTtlMs = { least: 500, most: 2_500 }
+
+/** A member, under the session of one process. */
+interface Session {
+  readonly process: Process
+  readonly instance: string
+  readonly campaigners: Campaigner[]
+  readonly listeners: Set<(members: readonly Member[]) => void>
+  readonly holdBackMs: Map<number, number>
+  joined: boolean
+  data: MemberData | undefined
+  /** As it was shown last, and the how manieth that was. */
+  view: readonly Member[]
+  shown: number
+}
+
 /**
- * The coordination store: one lease per partition, given to one campaigner at a time, moved on when the holder's process dies.
- * Its faults: it is away (nobody hears of a change, nothing is given), it takes a lease away, and it gives a lease to another
+ * The coordination store: one lease per partition, given to one campaigner at a time, moved on when the holder's process dies; and the list of
+ * members. Its faults: it is away (nobody hears of a change, nothing is given), it takes a lease away, and it gives a lease to another
  * while the old holder has not heard of its loss yet.
  */
 export class SimCoordination {
   readonly #partitions: PartitionLease[]
+  readonly #sessions: Session[] = []
+  #away = false
+  #changes = 0
   /** Told when nobody holds a lease any more, be it for a moment. */
   onFree: (partition: number) => void = () => undefined
 
@@ -25,16 +49,33 @@ export class SimCoordination {
     this.#partitions = Array.from({ length: partitions }, (_, i) => new PartitionLease(world, i, () => this.onFree(i)))
   }
 
-  connect(process: Process): CoordinationPort {
-    const campaigners: Campaigner[] = []
+  connect(process: Process, instance = process.name): CoordinationPort {
+    const session: Session = {
+      process,
+      instance,
+      campaigners: [],
+      listeners: new Set(),
+      holdBackMs: new Map(),
+      joined: false,
+      data: undefined,
+      view: [],
+      shown: 0,
+    }
     return {
-      campaign: (partition, onChange, signal) => {
-        if (!process.alive || signal.aborted) return
-        const campaigner: Campaigner = { process, onChange, notBeforeMs: 0 }
-        campaigners.push(campaigner)
-        const lease = this.#partitions[partition]
-        lease.join(campaigner)
-        signal.addEventListener('abort', () => lease.leave(campaigner), { once: true })
+      join: () => this.#join(session),
+      publish: (data) => {
+        session.data = data
+        if (session.joined) this.#changed()
+      },
+      members: () => session.view,
+      onMembers: (listener) => {
+        session.listeners.add(listener)
+        return () => session.listeners.delete(listener)
+      },
+      campaign: (partition, onChange, signal) => this.#campaign(session, partition, onChange, signal),
+      prefer: (partition, holdBackMs) => {
+        session.holdBackMs.set(partition, holdBackMs)
+        this.#partitions[partition].preferred()
       },
       isHeld: (partition) =>
         new Promise((resolve) => {
@@ -42,8 +83,25 @@ export class SimCoordination {
           if (lease.isAway) return
           process.deliverAfter(questionMs, () => resolve(lease.holderName !== undefined))
         }),
+      requestHandOver: (partition) =>
+        new Promise((resolve) => {
+          const lease = this.#partitions[partition]
+          if (lease.isAway) return
+          const { holder } = lease
+          process.deliverAfter(questionMs, () => resolve(holder !== undefined))
+          holder?.process.deliverAfter(questionMs, () => {
+            if (this.#follows(holder.process, instance, partition)) lease.handOver(holder, instance)
+          })
+        }),
+      handOver: (partition, to) => {
+        const lease = this.#partitions[partition]
+        const own = session.campaigners.find((campaigner) => campaigner === lease.holder)
+        if (own !== undefined) lease.handOver(own, to)
+      },
       close: () => {
-        for (const campaigner of campaigners) for (const lease of this.#partitions) lease.leave(campaigner)
+        for (const campaigner of session.campaigners) for (const lease of this.#partitions) lease.leave(campaigner)
+        session.joined = false
+        this.#leave(session)
         return Promise.resolve()
       },
     }
@@ -51,7 +109,9 @@ export class SimCoordination {
 
   /** Nothing is given and nobody hears anything while the store is away. */
   setAway(away: boolean): void {
+    this.#away = away
     for (const lease of this.#partitions) lease.setAway(away)
+    if (!away) this.#changed()
   }
 
   /** Takes the lease from its holder; another may get it, or the same one again. Gives the holder's name. */
@@ -73,119 +133,86 @@ export class SimCoordination {
   holder(partition: number): string | undefined {
     return this.#partitions[partition].holderName
   }
-}
 
-interface Campaigner {
-  readonly process: Process
-  readonly onChange: (lease: Lease | undefined) => void
-  /** Not given the lease before this time: it just lost it. */
-  notBeforeMs: number
-}
-
-class PartitionLease {
-  readonly #campaigners: Campaigner[] = []
-  #holder: Campaigner | undefined
-  #away = false
-  #token = 0
-
-  constructor(
-    private readonly world: World,
-    private readonly index: number,
-    private readonly onFree: () => void,
-  ) {}
-
-  get holderName(): string | undefined {
-    return this.#holder?.process.name
+  #campaign(
+    session: Session,
+    partition: number,
+    onChange: (lease: Lease | undefined) => void,
+    signal: AbortSignal,
+  ): void {
+    const { process, instance } = session
+    if (!process.alive || signal.aborted) return
+    const campaigner: Campaigner = {
+      process,
+      instance,
+      onChange,
+      notBeforeMs: 0,
+      holdBackMs: () => session.holdBackMs.get(partition) ?? 0,
+      session: session.joined,
+    }
+    session.campaigners.push(campaigner)
+    const lease = this.#partitions[partition]
+    lease.join(campaigner)
+    signal.addEventListener('abort', () => lease.leave(campaigner), { once: true })
   }
 
-  get isAway(): boolean {
-    return this.#away
+  #join(session: Session): void {
+    if (session.joined) return
+    session.joined = true
+    for (const campaigner of session.campaigners) campaigner.session = true
+    this.#sessions.push(session)
+    this.#changed()
+    this.#watch(session)
   }
 
-  join(campaigner: Campaigner): void {
-    this.#campaigners.push(campaigner)
-    this.#elect(this.world.random.between(1, 500))
-  }
-
-  leave(campaigner: Campaigner): void {
-    const at = this.#campaigners.indexOf(campaigner)
+  #leave(session: Session): void {
+    const at = this.#sessions.indexOf(session)
     if (at < 0) return
-    this.#campaigners.splice(at, 1)
-    if (this.#holder !== campaigner) return
-    this.#free()
-    this.#elect(this.world.random.between(1, 100))
+    this.#sessions.splice(at, 1)
+    this.#changed()
   }
 
-  setAway(away: boolean): void {
-    this.#away = away
-    if (!away) this.#elect(this.world.random.between(1, 1_000))
-  }
-
-  takeAway(): string | undefined {
-    const holder = this.#holder
-    if (holder === undefined || this.#away) return undefined
-    this.#free()
-    holder.notBeforeMs = this.world.nowMs + this.world.random.between(0, 4_000)
-    this.#tell(holder, undefined, this.world.random.between(1, 50))
-    this.#elect(this.world.random.between(1, 500))
-    return holder.process.name
-  }
-
-  giveToAnother(ms: number): string | undefined {
-    const holder = this.#holder
-    if (holder === undefined || this.#away || this.#campaigners.length < 2) return undefined
-    this.#free()
-    holder.notBeforeMs = this.world.nowMs + ms + 1_000
-    this.#tell(holder, undefined, ms)
-    this.#elect(1)
-    return holder.process.name
-  }
-
-  /** A dead holder is found dead only when its session lapses; a stopped one, too, unless it goes on before. */
-  watch(campaigner: Campaigner): void {
+  /** A member that shows no sign of life leaves, and what it held becomes free with that; one that does again joins again. */
+  #watch(session: Session): void {
     const ttlMs = this.world.random.between(sessionTtlMs.least, sessionTtlMs.most)
     let missingSinceMs: number | undefined
     const look = (): void => {
-      if (this.#holder !== campaigner) return
-      if (campaigner.process.running) missingSinceMs = undefined
+      if (!session.joined || !(this.#sessions.includes(session) || session.process.alive)) return
+      if (session.process.running) missingSinceMs = undefined
       else missingSinceMs ??= this.world.nowMs
-      if (missingSinceMs !== undefined && this.world.nowMs - missingSinceMs >= ttlMs && !this.#away) {
-        this.#free()
-        if (campaigner.process.alive) this.#tell(campaigner, undefined, 1)
-        else this.#campaigners.splice(this.#campaigners.indexOf(campaigner), 1)
-        return this.#elect(1)
+      const lapsed = missingSinceMs !== undefined && this.world.nowMs - missingSinceMs >= ttlMs
+      if (lapsed && !this.#away && this.#sessions.includes(session)) {
+        this.#leave(session)
+        for (const campaigner of session.campaigners) for (const lease of this.#partitions) lease.lapse(campaigner)
+      } else if (session.process.running && !this.#away && !this.#sessions.includes(session)) {
+        this.#sessions.push(session)
+        this.#changed()
       }
-      this.world.after(250, look)
+      this.world.after(lookMs, look)
     }
     look()
   }
 
-  #free(): void {
-    this.#holder = undefined
-    this.onFree()
+  #follows(holder: Process, instance: string, partition: number): boolean {
+    const view = this.#sessions.find(({ process }) => process === holder)?.view ?? []
+    return view.some((member) => member.instance === instance && member.data.partitions[partition] === 'following')
   }
 
-  #elect(delayMs: number): void {
-    this.world.after(delayMs, () => {
-      if (this.#holder !== undefined || this.#away) return
-      const now = this.world.nowMs
-      const able = this.#campaigners.filter(({ process, notBeforeMs }) => process.running && notBeforeMs <= now)
-      if (able.length === 0) {
-        if (this.#campaigners.length > 0) this.#elect(500)
-        return
-      }
-      const chosen = this.world.random.pick(able)
-      this.#holder = chosen
-      const token = `${this.index}-${++this.#token}`
-      this.world.trace.add('store', `lease of p${this.index} to ${chosen.process.name}`)
-      this.#tell(chosen, { partition: this.index, token }, this.world.random.between(1, 20))
-      this.watch(chosen)
-    })
-  }
-
-  #tell(campaigner: Campaigner, lease: Lease | undefined, delayMs: number): void {
-    campaigner.process.deliverAfter(delayMs, () => {
-      if (this.#campaigners.includes(campaigner)) campaigner.onChange(lease)
-    })
+  /** Everybody is shown who is there, each a while later; of two that go by one name the later one. */
+  #changed(): void {
+    if (this.#away) return
+    const number = ++this.#changes
+    const named = new Map(
+      this.#sessions.flatMap(({ instance, data }) => (data === undefined ? [] : [[instance, { instance, data }]])),
+    )
+    const view = [...named.values()].sort((a, b) => (a.instance < b.instance ? -1 : 1))
+    for (const session of this.#sessions) {
+      session.process.deliverAfter(this.world.random.between(viewMs.least, viewMs.most), () => {
+        if (this.#away || !this.#sessions.includes(session) || session.shown > number) return
+        session.shown = number
+        session.view = view
+        for (const listener of [...session.listeners]) listener(view)
+      })
+    }
   }
 }

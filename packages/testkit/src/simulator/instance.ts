@@ -74,7 +74,7 @@ export class Instance implements Door {
     this.#intake = new SimIntake(process, log, cluster.plan.embedded, (partition, msg) =>
       cluster.refused(partition, msg),
     )
-    const coordination = cluster.coordination.connect(process)
+    const coordination = cluster.coordination.connect(process, this.name)
     const shared = cluster.snapshots.connect(process)
     const snapshots = cluster.disk?.protecting(shared) ?? shared
     const transport = new SimTransport(process, cluster.receivers, cluster.network)

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { GroupView, HandOverRequest, Json, Member, NameView, Release } from '../../store.ts'
 import type { KvEntry } from './client.ts'
 
-/** Journal entries of longer ids lie under a hash: Consul has its keys in URLs and in memory. */
+/** Journal entries of longer ids, and of those that URLs cannot have, lie under a hash: Consul has its keys in URLs and in memory. */
 const maxIdInKey = 200
 
 /**
@@ -45,7 +45,9 @@ export class Keys {
     const readable = encodeURIComponent(id)
     // No encoded id begins like this.
     const hashed = (): string => `%sha256-${createHash('sha256').update(id).digest('hex')}`
-    return this.actions(name) + (readable.length > maxIdInKey ? hashed() : readable)
+    // A path of a URL has no parts `.` and `..`.
+    const isKey = readable.length <= maxIdInKey && !/^\.{1,2}$/.test(readable)
+    return this.actions(name) + (isKey ? readable : hashed())
   }
 }
 

@@ -267,6 +267,20 @@ describe('postgres, at the same time', { skip: without('postgres') }, () => {
     assert.equal((await a.read(soon())).members.length, 1)
   })
 
+  it('what was published and given up has no effect after what was published later', async () => {
+    const [a, b] = [await open('a'), await open('b')]
+    await a.publish('first', soon())
+    await a.publish('second', soon())
+    const channel = channelOf(schema, group)
+    const late = await begin(({ publish }) => publish, a.id, '"first"', channel, 1)
+    await other.query('commit')
+    assert.equal(late.changed, '0')
+    const publishedBy = async () => (await b.read(soon())).members.find(({ id }) => id === 'a')?.data
+    assert.equal(await publishedBy(), 'second')
+    await a.publish('third', soon())
+    assert.equal(await publishedBy(), 'third')
+  })
+
   it('tells its members of what others write, and nobody else', async () => {
     const [a, b] = [await open('a'), await open('b')]
     await other.query(`listen ${channelOf(schema, 'else')}`)

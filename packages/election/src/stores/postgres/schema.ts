@@ -1,7 +1,7 @@
 import { ElectionError } from '../../errors.ts'
 
 /** What the tables look like; another number when they do not fit this code any more. Kept as a comment on the first table. */
-const layout = 'ricci election, layout 1'
+const layout = 'ricci election, layout 2'
 
 /** The schema that holds an election's tables, where no other is named. */
 export const defaultSchema = 'election'
@@ -49,6 +49,7 @@ create table if not exists ${s}.members (
   grp text not null,
   id text not null,
   data json not null,
+  published bigint not null default 0,
   renewals bigint not null,
   ttl_ms integer not null,
   expires_at timestamptz not null,
@@ -205,9 +206,10 @@ export function statementsOf(schema: string): Statements {
       delete from ${s}.members m using settings where m.session = $2::bigint returning m.session
     ), freed as (${freeAll('ended', false)})
     select (select count(*) from freed) as freed, ${told('$3', 'ended')}`,
-    // $2 session, $3 data, $4 channel
+    // $2 session, $3 data, $4 channel, $5 its number: what was given up may come yet, and must not undo a later one
     publish: `with ${settings}, changed as (
-      update ${s}.members m set data = $3::json from settings where m.session = $2::bigint and ${alive('m')} returning 1
+      update ${s}.members m set data = $3::json, published = $5::bigint from settings
+      where m.session = $2::bigint and m.published < $5::bigint and ${alive('m')} returning 1
     ) select (select count(*) from changed) as changed, ${told('$4', 'changed')}`,
     // $2 group, $3 name
     prepare: `with ${settings}

@@ -90,6 +90,8 @@ export class PostgresSession implements StoreSession {
   readonly #group: string
   #lives: ReadonlyMap<string, Life> = new Map()
   #interrupted = false
+  /** How often it was asked to publish. */
+  #published = 0
   /** Until when nobody is ended, in monotonic ms: after the server was away its holders, too, need a moment to come back. */
   #spareUntilMs = 0
   /** Whether somebody has asked for a change, where nothing tells of any. */
@@ -167,7 +169,11 @@ export class PostgresSession implements StoreSession {
 
   async publish(data: Json, signal: AbortSignal): Promise<void> {
     const { statements, channel } = this.#parts
-    const row = await this.#once(statements.publish, [this.id, JSON.stringify(data), channel], signal)
+    const row = await this.#once(
+      statements.publish,
+      [this.id, JSON.stringify(data), channel, ++this.#published],
+      signal,
+    )
     if (row.changed === '0') throw lost()
   }
 

@@ -20,8 +20,8 @@ export interface InboxesOptions extends Pick<BrokersOptions, 'urls' | 'tls' | 'r
   /** The partition of a routing key, which is not empty. */
   readonly route: (key: string) => number
   /**
-   * What goes before a Msg to make it a record of its partition, with a mark where the Msg has none. Of a producer of its own: records wait
-   * here while the log refuses them, and that producer must not begin a new life meanwhile.
+   * What goes before a Msg to make it a record of its partition, with a mark where the Msg has none: of a producer for this alone, for records wait here
+   * while the log refuses them, and that producer must not begin a new life meanwhile. Asked when all before are in the log.
    */
   readonly head: (partition: number, marked: boolean) => Uint8Array
   /** Resolves when the records are in the log; rejects with a ReplicaError. */

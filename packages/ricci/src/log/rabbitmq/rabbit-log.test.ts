@@ -130,6 +130,31 @@ describe('RabbitLog', { skip: without('rabbitmq', 'erlang', 'openssl') }, () => 
     await log.close()
   })
 
+  it('tells intake the offsets in a partition that is followed here, and reads no other for it', async () => {
+    const own = await settings()
+    const log = await RabbitLog.open(own)
+    const intake = (partition: number, ...records: readonly string[]) =>
+      log.appendAllParts(
+        partition,
+        records.map(() => bytes('head ')),
+        records.map(bytes),
+      )
+    const release = log.follow(0)
+    assert.deepEqual(await Promise.all([intake(0, 'a', 'b'), intake(0, 'c')]), [[0, 1], [2]])
+    assert.deepEqual(await Promise.all([intake(1, 'a', 'b'), intake(1, 'c')]), [undefined, undefined])
+    assert.deepEqual([log.end(0), log.end(1)], [3, 0])
+    // a replica's own record is read back, and does not make a reader of intake; what comes after it stays after it
+    const [[offset], ...others] = await Promise.all([log.append(1, [bytes('d')]), intake(1, 'e'), intake(1, 'f')])
+    assert.ok(offset >= 3)
+    assert.deepEqual(others, [undefined, undefined])
+    const seen = (await take(log, 1, offset + 3)).map(text)
+    assert.deepEqual([...new Set(seen)], ['head a', 'head b', 'head c', 'd', 'head e', 'head f'])
+    release()
+    assert.equal(await intake(0, 'd'), undefined)
+    assert.equal(log.unsettledBytes, 0)
+    await log.close()
+  })
+
   it('needs no more rights than its own names, and speaks TLS', async () => {
     const own = await settings()
     const vhost = decodeURIComponent(new URL(own.urls[0]).pathname.slice(1))

@@ -55,8 +55,9 @@ interface Followed {
   readonly tail: Tail
   /** Given each record's bytes. */
   readonly listeners: Set<(bytes: Uint8Array) => void>
-  /** Those who need it now. */
+  /** Those who need it now; of these, whoever asked for it and not an append under way. */
   users: number
+  wishes: number
   stop: { cancel(): void } | undefined
 }
 
@@ -146,7 +147,7 @@ export class RabbitLog implements LogPort {
       this.admit(partition, records, rank)
       if (records.length === 0) return []
       const written = this.write(partition)
-      const release = this.follow(partition)
+      const release = this.hold(partition)
       try {
         // one after another: who waits for the tail is not overtaken
         const { tail } = this.followed.get(partition)!
@@ -163,10 +164,19 @@ export class RabbitLog implements LogPort {
     })
   }
 
-  /** As {@link append}, each record in two parts. */
-  appendAllParts(partition: number, heads: readonly Uint8Array[], bodies: readonly Uint8Array[]): Promise<number[]> {
+  /**
+   * As {@link append}, each record in two parts. A partition that nobody here has asked to {@link follow} is not read for it: there it is a
+   * {@link publish}, and gives no offsets.
+   */
+  async appendAllParts(
+    partition: number,
+    heads: readonly Uint8Array[],
+    bodies: readonly Uint8Array[],
+  ): Promise<number[] | undefined> {
     const records = heads.map((head, index) => Buffer.concat([head, bodies[index]]))
-    return this.place(partition, records, 'ordinary')
+    if ((this.followed.get(partition)?.wishes ?? 0) > 0) return this.place(partition, records, 'ordinary')
+    await this.publish(partition, records)
+    return undefined
   }
 
   /**
@@ -176,7 +186,10 @@ export class RabbitLog implements LogPort {
   publish(partition: number, records: readonly Uint8Array[], rank: AppendRank = 'ordinary'): Promise<void> {
     return this.taken(async () => {
       this.admit(partition, records, rank)
-      await this.write(partition).publisher.publish(records, 'confirm')
+      const written = this.write(partition)
+      // not before an append that waits for the end of the partition to be followed
+      await (written.turn = afterThose(written.turn, Promise.resolve()))
+      await written.publisher.publish(records, 'confirm')
     })
   }
 
@@ -216,7 +229,7 @@ export class RabbitLog implements LogPort {
   async endNow(partition: number): Promise<number> {
     this.checkPartition(partition)
     if (this.closing !== undefined) throw logClosed()
-    const release = this.follow(partition)
+    const release = this.hold(partition)
     try {
       return Math.max(await this.followed.get(partition)!.tail.end(), this.given.get(partition) ?? 0)
     } finally {
@@ -337,6 +350,16 @@ export class RabbitLog implements LogPort {
 
   /** Sees to it that the end of a partition is followed, which makes appends and {@link end} prompt; gives what ends the wish. */
   follow(partition: number): () => void {
+    const release = this.hold(partition)
+    const followed = this.followed.get(partition)!
+    followed.wishes++
+    return () => {
+      followed.wishes--
+      release()
+    }
+  }
+
+  private hold(partition: number): () => void {
     const { clock } = this.options
     let followed = this.followed.get(partition)
     if (followed === undefined) {
@@ -351,7 +374,7 @@ export class RabbitLog implements LogPort {
           for (const listener of listeners) listener(bytes)
         },
       })
-      followed = { tail, listeners, users: 0, stop: undefined }
+      followed = { tail, listeners, users: 0, wishes: 0, stop: undefined }
       this.followed.set(partition, followed)
     }
     const following = followed
@@ -371,7 +394,7 @@ export class RabbitLog implements LogPort {
    * @throws ReplicaError `LOG_UNAVAILABLE` when the partition's end cannot be read now
    */
   async watch(partition: number, listener: (bytes: Uint8Array) => void): Promise<() => void> {
-    const release = this.follow(partition)
+    const release = this.hold(partition)
     const { tail, listeners } = this.followed.get(partition)!
     listeners.add(listener)
     const end = (): void => {

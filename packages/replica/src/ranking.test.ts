@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { SeededRandom } from '@ricci/testkit'
-import { ranking, replicas, type Member } from './placement.ts'
+import { ranking, replicas, type Ranked } from './ranking.ts'
 
 const partitions = Array.from({ length: 64 }, (_, partition) => partition)
-const named = (count: number, zones = 0): Member[] =>
+const named = (count: number, zones = 0): Ranked[] =>
   Array.from({ length: count }, (_, index) => ({
     instance: `ricci-${index}`,
     ...(zones === 0 ? {} : { zone: `zone-${index % zones}` }),
   }))
-const names = (partition: number, members: readonly Member[]): string[] =>
+const names = (partition: number, members: readonly Ranked[]): string[] =>
   ranking(partition, members).map(({ instance }) => instance)
 
 describe('ranking', () => {

@@ -1,0 +1,127 @@
+import { Command, InvalidArgumentError } from 'commander'
+import type { PlacementView } from '@ricci/replica'
+import { ranges, type ClusterStatus, type PartitionPlaces } from '../server/cluster-status.ts'
+import { askJson, tell, urlOption } from './api.ts'
+import { outputOption, table, type OutputFormat } from './output.ts'
+import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
+
+interface Options {
+  readonly url: string
+  readonly output: OutputFormat
+}
+
+/** `ricci cluster …`: any instance is asked, and tells of all. */
+export function clusterCommand(surroundings: Surroundings): Command {
+  const command = new Command('cluster').description('say who keeps what in a cluster, and move it')
+  const sub = (name: string, description: string): Command =>
+    command.command(name).description(description).addOption(outputOption()).addOption(urlOption(surroundings))
+  const print = (output: OutputFormat, answer: unknown, text: () => string): void =>
+    surroundings.write(output === 'json' ? `${JSON.stringify(answer)}\n` : text())
+  const status = (url: string): Promise<ClusterStatus> => askJson<ClusterStatus>(url, '/api/v1/cluster', {})
+
+  sub('status', 'say whether all partitions are owned and stood by').action(async ({ url, output }: Options) => {
+    const answer = await status(url)
+    print(output, answer, () => summary(answer))
+  })
+  sub('members', 'list the instances').action(async ({ url, output }: Options) => {
+    const { members } = await status(url)
+    print(output, members, () => membersTable(members))
+  })
+  sub('partitions', 'list who keeps which partition').action(async ({ url, output }: Options) => {
+    const { partitions } = await status(url)
+    print(output, partitions, () => partitionsTable(partitions))
+  })
+  sub('explain', 'say who is to keep a partition, who does, and why')
+    .argument('[partition]', 'its number', partitionNumber)
+    .option('--key <cluster>', 'the partition of this cluster of hosts (or of a host without one)')
+    .action(async (partition: number | undefined, { url, output, key }: Options & { key?: string }) => {
+      if ((partition === undefined) === (key === undefined)) {
+        throw new CommandError(ExitCode.usage, 'name a partition, or a cluster of hosts by --key')
+      }
+      const of: Record<string, string> = key === undefined ? { partition: String(partition) } : { key }
+      const view = await askJson<PlacementView>(url, '/api/v1/cluster/explain', of)
+      print(output, view, () => explanation(view))
+    })
+  sub('drain', 'have an instance give up all it keeps, without a gap: before its machine is taken away')
+    .argument('<instance>')
+    .option('--undo', 'take part again')
+    .option('--no-wait', 'do not wait until it keeps nothing any more')
+    .action(async (instance: string, { url, undo, wait, output }: Options & { undo?: true; wait: boolean }) => {
+      await tell(url, '/api/v1/cluster/drain', { instance, drain: undo !== true })
+      if (undo === true || !wait) return
+      print(output, await drained(() => status(url), instance), () => `${instance} keeps nothing any more.\n`)
+    })
+  return command
+}
+
+/** How often a drain is looked at. */
+const lookMs = 500
+
+async function drained(status: () => Promise<ClusterStatus>, instance: string): Promise<ClusterStatus> {
+  for (;;) {
+    const answer = await status()
+    const member = answer.members.find((each) => each.instance === instance)
+    if (member === undefined || member.owning + member.following + member.behind === 0) return answer
+    if (!member.draining) {
+      throw new CommandError(ExitCode.failed, `${instance} takes part again: somebody undid the drain, or restarted it`)
+    }
+    await new Promise((resolve) => setTimeout(resolve, lookMs))
+  }
+}
+
+function partitionNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a partition is a number, from 0 on.')
+  return Number(text)
+}
+
+function summary({ members, partitions, instance }: ClusterStatus): string {
+  const which = (holds: (places: PartitionPlaces) => boolean): string => {
+    const found = partitions.filter(holds)
+    return found.length === 0 ? 'none' : `${found.length}: ${ranges(found.map(({ partition }) => partition))}`
+  }
+  const draining = members.filter((member) => member.draining).map((member) => member.instance)
+  return table(
+    ['', ''],
+    [
+      ['members', `${members.length}: ${members.map((member) => member.instance).join(', ')}`],
+      ...(draining.length === 0 ? [] : [['draining', draining.join(', ')]]),
+      ['partitions', String(partitions.length)],
+      ['without an owner', which(({ owning }) => owning.length === 0)],
+      ['without a standby', which(({ owning, following }) => owning.length > 0 && following.length === 0)],
+      ['as seen by', instance],
+    ],
+  ).trimStart()
+}
+
+function membersTable(members: ClusterStatus['members']): string {
+  return table(
+    ['INSTANCE', 'ZONE', 'VERSION', 'ADDRESS', 'OWNS', 'STANDS BY', 'BEHIND', ''],
+    members.map(({ instance, zone, version, address, draining, owning, following, behind }) => [
+      ...[instance, zone ?? '', version, address ?? '', String(owning), String(following), String(behind)],
+      draining ? 'draining' : '',
+    ]),
+  )
+}
+
+function partitionsTable(partitions: ClusterStatus['partitions']): string {
+  return table(
+    ['PARTITION', 'OWNER', 'STANDS BY', 'BEHIND'],
+    partitions.map(({ partition, owning, following, behind }) => [
+      ...[String(partition), owning.join(', ') || 'none', following.join(', ')],
+      Object.entries(behind)
+        .map(([instance, standing]) => `${instance} (${standing})`)
+        .join(', '),
+    ]),
+  )
+}
+
+function explanation({ partition, owner, why, ranking }: PlacementView): string {
+  const rows = ranking.map(({ instance, zone, draining, standing }, place) => [
+    ...[draining ? 'drains' : String(place + 1), instance, zone ?? '', standing ?? ''],
+  ])
+  return [
+    `Partition ${partition} is owned by ${owner ?? 'nobody'}.\n`,
+    ...(rows.length === 0 ? [] : [table(['PLACE', 'INSTANCE', 'ZONE', 'RUNS IT AS'], rows)]),
+    `${why}.\n`,
+  ].join('\n')
+}

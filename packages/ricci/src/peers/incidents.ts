@@ -1,0 +1,110 @@
+/**
+ * Incidents and pages of all partitions, a bounded part at a time: all that are open, partition by partition, then those that are closed, then
+ * the pages that wait. A cursor says kind, partition, and where in it.
+ */
+import { EngineError } from '@ricci/engine'
+import type { IncidentsRequest } from '../http/backend.ts'
+import { queryWaitMs } from '../intake/limits.ts'
+import { candidatesOf, type AmongOptions } from './candidates.ts'
+import { cover } from './coverage.ts'
+import { marginMs } from './limits.ts'
+import { listedKinds, type ListedKind, type Missing, type PartitionListing, type PeerListed } from './protocol.ts'
+
+/** Where a part begins. */
+interface Place {
+  readonly kind: ListedKind
+  readonly partition: number
+  /** Of the partition's engine: behind it. */
+  readonly cursor?: string
+}
+
+/** The JSON text of a part, and the partitions of which nothing is told. @throws EngineError `CURSOR_INVALID` */
+export async function listIncidents(
+  options: AmongOptions,
+  { limit, cursor }: IncidentsRequest,
+): Promise<{ listing: string; missing: readonly Missing[] }> {
+  const deadlineMs = options.clock.monotonicMs() + queryWaitMs
+  const values: Record<ListedKind, unknown[]> = { open: [], closed: [], page: [] }
+  const missing = new Map<number, Missing>()
+  let next: Place | undefined =
+    cursor === undefined ? { kind: 'open', partition: 0 } : placeOf(cursor, options.partitions)
+  for (let left = limit; next !== undefined && left > 0;) {
+    const { kind }: Place = next
+    const listed = await listKind(options, next, left, deadlineMs)
+    for (const one of listed.missing) missing.set(one.partition, one)
+    values[kind].push(...listed.values)
+    left -= listed.values.length
+    next = listed.next ?? placeAfter(kind)
+    // what is too long for one part ends it as well
+    if (listed.next !== undefined) break
+  }
+  const all = [...missing.values()].sort((a, b) => a.partition - b.partition)
+  const listing = JSON.stringify({
+    incidents: { open: values.open, closed: values.closed },
+    pages: values.page,
+    ...(all.length > 0 && { missing: all.map(({ partition }) => partition) }),
+    ...(next !== undefined && { cursor: textOf(next) }),
+  })
+  return { listing, missing: all }
+}
+
+/** At most so many of one kind from a place on, and where to go on if there are more of that kind. */
+async function listKind(
+  options: AmongOptions,
+  { kind, partition: first, cursor }: Place,
+  limit: number,
+  deadlineMs: number,
+): Promise<{ values: unknown[]; missing: readonly Missing[]; next?: Place }> {
+  const { clock, partitions } = options
+  const { answers, missing } = await cover<PeerListed>({
+    partitions: Array.from({ length: partitions - first }, (_, i) => first + i),
+    candidates: (partition) =>
+      candidatesOf(options, partition, (backend, asked, signal) => {
+        const waitMs = deadlineMs - clock.monotonicMs() - marginMs
+        const ascending = [...asked].sort((a, b) => a - b)
+        const from = ascending[0] === first ? cursor : undefined
+        return backend.incidents({ kind, partitions: ascending, cursor: from, limit, waitMs }, signal)
+      }),
+    clock,
+    deadlineMs,
+    signal: new AbortController().signal,
+  })
+  const without = new Set(missing.map(({ partition }) => partition))
+  const byPartition = new Map<number, PartitionListing>()
+  for (const { listed } of answers) for (const one of listed) byPartition.set(one.partition, one)
+  const values: unknown[] = []
+  for (let partition = first; partition < partitions; partition++) {
+    if (without.has(partition)) continue
+    let last = partition === first ? cursor : undefined
+    const listing = byPartition.get(partition)
+    // not looked at: another partition of the same instance had more than was wanted
+    if (listing === undefined) return { values, missing, next: { kind, partition, cursor: last } }
+    for (const item of listing.items) {
+      if (values.length === limit) return { values, missing, next: { kind, partition, cursor: last } }
+      values.push(item.value)
+      last = item.cursor
+    }
+    if (listing.more) return { values, missing, next: { kind, partition, cursor: last } }
+  }
+  return { values, missing }
+}
+
+function placeAfter(kind: ListedKind): Place | undefined {
+  const next = listedKinds[listedKinds.indexOf(kind) + 1]
+  return next === undefined ? undefined : { kind: next, partition: 0 }
+}
+
+function textOf({ kind, partition, cursor = '' }: Place): string {
+  return `${kind}/${partition}/${cursor}`
+}
+
+function placeOf(text: string, partitions: number): Place {
+  const [, kind, partition, cursor] = /^(open|closed|page)\/(\d{1,4})\/([a-z.\d]*)$/.exec(text) ?? []
+  if (kind === undefined || Number(partition) >= partitions) {
+    throw new EngineError(
+      'CURSOR_INVALID',
+      `${JSON.stringify(text.slice(0, 80))} is no cursor of ours; begin without one`,
+    )
+  }
+  return { kind: kind as ListedKind, partition: Number(partition), cursor: cursor === '' ? undefined : cursor }
+}

@@ -1,0 +1,202 @@
+/** What tests of the peers share: engines that do as they are told, and instances in one process that ask each other over real sockets. */
+import { encodeMsg, type Event } from '@ricci/client'
+import { compareSorted, parseQuery, sortValuesOf } from '@ricci/engine'
+import type { SnapshotInfo, SnapshotPort } from '@ricci/replica'
+import { RicciError } from '../errors.ts'
+import type { WatchPage } from '../http/backend.ts'
+import { jsonOfEvent } from '../server/json.ts'
+import { nodeClock } from '../server/node-clock.ts'
+import type { AnswerForm, ListingRequest } from '../server/worker-protocol.ts'
+import { createLogger } from '../telemetry/logger.ts'
+import { Telemetry } from '../telemetry/telemetry.ts'
+import { PeerClient } from './client.ts'
+import { EnginePartitions, type PartitionEngine } from './engine-partitions.ts'
+import { QueryFanOut } from './fan-out.ts'
+import { PeerListener } from './listener.ts'
+import type { PeerMember } from './members.ts'
+import type { PeerBackend } from './protocol.ts'
+import type { PeerSecurity } from './security.ts'
+
+export const secret: PeerSecurity = { secret: 'a secret of sixteen bytes and more' }
+
+/** An engine of one partition. */
+export class FakeEngine implements PartitionEngine {
+  /** Whether it has applied the log; until then it waits. */
+  evaluates: Promise<void> = Promise.resolve()
+  /** What it fails with instead. */
+  error: Error | undefined
+  /** What the pages fail with, after so many. */
+  breaks: { readonly after: number; readonly error: Error } | undefined
+  /** How many pages were taken, and how many answers ended before their end. */
+  pagesTaken = 0
+  left = 0
+  asked = 0
+  readonly listing: ListingRequest[] = []
+  /** Yields what {@link change} is given. */
+  private readonly watchers = new Set<(page: WatchPage) => void>()
+
+  constructor(
+    readonly events: readonly Event[],
+    private readonly pageEvents = 2,
+    /** Incidents and pages, by kind. */
+    private readonly items: Partial<Record<ListingRequest['kind'], readonly string[]>> = {},
+  ) {}
+
+  async evaluated(): Promise<{ offset: number; calendarMs: number }> {
+    this.asked++
+    await this.evaluates
+    if (this.error !== undefined) throw this.error
+    return { offset: this.events.length - 1, calendarMs: nodeClock.wallMs() - 700 }
+  }
+
+  async *answerAt(query: string, form: AnswerForm, _atLeast: number, _deadlineMs: number, limit = Infinity) {
+    const { sort } = parseQuery(query)
+    const events = this.events.slice()
+    if (sort !== undefined) {
+      const compare = compareSorted(sort)
+      events.sort((a, b) => compare(sortValuesOf(sort, a), sortValuesOf(sort, b)))
+    }
+    let whole = false
+    try {
+      let pages = 0
+      for (let at = 0; at < Math.min(limit, events.length); at += this.pageEvents) {
+        if (this.breaks !== undefined && pages++ === this.breaks.after) throw this.breaks.error
+        const some = events.slice(at, Math.min(limit, at + this.pageEvents))
+        this.pagesTaken++
+        yield form === 'msg' ? encodeMsg({ events: some }) : Buffer.from(some.map(jsonOfEvent).join(','))
+      }
+      whole = true
+    } finally {
+      if (!whole) this.left++
+    }
+  }
+
+  async listed(request: ListingRequest): Promise<string> {
+    this.listing.push(request)
+    if (this.error !== undefined) throw this.error
+    const all = this.items[request.kind] ?? []
+    const from = request.cursor === undefined ? 0 : Number(request.cursor.split('.')[1]) + 1
+    const some = all.slice(from, from + request.limit)
+    const items = some.map((value, i) => ({ cursor: `${request.kind}.${from + i}.0`, value }))
+    return JSON.stringify({ items, more: from + some.length < all.length })
+  }
+
+  async watch(_query: string, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
+    if (this.error !== undefined) throw this.error
+    const pages: WatchPage[] = []
+    let wake = (): void => undefined
+    const hear = (page: WatchPage): void => {
+      pages.push(page)
+      wake()
+    }
+    this.watchers.add(hear)
+    signal.addEventListener('abort', () => wake(), { once: true })
+    const { watchers } = this
+    return (async function* () {
+      try {
+        while (!signal.aborted) {
+          const page = pages.shift()
+          if (page !== undefined) yield page
+          else await new Promise<void>((resolve) => (wake = resolve))
+        }
+      } finally {
+        watchers.delete(hear)
+      }
+    })()
+  }
+
+  get watched(): number {
+    return this.watchers.size
+  }
+
+  /** Tells those who watch. */
+  change(page: WatchPage): void {
+    for (const hear of this.watchers) hear(page)
+  }
+}
+
+/** An instance among others. */
+export interface TestInstance {
+  readonly name: string
+  readonly engines: Map<number, FakeEngine>
+  /** States of the partitions that it runs, as it tells the others. */
+  readonly states: Record<string, string>
+  readonly fanOut: QueryFanOut
+  readonly listener: PeerListener
+  readonly client: PeerClient
+  readonly address: string
+  drained: boolean | undefined
+}
+
+/** Instances in one process. */
+export class TestCluster {
+  readonly logged: string[] = []
+  readonly telemetry = new Telemetry(
+    createLogger({ format: 'people', write: (line) => void this.logged.push(line) }),
+    () => nodeClock.monotonicMs(),
+  )
+  readonly instances: TestInstance[] = []
+
+  constructor(
+    private readonly partitions: number,
+    private readonly security: PeerSecurity = secret,
+  ) {}
+
+  readonly members = (): readonly PeerMember[] =>
+    this.instances.map(({ name, address, states }) => ({
+      instance: name,
+      data: { peers: address, partitions: states },
+    }))
+
+  /** @param runs engines by partition; each follows unless it is told to own */
+  async add(
+    name: string,
+    runs: Readonly<Record<number, FakeEngine>>,
+    { snapshots, handshakeMs }: { snapshots?: SnapshotPort; handshakeMs?: number } = {},
+  ): Promise<TestInstance> {
+    const engines = new Map(Object.entries(runs).map(([partition, engine]) => [Number(partition), engine]))
+    const local = new EnginePartitions({ instance: name, clock: nodeClock, engineOf: (one) => engines.get(one) })
+    const backend: PeerBackend = {
+      query: (request, signal) => local.query(request, signal),
+      incidents: (request, signal) => local.incidents(request, signal),
+      watch: (request, signal) => local.watch(request, signal),
+      snapshots: async (partition) => (await snapshots?.list(partition)) ?? [],
+      snapshot: async (info: SnapshotInfo) => {
+        if (snapshots === undefined) throw new RicciError('PEER_REFUSED', 'no snapshots')
+        return snapshots.fetch(info)
+      },
+      status: async () => ({ instance: name }),
+      drain: async (on) => void (instance.drained = on),
+    }
+    const { security, telemetry } = this
+    const listen = { host: '127.0.0.1', port: 0 }
+    const listener = new PeerListener({ listen, security, backend, telemetry, handshakeMs })
+    const port = await listener.listen()
+    const client = new PeerClient({ security, clock: nodeClock })
+    const fanOut = new QueryFanOut({
+      instance: name,
+      partitions: this.partitions,
+      local,
+      members: this.members,
+      client,
+      clock: nodeClock,
+    })
+    const states = Object.fromEntries(Array.from(engines.keys(), (partition) => [partition, 'following']))
+    const address = `127.0.0.1:${port}`
+    const instance: TestInstance = { name, engines, states, fanOut, listener, client, address, drained: undefined }
+    this.instances.push(instance)
+    return instance
+  }
+
+  async close(): Promise<void> {
+    for (const { client } of this.instances) client.close()
+    for (const { listener } of this.instances) await listener.close()
+  }
+}
+
+/** All events of an answer in pages of Msgs. */
+export async function pagesOf(pages: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
+  const all: Uint8Array[] = []
+  for await (const page of pages) all.push(page)
+  return all
+}

@@ -1,0 +1,120 @@
+/** A server as one of several: its listener for the others, what it asks of them, and what it tells people of all. */
+import { hostname } from 'node:os'
+import { partitionOf, type Clock, type CoordinationPort, type Placement, type SnapshotPort } from '@ricci/replica'
+import type { ClusterConfig } from '../config/config.ts'
+import type { Address } from '../config/units.ts'
+import { RicciError } from '../errors.ts'
+import type { ClusterBackend } from '../http/backend.ts'
+import { PeerClient } from '../peers/client.ts'
+import { PeerListener } from '../peers/listener.ts'
+import { PeerSnapshots } from '../peers/peer-snapshots.ts'
+import type { PartitionsBackend } from '../peers/protocol.ts'
+import type { PeerSecurity } from '../peers/security.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
+import { clusterStatus } from './cluster-status.ts'
+
+export interface MembershipOptions {
+  readonly instance: string
+  readonly config: ClusterConfig
+  readonly coordination: CoordinationPort
+  /** Of the log. */
+  readonly partitions: number
+  /** This server's own. */
+  readonly snapshots: SnapshotPort
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+}
+
+/** What it answers the others from. */
+export interface OwnSide {
+  readonly local: PartitionsBackend
+  status(): Promise<unknown>
+  drain(on: boolean): void
+}
+
+export class Membership {
+  /** Asks the others. */
+  readonly client: PeerClient
+  /** This server's own snapshots, and theirs. */
+  readonly snapshots: PeerSnapshots
+  private readonly security: PeerSecurity
+  private listener: PeerListener | undefined
+
+  constructor(private readonly options: MembershipOptions) {
+    const { config, clock, instance, coordination, telemetry, snapshots } = options
+    const { identity } = config
+    // one object: the key that is made of a secret is kept by it
+    this.security = 'secret' in identity ? { secret: identity.secret.reveal() } : identity
+    this.client = new PeerClient({ security: this.security, clock })
+    this.snapshots = new PeerSnapshots({
+      instance,
+      local: snapshots,
+      members: () => coordination.members(),
+      client: this.client,
+      clock,
+      onTrouble: (what) => telemetry.log.warn(what),
+    })
+  }
+
+  /** Listens for the others; gives what they are to be told to reach it at. @throws RicciError `LISTEN` */
+  async listen(own: OwnSide): Promise<string> {
+    const { config, snapshots, telemetry } = this.options
+    this.listener = new PeerListener({
+      listen: config.listen,
+      security: this.security,
+      telemetry,
+      backend: {
+        query: (request, signal) => own.local.query(request, signal),
+        incidents: (request, signal) => own.local.incidents(request, signal),
+        watch: (request, signal) => own.local.watch(request, signal),
+        snapshots: (partition) => snapshots.list(partition),
+        snapshot: (info) => snapshots.fetch(info),
+        status: () => own.status(),
+        drain: async (on) => own.drain(on),
+      },
+    })
+    const port = await this.listener.listen()
+    return addressOf(config.address ?? { host: reachable(config.listen.host), port })
+  }
+
+  /** What people and programs ask of all of them. */
+  backend(placement: Pick<Placement, 'drain' | 'explain'>): ClusterBackend {
+    const { instance, coordination, partitions } = this.options
+    return {
+      status: () => clusterStatus(instance, coordination.members(), partitions),
+      explain: (of) => {
+        const partition = 'key' in of ? partitionOf(of.key, partitions) : of.partition
+        if (partition < partitions) return placement.explain(partition)
+        const there = `there is no partition ${partition}; the log has ${partitions}, from 0 on`
+        throw new RicciError('NO_PARTITION', there)
+      },
+      drain: async (name, drain) => {
+        if (name === instance) placement.drain(drain)
+        else await this.peer(name).drain(drain)
+      },
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.listener?.close()
+    this.client.close()
+  }
+
+  /** @throws RicciError `NO_INSTANCE` */
+  private peer(name: string): ReturnType<PeerClient['at']> {
+    const members = this.options.coordination.members()
+    const peers = members.find((member) => member.instance === name)?.data.peers
+    if (peers !== undefined) return this.client.at(peers)
+    const names = members.map((member) => member.instance).join(', ')
+    throw new RicciError('NO_INSTANCE', `there is no instance "${name}" now; there are ${names}`)
+  }
+}
+
+/** Where this machine can be reached whose listener takes whatever comes. */
+function reachable(host: string): string {
+  return host === '0.0.0.0' || host === '::' ? hostname() : host
+}
+
+function addressOf({ host, port }: Address): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}

@@ -1,0 +1,134 @@
+/** One partition on this instance: the engine's workers, and the replica that decides around them. */
+import type { ResourceLimits } from 'node:worker_threads'
+import type { RulesRecord } from '@ricci/engine'
+import { Replica, type Clock, type Random, type Receiver, type ReplicaState, type Standing } from '@ricci/replica'
+import type { Progress } from '../intake/lag.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
+import type { Backends } from './backends.ts'
+import { EngineService } from './engine-service.ts'
+import type { PartitionStatus } from './status.ts'
+import type { RulesInForce } from './worker-protocol.ts'
+
+/** What all partitions of an instance share. */
+export interface PartitionOptions {
+  readonly instance: string
+  readonly backends: Pick<Backends, 'log' | 'source' | 'coordination' | 'snapshots' | 'endNow' | 'follow'>
+  /** By the names that rules use. */
+  readonly receivers: ReadonlyMap<string, Receiver>
+  readonly clock: Clock
+  readonly random: Random
+  readonly telemetry: Telemetry
+  /** The folder's, for whoever finds its log empty. */
+  readonly rules: RulesRecord | undefined
+  readonly engineLimits: ResourceLimits | undefined
+  /** Something about it may be seen to have changed. */
+  readonly onChange: () => void
+  readonly onRules: (rules: RulesInForce) => void
+  /** What it is to other instances has changed. */
+  readonly onStanding: (partition: number, standing: Standing) => void
+}
+
+const caughtUp: readonly ReplicaState[] = ['following', 'claiming', 'owning', 'stepping-down']
+
+export class Partition {
+  readonly engine: EngineService
+  readonly replica: Replica
+  private readonly unfollow: () => void
+  private stopping: Promise<void> | undefined
+
+  constructor(
+    readonly number: number,
+    private readonly options: PartitionOptions,
+  ) {
+    const { instance, backends, receivers, clock, random, telemetry, rules, engineLimits } = options
+    const { log, source, coordination, snapshots } = backends
+    this.unfollow = backends.follow(number)
+    this.engine = new EngineService({
+      endNow: () => backends.endNow(number),
+      source,
+      partition: number,
+      clock,
+      telemetry,
+      resourceLimits: engineLimits,
+      onProgress: options.onChange,
+      onRules: options.onRules,
+    })
+    this.replica = new Replica({
+      instance,
+      partition: number,
+      log,
+      coordination,
+      snapshots,
+      hostFactory: this.engine.factory,
+      transports: receivers,
+      clock,
+      random,
+      rules,
+      onAlarm: (name, detail) => telemetry.alarm(name, detail),
+      onStanding: (standing) => options.onStanding(number, standing),
+      onStateChange: (state, before, why) => {
+        telemetry.replicaState(before, state, why)
+        options.onChange()
+      },
+    })
+  }
+
+  /** Begins. It may be long until it {@link answers}: a long log takes its time to restore from. */
+  async start(): Promise<void> {
+    await this.engine.begin()
+    if (this.stopping !== undefined) return
+    const { telemetry } = this.options
+    await this.replica.start().catch((error: Error) => {
+      telemetry.log.error({ err: error, partition: this.number }, 'a replica could not start')
+    })
+  }
+
+  /** Steps down if it owns, leaves a snapshot, ends the workers. Idempotent. */
+  stop(): Promise<void> {
+    return (this.stopping ??= this.end())
+  }
+
+  private async end(): Promise<void> {
+    await this.replica.stop()
+    await this.engine.close()
+    this.unfollow()
+  }
+
+  /** Whether it has a state to answer from. */
+  get answers(): boolean {
+    return this.engine.running && this.engine.progress?.rulesHash !== undefined
+  }
+
+  /** Whether it owns, or could at once. */
+  get stands(): boolean {
+    return this.replica.state === 'owning' || this.replica.state === 'following'
+  }
+
+  /** Whether its engine holds what the log says: not while it is restored, or another than the owner's. */
+  get isCaughtUp(): boolean {
+    return caughtUp.includes(this.replica.state)
+  }
+
+  /** How far it is, for who takes events in. Where another instance owns, a standby's lag stands for the owner's: both apply the same. */
+  readonly lag: Progress = {
+    appliedOffset: () => this.engine.appliedOffset,
+    ownerTicking: () => this.stands,
+  }
+
+  async status(): Promise<PartitionStatus> {
+    const { engine, replica, number } = this
+    const { log } = this.options.backends
+    const [range] = await Promise.all([log.range(number).catch(() => undefined), engine.refresh()])
+    return {
+      partition: number,
+      log: range,
+      engine: {
+        appliedOffset: engine.appliedOffset,
+        generation: engine.generation,
+        skews: engine.stats?.skews ?? [],
+        repeats: engine.stats?.repeats ?? 0,
+      },
+      replica: replica.stats(),
+    }
+  }
+}

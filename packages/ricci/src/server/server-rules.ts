@@ -1,0 +1,201 @@
+/** The rules of a server: its folder's, those in force in each partition, and the way from the one to the other. */
+import { encodeRecord, type RulesRecord, type RulesReport } from '@ricci/engine'
+import type { Clock } from '@ricci/replica'
+import type { Config } from '../config/config.ts'
+import { RicciError } from '../errors.ts'
+import type { Degraded } from '../http/backend.ts'
+import { missingReceivers, type ReceiversUsed } from '../rules/receivers-used.ts'
+import type { TypeCheck } from '../rules/type-check.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
+import type { ServerLog } from './backends.ts'
+import type { Partition } from './partition.ts'
+import { checkRules, differences, readRules, type FolderRules, type RulesChecks } from './rules-source.ts'
+import type { RulesStatus } from './status.ts'
+
+export interface ServerRulesOptions {
+  readonly config: Config
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+  /** Checks the types of rules at each reload; without it a process is started for each. */
+  readonly types: TypeCheck | undefined
+  /** Throws once the server stops: what was cut short by its end was not checked. */
+  readonly assertRuns: () => void
+}
+
+/** Where rules are in force. */
+export interface RulesPlaces {
+  readonly log: ServerLog
+  readonly partitions: number
+  /** A partition's replica here; undefined where there is none. */
+  here(partition: number): Partition | undefined
+  /** What is in force in partitions that are not here, as far as other instances say. */
+  elsewhere(): Promise<ReadonlyMap<number, RulesKnown>>
+}
+
+export type RulesKnown = Pick<RulesRecord, 'hash' | 'settings'>
+
+/** What a reload came to. */
+export interface Reload {
+  /** Whether folder and configuration said something else than what was in force. */
+  readonly switched: boolean
+  /** What the switch did to the state of operators; absent where nothing was switched, or no engine here has got there yet. */
+  readonly report?: RulesReport
+  /** What the checks before the switch came to. */
+  readonly checks?: RulesChecks
+}
+
+/** How long a reload waits for the engines to have read what is in the log, and then for their switch. */
+const reloadWaitMs = 5_000
+
+export class ServerRules {
+  /** The folder's, once they were read. */
+  folder: RulesRecord | undefined
+  private error: Error | undefined
+  /** Receivers that the rules in force page and the configuration lacks, in words. */
+  private receiversError: string | undefined
+  /** That types are not checked is said once. */
+  private toldOfTypes = false
+
+  constructor(private readonly options: ServerRulesOptions) {}
+
+  /**
+   * Reads the folder's rules. Without a log to go on with they are needed, and checked, before anything is taken in. With one, the
+   * old rules run on: a start switches nothing, so it checks nothing (types and laws are two seconds of CPU).
+   */
+  async load(needed: boolean): Promise<void> {
+    const { config, telemetry } = this.options
+    try {
+      const folder = await readRules(config)
+      if (needed) await this.check(folder)
+      this.folder = folder.record
+    } catch (error) {
+      if (needed || !(error instanceof RicciError)) throw error
+      this.error = error
+      telemetry.log.error(`${error.message}\nthe rules in force run on`)
+    }
+  }
+
+  /**
+   * Loads the folder's again and, where they or the settings that ride with them differ from those in force in a partition, appends
+   * them to its log: every replica switches at that record.
+   * @throws RicciError `RULES_…`: the old rules run on
+   */
+  async reload(places: RulesPlaces): Promise<Reload> {
+    try {
+      return await this.switchTo(await readRules(this.options.config), places)
+    } catch (error) {
+      this.error = error as Error
+      throw error
+    }
+  }
+
+  private async switchTo(folder: FolderRules, places: RulesPlaces): Promise<Reload> {
+    const { record: rules } = folder
+    const { log, here } = places
+    const behind = await this.behind(rules, places)
+    if (behind.length === 0) {
+      this.folder = rules
+      this.error = undefined
+      return { switched: false }
+    }
+    const checks = await this.check(folder)
+    this.options.assertRuns()
+    this.folder = rules
+    this.error = undefined
+    const bytes = encodeRecord(rules)
+    const reports = await Promise.all(
+      behind.map(async (partition) => {
+        const [offset] = await log.append(partition, [bytes], 'act')
+        return this.switched(here(partition), rules, offset)
+      }),
+    )
+    const report = reports.find((each) => each !== undefined)
+    if (report === undefined) return { switched: true, checks }
+    this.options.telemetry.rulesSwitched(rules.hash, report)
+    return { switched: true, checks, report }
+  }
+
+  /** Partitions that do not, as far as is known, run these rules. One that cannot be asked in time is simply told again. */
+  private async behind(rules: RulesRecord, { log, partitions, here, elsewhere }: RulesPlaces): Promise<number[]> {
+    const numbers = Array.from({ length: partitions }, (_, partition) => partition)
+    const isAway = (partition: number): boolean => here(partition) === undefined
+    const others = numbers.some(isAway) ? await elsewhere() : new Map<number, RulesKnown>()
+    const runsThem = async (partition: number): Promise<boolean> => {
+      const engine = here(partition)?.engine
+      if (engine === undefined) return differences(others.get(partition), rules).length === 0
+      // what is in force is what the log says, up to its end
+      const { end } = await log.range(partition)
+      return (await engine.hasApplied(end - 1, reloadWaitMs)) && differences(engine.rules, rules).length === 0
+    }
+    const run = await Promise.all(numbers.map(runsThem))
+    return numbers.filter((_, place) => !run[place])
+  }
+
+  /** What a switch did here, if it can be seen in time. @throws RicciError `RULES_REFUSED` */
+  private async switched(
+    partition: Partition | undefined,
+    rules: RulesRecord,
+    offset: number,
+  ): Promise<RulesReport | undefined> {
+    if (partition === undefined) return undefined
+    const { engine } = partition
+    if (!(await engine.hasApplied(offset, reloadWaitMs))) return undefined
+    if (differences(engine.rules, rules).length > 0) {
+      throw new RicciError('RULES_REFUSED', 'the engine refused the rules, the old ones run on; its alarm says why')
+    }
+    const report = engine.rules?.switched
+    return report?.offset === offset ? report : undefined
+  }
+
+  private async check(folder: FolderRules): Promise<RulesChecks> {
+    const { config, clock, types, telemetry } = this.options
+    const checks = await checkRules(folder, config, clock, types)
+    const { typesUnchecked } = checks
+    if (typesUnchecked !== undefined && !this.toldOfTypes) {
+      this.toldOfTypes = true
+      telemetry.log.warn(`types of rules are not checked: ${typesUnchecked}`)
+    }
+    return checks
+  }
+
+  /** The configuration may have changed since the rules in force were checked with the one before. */
+  holdToReceivers(used: ReceiversUsed): void {
+    const { config, telemetry } = this.options
+    const before = this.receiversError
+    this.receiversError = missingReceivers(used, config.receivers)
+    if (this.receiversError !== undefined && this.receiversError !== before) telemetry.log.error(this.receiversError)
+  }
+
+  /** What of them is worse than it should be. */
+  *degraded(running: readonly Partition[]): Iterable<Degraded> {
+    const part = 'rules'
+    if (this.error !== undefined) {
+      const why = this.error.message.split('\n')[0]
+      yield { part, detail: `the folder's rules cannot be loaded, the old ones run on: ${why}` }
+    } else if (this.receiversError !== undefined) yield { part, detail: this.receiversError }
+    else {
+      const differs = this.differs(running)
+      if (differs.length > 0) {
+        yield { part, detail: `not those in force: ${differs.join(', ')}; reload to switch` }
+      }
+    }
+  }
+
+  status(running: readonly Partition[]): RulesStatus {
+    return {
+      folder: this.options.config.rulesFolder,
+      inForce: running.find(({ engine }) => engine.progress?.rulesHash !== undefined)?.engine.progress?.rulesHash,
+      onDisk: this.folder?.hash,
+      differs: this.differs(running),
+      switched: running.find(({ engine }) => engine.rules?.switched !== undefined)?.engine.rules?.switched,
+    }
+  }
+
+  /** What of folder and configuration is not what some engine here runs. */
+  private differs(running: readonly Partition[]): readonly string[] {
+    const { folder } = this
+    if (folder === undefined) return []
+    const names = running.flatMap(({ engine }) => (engine.rules === undefined ? [] : differences(engine.rules, folder)))
+    return [...new Set(names)]
+  }
+}
