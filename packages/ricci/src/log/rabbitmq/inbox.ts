@@ -56,7 +56,7 @@ export class Inboxes {
   private readonly refusedBy = new Set<number>()
   private readonly facts: MsgFacts = { events: 0, marked: false, asks: false }
   private readonly limits: Limits
-  private readonly stop_ = new AbortController()
+  private readonly ending = new AbortController()
   private running: Promise<unknown> | undefined
   private stopping: Promise<void> | undefined
 
@@ -85,7 +85,7 @@ export class Inboxes {
   }
 
   private async shut(): Promise<void> {
-    this.stop_.abort()
+    this.ending.abort()
     await this.running
     for (const lane of this.lanes.values()) lane.end()
     await this.brokers.close()
@@ -93,7 +93,7 @@ export class Inboxes {
 
   /** Consumes one inbox, here or there, until it is told to stop. */
   private async empty(inbox: number): Promise<void> {
-    const { signal } = this.stop_
+    const { signal } = this.ending
     for (let next = inbox, told = ''; !signal.aborted;) {
       try {
         const { broker, connection } = await this.brokers.connect(next)
@@ -113,7 +113,7 @@ export class Inboxes {
 
   /** Gives why it ended. @throws ReplicaError where it did not begin */
   private async consume(inbox: number, connection: BrokerConnection, begun: () => void): Promise<Error> {
-    const { signal } = this.stop_
+    const { signal } = this.ending
     const { clock, topology } = this.options
     const channel = await connection.channel()
     const consumer = new InboxConsumer(channel, connection, inboxOf(inbox), (message) => this.take(message, consumer))
