@@ -66,7 +66,7 @@ export class Inboxes {
     this.brokers = new Brokers({ urls, tls, resolver, name: `${name} takes in`, clock })
   }
 
-  /** Deliveries that wait for the log. */
+  /** Deliveries that wait for the log: at most what inboxes may have under way, twice where their channels were lost meanwhile. */
   get waiting(): number {
     let waiting = 0
     for (const lane of this.lanes.values()) waiting += lane.waiting
