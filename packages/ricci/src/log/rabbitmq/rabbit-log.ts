@@ -409,7 +409,7 @@ export class RabbitLog implements LogPort {
    * @throws ReplicaError `LOG_UNAVAILABLE` when the partition's end cannot be read now
    */
   async watch(partition: number, listener: (bytes: Uint8Array) => void): Promise<() => void> {
-    const release = this.follow(partition)
+    const release = this.hold(partition)
     const { tail, listeners } = this.followed.get(partition)!
     listeners.add(listener)
     const end = (): void => {
