@@ -5,6 +5,7 @@ import { explained, type PlacementView } from './placement-view.ts'
 import type { Clock, CoordinationPort, Member, MemberData, Standing, Timer } from './ports.ts'
 import { hasCaughtUp, Seats, type Seat } from './seats.ts'
 
+/** What an instance's placement is made from. */
 export interface PlacementOptions {
   readonly instance: string
   readonly zone?: string

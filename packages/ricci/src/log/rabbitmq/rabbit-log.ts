@@ -28,6 +28,7 @@ import type { Beginning } from './retention-watch.ts'
 import { Tail } from './tail.ts'
 import { defaultTopology, streamOf, type Topology } from './topology.ts'
 
+/** How a log on RabbitMQ is opened. */
 export interface RabbitLogOptions {
   /** Where brokers are, e.g. `amqps://ricci:secret@broker-1/ricci`; see {@link BrokersOptions.urls}. */
   readonly urls: readonly string[]
@@ -74,6 +75,7 @@ interface Followed {
   stop: { cancel(): void } | undefined
 }
 
+/** A log's partitions, to append to and to read; see the head of this file. */
 export class RabbitLog implements LogPort {
   readonly partitions: number
   private readonly written = new Map<number, Written>()
