@@ -7,10 +7,13 @@ import { SeededRandom } from '../../random.ts'
 import { ConsulCluster } from '../../servers/consul.ts'
 import { Host } from '../../servers/hosts.ts'
 import { hasOwnNetwork } from '../../servers/network.ts'
+import { guarded } from '../../servers/process.ts'
 import { RabbitCluster } from '../../servers/rabbitmq.ts'
 import { pause } from '../../servers/wait.ts'
+import { Daemon } from '../daemon.ts'
 import { monotonicMs, Pager } from '../pager.ts'
 import { Feed } from './feed.ts'
+import { eventsExchange } from './foreign-publisher.ts'
 import { Instance } from './instance.ts'
 import { clusterName, type LoadSettings } from './load-protocol.ts'
 import { clusterRules, Script } from './script.ts'
@@ -39,12 +42,18 @@ const slowestAnswerMs = 60
 const silenceMs = 5_000
 /** Anything that must come right comes right in this time. */
 const patienceMs = 120_000
+/** Who is to own does: a minute after it has caught up, one partition after another. */
+const settleMs = 600_000
 /** It is calm when everything has been as it must be for so long. */
 const calmMs = 1_000
 /** In calm a page arrives within this time, on a busy machine, too. */
 const promptMs = 1_000
 /** Between two looks at everything: a status costs each instance a word with the brokers. */
 const lookEveryMs = 200
+/** What the queues are called that hold what others published. */
+const inboxes = 'ricci.inbox.'
+/** A broker's counts are as old as this. */
+const countedMs = 6_000
 /** What is asked of brokers and store where they may be frozen or cut off. */
 const lookMs = 90_000
 
@@ -55,6 +64,7 @@ export class Arena {
   feed!: Feed
   script!: Script
   vhost = ''
+  private agents: readonly Daemon[] = []
   private timers: NodeJS.Timeout[] = []
   private watching: Promise<unknown> = Promise.resolve()
   private stopped = false
@@ -125,7 +135,12 @@ export class Arena {
       clusters,
       hostsPerCluster,
       eventsPerSecond: options.eventsPerSecond,
+      ...((await this.takesForeign()) && { brokers: rabbit.urls(name) }),
     }
+    this.agents = instances.map(({ name: at, ports }) => {
+      const words = ['agent', '--server', `127.0.0.1:${ports.tcp}`, '--host', `agent-${at}`, '--interval', '2s']
+      return new Daemon(options.program, words, { through: ['setpriv', ...guarded()] })
+    })
     this.feed = new Feed(options.load, load)
     this.script = new Script(this.feed, random.fork('script'), clusters, hostsPerCluster)
     this.timers = [
@@ -134,6 +149,23 @@ export class Arena {
     ]
     this.watching = Promise.all([this.watch(this.pager), this.watch(this.chat)])
     await this.calm()
+  }
+
+  /** Whether anybody may publish at the brokers. */
+  private async takesForeign(): Promise<boolean> {
+    const { status } = await this.rabbit.api(0, `/exchanges/${this.vhost}/${eventsExchange}`)
+    return status === 200
+  }
+
+  /** Resolves when the instances have taken in what others published at the brokers. */
+  async inboxesEmpty(): Promise<void> {
+    if (!(await this.takesForeign())) return
+    const sinceMs = monotonicMs()
+    await this.until('the inboxes to be empty', async () => {
+      const answer = await this.rabbit.api(0, `/queues/${this.vhost}?columns=name,messages`)
+      const queues = answer.json<{ name: string; messages?: number }[]>().filter(({ name }) => name.startsWith(inboxes))
+      return monotonicMs() - sinceMs > countedMs && queues.every(({ messages }) => messages === 0)
+    })
   }
 
   /** One cluster of each of these partitions, where it has one. */
@@ -168,6 +200,21 @@ export class Arena {
       return owners.size === this.partitions
     })
     return owners
+  }
+
+  /** Resolves when who is to own each partition does: until then owners change by plan. */
+  async settled(): Promise<void> {
+    const isSettled = async (partition: number): Promise<boolean> => {
+      const answer = await this.instances[0].request(`/api/v1/cluster/explain?partition=${partition}`)
+      const { owner, ranking } = answer.json<{ owner?: string; ranking: readonly { readonly instance: string }[] }>()
+      return owner !== undefined && owner === ranking[0]?.instance
+    }
+    const all = Array.from({ length: this.partitions }, (_, partition) => partition)
+    const isAll = async (): Promise<boolean> => {
+      for (const partition of all) if (!(await isSettled(partition).catch(() => false))) return false
+      return true
+    }
+    await this.until('nobody to hand over', isAll, settleMs)
   }
 
   /** Resolves when everything is well and has been for a while: brokers, store, an owner of each partition and others ready to take over, pages prompt. */
@@ -208,6 +255,7 @@ export class Arena {
     this.stopped = true
     for (const timer of this.timers) clearInterval(timer)
     await (this.feed as Feed | undefined)?.end()
+    await Promise.all(this.agents.map((agent) => agent.kill()))
     await Promise.all(this.instances.map((instance) => instance.close()))
     for (const receiver of [this.pager, this.chat] as (Pager | undefined)[]) await receiver?.close()
     await this.watching

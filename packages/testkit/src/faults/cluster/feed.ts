@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Event } from '@ricci/client'
 import { guarded } from '../../servers/process.ts'
-import type { LoadAnswer, LoadRequest, LoadSettings } from './load-protocol.ts'
+import type { LoadAnswer, LoadReport, LoadRequest, LoadSettings } from './load-protocol.ts'
 
 /** An event that was sent on demand. Moments on the machine's monotonic clock, in ms. */
 export interface Sent {
@@ -11,13 +11,11 @@ export interface Sent {
   ackedMs?: number
 }
 
-type Report = Extract<LoadAnswer, { kind: 'report' }>
-
 export class Feed {
   private readonly child: ChildProcess
   private readonly exited: Promise<unknown>
   private readonly sent: Sent[] = []
-  private told: ((report: Report) => void) | undefined
+  private told: ((report: LoadReport) => void) | undefined
 
   /** @param program path of the built `fault-load.mjs` */
   constructor(program: string, settings: LoadSettings) {
@@ -44,8 +42,8 @@ export class Feed {
   }
 
   /** Nothing new is sent; resolves with what was, once it is acknowledged or never will be. */
-  async stop(): Promise<Report> {
-    const report = new Promise<Report>((resolve, reject) => {
+  async stop(): Promise<LoadReport> {
+    const report = new Promise<LoadReport>((resolve, reject) => {
       this.told = resolve
       void this.exited.then(() => reject(new Error('the load ended by itself')))
     })

@@ -74,10 +74,10 @@ describe('the figures of the table', () => {
       'here and now.',
     )
     assert.match(text, /\| owner SIGKILLed \| flow \| 1,234 \| 1,234 \| 1,234 \| 1,234 \| 1 \| .* \| yes \|/)
-    assert.match(text, /\| planned end of the owner .* \| latest \| 2,500 \|.* \| no \|/)
+    assert.match(text, /\| owner drained .* \| latest \| 2,500 \|.* \| no \|/)
     assert.match(text, /cut off for 12 s \| not run: no network/)
     assert.match(text, /\| owner SIGKILLed \| 7 \| 20 \| – \| – \| – \| – \| – \| 1,000, 1,200 \| 1234 \| none \|/)
-    assert.match(text, /## Missed\n\n- planned end of the owner .*: the worst is 2500 ms/)
+    assert.match(text, /## Missed\n\n- owner drained .*: the worst is 2500 ms/)
   })
 
   it('another owner: the first after the fault, of the partition that took longest', () => {

@@ -126,6 +126,17 @@ export class Instance {
     }
   }
 
+  /** What `ricci cluster …` says of and to the cluster when it asks this instance. @throws Error with its words where it fails */
+  async command(...words: readonly string[]): Promise<string> {
+    const url = `http://127.0.0.1:${this.ports.http}`
+    const run = new Daemon(this.options.program, ['cluster', ...words, '--url', url], {
+      through: ['setpriv', ...guarded()],
+    })
+    const { code } = await run.exited
+    if (code !== 0) throw new Error(`ricci cluster ${words.join(' ')} ended with ${code}: ${run.output}${run.text}`)
+    return run.output
+  }
+
   request(path: string): ReturnType<typeof ask> {
     return ask(`http://127.0.0.1:${this.ports.http}${path}`, { timeoutMs: askMs })
   }

@@ -2,7 +2,7 @@
 import { together, judgeRecords, type Evidence } from '../evidence.ts'
 import { ofAcks, ofBlindReceiver, ofPages, ofReceiver } from '../verdict.ts'
 import type { Arena } from './arena.ts'
-import { presenceSeconds, presenceService, type ProducerReport } from './load-protocol.ts'
+import { presenceSeconds, presenceService, type LoadReport, type ProducerReport } from './load-protocol.ts'
 import { metricOf } from './roaming-producer.ts'
 import { silentRule } from './script.ts'
 import { readCopies, readLogId } from './streams.ts'
@@ -22,6 +22,7 @@ export async function judge(arena: Arena): Promise<Judgement> {
   const { rabbit, vhost, partitions, pager, chat, script, feed } = arena
   const missing = await arena.comeToRest()
   const report = await feed.stop()
+  await arena.inboxesEmpty().catch((error: Error) => missing.push(error.message))
   const ends = await arena.endInstances()
   await rabbit.healed()
   const logId = await readLogId(rabbit, vhost)
@@ -37,6 +38,7 @@ export async function judge(arena: Arena): Promise<Judgement> {
   const both = { effects: [...pager.effects, ...chat.effects], requests: [...pager.requests, ...chat.requests] }
   wrong.push(
     ...report.producers.flatMap((producer) => ofProducer(evidence, producer)),
+    ...ofForeign(evidence, report.foreign),
     ...ofPages(evidence, both),
     ...ofReceiver(pager),
     ...ofBlindReceiver(chat),
@@ -48,7 +50,7 @@ export async function judge(arena: Arena): Promise<Judgement> {
     wrong.unshift(
       `the load itself stood still for ${Math.round(report.longestPauseMs)} ms: run it again on a machine that is less busy`,
     )
-  return { evidence, wrong, counts: { ...countsOf(evidence, report.producers), ...countsOfReceivers(arena) } }
+  return { evidence, wrong, counts: { ...countsOf(evidence, report), ...countsOfReceivers(arena) } }
 }
 
 /** What was acknowledged to a producer is in the log, and each of its events took effect once. */
@@ -59,16 +61,24 @@ function ofProducer(evidence: Evidence, { name, number, sent, unacked, refusals,
   const wrong = ofAcks(evidence, { name, acked, sizes: bySequence, refusals: [...refusals] }, (sequence) =>
     metricOf(number, sequence),
   )
-  if (unacked.length > 0) wrong.push(`${name} waited in vain for the acknowledgement of ${unacked.length} messages`)
-  return wrong
+  if (unacked.length > 0) wrong.push(`waited in vain for the acknowledgement of ${unacked.length} messages`)
+  return wrong.map((text) => `${name}: ${text}`)
 }
 
-function countsOf(evidence: Evidence, producers: readonly ProducerReport[]): Record<string, number> {
+/** What was confirmed to a publisher without marks is in the log, at least once. */
+export function ofForeign({ applied }: Pick<Evidence, 'applied'>, confirmed: readonly number[]): string[] {
+  const lost = confirmed.filter((metric) => !applied.has(metric))
+  return lost.map((metric) => `record ${metric} of a foreign publisher was confirmed and is not in the log`)
+}
+
+function countsOf(evidence: Evidence, { producers, foreign }: LoadReport): Record<string, number> {
   const sum = (of: (producer: ProducerReport) => number): number => producers.reduce((n, each) => n + of(each), 0)
   const ended = [...evidence.settled.values()]
   return {
     'acknowledged records checked': sum(({ sent, unacked }) => sent - unacked.length),
     'events in them': sum(({ sizes }) => sizes.reduce((n, size) => n + size, 0)),
+    'records confirmed to foreign publishers': foreign.length,
+    'of those more than once in the log': foreign.filter((metric) => (evidence.applied.get(metric) ?? 0) > 1).length,
     'messages sent again': sum(({ resent }) => resent),
     'changes of a producer to another instance': sum(({ moves }) => moves),
     'messages in the log more than once': evidence.repeated,

@@ -8,6 +8,8 @@ export interface LoadSettings {
   readonly clusters: number
   readonly hostsPerCluster: number
   readonly eventsPerSecond: number
+  /** Addresses of brokers, where somebody publishes there who knows nothing of Ricci. */
+  readonly brokers?: readonly string[]
 }
 
 /** What the load is told later. */
@@ -36,6 +38,8 @@ export type LoadAnswer =
   | {
       readonly kind: 'report'
       readonly producers: readonly ProducerReport[]
+      /** Metrics of the events that brokers confirmed to those who know nothing of Ricci. */
+      readonly foreign: readonly number[]
       /** The longest time that it was kept from running, and the messages that found no room. */
       readonly longestPauseMs: number
       readonly heldBack: number
@@ -48,3 +52,6 @@ export const presenceService = 'alive'
 
 export const clusterName = (cluster: number): string => `c${String(cluster).padStart(2, '0')}`
 export const hostName = (cluster: number, host: number): string => `${clusterName(cluster)}-h${host}`
+
+/** What a load came to in the end. */
+export type LoadReport = Extract<LoadAnswer, { kind: 'report' }>

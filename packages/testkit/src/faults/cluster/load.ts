@@ -4,6 +4,7 @@
  */
 import type { Event } from '@ricci/client'
 import { monotonicMs } from '../pager.ts'
+import { ForeignPublisher } from './foreign-publisher.ts'
 import {
   clusterName,
   hostName,
@@ -13,21 +14,26 @@ import {
   type LoadRequest,
   type LoadSettings,
 } from './load-protocol.ts'
-import { RoamingProducer } from './roaming-producer.ts'
+import { metricOf, RoamingProducer } from './roaming-producer.ts'
 
 /** How often a cluster speaks. */
 const beatsPerSecond = 2
 /** Other values than presence hold for so long, in seconds. */
 const valueSeconds = 300
+/** So many clusters have somebody, too, who publishes at the brokers. */
+const foreigners = 3
 /** At the end, what is not acknowledged by then never will be. */
 const settleMs = 60_000
 
-async function run({ ports, clusters, hostsPerCluster, eventsPerSecond }: LoadSettings): Promise<void> {
+async function run({ ports, clusters, hostsPerCluster, eventsPerSecond, brokers }: LoadSettings): Promise<void> {
   const tell = (answer: LoadAnswer): void => void process.send!(answer)
   const producers = Array.from(
     { length: clusters },
     (_, cluster) => new RoamingProducer(`load/${clusterName(cluster)}`, cluster + 1, ports),
   )
+  const foreign = Array.from({ length: brokers === undefined ? 0 : foreigners }, (_, cluster) => {
+    return new ForeignPublisher(brokers!, cluster, metricOf(clusters + cluster + 1, 1))
+  })
   const sizes: number[][] = producers.map(() => [])
   const quiet = new Set<string>()
   const services = Math.max(1, Math.round(eventsPerSecond / beatsPerSecond / clusters / hostsPerCluster))
@@ -82,12 +88,15 @@ async function run({ ports, clusters, hostsPerCluster, eventsPerSecond }: LoadSe
       const looks = setInterval(() => producers.forEach((producer) => producer.look()), 100)
       const settled = Promise.all(producers.map((producer) => producer.untilSettled()))
       const late = new Promise((resolve) => setTimeout(resolve, settleMs).unref())
+      const ended = Promise.all(foreign.map((publisher) => publisher.stop()))
       void Promise.race([settled, late]).then(async () => {
+        await ended
         clearInterval(looks)
         const reports = producers.map(({ name, number, sent, resent, moves, unacked, refusals }, cluster) => {
           return { name, number, sent, resent, moves, unacked: [...unacked.keys()], refusals, sizes: sizes[cluster] }
         })
-        tell({ kind: 'report', producers: reports, longestPauseMs, heldBack })
+        const confirmed = foreign.flatMap((publisher) => publisher.confirmed)
+        tell({ kind: 'report', producers: reports, foreign: confirmed, longestPauseMs, heldBack })
         await Promise.all(producers.map((producer) => producer.end()))
         process.disconnect()
       })

@@ -37,7 +37,7 @@ export interface Row {
   readonly askedWords: string
   /** Whether it takes a network of our own. */
   readonly cuts?: boolean
-  /** Whether the same instances must go on owning. */
+  /** Whether the same instances must go on owning: it begins when nobody is about to hand over, which takes minutes. */
   readonly ownersStay?: boolean
   /** How long it lasts, in ms; a fault without is over when it is done. */
   readonly lastsMs?: number
@@ -76,6 +76,15 @@ const nothing: Undo = () => undefined
 
 export const rows: readonly Row[] = [
   {
+    name: 'nothing',
+    fault: 'none, for comparison',
+    measure: 'latest',
+    asked: {},
+    askedWords: 'nothing: what the machine makes of it',
+    lastsMs: 6_000,
+    prepare: (arena) => Promise.resolve({ partitions: every(arena), strike: nothing, undo: nothing }),
+  },
+  {
     name: 'owner-killed',
     fault: 'owner SIGKILLed',
     measure: 'flow',
@@ -101,6 +110,25 @@ export const rows: readonly Row[] = [
   },
   {
     name: 'owner-drained',
+    fault: 'owner drained (`ricci cluster drain`), and back',
+    measure: 'latest',
+    asked: { worstMs: 300 },
+    askedWords: 'no page later than 300 ms',
+    async prepare(arena) {
+      const { instance, partitions } = await owner(arena)
+      const strike = async (): Promise<void> => {
+        await instance.command('drain', instance.name, '--no-wait')
+        await arena.until(`${instance.name} to own nothing`, async () => {
+          const roles = await instance.roles()
+          return roles !== undefined && ![...roles.states.values()].includes('owning')
+        })
+      }
+      const undo = async (): Promise<void> => void (await instance.command('drain', instance.name, '--undo'))
+      return { partitions, strike, undo }
+    },
+  },
+  {
+    name: 'owner-ended',
     fault: 'planned end of the owner (SIGTERM), and its start',
     measure: 'latest',
     asked: { worstMs: 300 },

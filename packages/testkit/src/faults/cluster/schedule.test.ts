@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { scheduleOf } from './schedule.ts'
+import { scheduleOf, victimOf } from './schedule.ts'
 import { timeline, type Timeline } from './timeline.ts'
 
 const minutes = (count: number): number => count * 60_000
@@ -32,15 +32,17 @@ describe('a schedule of faults', () => {
     assert.ok(without.every((kind) => !/cut|deaf/.test(kind)))
   })
 
-  it('befalls no instance twice at the same time', () => {
-    for (let seed = 1; seed <= 50; seed++) {
-      const faults = scheduleOf(seed, minutes(10), true).filter(({ kind }) => /instance|agent/.test(kind))
-      for (const [at, fault] of faults.entries())
-        for (const other of faults.slice(at + 1)) {
-          const isSame = fault.target === other.target || /all/.test(fault.kind + other.kind)
-          assert.ok(!isSame || other.atMs >= fault.atMs + fault.lastsMs, `seed ${seed}: ${fault.kind}, ${other.kind}`)
-        }
-    }
+  it('befalls an owner where it is aimed, and nobody twice at the same time', () => {
+    const fault = { kind: 'instance killed', target: 1, aimed: true } as const
+    const struck = (...instances: number[]): Set<number> => new Set(instances)
+    assert.equal(victimOf(fault, 2, struck()), 2)
+    assert.equal(victimOf({ ...fault, aimed: false }, 2, struck()), 1)
+    assert.equal(victimOf(fault, undefined, struck()), 1)
+    assert.equal(victimOf(fault, 2, struck(2)), 1)
+    assert.equal(victimOf(fault, 2, struck(2, 1)), 0)
+    assert.equal(victimOf(fault, 2, struck(0, 1, 2)), undefined)
+    const all = { ...fault, kind: 'all instances killed' } as const
+    assert.deepEqual([victimOf(all, 2, struck()), victimOf(all, 2, struck(0))], [1, undefined])
   })
 })
 

@@ -26,6 +26,8 @@ export interface PlannedFault {
   readonly lastsMs: number
   /** Whom it befalls: the number of an instance, broker or server. */
   readonly target: number
+  /** Of instances: whether it befalls the one that owns most, where that is free. */
+  readonly aimed: boolean
   /** With links: of the broker at its other end. */
   readonly other: number
 }
@@ -84,6 +86,8 @@ const lanes: Readonly<Record<string, Lane>> = {
   },
 }
 
+/** So many of what befalls instances befalls an owner. */
+const aimedShare = 0.6
 /** Nothing befalls anybody before … */
 const quietMs = 3_000
 /** … nor after this share of the time. */
@@ -93,7 +97,7 @@ const busyShare = 0.85
 export function scheduleOf(seed: number, durationMs: number, canCut: boolean): PlannedFault[] {
   const random = new SeededRandom(`schedule ${seed}`)
   const faults = Object.entries(lanes).flatMap(([name, lane]) => ofLane(lane, random.fork(name), durationMs, canCut))
-  return withoutOverlap(faults.sort((a, b) => a.atMs - b.atMs))
+  return faults.sort((a, b) => a.atMs - b.atMs)
 }
 
 function ofLane(lane: Lane, random: SeededRandom, durationMs: number, canCut: boolean): PlannedFault[] {
@@ -109,21 +113,25 @@ function ofLane(lane: Lane, random: SeededRandom, durationMs: number, canCut: bo
     } = random.pick(bag)
     // short ones as often as long ones
     const lastsMs = least + (most - least) * random.next() ** 2
-    const fault = { kind, atMs, lastsMs, target: random.below(3), other: random.below(3) }
+    const [target, other, aimed] = [random.below(3), random.below(3), random.chance(aimedShare)]
+    const fault = { kind, atMs, lastsMs, target, other, aimed }
     if (atMs + lastsMs > durationMs * busyShare) return faults
     faults.push(fault)
     atMs += lastsMs + restMs + random.exponential(everyMs)
   }
 }
 
-/** Of two faults that would befall the same instance at the same time the first stands. */
-function withoutOverlap(faults: readonly PlannedFault[]): PlannedFault[] {
-  const freeMs = [0, 0, 0]
-  return faults.filter(({ kind, atMs, lastsMs, target }) => {
-    if (!/instance|agent/.test(kind)) return true
-    const struck = kind === 'all instances killed' ? [0, 1, 2] : [target]
-    if (struck.some((at) => freeMs[at] > atMs)) return false
-    for (const at of struck) freeMs[at] = atMs + lastsMs + 1_000
-    return true
-  })
+/**
+ * Which instance a fault befalls, of three; undefined where there is none that nothing has befallen yet.
+ * @param owner of most, if that is known
+ * @param struck those that something has befallen
+ */
+export function victimOf(
+  { kind, target, aimed }: Pick<PlannedFault, 'kind' | 'target' | 'aimed'>,
+  owner: number | undefined,
+  struck: ReadonlySet<number>,
+): number | undefined {
+  if (kind === 'all instances killed') return struck.size === 0 ? target : undefined
+  const wanted = [...(aimed && owner !== undefined ? [owner] : []), target, (target + 1) % 3, (target + 2) % 3]
+  return wanted.find((instance) => !struck.has(instance))
 }

@@ -8,6 +8,7 @@ import { judgeRecords, together } from '../evidence.ts'
 import { SeededRandom } from '../../random.ts'
 import type { Effect, PageRequest } from '../pager.ts'
 import type { Feed, Sent } from './feed.ts'
+import { ofForeign } from './judgement.ts'
 import { Script, jobRule, noteRule, silentRule } from './script.ts'
 import { difference, withHoles } from './streams.ts'
 
@@ -104,6 +105,17 @@ describe('what the log says', () => {
     const { records, applied, held, claims } = together([one, other])
     assert.deepEqual([records, claims, applied.get(1), applied.get(2)], [one.records + other.records, 2, 2, 1])
     assert.deepEqual(held.get('p'), new Set([1, 2]))
+  })
+})
+
+describe('publishers that know nothing of Ricci', () => {
+  it('what was confirmed to them is in the log', () => {
+    const applied = new Map([
+      [7, 1],
+      [8, 2],
+    ])
+    assert.deepEqual(ofForeign({ applied }, [7, 8]), [])
+    assert.match(ofForeign({ applied }, [7, 9])[0], /record 9 of a foreign publisher was confirmed/)
   })
 })
 

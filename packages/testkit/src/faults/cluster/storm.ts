@@ -1,10 +1,11 @@
 /** A schedule, carried out against a cluster under load; then the oracle. */
 import { hasOwnNetwork } from '../../servers/network.ts'
+import { pause } from '../../servers/wait.ts'
 import { monotonicMs } from '../pager.ts'
 import { Arena, type ArenaOptions } from './arena.ts'
 import { judge, type Judgement } from './judgement.ts'
 import type { Undo } from './rows.ts'
-import { scheduleOf, type FaultKind, type PlannedFault } from './schedule.ts'
+import { scheduleOf, victimOf, type FaultKind, type PlannedFault } from './schedule.ts'
 import { timeline, type Span } from './timeline.ts'
 import { figuresOf } from './trial.ts'
 
@@ -23,6 +24,8 @@ export interface StormResult {
 
 /** Brokers that were away for longer than this take one another for dead, and may stay split for good when they are back: an operator restarts the one. */
 const tickMs = 6_000
+/** Who owns is looked at so often. */
+const ownersEveryMs = 500
 /** After the end of a fault: until the operator looks. */
 const lookAfterMs = 5_000
 
@@ -43,6 +46,10 @@ class Storm {
   private readonly wrong: string[] = []
   private readonly fromMs = monotonicMs()
   private inFlight = 0
+  /** Instances that something has befallen, and the one that owns most, as far as is known. */
+  private readonly struck = new Set<number>()
+  private owner: number | undefined
+  private over = false
 
   constructor(
     private readonly arena: Arena,
@@ -53,6 +60,7 @@ class Storm {
   async blow(): Promise<void> {
     const { arena, options } = this
     const schedule = scheduleOf(options.seed, options.durationMs, hasOwnNetwork())
+    const watching = this.watchOwners()
     await Promise.all(
       schedule.map(async (fault) => {
         await this.until(fault.atMs)
@@ -64,6 +72,8 @@ class Storm {
       }),
     )
     await this.until(options.durationMs)
+    this.over = true
+    await watching
     await arena.calm().catch((error: Error) => this.wrong.push(`no calm after the storm: ${error.message}`))
   }
 
@@ -79,6 +89,8 @@ class Storm {
     }
     if (spans.length === 0) this.wrong.push('no fault was done: it shows nothing')
     if (this.inFlight === 0) this.wrong.push('no page was in flight at any fault: it shows nothing')
+    const claims = judgement?.evidence.claims ?? 0
+    if (judgement !== undefined && claims <= arena.partitions) this.wrong.push('nobody took over: it shows nothing')
     const pages = arena.script.pages()
     const evidence = judgement?.evidence
     const wallMs = Date.now() - monotonicMs()
@@ -105,9 +117,15 @@ class Storm {
     return { faults: spans.length, counts, wrong: this.wrong, picture }
   }
 
-  private async befall(fault: PlannedFault): Promise<void> {
-    const { arena } = this
-    const { kind, target, lastsMs } = fault
+  private async befall(planned: PlannedFault): Promise<void> {
+    const { arena, struck } = this
+    const { kind, lastsMs } = planned
+    const isOfInstance = /instance|agent/.test(kind)
+    const target = isOfInstance ? victimOf(planned, this.owner, struck) : planned.target
+    if (target === undefined) return
+    const fault = { ...planned, target }
+    const own = !isOfInstance ? [] : kind === 'all instances killed' ? [0, 1, 2] : [target]
+    for (const at of own) struck.add(at)
     const fromMs = monotonicMs()
     this.inFlight += figuresOf(arena.script.pages(), () => 0, [0], fromMs, fromMs).inFlight
     const { lane, undo } = await strikes[kind](arena, fault)
@@ -117,10 +135,22 @@ class Storm {
     await this.until(fault.atMs + lastsMs)
     await undo()
     span.toMs = monotonicMs()
+    for (const at of own) struck.delete(at)
     if (!/^broker (frozen|cut)/.test(kind) || lastsMs < tickMs) return
     await this.until(fault.atMs + lastsMs + lookAfterMs)
     await arena.rabbit.restart(target)
     this.spans.push({ what: 'broker restarted', lane, fromMs: span.toMs + lookAfterMs, toMs: monotonicMs() })
+  }
+
+  private async watchOwners(): Promise<void> {
+    const { arena } = this
+    while (!this.over) {
+      const owned = [...(await arena.owners()).values()]
+      const counts = arena.instances.map((instance) => owned.filter((each) => each === instance).length)
+      const most = Math.max(...counts)
+      if (most > 0) this.owner = counts.indexOf(most)
+      await pause(ownersEveryMs)
+    }
   }
 
   private seconds(atMs: number): string {

@@ -47,6 +47,7 @@ async function runRow(arena: Arena, row: Row, { trials: wanted, report }: TableO
   const wrong: string[] = []
   try {
     await arena.begin()
+    if (row.ownersStay === true) await arena.settled()
     while (trials.length < wanted && wrong.length < failuresAtMost) {
       try {
         const trial = await runTrial(arena, row, Math.random)
