@@ -6,6 +6,9 @@ import { netTickMs, type SimBroker, type SimBrokers } from './brokers.ts'
 /** Something that lasts: undone after its time, or when all trouble ends. */
 export type Last = (ms: number, undo: () => void) => void
 
+/** What is younger is not let go of. */
+const trimAfterMs = 20_000
+
 /** Brings trouble to brokers and to the way to them. */
 export class BrokerTrouble {
   constructor(
@@ -50,10 +53,25 @@ export class BrokerTrouble {
         // Mostly whoever publishes next makes it again; else it may not, for a while.
         partition.bindable = random.chance(0.3)
         return this.#last(random.between(5_000, 50_000), () => (partition.bindable = true))
+      case 'log trimmed':
+        return this.#trim(this.brokers.partitions.indexOf(partition))
       case 'link cut':
       case 'link slow':
         return this.#link(spell)
     }
+  }
+
+  /** Retention lets go of what no reader is at and the newest snapshot does not need. */
+  #trim(index: number): void {
+    const { instances, snapshots, world } = this.cluster
+    const stream = this.brokers.partitions[index]
+    const machines = instances.map(({ name }) => name)
+    const applied = instances.map((instance) => instance.appliedOffset(index) ?? Infinity)
+    const first =
+      Math.min(snapshots.newest(index, machines), ...applied, stream.offsetAt(world.nowMs - trimAfterMs)) + 1
+    if (first <= stream.first) return
+    this.#fault('log trimmed', stream.name, `begins at ${first}`)
+    stream.first = first
   }
 
   #kill(broker: SimBroker, ms: number): void {
