@@ -89,7 +89,7 @@ export interface Plan {
 const noOwnerOdds = 1 / 25
 const noOwnerMs = 600_000
 /** One in so many runs the log on brokers. */
-const brokersOdds = 1 / 3
+const brokersOdds = 1 / 2
 /** What is done to the log that does whatever a log may, and has no counterpart or other names among brokers. */
 const anyLogSpells: readonly SpellName[] = ['log away', 'log frozen', 'append storm', 'reader error', 'deaf reader']
 /** One in so many of the others begins with four instances, two of which go for good. */
@@ -119,7 +119,7 @@ const embeddedSpells: readonly SpellName[] = [
 export function drawPlan(world: World): Plan {
   const random = world.random.fork('plan')
   const faultsFromMs = random.between(10_000, 25_000)
-  const troubleMs = random.between(50_000, 110_000)
+  const troubleMs = random.between(60_000, 130_000)
   const hasNoOwner = random.chance(noOwnerOdds)
   const noOwnerAtMs = faultsFromMs + random.between(10_000, 40_000)
   const plan: Plan = {
@@ -159,12 +159,19 @@ export function isOfBrokers(spell: SpellName): spell is BrokerSpell {
 const losesSnapshots: readonly SpellName[] = ['snapshot rot', 'stalling event']
 
 function onBrokers(plan: Plan, random: SeededRandom): Plan {
-  const share = random.between(0.2, 0.9)
+  const share = random.between(0.3, 0.9)
   const drawn = brokerSpells.filter(() => random.chance(share))
   const other = plan.spells.filter((spell) => !anyLogSpells.includes(spell))
   const isTrimmed = drawn.includes('log trimmed')
   const spells = [...other.filter((spell) => !isTrimmed || !losesSnapshots.includes(spell)), ...drawn, ...drawn]
-  return { ...plan, log: 'brokers', spells: spells.length > 0 ? spells : [random.pick(brokerSpells)] }
+  return {
+    ...plan,
+    log: 'brokers',
+    // Two keep a partition: a third publishes into it and does not read it.
+    instances: random.chance(0.75) ? 3 : 2,
+    snapshotsOfPeers: isTrimmed || plan.snapshotsOfPeers,
+    spells: spells.length > 0 ? spells : [random.pick(brokerSpells)],
+  }
 }
 
 function embedded(plan: Plan, random: SeededRandom): Plan {
