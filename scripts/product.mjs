@@ -8,8 +8,11 @@ export const electEntries = {
   'elect-guard': 'packages/election/src/cli/guard.ts',
 }
 
-/** The processes that elections are put under real faults with. */
-export const faultEntries = { 'election-candidate': 'packages/testkit/src/election/faults/candidate.ts' }
+/** The processes that real faults are done to, or done beside. */
+export const faultEntries = {
+  'election-candidate': 'packages/testkit/src/election/faults/candidate.ts',
+  'fault-load': 'packages/testkit/src/faults/cluster/load.ts',
+}
 
 /** What the daemon is bundled from: the command line, and the threads that it starts. */
 export const productEntries = {

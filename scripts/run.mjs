@@ -17,10 +17,9 @@ if (!(name in tools)) {
 }
 ensureInstalled('all')
 const { bundle } = await import('./build.mjs')
-const { benchEntries, buildProduct, faultEntries } = await import('./product.mjs')
-// faults are done to the product itself
-if (name === 'faults') await buildProduct()
-const beside = { bench: benchEntries, faults: faultEntries }
+const { benchEntries, faultEntries, productEntries } = await import('./product.mjs')
+// faults are done to the product itself: to one of their own, which nobody builds anew while they last
+const beside = { bench: benchEntries, faults: { ...productEntries, ...faultEntries } }
 // a folder of its own: of two at the same time, one would load what the other is writing
 const outdir = join(root, `.build/tools/${name}-${process.pid}`)
 process.on('exit', () => rmSync(outdir, { recursive: true, force: true }))

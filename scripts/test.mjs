@@ -41,7 +41,7 @@ try {
   if (files.some((file) => /ricci\/src\/(server|cli|rules)\/|testkit\/src\/faults\//.test(file)))
     await bundle(productEntries, outdir)
   if (files.some((file) => /election\/src\/cli\//.test(file))) await bundle(electEntries, outdir)
-  if (files.some((file) => /election\/faults\//.test(file))) await bundle(faultEntries, outdir)
+  if (files.some((file) => /\/faults\//.test(file))) await bundle(faultEntries, outdir)
   if (files.some((file) => /testkit\/src\/bench\//.test(file))) await bundle(benchEntries, outdir)
   const sum = { passed: 0, failed: 0, skipped: 0 }
   const against = new Set()

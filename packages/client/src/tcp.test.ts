@@ -287,6 +287,32 @@ test('close waits for the answers under way, destroy does not; both are idempote
   await new RiemannTcpClient({ port }).close()
 })
 
+for (const state of ['connecting', 'connected', 'waiting'] as const) {
+  test(`a client may be closed by whoever is told that it is ${state}: nothing of it goes on`, async (t) => {
+    const port = state === 'waiting' ? await closedPort() : await serve(t, async ({ closed }) => void (await closed))
+    const timers = new Set<() => void>()
+    const clock: ClientClock = {
+      monotonicMs: () => 0,
+      setTimer: (_delayMs, callback) => {
+        timers.add(callback)
+        return { cancel: () => void timers.delete(callback) }
+      },
+    }
+    const states: string[] = []
+    const riemann: RiemannTcpClient = client(t, port, {
+      clock,
+      onState: (entered) => {
+        states.push(entered)
+        if (entered === state) void riemann.destroy()
+      },
+    })
+    await assert.rejects(riemann.sendMsg({}), { code: /CLOSED|CONNECTION_LOST/ })
+    await riemann.destroy()
+    assert.equal(timers.size, 0)
+    assert.deepEqual(states.slice(-2), [state, 'closed'])
+  })
+}
+
 async function closedPort(): Promise<number> {
   const server = createServer()
   await listen(server)

@@ -230,13 +230,12 @@ export class RiemannTcpClient {
     this.closeIfDone()
   }
 
-  /** The one place where the state changes. */
-  private enter(state: ConnectionState, cause?: Error): void {
+  /** The one place where the state changes. Whoever listens is told once all that belongs to the change is done: it may close the client. */
+  private enter(state: ConnectionState): void {
     if (this.current === 'closed') throw new Error('a closed client changes no more')
     this.stateTimer?.cancel()
     this.stateTimer = undefined
     this.current = state
-    this.onState?.(state, cause)
   }
 
   private connect(): void {
@@ -252,6 +251,7 @@ export class RiemannTcpClient {
       if (this.socket !== socket) return
       this.enter('connected')
       this.flush()
+      this.onState?.('connected')
     })
     socket.on('data', (chunk: Uint8Array) => {
       if (this.socket !== socket) return
@@ -270,6 +270,7 @@ export class RiemannTcpClient {
     socket.on('close', () => {
       if (this.socket === socket) this.disconnected(failure)
     })
+    this.onState?.('connecting')
   }
 
   private answer(frame: Uint8Array): void {
@@ -307,14 +308,16 @@ export class RiemannTcpClient {
   }
 
   private pause(cause: Error | undefined): void {
-    this.enter('waiting', cause)
+    this.enter('waiting')
     // Half of the pause is certain, half is chance: clients that lost one server do not come back together.
     const full = Math.min(this.backoffMaxMs, this.backoffMs * 2 ** Math.min(this.failures - 1, 20))
     const delayMs = full / 2 + (this.random.next() * full) / 2
     this.stateTimer = this.clock.setTimer(delayMs, () => {
-      if (this.requests.length > 0) this.connect()
-      else this.enter('idle')
+      if (this.requests.length > 0) return this.connect()
+      this.enter('idle')
+      this.onState?.('idle')
     })
+    this.onState?.('waiting', cause)
   }
 
   /** Messages of one turn of the event loop leave in one write. */
@@ -399,6 +402,7 @@ export class RiemannTcpClient {
       socket.once('close', this.closing.done)
       socket.destroy()
     }
+    this.onState?.('closed')
   }
 }
 

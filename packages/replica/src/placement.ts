@@ -17,7 +17,7 @@ export interface PlacementOptions {
   readonly clock: Clock
   /** Starts a replica of the partition, which reports through {@link Placement.observe}. */
   readonly run: (partition: number) => void
-  /** Stops it; one that owns hands over. Resolves once it has ended. */
+  /** Stops it; one that owns hands over. Resolves once it has ended. May be called again meanwhile. */
   readonly end: (partition: number) => Promise<void>
   /** What is run, or whether it is drained, has changed. */
   readonly onChange?: () => void
@@ -87,6 +87,7 @@ export class Placement {
     if (running === undefined || state === 'stopped' || running.standing === state) return
     running.standing = state
     if (state !== 'restoring') running.restoringUntilMs = -Infinity
+    if (this.#stopping !== undefined) this.#publish()
     this.#look()
   }
 
@@ -164,7 +165,7 @@ export class Placement {
     for (const [partition, running] of this.#running) {
       nextMs = Math.min(nextMs, this.#endUnwanted(partition, running, seats[partition], nowMs))
     }
-    nextMs = Math.min(nextMs, this.#start(seats, nowMs))
+    nextMs = Math.min(nextMs, this.#startMissing(seats, nowMs))
     nextMs = Math.min(nextMs, this.#askings.look(seats, nowMs))
     this.#publish()
     this.#wakeAt(nextMs, nowMs)
@@ -224,7 +225,7 @@ export class Placement {
   }
 
   /** Starts what falls to this instance, some at a time: first what nobody has, then what it is to own. Gives when to look again. */
-  #start(seats: readonly Seat[], nowMs: number): number {
+  #startMissing(seats: readonly Seat[], nowMs: number): number {
     const { instance, run } = this.#options
     const restoring = [...this.#running.values()]
       .map(({ restoringUntilMs }) => restoringUntilMs)

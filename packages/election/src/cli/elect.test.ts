@@ -17,8 +17,8 @@ class Run {
   readonly ended: Promise<number>
   #told: () => void = () => undefined
 
-  constructor(store: string, args: readonly string[]) {
-    const env = { ...process.env, ELECT_STORE: store, ELECT_NAME: 'batch', CONSUL_HTTP_TOKEN: undefined }
+  constructor(store: string, args: readonly string[], more: NodeJS.ProcessEnv = {}) {
+    const env = { ...process.env, ELECT_STORE: store, ELECT_NAME: 'batch', CONSUL_HTTP_TOKEN: undefined, ...more }
     this.child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env })
     for (const stream of [this.child.stdout!, this.child.stderr!]) {
       createInterface({ input: stream }).on('line', (line) => {
@@ -97,6 +97,29 @@ describe('elect', { skip: without('consul') }, () => {
     const [, token] = await run.says(/^batch (\d+) an argument$/)
     assert.ok(BigInt(token) > 0n)
     assert.equal(run.lines.length, 1)
+  })
+
+  it('runs a command though its guard needs longer than the lease to start', async () => {
+    const slow = `if (process.argv[1].endsWith('elect-guard.mjs')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500)`
+    const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(slow)}`
+    const run = new Run(store, [...fast, '--', 'sh', '-c', 'exit 7'], { NODE_OPTIONS })
+    runs.push(run)
+    assert.equal(await run.ended, 7)
+    assert.equal(run.lines.filter((line) => /starting sh$/.test(line)).length, 1, run.lines.join('\n'))
+  })
+
+  it('goes on where nobody reads any more what it says, and ends where that was all it was for', async () => {
+    const leader = start(...fast, '--', process.execPath, '-e', 'setTimeout(() => process.exit(7), 2000)')
+    await leader.says(/stands for batch/)
+    leader.child.stderr!.destroy()
+    const watching = start('watch')
+    await watching.says(/^batch: /)
+    watching.child.stdout!.destroy()
+    assert.deepEqual(await Promise.all([leader.ended, watching.ended]), [7, 0])
+    assert.deepEqual(
+      watching.lines.filter((line) => /EPIPE/.test(line)),
+      [],
+    )
   })
 
   it('passes SIGTERM on, keeps the exit code, and the next one works under a higher token', async () => {

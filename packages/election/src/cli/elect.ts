@@ -138,6 +138,9 @@ interface RunValues {
 export function ofThisProcess(): Surroundings {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort(signal))
+  // Nobody reads any more what is looked at. What is only said does not end a command.
+  process.stdout.on('error', () => stop.abort('SIGPIPE'))
+  process.stderr.on('error', () => undefined)
   return {
     env: process.env,
     clock: systemClock,

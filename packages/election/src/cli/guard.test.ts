@@ -16,7 +16,7 @@ async function guarded(
   const guard = fork(program, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'], execArgv: [] })
   const reports: GuardReport[] = []
   let said = ''
-  guard.on('message', (report: GuardReport) => reports.push(report))
+  guard.on('message', (report: GuardReport) => report.kind === 'ready' || reports.push(report))
   guard.stdout!.on('data', (text: Buffer) => (said += String(text)))
   for (const order of orders) guard.send(order)
   // Closed once nobody holds its output any more: the command has ended, too.

@@ -31,6 +31,8 @@ export type GuardOrder =
 
 /** What the guard tells. */
 export type GuardReport =
+  /** It has started: an order to run that had waited for that would find its lease run out on a busy machine. */
+  | { readonly kind: 'ready' }
   | { readonly kind: 'started'; readonly pid: number }
   | { readonly kind: 'failed'; readonly message: string; readonly code: number }
   /** `asked`: it had been told to end, or was not started any more. */
@@ -123,5 +125,6 @@ process.on('message', (order: GuardOrder) => {
   else if (pid !== undefined && !asked) prolong(order)
 })
 process.on('disconnect', () => end('SIGTERM'))
+tell({ kind: 'ready' })
 // A terminal's Ctrl-C reaches the whole group of `elect`; it is for `elect` to say what follows.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)

@@ -86,7 +86,9 @@ class GuardedCommand {
       const forMs = election.leadsForMs
       return { untilMs: clock.wallMs() + forMs, forMs }
     }
-    this.#order({ kind: 'run', command, args, env: { ...env, ...own }, graceMs, ...lasting() })
+    const run = (): void => {
+      if (!this.#endAsked) this.#order({ kind: 'run', command, args, env: { ...env, ...own }, graceMs, ...lasting() })
+    }
     const prolong = (): void => {
       const more = lasting()
       if (more.forMs > 0) this.#order({ kind: 'lease', ...more })
@@ -111,7 +113,7 @@ class GuardedCommand {
     }
     if (term.signal.aborted) end()
     else term.signal.addEventListener('abort', end)
-    this.done = this.#wait().finally(() => {
+    this.done = this.#wait(run).finally(() => {
       timer.cancel()
       term.signal.removeEventListener('abort', end)
     })
@@ -122,11 +124,12 @@ class GuardedCommand {
     if (this.#guard.connected) this.#guard.send(order, () => undefined)
   }
 
-  #wait(): Promise<Outcome> {
+  #wait(run: () => void): Promise<Outcome> {
     return new Promise((resolve, reject) => {
       let outcome: Outcome | undefined
       this.#guard.on('message', (report: GuardReport) => {
-        if (report.kind === 'started') this.#pid = report.pid
+        if (report.kind === 'ready') run()
+        else if (report.kind === 'started') this.#pid = report.pid
         else {
           outcome = { code: report.code, asked: report.kind === 'ended' && report.asked }
           if (report.kind === 'failed') this.#options.say(report.message)

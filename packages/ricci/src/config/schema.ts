@@ -139,9 +139,12 @@ export function configSchema(surroundings: ConfigSurroundings) {
       })
 
   const broker = (what: string) =>
-    secret(what).refine((value) => URL.canParse(value.reveal()) && /^amqps?:$/.test(new URL(value.reveal()).protocol), {
-      error: 'an address beginning with amqp:// or amqps:// is needed here',
-    })
+    secret(what).refine(
+      (value) => URL.canParse(value.reveal()) && /^amqps?(\+srv)?:$/.test(new URL(value.reveal()).protocol),
+      {
+        error: 'an address beginning with amqp://, amqps://, amqp+srv:// or amqps+srv:// is needed here',
+      },
+    )
 
   const managementApi = (what: string) =>
     secret(what).refine((value) => URL.canParse(value.reveal()) && /^https?:$/.test(new URL(value.reveal()).protocol), {
@@ -245,7 +248,7 @@ export function configSchema(surroundings: ConfigSurroundings) {
           .array(broker('address of a broker'))
           .min(1, { error: 'at least one broker is needed' })
           .describe(
-            "RabbitMQ's brokers, each `amqp://USER:PASSWORD@HOST/VHOST` or `amqps://…`; as secrets: `{ env: NAME }`, `{ file: PATH }` or text",
+            "RabbitMQ's brokers, each `amqp://USER:PASSWORD@HOST/VHOST` or `amqps://…` (a name stands for all its addresses), or `amqps+srv://USER:PASSWORD@NAME/VHOST` for those that DNS names; as secrets: `{ env: NAME }`, `{ file: PATH }` or text",
           ),
         management: z
           .array(managementApi('address of a management API'))

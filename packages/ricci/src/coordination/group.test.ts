@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memory } from '@ricci/election'
+import { Placement } from '@ricci/replica'
 import { coordinationConformance, VirtualClock } from '@ricci/testkit'
-import { GroupCoordination } from './group.ts'
+import { coordinationInProcess, GroupCoordination } from './group.ts'
 
 coordinationConformance('an election group', async () => {
   const clock = new VirtualClock()
@@ -49,4 +50,44 @@ test('a lease that is suspended and confirmed again is silence, not a loss', asy
   )
   assert.equal(told.length, 1)
   await coordination.close()
+})
+
+test('an instance alone runs all of its partitions at once, and owns what it runs', async () => {
+  const clock = new VirtualClock()
+  const coordination = coordinationInProcess('alone', clock)
+  const campaigns = new AbortController()
+  const leases: number[] = []
+  const placement: Placement = new Placement({
+    instance: 'alone',
+    version: '1',
+    partitions: 3,
+    coordination,
+    clock,
+    run: (partition) =>
+      coordination.campaign(
+        partition,
+        () => {
+          leases.push(partition)
+          placement.observe(partition, 'owning')
+        },
+        campaigns.signal,
+      ),
+    end: async () => undefined,
+  })
+  placement.start()
+  await clock.settle()
+  assert.deepEqual(
+    [placement.runs, leases],
+    [
+      [0, 1, 2],
+      [0, 1, 2],
+    ],
+  )
+  placement.drain(true)
+  await clock.advance(60_000)
+  assert.deepEqual(placement.runs, [0, 1, 2])
+  assert.match(placement.explain(1).why, /nobody else is there/)
+  await placement.stop()
+  await coordination.close()
+  assert.equal(clock.pendingTimers, 0)
 })

@@ -24,14 +24,14 @@ async function handedOver(lengths: readonly number[]): Promise<{ appends: number
   const telemetry = new Telemetry(silentLogger(), () => 0)
   const lag = new LagGate(() => ({ appliedOffset: () => Infinity, ownerTicking: () => true }), nodeClock)
   const nothing = (): void => undefined
-  let queued = 0
+  const queued = { bytes: 0 }
   const appender = new Appender({
     log,
     partition: 0,
     lag,
     telemetry,
     clock: nodeClock,
-    onQueued: (bytes) => (queued += bytes),
+    queued,
     onRefused: nothing,
     onSettled: nothing,
   })
@@ -41,11 +41,11 @@ async function handedOver(lengths: readonly number[]): Promise<{ appends: number
     appender.add(large.subarray(0, 1), large.subarray(0, length - 1), owner)
   }
   assert.equal(
-    queued,
+    queued.bytes,
     lengths.reduce((a, b) => a + b, 0),
   )
   await appender.settledSoFar()
-  assert.equal(queued, 0)
+  assert.equal(queued.bytes, 0)
   return { appends, refused }
 }
 

@@ -35,8 +35,8 @@ export interface AppenderOptions {
   readonly lag: LagGate
   readonly telemetry: Telemetry
   readonly clock: Clock
-  /** Bytes were handed in, or settled where negative. */
-  readonly onQueued: (bytes: number) => void
+  /** Bytes handed in that are neither durable nor refused, over all partitions: one count that all appenders keep. */
+  readonly queued: { bytes: number }
   /** The log refused a group: what it holds of it is unknown. */
   readonly onRefused: () => void
   /** There is room again. */
@@ -58,7 +58,11 @@ export class Appender {
   /** Bytes handed in that are neither durable nor refused. */
   queuedBytes = 0
 
-  constructor(private readonly options: AppenderOptions) {}
+  private readonly queued: { bytes: number }
+
+  constructor(private readonly options: AppenderOptions) {
+    this.queued = options.queued
+  }
 
   /** Adds a record of two parts. The body must not be changed until it is durable or refused. */
   add(head: Uint8Array, body: Uint8Array, owner: Appended): void {
@@ -145,6 +149,6 @@ export class Appender {
 
   private queue(bytes: number): void {
     this.queuedBytes += bytes
-    this.options.onQueued(bytes)
+    this.queued.bytes += bytes
   }
 }

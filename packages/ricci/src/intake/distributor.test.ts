@@ -392,18 +392,4 @@ describe('Intake over a log of several partitions', () => {
     log.land()
     assert.deepEqual(landed(log), [['refused', 'datagram'], ['own'], ['datagram'], ['own']])
   })
-
-  it('takes a Msg that came with a key to its partition, whatever its events say', async () => {
-    const { log, intake } = await serve()
-    const mark = { producer: 'p', incarnation: 1, sequence: 4, sentAtMs: 9 }
-    await intake.takeKeyed(hosts[2], encodeMsg({ ...on('a', 0, 1, 2), mark }))
-    await intake.takeKeyed('', encodeMsg(on('b', 3)))
-    await intake.takeKeyed(hosts[1], encodeMsg({ query: 'true' }))
-    assert.deepEqual(landed(log), [['b'], [], ['a', 'a', 'a'], []])
-    assert.deepEqual(readMark(recordOf(log.recordsOf(2)[0]).msg), mark)
-    assert.equal(readMark(recordOf(log.recordsOf(0)[0]).msg)!.producer, 'here')
-    await assert.rejects(intake.takeKeyed('k', Uint8Array.of(0xff)), { name: 'CodecError' })
-    log.refusing.set(2, refusedForNow)
-    await assert.rejects(intake.takeKeyed(hosts[2], encodeMsg(on('a', 0))), { code: 'LOG_UNAVAILABLE' })
-  })
 })

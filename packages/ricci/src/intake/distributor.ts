@@ -41,8 +41,7 @@ const keylessPartition = 0
 export class Distributor {
   /** What the Msg inspected last is. */
   readonly facts: MsgFacts = { events: 0, marked: false, asks: false }
-  /** Bytes handed in that are neither durable nor refused, over all partitions. */
-  queuedBytes = 0
+  private readonly queued = { bytes: 0 }
   private readonly lanes: readonly Lane[]
   /** With one partition there is nothing to find out. */
   private readonly route: MsgRoute | undefined
@@ -82,18 +81,15 @@ export class Distributor {
     else this.addParts(msg, owner, nowMs)
   }
 
-  /**
-   * Appends the Msg inspected last, which has events, to the partition of a key that it came with: whatever its events say.
-   * It must not be changed until it is durable or refused.
-   */
-  addKeyed(key: string, msg: Uint8Array, owner: Appended): void {
-    this.append(this.partitionOf(key), msg, owner, this.options.clock.wallMs())
-  }
-
   /** Resolves when everything added so far is durable or refused. */
   async settledSoFar(): Promise<void> {
     const busy = this.lanes.filter(({ appender }) => appender.queuedBytes > 0)
     await Promise.all(busy.map(({ appender }) => appender.settledSoFar()))
+  }
+
+  /** Bytes handed in that are neither durable nor refused, over all partitions. */
+  get queuedBytes(): number {
+    return this.queued.bytes
   }
 
   /** The gate before a partition's engine. */
@@ -126,8 +122,8 @@ export class Distributor {
   }
 
   private append(partition: number, msg: Uint8Array, owner: Appended, nowMs: number): void {
-    const { recorder, appender } = this.lanes[partition]
-    appender.add(this.facts.marked ? headWith(nowMs) : recorder.head(nowMs), msg, owner)
+    const lane = this.lanes[partition]
+    lane.appender.add(this.facts.marked ? headWith(nowMs) : lane.recorder.head(nowMs), msg, owner)
   }
 
   private addParts(msg: Uint8Array, owner: Appended, nowMs: number): void {
@@ -151,7 +147,7 @@ export class Distributor {
       lag,
       telemetry,
       clock,
-      onQueued: (bytes) => (this.queuedBytes += bytes),
+      queued: this.queued,
       onRefused: () => recorder.renew(),
       onSettled,
     })

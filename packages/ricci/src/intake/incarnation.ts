@@ -4,8 +4,8 @@ import { isFull } from '../log/index.ts'
 
 const fileName = 'incarnation'
 
-/** A start takes so many incarnations at once, for the lives begun after a refused append. */
-const perStart = 1 << 16
+/** A start takes so many incarnations at once, for the lives begun after a refused append: a full log refuses for days, thousands of times a second. */
+const perStart = 2 ** 32
 
 /**
  * The incarnation of this start, from a counter kept in the data directory: higher than all of earlier starts on this data.

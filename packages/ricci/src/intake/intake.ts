@@ -110,23 +110,6 @@ export class Intake {
     })
   }
 
-  /**
-   * Appends a Msg that came with a key, as over a broker's exchange, to the partition of that key. Resolves when it is durable and the engine, where
-   * this instance knows it, is not too far behind. The Msg must not be changed until then.
-   * @throws CodecError for bytes that are no Msg, or one beyond a limit; ReplicaError where the log refuses it
-   */
-  takeKeyed(key: string, msg: Uint8Array): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (this.distributor.inspect(msg).events === 0) return resolve()
-      this.distributor.addKeyed(key, msg, {
-        durable: () => undefined,
-        acknowledge: () => resolve(),
-        refused: reject,
-        groupEnd: () => undefined,
-      })
-    })
-  }
-
   /** Takes nothing more, answers what was taken in, and waits until the log has settled it. Idempotent. */
   close(): Promise<void> {
     return (this.closing ??= this.shut())

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
 import { decodeMsg, type Event } from '@ricci/client'
-import { TcpProxy } from '@ricci/testkit'
+import { TcpProxy, VirtualClock } from '@ricci/testkit'
 import { RicciError } from '../errors.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { cover, isUnowned } from './coverage.ts'
@@ -234,15 +234,19 @@ describe('who answers for which partition', () => {
   const run = (
     candidates: Record<string, (partitions: readonly number[], signal: AbortSignal) => Promise<Answer>>,
     order: readonly (readonly string[])[],
-    deadlineMs = now() + 5_000,
-  ) =>
-    cover<Answer>({
+    deadlineMs = 5_000,
+  ) => {
+    const clock = new VirtualClock()
+    const covered = cover<Answer>({
       partitions: order.map((_, partition) => partition),
       candidates: (partition) => order[partition].map((id) => ({ id, ask: candidates[id] })),
-      clock: nodeClock,
+      clock,
       deadlineMs,
       signal: new AbortController().signal,
     })
+    void clock.advance(5_000)
+    return covered
+  }
 
   test('each instance is asked once for all that it is to answer for', async () => {
     const questions: string[] = []
@@ -267,7 +271,7 @@ describe('who answers for which partition', () => {
         },
         b: async (some) => {
           // it answers for the first only, and then the slow one comes with all
-          setImmediate(slow)
+          slow()
           return { ...covering('b', [0]), missing: some.slice(1).map((partition) => ({ partition, code: 'NOT_HERE' })) }
         },
       },
@@ -295,7 +299,7 @@ describe('who answers for which partition', () => {
         },
       },
       [['a'], []],
-      now() + 20,
+      20,
     )
     assert.equal(answers.length, 0)
     assert.deepEqual(

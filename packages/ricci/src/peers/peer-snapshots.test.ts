@@ -1,15 +1,22 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, truncateSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { SnapshotInfo } from '@ricci/replica'
 import { snapshotConformance, TcpProxy } from '@ricci/testkit'
+import { crc32 } from '../log/crc32.ts'
 import { nodeDisk } from '../log/disk.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { DiskSnapshots } from '../snapshots/index.ts'
+import { PeerClient } from './client.ts'
+import { checksumHeader } from './listener.ts'
 import { PeerSnapshots } from './peer-snapshots.ts'
-import { FakeEngine, TestCluster } from './testing.ts'
+import { listenSecurity } from './security.ts'
+import { FakeEngine, secret, TestCluster } from './testing.ts'
 
 function folderOf(context: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'ricci-peers-'))
@@ -110,6 +117,25 @@ test('what is changed or cut on its way is not taken for a snapshot, and not kep
   const other = { ...info, bytes: info.bytes - 1 }
   proxy.heal()
   await assert.rejects(lying.snapshot(other, new AbortController().signal), { code: 'SNAPSHOT_UNREADABLE' })
+})
+
+test('bytes that are not those of the checksum beside them are no snapshot', async (context) => {
+  let checksum = crc32(Buffer.from('whole'))
+  const server = createServer(listenSecurity(secret), (_request, response) => {
+    response.writeHead(200, { 'content-length': 5, [checksumHeader]: checksum }).end('whole')
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const client = new PeerClient({ security: secret, clock: nodeClock })
+  context.after(() => {
+    client.close()
+    server.close()
+  })
+  const peer = client.at(`127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const info = { name: 'x', partition: 0, offset: 1, bytes: 5 }
+  const live = new AbortController().signal
+  assert.equal(Buffer.from(await peer.snapshot(info, live)).toString(), 'whole')
+  checksum++
+  await assert.rejects(peer.snapshot(info, live), { code: 'SNAPSHOT_UNREADABLE', message: /not what was sent/ })
 })
 
 test('a name that is no snapshot of the peer’s opens nothing', async (context) => {

@@ -4,6 +4,7 @@ import { compareSorted, parseQuery, sortValuesOf } from '@ricci/engine'
 import type { SnapshotInfo, SnapshotPort } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import type { WatchPage } from '../http/backend.ts'
+import type { EngineService } from '../server/engine-service.ts'
 import { jsonOfEvent } from '../server/json.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import type { AnswerForm, ListingRequest } from '../server/worker-protocol.ts'
@@ -151,10 +152,12 @@ export class TestCluster {
   /** @param runs engines by partition; each follows unless it is told to own */
   async add(
     name: string,
-    runs: Readonly<Record<number, FakeEngine>>,
+    runs: Readonly<Record<number, FakeEngine | EngineService>>,
     { snapshots, handshakeMs }: { snapshots?: SnapshotPort; handshakeMs?: number } = {},
   ): Promise<TestInstance> {
-    const engines = new Map(Object.entries(runs).map(([partition, engine]) => [Number(partition), engine]))
+    const engines = new Map(
+      Object.entries(runs).map(([partition, engine]) => [Number(partition), engine as FakeEngine]),
+    )
     const local = new EnginePartitions({ instance: name, clock: nodeClock, engineOf: (one) => engines.get(one) })
     const backend: PeerBackend = {
       query: (request, signal) => local.query(request, signal),

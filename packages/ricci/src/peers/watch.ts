@@ -60,14 +60,13 @@ export class ClusterWatch {
     try {
       while (!this.until.aborted) {
         const gap = this.news()
-        const parcel = gap === undefined ? this.parcels.shift() : undefined
+        const parcel = gap === undefined ? this.parcels[0] : undefined
         if (gap !== undefined) yield { gap, lines: nothing }
         else if (parcel !== undefined) {
-          try {
-            yield parcel.page
-          } finally {
-            parcel.taken()
-          }
+          yield parcel.page
+          // not before it is asked for the next; whoever never asks again ends it by the signal
+          this.parcels.shift()
+          parcel.taken()
         } else await new Promise<void>((resolve) => (this.wake = resolve))
       }
     } finally {

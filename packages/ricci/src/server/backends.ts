@@ -38,6 +38,8 @@ export interface Backends {
   readonly coordination: CoordinationPort
   /** What of them is worse than it should be. */
   degraded(): readonly Degraded[]
+  /** The log, where it is RabbitMQ's, and how it was opened. */
+  readonly rabbit?: { readonly log: RabbitLog; readonly options: RabbitLogOptions }
   /** Nobody else writes the log: who finds it empty begins it. */
   readonly alone: boolean
   /** Wakes a worker that sleeps at the log's end; by itself it reads on where the source can tell. */
@@ -128,6 +130,7 @@ async function openCluster(
     place: `RabbitMQ (${options.urls.map((url) => new URL(url).host).join(', ')})`,
     snapshots: await openSnapshots(config),
     coordination,
+    rabbit: { log, options: { ...options, clock } },
     degraded: () => splitsOf(split.restart ?? []).map((detail) => ({ part: 'brokers', detail })),
     alone: false,
     onSleeperWanted: () => undefined,

@@ -20,6 +20,11 @@ export class Partitions {
     return alone || found?.isCaughtUp === true ? found : undefined
   }
 
+  /** Numbers of those that this instance owns. */
+  owned(): readonly number[] {
+    return this.all().flatMap(({ number, replica }) => (replica.state === 'owning' ? [number] : []))
+  }
+
   /** In the order of their numbers. */
   all(): readonly Partition[] {
     return [...this.running.values()].sort((a, b) => a.number - b.number)

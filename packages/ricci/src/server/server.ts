@@ -23,11 +23,11 @@ import type { TypeCheck } from '../rules/type-check.ts'
 import { AlarmPace } from '../telemetry/alarm-pace.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { openBackends, type Backends } from './backends.ts'
+import { ForeignPublishers } from './foreign-publishers.ts'
 import { Membership } from './membership.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
 import { Partitions } from './partitions.ts'
 import { ServerRules, type Reload, type RulesPlaces } from './server-rules.ts'
-import type { EngineService } from './engine-service.ts'
 import type { ServerStatus } from './status.ts'
 
 export interface ServerOptions {
@@ -63,6 +63,7 @@ export class Server {
   /** What is open, in the order it was opened. */
   private readonly open: (() => unknown)[] = []
   private parts: Parts | undefined
+  private foreign: ForeignPublishers | undefined
   private startedMs = 0
   private readonly rules: ServerRules
   private addresses: Addresses = {}
@@ -172,6 +173,7 @@ export class Server {
       add('replica', `${of([number])}it is ${replica.state}, ${consequence}`)
     }
     degraded.push(...this.rules.degraded(running), ...backends.degraded())
+    if (this.foreign?.trouble !== undefined) add('event-path', this.foreign.trouble)
     if (intake.lag.heldMessages > 0) add('intake', 'acknowledgements are held back: the engine lags')
     const answers = running.some((partition) => partition.answers)
     return { ready: answers && log.trouble === undefined, degraded }
@@ -269,6 +271,18 @@ export class Server {
     }
     this.open.push(() => partitions.close())
     this.open.push(() => placement.stop())
+    const { rabbit } = backends
+    if (rabbit !== undefined) {
+      const foreign = new ForeignPublishers({
+        ...{ log: rabbit.log, rabbit: rabbit.options, snapshots: backends.snapshots },
+        ...{ instance, identity, incarnation, clock, telemetry, maxFrameBytes: config.intake.maxFrameBytes },
+        runs: () => placement.runs,
+        owns: () => partitions.owned(),
+      })
+      this.foreign = foreign
+      this.open.push(() => foreign.stop())
+      foreign.start()
+    }
     this.open.push(() => intake.close())
     this.observe(this.parts)
     // a long log takes its time to restore from, and events are taken in meanwhile
@@ -316,8 +330,8 @@ export class Server {
       readiness: () => this.readiness(),
       status: () => this.status(),
       query: ({ query, limit }) => this.running().queries.answer(query, 'json', this.clock.monotonicMs(), limit),
-      incidents: (request) => this.engine().incidents(request),
-      watch: (query, signal) => this.engine().watch(query, signal),
+      incidents: (request) => this.running().queries.incidents(request),
+      watch: (query, signal) => this.running().queries.watch(query, signal),
       cluster: () => {
         const { membership, placement } = this.running()
         if (membership !== undefined) return membership.backend(placement)
@@ -365,13 +379,6 @@ export class Server {
       telemetry.observe({})
       telemetry.alarmsTo(undefined)
     })
-  }
-
-  /** @throws RicciError `NOT_EVALUATED` */
-  private engine(): EngineService {
-    const engine = this.running().running.get(0)?.engine
-    if (engine === undefined) throw new RicciError('NOT_EVALUATED', 'not evaluated yet')
-    return engine
   }
 
   private running(): Parts {

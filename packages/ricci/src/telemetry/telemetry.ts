@@ -22,6 +22,14 @@ const undelivered = {
   refused: 'was refused, and is not tried again; look at the settings of the receiver',
 } as const
 
+/** What becomes of a peer, or of what it sent, where that is no message. */
+const refusals = {
+  tcp: 'closed a connection',
+  udp: 'dropped a datagram',
+  http: 'closed a connection',
+  amqp: 'put a message among the refused',
+} as const
+
 export type CloseReason = 'malformed' | 'idle' | 'stalled' | 'half-sent' | 'slow-reader' | 'too-many'
 export type DropReason = 'too-large' | 'queue-full' | 'log-refused'
 
@@ -63,10 +71,10 @@ export class Telemetry {
     this.sink?.(name, detail)
   }
 
-  malformed(transport: 'tcp' | 'udp' | 'http', peer: string, why: string): void {
+  malformed(transport: 'tcp' | 'udp' | 'http' | 'amqp', peer: string, why: string): void {
     this.metrics.malformed.inc({ transport })
     this.limited(`malformed-${transport}`, (more) => {
-      this.log.warn({ peer, ...more }, `${transport === 'udp' ? 'dropped a datagram' : 'closed a connection'}: ${why}`)
+      this.log.warn({ peer, ...more }, `${refusals[transport]}: ${why}`)
     })
   }
 

@@ -1,8 +1,28 @@
 /** What a log that survived says, read by a fresh engine: no state of the killed processes is believed. */
 import { readMark, type Event } from '@ricci/client'
-import { createEngine, decodeRecord, type Hashes, type PendingPage } from '@ricci/engine'
+import { createEngine, decodeRecord, type EngineOptions, type Hashes, type PendingPage } from '@ricci/engine'
 import type { StoredRecord } from '@ricci/replica'
 import { EmbeddedLog, evaluateBundle, nodeDisk } from 'ricci/embedded'
+import { OwnedTime } from '../simulator/oracle/owned-time.ts'
+
+/** A life that came to own a partition. */
+export interface Ownership {
+  readonly partition: number
+  readonly epoch: number
+  readonly instance: string
+  /** Wall clock of its first tick; of the last record before the claim where it had none. */
+  readonly fromMs: number
+}
+
+/** By which hosts tell that they are there, and which rule says that they do not. */
+export interface Presence {
+  readonly service: string
+  readonly rule: string
+  readonly ttlMs: number
+}
+
+/** A watchdog may bark so much before its time: as long as the longest regular tick. */
+const tickMs = 1_000
 
 export interface Evidence {
   readonly records: number
@@ -12,6 +32,7 @@ export interface Evidence {
   readonly repeated: number
   /** Claims that won their epoch: lives that came to own. */
   readonly claims: number
+  readonly ownerships: readonly Ownership[]
   /** Sequences of each producer that the log holds. */
   readonly held: ReadonlyMap<string, ReadonlySet<number>>
   /** How many events of each sequence (their metric) reached the rules; those that expired are no events of a producer. */
@@ -27,19 +48,32 @@ export interface Evidence {
   /** How many of them told of the whole state as well: at a clean stop they do. */
   readonly states: number
   readonly differing: readonly string[]
+  /** Hosts that were called silent while the log holds their word, by {@link Presence}. */
+  readonly falseWatchdogs: readonly string[]
+}
+
+/** Of which log, and which of its partitions. */
+export interface WhichLog {
+  readonly logId: string
+  readonly partition: number
+  readonly presence?: Presence
+  /** The rules of a rules record; its bundle, unless told. */
+  readonly loadRules?: EngineOptions['loadRules']
 }
 
 /** Reads the whole log of a data directory that nobody uses any more. */
 export async function readEvidence(dataDirectory: string): Promise<Evidence> {
   const log = await EmbeddedLog.open({ dataDirectory, disk: nodeDisk, clock: { wallMs: () => Date.now() } })
   try {
-    return await judge(log)
+    return judgeRecords(await readAll(log), { logId: log.id, partition: 0 })
   } finally {
     await log.close()
   }
 }
 
-async function judge(log: EmbeddedLog): Promise<Evidence> {
+/** What the records of a partition, from its first on, say. */
+export function judgeRecords(stored: readonly StoredRecord[], which: WhichLog): Evidence {
+  const { logId, partition, presence, loadRules = ({ bundle }) => evaluateBundle(bundle) } = which
   const held = new Map<string, Set<number>>()
   const applied = new Map<number, number>()
   const decided = new Map<string, Readonly<PendingPage>>()
@@ -48,31 +82,45 @@ async function judge(log: EmbeddedLog): Promise<Evidence> {
   const marks = new Set<string>()
   const hashes = new Map<number, Hashes & { readonly state: string }>()
   const differing: string[] = []
+  const falseWatchdogs: string[] = []
+  const ownerships: Ownership[] = []
+  const time = new OwnedTime()
+  const lastHeardMs = new Map<string, number>()
+  let claim: Omit<Ownership, 'fromMs'> | undefined
   let claims = 0
   let switches = 0
   let repeated = 0
   let states = 0
   let checkpoints = 0
   const engine = createEngine({
-    logId: log.id,
-    partition: 0,
-    loadRules: ({ bundle }) => evaluateBundle(bundle),
+    logId,
+    partition,
+    loadRules,
     observer: {
-      onDecision: (page) => void decided.set(page.id, structuredClone(page)),
+      onDecision: (page) => {
+        decided.set(page.id, structuredClone(page))
+        if (page.rule !== presence?.rule || page.action !== 'trigger') return
+        const silentMs = time.ownedMs - (lastHeardMs.get(page.host) ?? -Infinity)
+        if (silentMs >= presence.ttlMs - tickMs) return
+        const heard = `was heard ${silentMs} ms of owned time before, and its word holds for ${presence.ttlMs} ms`
+        falseWatchdogs.push(`${page.host} was called silent: it ${heard} (partition ${partition})`)
+      },
       onSettled: (page, result) => void settled.set(page.id, result),
       onTap: (_name, value) => {
-        const { metric, state } = value as Event
-        if (state !== 'expired') applied.set(Number(metric), (applied.get(Number(metric)) ?? 0) + 1)
+        const { metric, state, service, host } = value as Event
+        if (state === 'expired') return
+        if (service === presence?.service) lastHeardMs.set(host!, time.ownedMs)
+        applied.set(Number(metric), (applied.get(Number(metric)) ?? 0) + 1)
       },
     },
   })
-  const stored = await readAll(log)
   const records = stored.map(({ bytes }) => decodeRecord(bytes))
   const hashed = new Set(records.map((record) => (record.kind === 'checkpoint' ? record.offset : -1)))
   for (const [at, record] of records.entries()) {
     const { offset, bytes, checksum } = stored[at]
     const owned = engine.ownership?.epoch
     const rulesHash = engine.rulesHash
+    time.apply(record)
     engine.apply(offset, bytes, checksum)
     if (hashed.has(offset)) hashes.set(offset, { ...engine.hashes(), state: engine.stateHash() })
     if (rulesHash !== undefined && engine.rulesHash !== rulesHash) switches++
@@ -84,8 +132,14 @@ async function judge(log: EmbeddedLog): Promise<Evidence> {
       if (marks.has(name)) repeated++
       marks.add(name)
       held.set(mark.producer, sequences.add(mark.sequence))
-    } else if (record.kind === 'claim' && engine.ownership?.epoch !== owned) claims++
-    else if (record.kind === 'attempt') {
+    } else if (record.kind === 'claim' && engine.ownership?.epoch !== owned) {
+      claims++
+      if (claim !== undefined) ownerships.push({ ...claim, fromMs: time.calendarMs })
+      claim = { partition, epoch: record.epoch, instance: record.instance }
+    } else if (record.kind === 'tick' && record.epoch === claim?.epoch) {
+      ownerships.push({ ...claim, fromMs: record.wallMs })
+      claim = undefined
+    } else if (record.kind === 'attempt') {
       for (const id of record.pages) attempts.set(id, (attempts.get(id) ?? 0) + 1)
     } else if (record.kind === 'checkpoint') {
       const ours = hashes.get(record.offset)
@@ -97,12 +151,14 @@ async function judge(log: EmbeddedLog): Promise<Evidence> {
       }
     }
   }
+  if (claim !== undefined) ownerships.push({ ...claim, fromMs: time.calendarMs })
   const pending = new Set(engine.pendingPages().map(({ id }) => id))
   return {
     records: records.length,
     switches,
     repeated,
     claims,
+    ownerships,
     held,
     applied,
     decided,
@@ -112,6 +168,39 @@ async function judge(log: EmbeddedLog): Promise<Evidence> {
     checkpoints,
     states,
     differing,
+    falseWatchdogs,
+  }
+}
+
+/** What all partitions of a log say together. */
+export function together(parts: readonly Evidence[]): Evidence {
+  const sum = (of: (part: Evidence) => number): number => parts.reduce((total, part) => total + of(part), 0)
+  const held = new Map<string, Set<number>>()
+  const applied = new Map<number, number>()
+  for (const part of parts) {
+    for (const [name, sequences] of part.held) {
+      const known = held.get(name) ?? new Set()
+      for (const sequence of sequences) known.add(sequence)
+      held.set(name, known)
+    }
+    for (const [metric, times] of part.applied) applied.set(metric, (applied.get(metric) ?? 0) + times)
+  }
+  return {
+    records: sum(({ records }) => records),
+    switches: sum(({ switches }) => switches),
+    repeated: sum(({ repeated }) => repeated),
+    claims: sum(({ claims }) => claims),
+    ownerships: parts.flatMap(({ ownerships }) => ownerships),
+    held,
+    applied,
+    decided: new Map(parts.flatMap(({ decided }) => [...decided])),
+    settled: new Map(parts.flatMap(({ settled }) => [...settled])),
+    pending: new Set(parts.flatMap(({ pending }) => [...pending])),
+    attempts: new Map(parts.flatMap(({ attempts }) => [...attempts])),
+    checkpoints: sum(({ checkpoints }) => checkpoints),
+    states: sum(({ states }) => states),
+    differing: parts.flatMap(({ differing }) => differing),
+    falseWatchdogs: parts.flatMap(({ falseWatchdogs }) => falseWatchdogs),
   }
 }
 

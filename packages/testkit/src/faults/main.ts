@@ -2,10 +2,12 @@
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { faultElections } from '../election/faults/main.ts'
+import { faultCluster } from './cluster/main.ts'
 import { killsText, runKills } from './kills.ts'
 
 const usage = `usage: npm run faults -- [--kills N] [--seed SEED] [--program FILE]
-       npm run faults -- election …`
+       npm run faults -- election …
+       npm run faults -- cluster …`
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -13,7 +15,7 @@ async function main(): Promise<number> {
       kills: { type: 'string', default: '30' },
       seed: { type: 'string', default: '1' },
       // the runner lays the product beside its tools; another build, a broken one for instance, can be judged as well
-      program: { type: 'string', default: fileURLToPath(new URL('../../product/ricci.mjs', import.meta.url)) },
+      program: { type: 'string', default: fileURLToPath(new URL('./ricci.mjs', import.meta.url)) },
     },
   })
   const kills = Number(values.kills)
@@ -27,4 +29,9 @@ async function main(): Promise<number> {
   return result.wrong.length === 0 ? 0 : 1
 }
 
-process.exitCode = await (process.argv[2] === 'election' ? faultElections(process.argv.slice(3)) : main())
+const commands: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
+  election: faultElections,
+  cluster: faultCluster,
+}
+const command = commands[process.argv[2]] as ((args: string[]) => Promise<number>) | undefined
+process.exitCode = await (command === undefined ? main() : command(process.argv.slice(3)))

@@ -17,6 +17,10 @@ export interface PageRequest {
   readonly host: string
   /** Its sender says that this may have been told before. */
   readonly possibleRepeat: boolean
+  /** On the machine's monotonic clock, which all processes share. */
+  readonly arrivedMs: number
+  /** When its answer had left. */
+  answeredMs?: number
   /** Effects that stood in the list when it arrived or, since then, when it was acted on. */
   effectsBefore: number
   status: number | undefined
@@ -38,6 +42,9 @@ type Fate = 'on-arrival' | 'whatever-comes' | 'if-answered' | 'unavailable'
 const slowestAnswerMs = 150
 /** A request whose asker died may be acted on so much later: longer than a restart, well within the 10 s a send may take. */
 const latestEffectMs = 6_000
+
+/** Now, on the clock of {@link PageRequest.arrivedMs}. */
+export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6
 
 interface Hold {
   readonly matches: (request: PageRequest) => boolean
@@ -63,15 +70,19 @@ export class Pager {
     private readonly server: Server,
     private readonly random: SeededRandom,
     private readonly keyed: boolean,
+    private readonly slowestMs: number,
   ) {
     server.on('request', (request, response) => void this.take(request, response))
   }
 
-  /** @param receiverClass `A` knows a request again by its key; `C` tells people whatever comes in */
-  static async start(random: SeededRandom, receiverClass: 'A' | 'C'): Promise<Pager> {
+  /**
+   * @param receiverClass `A` knows a request again by its key; `C` tells people whatever comes in
+   * @param slowestMs how long an answer takes at most
+   */
+  static async start(random: SeededRandom, receiverClass: 'A' | 'C', slowestMs = slowestAnswerMs): Promise<Pager> {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    return new Pager(server, random, receiverClass === 'A')
+    return new Pager(server, random, receiverClass === 'A', slowestMs)
   }
 
   get url(): string {
@@ -133,11 +144,12 @@ export class Pager {
     })
     response.on('finish', () => {
       request.status = response.statusCode
+      request.answeredMs = monotonicMs()
       this.tell()
     })
     const at = this.holds.findIndex(({ matches }) => matches(request))
     if (at >= 0) this.holds.splice(at, 1)[0].arrived(request)
-    else this.later(this.random.between(0, slowestAnswerMs), () => this.answer(request, fate, response))
+    else this.later(this.random.between(0, this.slowestMs), () => this.answer(request, fate, response))
     this.tell()
   }
 
@@ -173,6 +185,7 @@ export class Pager {
           rule,
           host,
           possibleRepeat: possibleRepeat === true,
+          arrivedMs: monotonicMs(),
           effectsBefore: this.effects.length,
           status: undefined,
         }

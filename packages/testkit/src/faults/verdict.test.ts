@@ -17,6 +17,7 @@ const effect = (id: string, action: string, host: string, dedupKey = `key-${host
 const request = (of: Effect, effectsBefore = 0): PageRequest => ({
   ...of,
   possibleRepeat: false,
+  arrivedMs: 0,
   effectsBefore,
   status: 200,
 })
@@ -29,6 +30,7 @@ const evidence = (more: Partial<Evidence> = {}): Evidence => ({
   switches: 0,
   repeated: 0,
   claims: 0,
+  ownerships: [],
   held: new Map([['p', new Set([1, 2])]]),
   applied: new Map([
     [1, 10],
@@ -47,6 +49,7 @@ const evidence = (more: Partial<Evidence> = {}): Evidence => ({
   checkpoints: 0,
   states: 0,
   differing: [],
+  falseWatchdogs: [],
   ...more,
 })
 const producer = (acked: number[], sizes = 3) => ({

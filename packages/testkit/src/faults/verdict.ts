@@ -23,6 +23,7 @@ export function verdicts(evidence: Evidence, pager: Pager, chat: Pager, producer
 export function ofAcks(
   { held, applied }: Evidence,
   producer: Pick<Producer, 'name' | 'acked' | 'sizes' | 'refusals'>,
+  metricOf: (sequence: number) => number = (sequence) => sequence,
 ): string[] {
   const wrong = producer.refusals.map((text) => `refused: ${text}`)
   const inLog = held.get(producer.name) ?? new Set()
@@ -30,7 +31,7 @@ export function ofAcks(
     if (!inLog.has(sequence)) wrong.push(`message ${sequence} was acknowledged and is not in the log`)
   }
   for (const [sequence, events] of producer.sizes) {
-    const times = applied.get(sequence) ?? 0
+    const times = applied.get(metricOf(sequence)) ?? 0
     if (times !== (inLog.has(sequence) ? events : 0)) {
       wrong.push(`message ${sequence} has ${events} events, and ${times} reached the rules`)
     }
@@ -46,10 +47,10 @@ export function ofDatagrams({ applied }: Pick<Evidence, 'applied'>): string[] {
 
 /** What was decided was delivered, was over before anybody was told, or is still pending; nothing was sent without its record. */
 export function ofPages(
-  { decided, settled, pending, attempts, differing }: Evidence,
+  { decided, settled, pending, attempts, differing, falseWatchdogs }: Evidence,
   pager: Pick<Pager, 'effects' | 'requests'>,
 ): string[] {
-  const wrong = [...differing]
+  const wrong = [...differing, ...falseWatchdogs]
   const effects = new Set(pager.effects.map(({ id }) => id))
   for (const [id, { action, rule, host }] of decided) {
     const result = settled.get(id)

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CertificateAuthority } from './certificates.ts'
+import type { Host } from './hosts.ts'
 import { ask, type HttpAnswer, type HttpQuestion } from './http.ts'
 import { Member } from './member.ts'
 import { freePorts } from './ports.ts'
@@ -28,6 +29,8 @@ export interface ConsulOptions {
   readonly tls?: boolean | 'mutual'
   /** Each client agent runs as a user of its own, by which the network tells what it sends: {@link ConsulCluster.cut}. Needs root. */
   readonly ownUsers?: boolean
+  /** The host of each client agent, in a network of our own. */
+  readonly hosts?: readonly Host[]
   /** On top of every agent's configuration, e.g. `{ session_ttl_min: '1s' }`. */
   readonly settings?: Readonly<Record<string, unknown>>
 }
@@ -83,7 +86,7 @@ export class ConsulCluster {
     const consul = program('consul')
     const folder = serverFolder('consul')
     // for its users to reach their own folders
-    if (options.ownUsers === true) chmodSync(folder, 0o711)
+    if (options.ownUsers === true || options.hosts !== undefined) chmodSync(folder, 0o711)
     const token = acl ? randomUUID() : undefined
     const authority = tls === false ? undefined : await CertificateAuthority.create(folder)
     const agents = await plan(options)
@@ -232,17 +235,21 @@ async function plan({
   dev = false,
   tls = false,
   ownUsers = false,
+  hosts,
 }: ConsulOptions): Promise<ConsulAgent[]> {
   const serverCount = dev ? 1 : servers
   const ports = await freePorts(3 * (serverCount + agents))
   return Array.from({ length: serverCount + agents }, (_, index) => {
     const [http, serf, server] = ports.slice(3 * index)
+    const host = index < serverCount ? undefined : hosts?.[index - serverCount]
+    for (const port of [http, serf, server]) host?.listens(port)
     return {
       name: index < serverCount ? `server-${index}` : `agent-${index - serverCount}`,
       server: index < serverCount,
       url: `${tls === false ? 'http' : 'https'}://127.0.0.1:${http}`,
       ports: { http, serf, server },
       ...(ownUsers && index >= serverCount && { user: { uid: firstUser + index, gid: firstUser + index } }),
+      ...(host !== undefined && { user: host.user }),
     }
   })
 }

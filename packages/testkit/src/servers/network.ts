@@ -38,11 +38,18 @@ export function canHaveOwnNetwork(): boolean {
   return spawnSync('setpriv', unshared('true')).status === 0
 }
 
-/** Runs a program of Node's in a network of its own, as part of this one; gives its exit code. It ends when we do. */
+/** What tells a program to end. */
+export const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** Runs a program of Node's in a network of its own, as part of this one; gives its exit code. It ends when we do, and is told to when we are. */
 export async function runInOwnNetwork(file: string, args: readonly string[]): Promise<number> {
   const env = { ...process.env, [within]: 'yes' }
   const words = unshared('exec "$@"', process.execPath, file, ...args)
-  const [code] = (await once(spawn('setpriv', words, { stdio: 'inherit', env }), 'exit')) as [number | null]
+  const child = spawn('setpriv', words, { stdio: 'inherit', env })
+  const forward = (signal: NodeJS.Signals): boolean => child.kill(signal)
+  for (const name of endings) process.on(name, forward)
+  const [code] = (await once(child, 'exit')) as [number | null]
+  for (const name of endings) process.off(name, forward)
   return code ?? 1
 }
 
@@ -66,7 +73,18 @@ export function cutNetwork({ drop, spare = [] }: Cut): () => void {
   }
 }
 
-function ipRule(verb: 'add' | 'del', rule: string): void {
-  const run = spawnSync('ip', ['rule', verb, ...rule.split(' ')], { encoding: 'utf8' })
-  if (run.status !== 0) throw new Error(`ip rule ${verb} ${rule}: ${run.stderr}`)
+/** Changes the rules of this program's own network. @throws Error where there is none */
+export function ipRule(verb: 'add' | 'del', rule: string): void {
+  ip('rule', verb, rule)
+}
+
+/** Changes the routes of this program's own network. @throws Error where there is none */
+export function ipRoute(verb: 'add', route: string): void {
+  ip('route', verb, route)
+}
+
+function ip(what: 'rule' | 'route', verb: string, words: string): void {
+  if (!hasOwnNetwork()) throw new Error('Rules and routes are changed in a network of our own alone.')
+  const run = spawnSync('ip', [what, verb, ...words.split(' ')], { encoding: 'utf8' })
+  if (run.status !== 0) throw new Error(`ip ${what} ${verb} ${words}: ${run.stderr}`)
 }

@@ -25,6 +25,8 @@ export interface ServerExit {
 export interface ServerUser {
   readonly uid: number
   readonly gid: number
+  /** It may read and write whatever root may: programs lie where they lie. */
+  readonly readsAll?: boolean
 }
 
 export interface ServerProcessOptions {
@@ -34,6 +36,15 @@ export interface ServerProcessOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Whom it runs as; us, unless told. */
   readonly user?: ServerUser
+  /** A part of the line by which it says that it has started. */
+  readonly startedBy?: string
+}
+
+/** Words of `setpriv` for a process that ends with ours, however that ends, and runs as somebody. */
+export function guarded(user?: ServerUser): string[] {
+  const identity = user === undefined ? [] : [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups']
+  const rights = user?.readsAll === true ? ['--inh-caps=+dac_override', '--ambient-caps=+dac_override'] : []
+  return ['--pdeathsig=KILL', ...identity, ...rights]
 }
 
 /** A running server. Whoever starts one ends it. */
@@ -44,15 +55,21 @@ export class ServerProcess {
   readonly exited: Promise<ServerExit>
   /** How it ended, once it has. */
   exit: ServerExit | undefined
+  /** Whether it has said that it has started, however much it said since. */
+  started = false
   private readonly child: ChildProcess
   private readonly listeners = new Set<() => void>()
 
-  constructor(program: Program, args: readonly string[], { folder, env = {}, user }: ServerProcessOptions) {
-    const identity = user === undefined ? [] : [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups']
+  constructor(
+    program: Program,
+    args: readonly string[],
+    private readonly options: ServerProcessOptions,
+  ) {
+    const { folder, env = {}, user } = options
     const libraries = program.libraries.length === 0 ? {} : { LD_LIBRARY_PATH: program.libraries.join(':') }
     // by `env`, so that the machine's own setpriv does not see foreign libraries
     const settings = Object.entries({ ...libraries, ...env }).map(([name, value]) => `${name}=${value}`)
-    const words = ['--pdeathsig=KILL', ...identity, 'env', ...settings, program.file, ...args]
+    const words = [...guarded(user), 'env', ...settings, program.file, ...args]
     this.child = spawn('setpriv', words, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [this.child.stdout!, this.child.stderr!]) this.read(stream)
     this.exited = new Promise((resolve) =>
@@ -117,6 +134,8 @@ export class ServerProcess {
       const parts = (partial + text).split('\n')
       partial = parts.pop()!
       this.lines.push(...parts)
+      const { startedBy } = this.options
+      if (startedBy !== undefined && parts.some((line) => line.includes(startedBy))) this.started = true
       if (this.lines.length > keptLines) this.lines.splice(0, this.lines.length - keptLines)
       this.tell()
     })

@@ -1,11 +1,14 @@
 /** Real RabbitMQ brokers on loopback, one cluster, asked by their management API. */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { CertificateAuthority } from './certificates.ts'
+import type { Host } from './hosts.ts'
 import { ask, type HttpAnswer } from './http.ts'
 import { Member } from './member.ts'
 import { freePortRange } from './ports.ts'
-import { ready, removeFolder, serverFolder, ServerProcess } from './process.ts'
+import { ready, removeFolder, serverFolder, ServerProcess, type ServerUser } from './process.ts'
 import { beside, program } from './program.ts'
 
 export interface RabbitOptions {
@@ -15,6 +18,8 @@ export interface RabbitOptions {
   readonly tickSeconds?: number
   /** A second listener that speaks TLS, with a certificate of {@link RabbitCluster.authority}; `'mutual'`: clients need one, too. */
   readonly tls?: boolean | 'mutual'
+  /** A host for each broker, in a network of our own: they can be cut off from one another. */
+  readonly hosts?: readonly Host[]
   /** Lines of `rabbitmq.conf` beside the ones that make a cluster. */
   readonly settings?: readonly string[]
 }
@@ -38,6 +43,8 @@ export const rabbitAdmin: RabbitUser = { name: 'guest', password: 'guest' }
 /** Of a broker: AMQP, AMQPS, management, brokers among themselves, and a range for the replicas of streams. */
 const portsEach = 4
 const replicaPorts = 40
+/** What a broker says once it runs. */
+const startedBy = 'Server startup complete'
 /** A broker that starts may die for no reason of ours, one in a hundred: it is started again, as systemd would. */
 const startsEach = 3
 
@@ -49,6 +56,8 @@ export class RabbitCluster {
     readonly brokers: readonly RabbitBroker[],
     private readonly members: readonly Member[],
     private readonly mapper: ServerProcess,
+    /** Of a program that speaks to brokers as one of theirs. */
+    private readonly environment: Record<string, string>,
     /** Who signed the brokers' certificates, with `tls`. */
     readonly authority: CertificateAuthority | undefined,
   ) {}
@@ -60,8 +69,8 @@ export class RabbitCluster {
     const authority = options.tls ? await CertificateAuthority.create(folder) : undefined
     const [brokers, mapperPort] = await plan(options)
     writeErl(join(folder, 'bin'), erlang.file)
-    writeFileSync(join(folder, '.erlang.cookie'), 'RICCI')
-    chmodSync(join(folder, '.erlang.cookie'), 0o400)
+    // for the brokers' users to reach their own folders
+    chmodSync(folder, 0o711)
     // Brokers find one another by it. A daemon that a broker starts outlives it: this one is ours.
     const mapping = ['-port', `${mapperPort}`, '-address', '127.0.0.1']
     const mapper = new ServerProcess(beside(erlang, 'epmd'), mapping, { folder })
@@ -69,6 +78,7 @@ export class RabbitCluster {
     for (const [index, broker] of brokers.entries()) {
       const own = join(folder, `${index}`)
       mkdirSync(own)
+      const host = options.hosts?.[index]
       const certificate = await authority?.issue(`broker-${index}`)
       const secured =
         certificate === undefined
@@ -86,11 +96,16 @@ export class RabbitCluster {
       writeFileSync(join(own, 'advanced.config'), advanced(broker))
       writeFileSync(join(own, 'plugins'), '[rabbitmq_consistent_hash_exchange,rabbitmq_management].')
       const env = environment(broker, own, folder, mapperPort, rabbit.libraries)
-      members.push(new Member(broker.node, rabbit, [], { folder: own, env }))
+      writeCookie(own, host?.user)
+      host?.listens(broker.ports.amqp, broker.ports.other + replicaPorts)
+      members.push(new Member(broker.node, rabbit, [], { folder: own, env, user: host?.user, startedBy }))
     }
-    const cluster = new RabbitCluster(folder, brokers, members, mapper, authority)
+    // what is asked of brokers by their own tools is asked by us
+    writeCookie(folder, undefined)
+    const own = environment(brokers[0], folder, folder, mapperPort, rabbit.libraries)
+    const cluster = new RabbitCluster(folder, brokers, members, mapper, own, authority)
     try {
-      await cluster.formed()
+      await cluster.healed()
     } catch (error) {
       await cluster.stop()
       throw error
@@ -154,6 +169,20 @@ export class RabbitCluster {
     }
   }
 
+  /** Resolves when all brokers run; one that died by itself is started again. */
+  async healed(withinMs?: number): Promise<void> {
+    for (let start = 1; ; start++) {
+      const why = await this.healthy(withinMs).then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      const died = this.members.filter(({ process }) => !process.running)
+      if (died.length === 0 && why === undefined) return
+      if (died.length === 0 || start === startsEach) throw why ?? new Error('A broker does not stay alive.')
+      await Promise.all(died.map((member) => member.restart()))
+    }
+  }
+
   /** Resolves when every broker that is up runs, and says so of all others that are up and of no more. */
   healthy(withinMs?: number): Promise<void> {
     return ready('A healthy RabbitMQ', this.upProcesses(), () => this.isHealthy(), withinMs).then(() => undefined)
@@ -198,6 +227,18 @@ export class RabbitCluster {
     return this.members[broker].signal(name)
   }
 
+  /** Has a broker raise the alarm that it is short of memory, or end it: no broker takes records meanwhile. */
+  async alarm(broker: number, on: boolean): Promise<void> {
+    const { node } = this.brokers[broker]
+    const what = `{resource_limit, memory, '${node}'}`
+    const [name, alarm] = on ? ['set_alarm', `{${what}, []}`] : ['clear_alarm', what]
+    const ask = `ok = rpc:call('${node}', rabbit_alarm, ${name}, [${alarm}]), halt().`
+    const words = ['-noinput', '-hidden', '-sname', 'asks@localhost', '-eval', ask]
+    const child = spawn(join(this.folder, 'bin', 'erl'), words, { env: this.environment, stdio: 'ignore' })
+    const [code] = (await once(child, 'exit')) as [number | null]
+    if (code !== 0) throw new Error(`Broker ${broker} did not change its alarm: code ${code}`)
+  }
+
   /** Kills a broker, if it runs, and starts it anew on its data. {@link healthy} tells when all is well again. */
   restart(broker: number): Promise<void> {
     return this.members[broker].restart()
@@ -211,18 +252,6 @@ export class RabbitCluster {
     return this.stopping
   }
 
-  private async formed(): Promise<void> {
-    for (let start = 1; ; start++) {
-      try {
-        return await this.healthy()
-      } catch (error) {
-        const died = this.members.filter(({ process }) => !process.running)
-        if (died.length === 0 || start === startsEach) throw error
-        await Promise.all(died.map((member) => member.restart()))
-      }
-    }
-  }
-
   private upMembers(): number[] {
     return this.brokers.flatMap((_broker, index) => (this.members[index].up ? [index] : []))
   }
@@ -233,10 +262,7 @@ export class RabbitCluster {
 
   private async isHealthy(): Promise<true | undefined> {
     const up = this.upMembers()
-    if (
-      !up.every((index) => this.members[index].process.lines.some((line) => line.includes('Server startup complete')))
-    )
-      return undefined
+    if (!up.every((index) => this.members[index].process.started)) return undefined
     const answers = await Promise.all(up.map((index) => this.api(index, '/nodes?columns=name,running,partitions')))
     const complete = answers.every((answer) => {
       const nodes = answer.json<{ name: string; running: boolean; partitions: string[] }[]>()
@@ -270,6 +296,15 @@ function writeErl(folder: string, erlexec: string): void {
   ]
   mkdirSync(folder)
   writeFileSync(join(folder, 'erl'), `#!/bin/sh\nexport ${words.slice(0, 3).join(' ')}\n${words[3]}\n`, { mode: 0o755 })
+}
+
+/** What brokers know one another by, which only its owner may read; and the broker's folder is that one's. */
+function writeCookie(own: string, user: ServerUser | undefined): void {
+  const cookie = join(own, '.erlang.cookie')
+  writeFileSync(cookie, 'RICCI')
+  chmodSync(cookie, 0o400)
+  if (user === undefined) return
+  for (const path of [own, cookie]) chownSync(path, user.uid, user.gid)
 }
 
 function settings(
@@ -313,7 +348,7 @@ function environment(
 ): Record<string, string> {
   return {
     PATH: `${join(shared, 'bin')}:${process.env.PATH ?? '/usr/bin:/bin'}`,
-    HOME: shared,
+    HOME: own,
     LANG: 'C.UTF-8',
     ...(libraries.length === 0 ? {} : { LD_LIBRARY_PATH: libraries.join(':') }),
     RABBITMQ_NODENAME: node,

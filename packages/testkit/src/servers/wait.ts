@@ -4,8 +4,8 @@
 const pauseMs = 25
 
 /** Resolves a little later. */
-export function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, pauseMs))
+export function pause(ms = pauseMs): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 /** Whether a promise has resolved before a time of `performance.now()`. */

@@ -1,20 +1,34 @@
 /** The brokers of a cluster as one side of the log sees them: connections as they are needed, bad ones tried last. */
 import { ReplicaError, type Clock } from '@ricci/replica'
-import { BrokerConnection, type ConnectionSettings } from './connection.ts'
-import { avoidAtMostMs, avoidMs } from './limits.ts'
+import {
+  distinct,
+  findBrokers,
+  needsDns,
+  sameAddress,
+  systemResolver,
+  type Address,
+  type Resolver,
+} from './addresses.ts'
+import { answered, BrokerConnection, type ConnectionSettings } from './connection.ts'
+import { answerMs, avoidAtMostMs, avoidMs, resolveAgainMs, resolveEveryMs } from './limits.ts'
 
 export interface BrokersOptions {
-  /** A URL for each broker; all lead to the same virtual host. */
+  /**
+   * Each `amqp://USER:PASSWORD@HOST/VHOST` or `amqps://…`: the broker there, or all that the name has addresses of; or `amqp+srv://…`, `amqps+srv://…`
+   * without a port: those that DNS names. All lead to the same virtual host.
+   */
   readonly urls: readonly string[]
   readonly tls?: ConnectionSettings['tls']
   /** What operators see connections called. */
   readonly name: string
   readonly clock: Clock
+  /** The machine's unless told. */
+  readonly resolver?: Resolver
   readonly makeClient?: ConnectionSettings['makeClient']
 }
 
 interface Broker {
-  readonly url: string
+  at: Address
   connection: Promise<BrokerConnection> | undefined
   /** Failures one after another. */
   failures: number
@@ -28,16 +42,23 @@ export interface Connected {
 }
 
 export class Brokers {
-  private readonly brokers: readonly Broker[]
+  /** A place keeps its number: who goes from one broker to the next counts by it. One that DNS names no more makes room for a new one. */
+  private brokers: readonly Broker[] = []
+  /** Those that DNS names no more, and that somebody is still connected to. */
+  private gone: readonly Broker[] = []
+  private found: ReadonlyMap<string, readonly Address[]> = new Map()
+  private readonly isNamed: boolean
+  private resolving: Promise<void> | undefined
+  private resolvedMs = -Infinity
+  /** None could be used: DNS may know others by now. */
+  private wanted = false
   private closed = false
+  /** Told why a broker, by its name, takes no records, and (undefined) when it does again, or is lost. */
+  onBlocked: ((name: string, why: string | undefined) => void) | undefined
 
   constructor(private readonly options: BrokersOptions) {
     if (options.urls.length === 0) throw new RangeError('A log on RabbitMQ needs the address of a broker.')
-    this.brokers = options.urls.map((url) => ({ url, connection: undefined, failures: 0, avoidUntilMs: 0 }))
-  }
-
-  get size(): number {
-    return this.brokers.length
+    this.isNamed = needsDns(options.urls)
   }
 
   /**
@@ -45,22 +66,27 @@ export class Brokers {
    * @throws ReplicaError `LOG_UNAVAILABLE` when none does, with what each said
    */
   async connect(from: number): Promise<Connected> {
+    await this.find()
     const said: string[] = []
-    for (const broker of this.inOrder(from)) {
+    for (const [index, broker] of this.inOrder(from)) {
       try {
-        return { broker, connection: await this.open(broker) }
+        return { broker: index, connection: await this.open(broker) }
       } catch (error) {
         said.push((error as Error).message)
-        this.avoid(broker)
+        this.leave(broker)
       }
       if (this.closed) throw new ReplicaError('LOG_CLOSED', 'the log is closed', false)
     }
+    this.wanted = true
     throw new ReplicaError('LOG_UNAVAILABLE', `no broker can be used: ${said.join('; ')}`, true)
   }
 
   /** A broker did not do what it should: others are tried first for a while. */
   avoid(broker: number): void {
-    const bad = this.brokers[broker]
+    this.leave(this.brokers[broker % this.brokers.length])
+  }
+
+  private leave(bad: Broker): void {
     const forMs = Math.min(avoidMs * 2 ** bad.failures, avoidAtMostMs)
     bad.failures++
     bad.avoidUntilMs = this.options.clock.monotonicMs() + forMs
@@ -70,27 +96,73 @@ export class Brokers {
   async close(): Promise<void> {
     this.closed = true
     await Promise.all(
-      this.brokers.map(async ({ connection }) => {
+      [...this.brokers, ...this.gone].map(async ({ connection }) => {
         const open = await connection?.catch(() => undefined)
         await open?.close()
       }),
     )
   }
 
-  private inOrder(from: number): number[] {
-    const nowMs = this.options.clock.monotonicMs()
-    const order = this.brokers.map((_broker, index) => (from + index) % this.brokers.length)
-    const badness = (index: number): number => Math.max(0, this.brokers[index].avoidUntilMs - nowMs)
-    // stable: those that are not avoided stay in their order
-    return order.sort((a, b) => badness(a) - badness(b))
+  /** Looks names up again when it is time. Waits for that only while nothing is known. @throws ReplicaError `LOG_UNAVAILABLE` */
+  private async find(): Promise<void> {
+    const { clock, urls, resolver = systemResolver } = this.options
+    const dueMs = this.wanted ? resolveAgainMs : resolveEveryMs
+    const isDue = this.isNamed && clock.monotonicMs() - this.resolvedMs >= dueMs
+    if (this.brokers.length > 0 && !isDue) return
+    this.resolving ??= answered(clock, findBrokers(urls, resolver, this.found), 'DNS has not answered', answerMs)
+      .then((found) => {
+        this.found = found
+        this.place(distinct(found))
+      })
+      .finally(() => {
+        this.resolvedMs = clock.monotonicMs()
+        this.wanted = false
+        this.resolving = undefined
+      })
+    if (this.brokers.length > 0) return void this.resolving.catch(() => undefined)
+    try {
+      await this.resolving
+    } catch (error) {
+      throw new ReplicaError('LOG_UNAVAILABLE', `no broker is known: ${(error as Error).message}`, true)
+    }
   }
 
-  private open(index: number): Promise<BrokerConnection> {
-    const broker = this.brokers[index]
+  /** Gives each address a place: the one it had, one that became free, or a new one. */
+  private place(addresses: readonly Address[]): void {
+    if (addresses.length === 0) throw new Error('DNS names no addresses')
+    const fresh = addresses.filter((address) => !this.brokers.some(({ at }) => sameAddress(at, address)))
+    const kept: Broker[] = []
+    const gone = [...this.gone]
+    for (const broker of this.brokers) {
+      if (addresses.some((address) => sameAddress(address, broker.at))) kept.push(broker)
+      else {
+        // whoever is still connected there goes on until that ends by itself
+        gone.push(broker)
+        const next = fresh.shift()
+        if (next !== undefined) kept.push(placeFor(next))
+      }
+    }
+    this.gone = gone.filter(({ connection }) => connection !== undefined)
+    this.brokers = [...kept, ...fresh.map(placeFor)]
+  }
+
+  private inOrder(from: number): [number, Broker][] {
+    const { brokers } = this
+    const nowMs = this.options.clock.monotonicMs()
+    const order = brokers.map((_broker, at): [number, Broker] => {
+      const index = (from + at) % brokers.length
+      return [index, brokers[index]]
+    })
+    const badness = ({ avoidUntilMs }: Broker): number => Math.max(0, avoidUntilMs - nowMs)
+    // stable: those that are not avoided stay in their order
+    return order.sort(([, a], [, b]) => badness(a) - badness(b))
+  }
+
+  private open(broker: Broker): Promise<BrokerConnection> {
     if (this.closed) return Promise.reject(new ReplicaError('LOG_CLOSED', 'the log is closed', false))
     if (broker.connection !== undefined) return broker.connection
     const { tls, name, clock, makeClient } = this.options
-    const opening = BrokerConnection.open({ url: broker.url, tls, name, clock, makeClient })
+    const opening = BrokerConnection.open({ ...broker.at, tls, name, clock, makeClient })
     broker.connection = opening
     const forget = (): void => {
       if (broker.connection === opening) broker.connection = undefined
@@ -98,9 +170,18 @@ export class Brokers {
     opening.then((connection) => {
       // it answers again: its next failure is a first one
       broker.failures = 0
-      connection.onLost(forget)
+      const { name } = connection
+      connection.onBlocked((why) => this.onBlocked?.(name, why))
+      connection.onLost(() => {
+        forget()
+        if (connection.blocked !== undefined) this.onBlocked?.(name, undefined)
+      })
       if (this.closed) connection.end()
     }, forget)
     return opening
   }
+}
+
+function placeFor(at: Address): Broker {
+  return { at, connection: undefined, failures: 0, avoidUntilMs: 0 }
 }

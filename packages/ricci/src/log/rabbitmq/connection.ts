@@ -7,6 +7,8 @@ import { answerMs, frameBytes, heartbeatSeconds } from './limits.ts'
 export interface ConnectionSettings {
   /** E.g. `amqps://user:password@host:5671/vhost`. */
   readonly url: string
+  /** What is connected to; the name in the URL is then only what TLS verifies. */
+  readonly address?: string
   readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key'>
   /** What operators see it called. */
   readonly name: string
@@ -17,14 +19,16 @@ export interface ConnectionSettings {
 
 /** A client of one broker as the library makes it, which a simulated broker has to offer, too. */
 export interface BrokerClient {
-  readonly host: string
-  readonly port: number
+  /** Which broker it is to, for people. */
+  readonly called: string
   readonly closed: boolean
   /** Why the broker takes no records now, in its own words. */
   readonly blocked?: string
   /** Why it ended, once it has, and who is to be told. */
   readonly why: Error | undefined
   readonly listeners: Set<(why: Error) => void>
+  /** Who is told why the broker takes no records, and that it does again. */
+  readonly blockedListeners: Set<(why: string | undefined) => void>
   connect(): Promise<unknown>
   channel(): Promise<AMQPChannel>
   /** Ends it in order, which the broker has to answer. */
@@ -33,9 +37,9 @@ export interface BrokerClient {
 }
 
 /** Makes a client that is not connected yet. */
-export type ClientMaker = (url: string, tls: ConnectionSettings['tls'], name: string) => BrokerClient
+export type ClientMaker = (settings: Omit<ConnectionSettings, 'clock' | 'makeClient'>) => BrokerClient
 
-const ofTheLibrary: ClientMaker = (url, tls, name) => new Client(url, tls, name)
+const ofTheLibrary: ClientMaker = (settings) => new Client(settings)
 
 /** A connection that was opened. Whoever opens one ends it. */
 export class BrokerConnection {
@@ -44,20 +48,19 @@ export class BrokerConnection {
     private readonly clock: Clock,
   ) {}
 
+  /** Which broker it is to, for people. */
+  get name(): string {
+    return this.client.called
+  }
+
   /** @throws ReplicaError `LOG_UNAVAILABLE` when the broker refuses, or does not answer in time */
-  static async open({
-    url,
-    tls,
-    name,
-    clock,
-    makeClient = ofTheLibrary,
-  }: ConnectionSettings): Promise<BrokerConnection> {
-    const client = makeClient(url, tls, name)
+  static async open({ clock, makeClient = ofTheLibrary, ...settings }: ConnectionSettings): Promise<BrokerConnection> {
+    const client = makeClient(settings)
     try {
-      await answered(clock, client.connect(), `${client.host}:${client.port} has not taken a connection`)
+      await answered(clock, client.connect(), `${client.called} has not taken a connection`)
     } catch (error) {
-      client.end(unavailable(error, `${client.host}:${client.port} cannot be used`))
-      throw unavailable(error, `${client.host}:${client.port} cannot be used`)
+      client.end(unavailable(error, `${client.called} cannot be used`))
+      throw unavailable(error, `${client.called} cannot be used`)
     }
     return new BrokerConnection(client, clock)
   }
@@ -79,6 +82,12 @@ export class BrokerConnection {
     return this.client.blocked
   }
 
+  /** Has `listener` told why the broker takes no records, and (undefined) when it does again; gives what takes that back. */
+  onBlocked(listener: (why: string | undefined) => void): () => void {
+    this.client.blockedListeners.add(listener)
+    return () => this.client.blockedListeners.delete(listener)
+  }
+
   /** A new channel. An error on it ends it, nothing else. @throws ReplicaError `LOG_UNAVAILABLE` */
   channel(): Promise<AMQPChannel> {
     return this.ask(async () => {
@@ -90,12 +99,12 @@ export class BrokerConnection {
   }
 
   /** What `request` gives, if the broker answers in time; else the connection ends. @throws ReplicaError `LOG_UNAVAILABLE` */
-  async ask<T>(request: () => Promise<T>, what: string): Promise<T> {
-    const broker = `${this.client.host}:${this.client.port}`
+  async ask<T>(request: () => Promise<T>, what: string | (() => string)): Promise<T> {
+    const said = (): string => `${this.name} ${typeof what === 'string' ? what : what()}`
     try {
-      return await answered(this.clock, request(), `${broker} ${what}`)
+      return await answered(this.clock, request(), said)
     } catch (error) {
-      const failed = unavailable(error, broker)
+      const failed = unavailable(error, this.name)
       if (error instanceof Unanswered) this.end(failed)
       throw failed
     }
@@ -115,12 +124,22 @@ export class BrokerConnection {
 
 class Client extends AMQPClient implements BrokerClient {
   readonly listeners = new Set<(why: Error) => void>()
+  readonly blockedListeners = new Set<(why: string | undefined) => void>()
   /** Why it ended, once it has. */
   why: Error | undefined
 
-  constructor(url: string, tls: ConnectionSettings['tls'], name: string) {
-    super(settled(url, name), { ...tls })
+  readonly called: string
+
+  constructor({ url, address, tls, name }: Omit<ConnectionSettings, 'clock' | 'makeClient'>) {
+    // the library hands on what it is given to the socket, where it counts before the host of the URL
+    super(settled(url, name), { ...tls, ...(address !== undefined && { host: address }) })
+    this.called = `${this.host}:${this.port}${address === undefined || address === this.host ? '' : ` (${address})`}`
     this.onerror = () => undefined
+    const tell = (why: string | undefined): void => {
+      for (const listener of [...this.blockedListeners]) listener(why)
+    }
+    this.onblocked = tell
+    this.onunblocked = () => tell(undefined)
     this.ondisconnect = (error) => this.end(error ?? new Error('the broker closed the connection'))
   }
 
@@ -132,6 +151,7 @@ class Client extends AMQPClient implements BrokerClient {
     this.closeSocket()
     for (const listener of [...this.listeners]) listener(why)
     this.listeners.clear()
+    this.blockedListeners.clear()
   }
 }
 
@@ -147,9 +167,15 @@ function settled(url: string, name: string): string {
 class Unanswered extends Error {}
 
 /** A promise's result, if it comes in time; what comes later is nobody's any more. */
-export function answered<T>(clock: Clock, promise: Promise<T>, what: string, atMostMs = answerMs): Promise<T> {
+export function answered<T>(
+  clock: Clock,
+  promise: Promise<T>,
+  what: string | (() => string),
+  atMostMs = answerMs,
+): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = clock.setTimer(atMostMs, () => reject(new Unanswered(`${what} for ${atMostMs} ms`)))
+    const late = (): Unanswered => new Unanswered(`${typeof what === 'string' ? what : what()} for ${atMostMs} ms`)
+    const timer = clock.setTimer(atMostMs, () => reject(late()))
     promise.then(resolve, reject).finally(() => timer.cancel())
   })
 }

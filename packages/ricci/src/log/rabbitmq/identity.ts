@@ -2,7 +2,7 @@
 import { ReplicaError, type Clock } from '@ricci/replica'
 import type { Brokers } from './brokers.ts'
 import { answered, type BrokerConnection } from './connection.ts'
-import { StreamConsumer } from './consumer.ts'
+import { StreamConsumer, type Delivered } from './consumer.ts'
 import { emptyMs } from './limits.ts'
 import { declareLog, identityStream, logExchange, type Topology } from './topology.ts'
 
@@ -36,9 +36,9 @@ export async function claimIdentity(
       const mine: Identity = { id, partitions: topology.partitions }
       await connection.ask(() => announce(connection, mine), 'has not taken the id of the log')
       const [record] = await answered(clock, consumer.next(), 'the id of the log was not read back')
-      found = record.bytes
+      found = record
     }
-    return checked(found, topology)
+    return checked(found.bytes, topology)
   } finally {
     consumer.end()
   }
@@ -66,12 +66,12 @@ async function announce(connection: BrokerConnection, identity: Identity): Promi
 }
 
 /** The first record of a stream, or undefined where it holds none. */
-async function firstOf(consumer: StreamConsumer, clock: Clock): Promise<Uint8Array | undefined> {
+export async function firstOf(consumer: StreamConsumer, clock: Clock): Promise<Delivered | undefined> {
   const sinceMs = clock.monotonicMs()
   for (;;) {
     const count = await consumer.roundTrip()
     const [record] = consumer.taken()
-    if (record !== undefined) return record.bytes
+    if (record !== undefined) return record
     if (count === 0 && clock.monotonicMs() - sinceMs > emptyMs) return undefined
     await new Promise<void>((resolve) => clock.setTimer(lookMs, resolve))
   }

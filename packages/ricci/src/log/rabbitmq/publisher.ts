@@ -5,16 +5,18 @@
  * two seconds, a broker may be frozen or cut off, and those of what was sent since the stall began may never have been written although
  * they are confirmed later. Then everything since is sent again through the next broker, and once confirms have been prompt for a second
  * it is sent once more; only the confirms of that are believed. The same holds for what is sent after a silence in which a stall would not have been
- * seen. Who reads the partition needs none of this: what was read is written ({@link PartitionPublisher.seen}).
+ * seen; so something is sent at least once a second to a partition that is in use. Who reads the partition needs none of this: what was read is written ({@link PartitionPublisher.seen}).
  */
 import type { Clock, Mutation, Timer } from '@ricci/replica'
 import { logClosed } from '../errors.ts'
-import { confirmMs, promptMs, windowBytes, windowRecords } from './limits.ts'
+import { blockedMs, confirmMs, markMs, promptMs, usedMs, windowBytes, windowRecords } from './limits.ts'
 
 /** A channel on which every record is confirmed. */
 export interface ConfirmChannel {
   /** Resolves when the broker confirms; rejects when it refuses, returns, or is lost. Sent in the order of the calls. */
   publish(record: Uint8Array, id: string): Promise<void>
+  /** Has `listener` told why the broker takes no records now, and (undefined) when it does again. */
+  onBlocked(listener: (why: string | undefined) => void): void
   /** Ends it at once; may be called again. */
   close(): void
 }
@@ -38,6 +40,8 @@ export interface PublisherOptions {
   readonly onBytes?: (bytes: number) => void
   /** A record is known to be written. */
   readonly onSettled?: () => void
+  /** Makes a record that decides nothing, for when there is no other to send. */
+  readonly mark: () => Uint8Array
   /** See {@link confirmMs}, the default. */
   readonly confirmMs?: number
   /** Tests only. */
@@ -88,6 +92,14 @@ export class PartitionPublisher {
   private lastConfirmMs = -Infinity
   private timer: Timer | undefined
   private timerAtMs = 0
+  /** Why the broker takes no records now; while it does not, nothing is sent, and confirms are not missed. */
+  private blocked: string | undefined
+  /** When it began, or ended, to say so. */
+  private blockedChangedMs = -Infinity
+  /** When something was last sent, and when something was last published that is believed by its confirm. */
+  private sentMs = -Infinity
+  private usedAtMs = -Infinity
+  private marking: Timer | undefined
   private ended = false
 
   constructor(options: PublisherOptions) {
@@ -108,7 +120,17 @@ export class PartitionPublisher {
   publish(records: readonly Uint8Array[], belief: Belief, onId?: (id: string) => void): Promise<void> {
     if (this.ended) return Promise.reject(logClosed())
     if (records.length === 0) return Promise.resolve()
+    if (belief === 'confirm') {
+      this.usedAtMs = this.options.clock.monotonicMs()
+      this.markLater(markMs)
+    }
+    return this.take(records, belief, onId)
+  }
+
+  private take(records: readonly Uint8Array[], belief: Belief, onId?: (id: string) => void): Promise<void> {
     const { clock, prefix, onBytes } = this.options
+    // Had there been a stall in this silence, nobody would have seen it: what is under way may all have been read.
+    if (clock.monotonicMs() - this.lastConfirmMs > this.confirmMs) this.doubt()
     return new Promise((resolve, reject) => {
       const group: Group = { left: records.length, settled: resolve, failed: reject }
       for (const record of records) {
@@ -119,8 +141,6 @@ export class PartitionPublisher {
         onId?.(id)
         onBytes?.(record.length)
       }
-      // Had there been a stall in this silence, nobody would have seen it.
-      if (clock.monotonicMs() - this.lastConfirmMs > this.confirmMs && this.inFlight === 0) this.doubt()
       this.pump()
     })
   }
@@ -134,6 +154,7 @@ export class PartitionPublisher {
   /** Ends it; what is not settled is refused: it may be written, or not. */
   end(error: Error): void {
     this.ended = true
+    this.marking?.cancel()
     this.leaveChannel()
     for (const entry of this.byId.values()) entry.group.failed(error)
     this.byId.clear()
@@ -148,11 +169,30 @@ export class PartitionPublisher {
     this.promptSinceMs = undefined
   }
 
+  /** Looks after a while whether a mark is due. */
+  private markLater(delayMs: number): void {
+    this.marking ??= this.options.clock.setTimer(delayMs, () => {
+      this.marking = undefined
+      this.mark()
+    })
+  }
+
+  private mark(): void {
+    const { clock, mark } = this.options
+    const nowMs = clock.monotonicMs()
+    if (nowMs - this.usedAtMs > usedMs) return
+    const dueMs = this.sentMs + markMs - nowMs
+    // what is under way shows a stall as well
+    if (dueMs <= 0 && this.byId.size === 0) this.take([mark()], 'confirm').catch(() => undefined)
+    this.markLater(dueMs > 0 ? dueMs : markMs)
+  }
+
   private pump(): void {
     if (this.channel === undefined) {
       if (!this.opening && this.byId.size > 0) void this.open()
       return
     }
+    if (this.blocked !== undefined) return this.watch()
     for (let entry = this.entries.next(); entry !== undefined; entry = this.entries.next()) {
       if (!entry.settled && entry.round !== this.round) {
         const full = this.inFlight >= windowRecords || this.inFlightBytes + entry.record.length > windowBytes
@@ -166,15 +206,16 @@ export class PartitionPublisher {
 
   private send(entry: Entry, channel: ConfirmChannel): void {
     const { generation, round } = this
+    const nowMs = this.options.clock.monotonicMs()
     entry.round = round
-    entry.sentAtMs = this.options.clock.monotonicMs()
+    entry.sentAtMs = this.sentMs = nowMs
     entry.answered = false
     this.awaited.push(entry)
     this.inFlight++
     this.inFlightBytes += entry.record.length
     channel.publish(entry.record, entry.id).then(
       () => {
-        if (generation === this.generation) this.confirmed(entry, round)
+        if (generation === this.generation) this.confirmed(entry, round, nowMs)
       },
       (error: unknown) => {
         if (generation === this.generation) this.trouble(error instanceof Error ? error.message : String(error))
@@ -182,8 +223,10 @@ export class PartitionPublisher {
     )
   }
 
-  private confirmed(entry: Entry, round: number): void {
+  private confirmed(entry: Entry, round: number, sentAtMs: number): void {
     const nowMs = this.options.clock.monotonicMs()
+    // A process that was stopped itself, or starved, is given what came meanwhile before its timer says that it came too late.
+    if (!entry.settled && nowMs - Math.max(sentAtMs, this.blockedChangedMs) >= this.confirmMs) return this.stalled()
     this.inFlight--
     this.inFlightBytes -= entry.record.length
     this.lastConfirmMs = nowMs
@@ -208,11 +251,24 @@ export class PartitionPublisher {
 
   /** Sets the timer for whatever comes first: a record without an answer, or the end of a stall. */
   private watch(): void {
-    const oldest = this.awaited.first()
-    const dueMs = oldest === undefined ? Infinity : oldest.sentAtMs + this.confirmMs
     const believedMs =
       this.doubting && this.promptSinceMs !== undefined && this.byId.size > 0 ? this.promptSinceMs + promptMs : Infinity
-    this.wakeAt(Math.min(dueMs, believedMs))
+    this.wakeAt(Math.min(this.dueMs(), believedMs))
+  }
+
+  /** When the oldest record without an answer has waited for too long. */
+  private dueMs(): number {
+    if (this.blocked !== undefined) return this.byId.size === 0 ? Infinity : this.blockedChangedMs + blockedMs
+    const oldest = this.awaited.first()
+    return oldest === undefined ? Infinity : Math.max(oldest.sentAtMs, this.blockedChangedMs) + this.confirmMs
+  }
+
+  /** Confirms are not missed while a broker says that it takes nothing; once it does again, they come late, and are not believed. */
+  private setBlocked(why: string | undefined): void {
+    this.blocked = why
+    this.blockedChangedMs = this.options.clock.monotonicMs()
+    this.doubt()
+    this.pump()
   }
 
   /** Whether something is still to come for it: its confirm, or that it is read. In doubt a confirm is all that can come. */
@@ -234,13 +290,18 @@ export class PartitionPublisher {
   private wake(): void {
     this.timer = undefined
     const nowMs = this.options.clock.monotonicMs()
-    const oldest = this.awaited.first()
-    if (oldest !== undefined && nowMs - oldest.sentAtMs >= this.confirmMs) {
+    if (nowMs >= this.dueMs()) {
+      if (this.blocked === undefined) return this.stalled()
       this.doubt()
-      return this.trouble(`has not confirmed a record for ${this.confirmMs} ms`)
+      return this.trouble(`takes no records for ${blockedMs} ms: ${this.blocked}`)
     }
     if (this.doubting && this.promptSinceMs !== undefined && nowMs - this.promptSinceMs >= promptMs) this.believe(nowMs)
     this.pump()
+  }
+
+  private stalled(): void {
+    this.doubt()
+    this.trouble(`has not confirmed a record for ${this.confirmMs} ms`)
   }
 
   /** The stall is over: what was sent since it began is sent once more, before anything new, and now confirms are believed. */
@@ -270,6 +331,7 @@ export class PartitionPublisher {
     this.round++
     this.channel?.close()
     this.channel = undefined
+    this.blocked = undefined
     this.entries.rewind()
     this.awaited.clear()
     this.inFlight = 0
@@ -289,6 +351,10 @@ export class PartitionPublisher {
       if (generation !== this.generation) return channel.close()
       this.broker = broker
       this.channel = channel
+      const opened = this.generation
+      channel.onBlocked((why) => {
+        if (opened === this.generation) this.setBlocked(why)
+      })
     } catch (error) {
       if (generation !== this.generation) return
       onTrouble?.(undefined, error instanceof Error ? error.message : String(error))

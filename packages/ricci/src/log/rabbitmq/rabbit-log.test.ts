@@ -68,6 +68,19 @@ describe('RabbitLog', { skip: without('rabbitmq', 'erlang', 'openssl') }, () => 
     await log.close()
   })
 
+  it('two brokers say where it begins', async () => {
+    const own = await settings({ topology: { partitions: 1, maxBytes: 1_000_000, segmentBytes: 500_000 } })
+    const log = await RabbitLog.open(own)
+    const firsts = async () => (await log.beginnings(0)).map(({ first }) => first)
+    assert.deepEqual(await firsts(), [0, 0])
+    for (let round = 0; round < 6; round++) await log.append(0, Array(50).fill(new Uint8Array(10_000)))
+    const [one, other] = await log.beginnings(0)
+    assert.notEqual(one.broker, other.broker)
+    assert.ok(one.first > 0)
+    assert.equal(one.first, other.first)
+    await log.close()
+  })
+
   it('several that open it at once make one log', async () => {
     const own = await settings({ topology: { partitions: 3 } })
     const logs = await Promise.all(['a', 'b', 'c'].map((name) => RabbitLog.open({ ...own, name })))
@@ -153,6 +166,36 @@ describe('RabbitLog', { skip: without('rabbitmq', 'erlang', 'openssl') }, () => 
     const log = await RabbitLog.open({ ...own, urls, tls: { ca: rabbit.authority!.certificate } })
     assert.deepEqual(await log.append(0, [bytes('secret')]), [0])
     assert.deepEqual((await take(log, 0, 1)).map(text), ['secret'])
+    await log.close()
+    // by a name: connected to is an address, the certificate is the name's
+    const named = urls.map((url) => url.replace('127.0.0.1', 'localhost'))
+    const resolver = {
+      addresses: () => Promise.resolve(['127.0.0.1']),
+      services: () => Promise.reject(new Error('none')),
+    }
+    const again = await RabbitLog.open({ ...own, urls: named, resolver, tls: { ca: rabbit.authority!.certificate } })
+    assert.deepEqual(await again.append(0, [bytes('secret')]), [1])
+    await again.close()
+  })
+
+  it('holds what it cannot send while brokers are short of memory, says which and why, and reads on', async () => {
+    const own = await settings()
+    let told = (_what: string): void => undefined
+    const blocked = new Promise<void>((resolve) => {
+      told = (what) => void (/^broker 127\.0\.0\.1:\d+ takes no records: .*memory/.test(what) && resolve())
+    })
+    const log = await RabbitLog.open({ ...own, confirmMs: undefined, onTrouble: (what) => told(what) })
+    await log.append(0, [bytes('before')])
+    await log.publish(1, [bytes('before')])
+    await rabbit.alarm(2, true)
+    const taken = [log.append(0, [bytes('meanwhile')]), log.publish(1, [bytes('meanwhile')])]
+    await blocked
+    assert.match(log.trouble!, /takes no records/)
+    assert.deepEqual((await take(log, 0, 1)).map(text), ['before'])
+    await rabbit.alarm(2, false)
+    await Promise.all(taken)
+    assert.equal(log.trouble, undefined)
+    assert.equal((await take(log, 0, 2)).map(text)[1], 'meanwhile')
     await log.close()
   })
 

@@ -6,6 +6,7 @@
  * where the next {@link RabbitLog.read} goes.
  */
 import { randomBytes as systemRandomBytes } from 'node:crypto'
+import { encodeEventsRecord } from '@ricci/engine'
 import {
   ReplicaError,
   type AppendRank,
@@ -16,19 +17,22 @@ import {
 } from '@ricci/replica'
 import { logClosed, trimmed } from '../errors.ts'
 import { maxRecordBytes } from '../limits.ts'
-import { Brokers } from './brokers.ts'
+import { Brokers, type BrokersOptions } from './brokers.ts'
 import { answered, unavailable, type ConnectionSettings } from './connection.ts'
+import { openConfirmChannel } from './confirm-channel.ts'
 import { StreamConsumer, type From } from './consumer.ts'
-import { claimIdentity } from './identity.ts'
+import { claimIdentity, firstOf } from './identity.ts'
 import { closeMs, tailIdleMs, unsettledBytes, unsettledReserveBytes } from './limits.ts'
-import { PartitionPublisher, type ConfirmChannel } from './publisher.ts'
+import { PartitionPublisher } from './publisher.ts'
+import type { Beginning } from './retention-watch.ts'
 import { Tail } from './tail.ts'
-import { declarePartition, defaultTopology, logExchange, streamOf, type Topology } from './topology.ts'
+import { defaultTopology, streamOf, type Topology } from './topology.ts'
 
 export interface RabbitLogOptions {
-  /** A URL for each broker, e.g. `amqps://ricci:secret@broker-1/ricci`; all lead to the same virtual host. */
+  /** Where brokers are, e.g. `amqps://ricci:secret@broker-1/ricci`; see {@link BrokersOptions.urls}. */
   readonly urls: readonly string[]
-  readonly tls?: ConnectionSettings['tls']
+  readonly tls?: BrokersOptions['tls']
+  readonly resolver?: BrokersOptions['resolver']
   /** What operators see its connections called, and what its records' ids begin with: the instance. */
   readonly name: string
   readonly clock: Clock
@@ -36,6 +40,11 @@ export interface RabbitLogOptions {
   readonly topology?: Partial<Topology>
   /** Something went wrong and is being dealt with. */
   readonly onTrouble?: (what: string) => void
+  /**
+   * Makes a record that decides nothing, e.g. a producer's mark: something goes once a second to each partition that {@link RabbitLog.publish} used in the
+   * last minute. Unless told, one of no events.
+   */
+  readonly mark?: (partition: number) => Uint8Array
   /** How long a record may go without an answer before it is sent again through another broker; 2 s unless told. */
   readonly confirmMs?: number
   /** Speaks to a broker: the library, unless told. */
@@ -57,6 +66,8 @@ interface Written {
 
 interface Followed {
   readonly tail: Tail
+  /** Given each record's bytes. */
+  readonly listeners: Set<(bytes: Uint8Array) => void>
   /** Those who need it now; of these, whoever asked for it and not an append under way. */
   users: number
   wishes: number
@@ -74,8 +85,8 @@ export class RabbitLog implements LogPort {
   private readonly prefix: string
   /** Appends that are under way. */
   private readonly taking = new Set<Promise<unknown>>()
-  /** By partition, what went wrong since a record was settled. */
-  private readonly troubles = new Map<number, string>()
+  /** By partition, what went wrong since a record was settled; by broker, why it takes no records. */
+  private readonly troubles = new Map<number | string, string>()
   private bytes = 0
   private closing: Promise<void> | undefined
 
@@ -92,6 +103,10 @@ export class RabbitLog implements LogPort {
     // an id that no other process, nor this one when it was started before, gives to a record
     const { name, randomBytes = systemRandomBytes } = options
     this.prefix = `${name}-${Buffer.from(randomBytes(6)).toString('hex')}-`
+    toPublish.onBlocked = (broker, why) => {
+      if (why === undefined) this.troubles.delete(broker)
+      else this.inTrouble(broker, `broker ${broker} takes no records: ${why}`)
+    }
   }
 
   /**
@@ -101,8 +116,7 @@ export class RabbitLog implements LogPort {
   static async open(options: RabbitLogOptions): Promise<RabbitLog> {
     const { clock, randomBytes = systemRandomBytes } = options
     const topology = { ...defaultTopology, ...options.topology }
-    const toPublish = brokersOf(options, 'publishes')
-    const toRead = brokersOf(options, 'reads')
+    const [toPublish, toRead] = bothSides(options)
     try {
       const id = await claimIdentity(toPublish, toRead, topology, clock, randomBytes)
       return new RabbitLog(id, options, topology, toPublish, toRead)
@@ -117,8 +131,7 @@ export class RabbitLog implements LogPort {
    * @param id what {@link open} found
    */
   static reader(id: string, options: RabbitLogOptions): RabbitLog {
-    const topology = { ...defaultTopology, ...options.topology }
-    return new RabbitLog(id, options, topology, brokersOf(options, 'publishes'), brokersOf(options, 'reads'))
+    return new RabbitLog(id, options, { ...defaultTopology, ...options.topology }, ...bothSides(options))
   }
 
   /** Why it takes no records, as far as is known; undefined while it does. */
@@ -243,6 +256,28 @@ export class RabbitLog implements LogPort {
     return { first: end === 0 ? 0 : await this.first(partition), end }
   }
 
+  /**
+   * Where a partition begins, as two brokers say, or one where there is no other.
+   * @throws ReplicaError `LOG_UNAVAILABLE`
+   */
+  async beginnings(partition: number): Promise<readonly Beginning[]> {
+    this.checkPartition(partition)
+    const one = await this.toRead.connect(partition)
+    const other = await this.toRead.connect(one.broker + 1)
+    const both = one.connection === other.connection ? [one] : [one, other]
+    return Promise.all(
+      both.map(async ({ connection }) => {
+        const consumer = await StreamConsumer.open(connection, streamOf(partition), 'first', 1)
+        try {
+          const record = await firstOf(consumer, this.options.clock)
+          return { broker: connection.name, first: record?.offset ?? 0 }
+        } finally {
+          consumer.end()
+        }
+      }),
+    )
+  }
+
   /** Settles what was taken, if brokers answer in time, and ends every connection. */
   close(): Promise<void> {
     return (this.closing ??= this.shut())
@@ -297,22 +332,22 @@ export class RabbitLog implements LogPort {
   private write(partition: number): Written {
     const there = this.written.get(partition)
     if (there !== undefined) return there
-    const { clock, onTrouble, confirmMs, mutations } = this.options
+    const { clock, confirmMs, mark, mutations } = this.options
     const publisher = new PartitionPublisher({
       clock,
       confirmMs,
       mutations,
+      mark: () => mark?.(partition) ?? encodeEventsRecord(clock.wallMs(), noBytes),
       prefix: this.prefix,
       broker: partition,
-      open: (from) => this.openChannel(partition, from),
+      open: (from) => openConfirmChannel(this.toPublish, partition, this.topology, from),
       onBytes: (bytes) => (this.bytes += bytes),
       onTrouble: (broker, what) => {
-        if (broker !== undefined) this.toPublish.avoid(broker % this.toPublish.size)
+        if (broker !== undefined) this.toPublish.avoid(broker)
         // what was not read may be the reader's fault
         this.followed.get(partition)?.tail.again()
         const sentence = `partition ${partition}: ${broker === undefined ? '' : `broker ${broker} `}${what}`
-        this.troubles.set(partition, sentence)
-        onTrouble?.(sentence)
+        this.inTrouble(partition, sentence)
       },
       onSettled: () => this.troubles.delete(partition),
     })
@@ -321,25 +356,11 @@ export class RabbitLog implements LogPort {
     return written
   }
 
-  private async openChannel(partition: number, from: number): Promise<{ broker: number; channel: ConfirmChannel }> {
-    const { broker, connection } = await this.toPublish.connect(from)
-    if (connection.blocked !== undefined) {
-      throw new ReplicaError('LOG_UNAVAILABLE', `broker ${broker} takes no records: ${connection.blocked}`, true)
-    }
-    const channel = await connection.channel()
-    let returned: string | undefined
-    channel.onReturn = ({ replyText }) => (returned = replyText ?? 'no reason given')
-    await connection.ask(async () => {
-      await declarePartition(channel, partition, this.topology)
-      await channel.confirmSelect()
-    }, 'does not confirm')
-    const key = String(partition)
-    const publish = async (record: Uint8Array, id: string): Promise<void> => {
-      await channel.basicPublish(logExchange, key, record, { messageId: id, deliveryMode: 2 }, true)
-      // it says so before it confirms: the way to the stream is gone, and made anew with the next channel
-      if (returned !== undefined) throw unavailable(new Error(returned), 'a record was returned')
-    }
-    return { broker, channel: { publish, close: () => void channel.close().catch(() => undefined) } }
+  /** Something is wrong with the way to a partition, or with a broker; told as often as it changes. */
+  private inTrouble(where: number | string, sentence: string): void {
+    if (this.troubles.get(where) === sentence) return
+    this.troubles.set(where, sentence)
+    this.options.onTrouble?.(sentence)
   }
 
   /** Sees to it that the end of a partition is followed, which makes appends and {@link end} prompt; gives what ends the wish. */
@@ -357,14 +378,18 @@ export class RabbitLog implements LogPort {
     const { clock } = this.options
     let followed = this.followed.get(partition)
     if (followed === undefined) {
+      const listeners = new Set<(bytes: Uint8Array) => void>()
       const tail = new Tail({
         clock,
         brokers: this.toRead,
         stream: streamOf(partition),
         broker: partition + 1,
-        onRecord: ({ id, offset }) => this.saw(partition, id, offset),
+        onRecord: ({ id, offset, bytes }) => {
+          this.saw(partition, id, offset)
+          for (const listener of listeners) listener(bytes)
+        },
       })
-      followed = { tail, users: 0, wishes: 0, stop: undefined }
+      followed = { tail, listeners, users: 0, wishes: 0, stop: undefined }
       this.followed.set(partition, followed)
     }
     const following = followed
@@ -377,6 +402,27 @@ export class RabbitLog implements LogPort {
         following.tail.stop()
       })
     }
+  }
+
+  /**
+   * Has `listener` given every record of a partition from when this resolves on; gives what ends it.
+   * @throws ReplicaError `LOG_UNAVAILABLE` when the partition's end cannot be read now
+   */
+  async watch(partition: number, listener: (bytes: Uint8Array) => void): Promise<() => void> {
+    const release = this.follow(partition)
+    const { tail, listeners } = this.followed.get(partition)!
+    listeners.add(listener)
+    const end = (): void => {
+      listeners.delete(listener)
+      release()
+    }
+    try {
+      await tail.ready()
+    } catch (error) {
+      end()
+      throw error
+    }
+    return end
   }
 
   private saw(partition: number, id: string | undefined, offset: number): void {
@@ -441,8 +487,10 @@ export class RabbitLog implements LogPort {
   }
 }
 
-function brokersOf({ urls, tls, name, clock, makeClient }: RabbitLogOptions, what: string): Brokers {
-  return new Brokers({ urls, tls, name: `${name} ${what}`, clock, makeClient })
+function bothSides({ urls, tls, resolver, name, clock, makeClient }: RabbitLogOptions): [Brokers, Brokers] {
+  const side = (what: string): Brokers =>
+    new Brokers({ urls, tls, resolver, name: `${name} ${what}`, clock, makeClient })
+  return [side('publishes'), side('reads')]
 }
 
 /** Resolves when both have ended; rejects as the second does. */

@@ -77,6 +77,7 @@ export class BrokerLog {
       try {
         return await RabbitLog.open({
           urls: brokers.urls,
+          resolver: { addresses: async (host) => [host], services: async () => [] },
           name: process.name,
           clock: process.clock,
           topology: { partitions: brokers.partitions.length },

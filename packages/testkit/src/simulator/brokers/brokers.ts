@@ -112,7 +112,7 @@ export class SimBrokers {
 
   /** Makes the clients of one process. */
   clientsOf(process: Process): ClientMaker {
-    return (url) => {
+    return ({ url }) => {
       const broker = this.all.find(({ name }) => name === new URL(url).hostname)!
       return new SimClient(this, broker, process)
     }

@@ -11,8 +11,8 @@ const heartbeatMs = { least: 2_000, most: 5_500 }
 
 /** A process' connection to one broker, in place of the library's: through a network that cuts, to a broker that freezes and dies. */
 export class SimClient implements BrokerClient {
-  readonly port = 5672
   readonly listeners = new Set<(why: Error) => void>()
+  readonly blockedListeners = new Set<(why: string | undefined) => void>()
   closed = true
   why: Error | undefined
   readonly toBroker: Pipe
@@ -35,7 +35,7 @@ export class SimClient implements BrokerClient {
     this.#watchLink(random.between(heartbeatMs.least, heartbeatMs.most), random.chance(0.7))
   }
 
-  get host(): string {
+  get called(): string {
     return this.broker.name
   }
 

@@ -1,0 +1,143 @@
+/** One server of the cluster: its process, which is started again on the same data and ports, and what it says of itself. */
+import { chownSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Host } from '../../servers/hosts.ts'
+import { ask } from '../../servers/http.ts'
+import { freePorts } from '../../servers/ports.ts'
+import { guarded, serverFolder, removeFolder } from '../../servers/process.ts'
+import { Daemon, type Exit } from '../daemon.ts'
+
+/** Longer, and it is not there: frozen, cut off or gone. */
+const askMs = 3_000
+/** An orderly end that takes longer is none: stepping down has 13 s, the last snapshot as much. */
+const endMs = 40_000
+
+/** What is asked of an instance's status. */
+interface Status {
+  readonly ready: boolean
+  readonly partitions: readonly { readonly partition: number; readonly replica: { readonly state: string } }[]
+}
+
+/** What an instance does with each partition that it runs, by number. */
+export interface Roles {
+  readonly ready: boolean
+  readonly states: ReadonlyMap<number, string>
+}
+
+export interface InstanceOptions {
+  /** Path of the built `ricci.mjs`. */
+  readonly program: string
+  readonly name: string
+  readonly host?: Host
+  readonly rules: string
+  /** What it is told of the cluster, and the rest of its configuration. */
+  readonly cluster: Readonly<Record<string, unknown>>
+  readonly config: Readonly<Record<string, unknown>>
+}
+
+export class Instance {
+  frozen = false
+  daemon: Daemon | undefined
+  private life = 0
+
+  private constructor(
+    private readonly options: InstanceOptions,
+    private readonly folder: string,
+    readonly ports: { readonly tcp: number; readonly http: number; readonly peers: number },
+  ) {}
+
+  /** Makes its folder; does not start it. */
+  static async prepare(options: InstanceOptions): Promise<Instance> {
+    const { name, host, rules, config } = options
+    const folder = serverFolder(`cluster-${name}`, host?.user)
+    const [tcp, http, peers] = await freePorts(3)
+    for (const port of [tcp, http, peers]) host?.listens(port)
+    mkdirSync(join(folder, 'rules'))
+    writeFileSync(join(folder, 'rules/index.ts'), rules)
+    const cluster = { ...options.cluster, listen: `127.0.0.1:${peers}`, address: `127.0.0.1:${peers}` }
+    const listen = { tcp: `127.0.0.1:${tcp}`, udp: 'off', http: `127.0.0.1:${http}` }
+    writeFileSync(
+      join(folder, 'ricci.yaml'),
+      JSON.stringify({ instance: name, data: 'data', listen, cluster, ...config }),
+    )
+    if (host !== undefined)
+      for (const path of ['.', 'rules']) chownSync(join(folder, path), host.user.uid, host.user.gid)
+    return new Instance(options, folder, { tcp, http, peers })
+  }
+
+  get name(): string {
+    return this.options.name
+  }
+
+  get host(): Host | undefined {
+    return this.options.host
+  }
+
+  get running(): boolean {
+    return this.daemon !== undefined
+  }
+
+  start(): void {
+    const life = ++this.life
+    const words = ['serve', '--config', 'ricci.yaml', '--log-format', 'json']
+    const through = ['setpriv', ...guarded(this.host?.user)]
+    const daemon = new Daemon(this.options.program, words, { cwd: this.folder, through })
+    this.daemon = daemon
+    void daemon.exited.then(() => {
+      if (this.life === life) this.daemon = undefined
+    })
+  }
+
+  /** SIGKILL; it is gone when this resolves. */
+  async kill(): Promise<void> {
+    this.frozen = false
+    await this.daemon?.kill()
+  }
+
+  /** Asks it to stop; resolves with how it ended. Where it does not in time it is killed. */
+  async stop(): Promise<Exit> {
+    const { daemon } = this
+    if (daemon === undefined) return { code: 0, signal: null }
+    this.thaw()
+    const timer = setTimeout(() => void daemon.kill(), endMs)
+    const exit = await daemon.stop()
+    clearTimeout(timer)
+    return exit
+  }
+
+  freeze(): void {
+    if (this.daemon === undefined) return
+    this.frozen = true
+    process.kill(this.daemon.pid, 'SIGSTOP')
+  }
+
+  thaw(): void {
+    this.frozen = false
+    if (this.daemon !== undefined) process.kill(this.daemon.pid, 'SIGCONT')
+  }
+
+  /** What it does; undefined where it does not say. */
+  async roles(): Promise<Roles | undefined> {
+    try {
+      const { ready, partitions } = (await this.request('/api/v1/status')).json<Status>()
+      return { ready, states: new Map(partitions.map(({ partition, replica }) => [partition, replica.state])) }
+    } catch {
+      return undefined
+    }
+  }
+
+  request(path: string): ReturnType<typeof ask> {
+    return ask(`http://127.0.0.1:${this.ports.http}${path}`, { timeoutMs: askMs })
+  }
+
+  /** What it logged last, for a failure. */
+  get said(): string {
+    const lines = this.daemon?.lines.filter(({ msg }) => !msg.startsWith('page decided')).map(({ msg }) => msg)
+    return `${this.name}: ${lines?.join('\n').slice(-2_000) ?? 'not running'}`
+  }
+
+  async close(): Promise<void> {
+    await this.kill()
+    removeFolder(this.folder)
+  }
+}

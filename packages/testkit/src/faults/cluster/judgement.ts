@@ -1,0 +1,94 @@
+/** What became of a run: the log through a fresh engine, the receivers' lists, the producers' acks and the script, each asked by itself. */
+import { together, judgeRecords, type Evidence } from '../evidence.ts'
+import { ofAcks, ofBlindReceiver, ofPages, ofReceiver } from '../verdict.ts'
+import type { Arena } from './arena.ts'
+import { presenceSeconds, presenceService, type ProducerReport } from './load-protocol.ts'
+import { metricOf } from './roaming-producer.ts'
+import { silentRule } from './script.ts'
+import { readCopies, readLogId } from './streams.ts'
+
+/** What was judged, and what is wrong. */
+export interface Judgement {
+  readonly evidence: Evidence
+  readonly counts: Readonly<Record<string, number>>
+  readonly wrong: readonly string[]
+}
+
+/** A load that was itself kept from running for so long has made hosts silent that its script calls talking. */
+const longestPauseMs = (presenceSeconds * 1_000) / 2
+
+/** Lets a run come to rest, ends it in order, reads what is left and judges. */
+export async function judge(arena: Arena): Promise<Judgement> {
+  const { rabbit, vhost, partitions, pager, chat, script, feed } = arena
+  const missing = await arena.comeToRest()
+  const report = await feed.stop()
+  const ends = await arena.endInstances()
+  await rabbit.healed()
+  const logId = await readLogId(rabbit, vhost)
+  const presence = { service: presenceService, rule: silentRule, ttlMs: presenceSeconds * 1_000 }
+  const parts: Evidence[] = []
+  const wrong: string[] = []
+  for (let partition = 0; partition < partitions; partition++) {
+    const copies = await readCopies(rabbit, vhost, partition)
+    wrong.push(...copies.wrong)
+    parts.push(judgeRecords(copies.records, { logId, partition, presence }))
+  }
+  const evidence = together(parts)
+  const both = { effects: [...pager.effects, ...chat.effects], requests: [...pager.requests, ...chat.requests] }
+  wrong.push(
+    ...report.producers.flatMap((producer) => ofProducer(evidence, producer)),
+    ...ofPages(evidence, both),
+    ...ofReceiver(pager),
+    ...ofBlindReceiver(chat),
+    ...missing,
+    ...script.excess(),
+    ...ends,
+  )
+  if (report.longestPauseMs > longestPauseMs)
+    wrong.unshift(
+      `the load itself stood still for ${Math.round(report.longestPauseMs)} ms: run it again on a machine that is less busy`,
+    )
+  return { evidence, wrong, counts: { ...countsOf(evidence, report.producers), ...countsOfReceivers(arena) } }
+}
+
+/** What was acknowledged to a producer is in the log, and each of its events took effect once. */
+function ofProducer(evidence: Evidence, { name, number, sent, unacked, refusals, sizes }: ProducerReport): string[] {
+  const acked = new Set(Array.from({ length: sent }, (_, at) => at + 1))
+  for (const sequence of unacked) acked.delete(sequence)
+  const bySequence = new Map(sizes.map((size, at) => [at + 1, size]))
+  const wrong = ofAcks(evidence, { name, acked, sizes: bySequence, refusals: [...refusals] }, (sequence) =>
+    metricOf(number, sequence),
+  )
+  if (unacked.length > 0) wrong.push(`${name} waited in vain for the acknowledgement of ${unacked.length} messages`)
+  return wrong
+}
+
+function countsOf(evidence: Evidence, producers: readonly ProducerReport[]): Record<string, number> {
+  const sum = (of: (producer: ProducerReport) => number): number => producers.reduce((n, each) => n + of(each), 0)
+  const ended = [...evidence.settled.values()]
+  return {
+    'acknowledged records checked': sum(({ sent, unacked }) => sent - unacked.length),
+    'events in them': sum(({ sizes }) => sizes.reduce((n, size) => n + size, 0)),
+    'messages sent again': sum(({ resent }) => resent),
+    'changes of a producer to another instance': sum(({ moves }) => moves),
+    'messages in the log more than once': evidence.repeated,
+    'records in the log': evidence.records,
+    claims: evidence.claims,
+    'pages decided': evidence.decided.size,
+    'pages delivered': ended.filter((result) => result === 'delivered').length,
+    'pages overtaken': ended.filter((result) => result === 'overtaken').length,
+    'pages pending at the end': evidence.pending.size,
+    'checkpoints compared': evidence.checkpoints,
+  }
+}
+
+function countsOfReceivers({ pager, chat }: Arena): Record<string, number> {
+  return {
+    'requests at the keyed receiver': pager.requests.length,
+    'requests under a key that had taken effect': pager.repeats,
+    'requests at the blind receiver': chat.requests.length,
+    'possible repeats there': chat.requests.filter(({ possibleRepeat }) => possibleRepeat).length,
+    'pages of silent hosts': pager.effects.filter(({ rule, action }) => rule === silentRule && action === 'trigger')
+      .length,
+  }
+}
