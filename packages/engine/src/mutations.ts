@@ -30,3 +30,5 @@ export type Mutation =
   | 'silent-reader'
   | 'tick-path'
   | 'diverged-claim'
+  | 'member-list'
+  | 'log-start'

@@ -1,3 +1,4 @@
+import type { Mutation } from '@ricci/engine'
 import { ReplicaError } from './errors.ts'
 import type { EngineHost, HostFactory, HostFailure, Progress } from './host.ts'
 import { askLimitMs, restoreRetryLongestMs, restoreRetryMs } from './limits.ts'
@@ -14,6 +15,8 @@ export interface GenerationsOptions {
   readonly onProgress: (progress: Progress) => void
   readonly onFailure: (failure: HostFailure) => void
   readonly onAlarm: (name: string, detail: string) => void
+  /** Tests only. */
+  readonly mutations?: ReadonlySet<Mutation>
 }
 
 /**

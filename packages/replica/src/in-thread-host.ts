@@ -97,7 +97,7 @@ export class InThreadHost implements EngineHost {
       observer: this.#observer(),
       skips: this.#skips,
     })
-    if (engine.appliedOffset !== from.snapshotOffset) {
+    if (engine.appliedOffset !== from.snapshotOffset && mutations?.has('log-start') !== true) {
       const why = `the snapshot goes up to ${engine.appliedOffset}, not to ${from.snapshotOffset} as its name says`
       throw new EngineError('SNAPSHOT_UNREADABLE', why)
     }

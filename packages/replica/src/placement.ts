@@ -1,3 +1,4 @@
+import type { Mutation } from '@ricci/engine'
 import { Askings } from './askings.ts'
 import { endAfterMs, restoringAtOnce, restoringPatienceMs, staggerMs } from './limits.ts'
 import type { ReplicaState } from './life.ts'
@@ -5,6 +6,7 @@ import { explained, type PlacementView } from './placement-view.ts'
 import type { Clock, CoordinationPort, Member, MemberData, Standing, Timer } from './ports.ts'
 import { hasCaughtUp, Seats, type Seat } from './seats.ts'
 
+/** What an instance's placement is made from. */
 export interface PlacementOptions {
   readonly instance: string
   readonly zone?: string
@@ -20,6 +22,8 @@ export interface PlacementOptions {
   readonly end: (partition: number) => Promise<void>
   /** What is run, or whether it is drained, has changed. */
   readonly onChange?: () => void
+  /** Tests only. */
+  readonly mutations?: ReadonlySet<Mutation>
 }
 
 /** A replica that this instance runs. */
@@ -153,7 +157,7 @@ export class Placement {
     this.#publish()
     const members = this.#options.coordination.members()
     // Whoever has not been shown anything, not even itself, knows nothing.
-    if (members.length > 0) this.#members = members
+    if (members.length > 0) this.#members = this.#stale(members) ?? members
     if (this.#members.length === 0) return
     const seats = this.#seats.of(this.#listed())
     const nowMs = this.#options.clock.monotonicMs()
@@ -173,6 +177,13 @@ export class Placement {
   #listed(): readonly Member[] {
     const { instance } = this.#options
     return [...this.#members.filter((member) => member.instance !== instance), { instance, data: this.#data() }]
+  }
+
+  /** With those who have gone, where that is to be forgotten. */
+  #stale(members: readonly Member[]): readonly Member[] | undefined {
+    if (this.#options.mutations?.has('member-list') !== true) return undefined
+    const gone = this.#members.filter((one) => !members.some(({ instance }) => instance === one.instance))
+    return [...members, ...gone]
   }
 
   #seat(partition: number): Seat {

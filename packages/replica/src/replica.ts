@@ -141,7 +141,7 @@ export class Replica {
     return {
       ...this.#counters,
       state: this.state,
-      why: this.#why,
+      why: this.#generations.doing ?? this.#life.why,
       epoch: this.#highestEpoch,
       owner: progress?.ownership?.instance,
       appliedOffset: progress?.appliedOffset ?? -1,
@@ -357,16 +357,13 @@ export class Replica {
   #appendClaim(lease: Lease): void {
     const epoch = this.#highestEpoch + 1
     this.#life.become('claiming', `holds the lease; claims epoch ${epoch}`)
-    const isBlind = this.#options.mutations?.has('claim-read-back') === true
     this.#claims.append(epoch, lease, () => {
       if (this.state !== 'claiming') return
       this.#backToFollowing('its claim was not read back in time')
       const delayMs = limits.tickMs * (0.5 + this.#options.random.next())
       this.#timers.setTimer(delayMs, () => void this.#candidate.consider())
     })
-    if (!isBlind) return
-    this.#highestEpoch = epoch
-    this.#own(epoch)
+    if (this.#options.mutations?.has('claim-read-back') === true) this.#own((this.#highestEpoch = epoch))
   }
 
   #backToFollowing(why: string): void {
@@ -400,10 +397,6 @@ export class Replica {
 
   // ---- Watching
 
-  get #why(): string {
-    return this.#generations.doing ?? this.#life.why
-  }
-
   /** Looks at least once a second for what no event would tell. */
   #watch(): void {
     if (this.state === 'following' && !this.#checkpoints.trusted && this.#owner.isLost) this.#candidate.begin()
@@ -418,7 +411,7 @@ export class Replica {
       ownership: this.#ownerships.current,
       ownerlessSinceMs,
       duty: mayBeElsewhere ? this.#elsewhere.ask() : this.#elsewhere.forget(),
-      doing: `it is ${this.state}: ${this.#why}`,
+      doing: `it is ${this.state}: ${this.#generations.doing ?? this.#life.why}`,
     })
     this.#timers.setTimer(delayMs, () => this.#watch())
   }

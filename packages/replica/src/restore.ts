@@ -1,4 +1,4 @@
-import { EngineError } from '@ricci/engine'
+import { EngineError, type Mutation } from '@ricci/engine'
 import { ReplicaError } from './errors.ts'
 import type { EngineHost, HostEvents, HostFactory } from './host.ts'
 import { askLimitMs, carryLimitMs } from './limits.ts'
@@ -19,6 +19,8 @@ export interface RestoreOptions {
   readonly onAlarm: (name: string, detail: string) => void
   /** What it is about to do, for whoever asks why it takes so long. */
   readonly onStep: (doing: string) => void
+  /** Tests only. */
+  readonly mutations?: ReadonlySet<Mutation>
 }
 
 export interface Restored {
@@ -38,13 +40,14 @@ export interface Restored {
  */
 export async function restore(options: RestoreOptions): Promise<Restored> {
   const { snapshots, clock, first, end, onAlarm, onStep } = options
+  const isBlind = options.mutations?.has('log-start') === true
   const newestFirst = [...(await listed(options))].sort((a, b) => b.offset - a.offset)
   const doubted = newestFirst.filter((info) => options.avoid.has(info.name))
   // The log's whole length is the better judge of a doubted snapshot; where it is trimmed, doubt is better than nothing.
   const tried = newestFirst.filter((info) => !doubted.includes(info)).concat(first > 0 ? doubted : [])
   let unfetched: SnapshotInfo | undefined
   for (const info of tried) {
-    if (info.offset + 1 < first) continue
+    if (info.offset + 1 < first && !isBlind) continue
     if (info.offset >= end) {
       onAlarm(
         'log-shorter',
@@ -65,7 +68,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
     onStep(`starting an engine from snapshot ${info.name}`)
     const host = options.hostFactory(options.events)
     try {
-      await host.start({ snapshot, snapshotOffset: info.offset })
+      await host.start({ snapshot, snapshotOffset: isBlind ? Math.max(info.offset, first - 1) : info.offset })
       return { host, from: info.name, lastResort: doubted.includes(info) }
     } catch (error) {
       await host.stop()

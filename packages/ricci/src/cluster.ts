@@ -1,4 +1,5 @@
-/** `ricci/cluster`: the log of a cluster over whatever speaks to its brokers, for tools and tests. Not for rules. */
+/** `ricci/cluster`: what a cluster's instances stand on, over whatever speaks to brokers and to each other, for tools and tests. Not for rules. */
 export { RabbitLog, type RabbitLogOptions } from './log/rabbitmq/rabbit-log.ts'
 export type { BrokerClient, ClientMaker } from './log/rabbitmq/connection.ts'
 export { identityStream, logExchange, streamOf } from './log/rabbitmq/topology.ts'
+export { PeerSnapshots, type PeerSnapshotsOptions } from './peers/peer-snapshots.ts'

@@ -21,6 +21,8 @@ export interface AmongOptions {
   readonly members: () => readonly PeerMember[]
   readonly client: Pick<PeerClient, 'at'>
   readonly clock: Clock
+  /** See `takeoverMs` of the limits, the default. */
+  readonly takeoverMs?: number
 }
 
 /** This instance, where it runs the partition; the owner; who stands by. */

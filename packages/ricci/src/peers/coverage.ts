@@ -21,6 +21,8 @@ export interface CoverageOptions<Answer extends Covering> {
   readonly candidates: (partition: number) => readonly Candidate<Answer>[]
   readonly clock: Clock
   readonly deadlineMs: number
+  /** Until then a partition that nobody has is looked for again: a takeover is on its way. */
+  readonly ownedByMs: number
   readonly signal: AbortSignal
 }
 
@@ -54,6 +56,12 @@ export function isUnowned({ code }: Missing): boolean {
   return code === noOwner
 }
 
+/** What is said of a partition by who would answer if it had it, or were there: another may have it in a moment. */
+const passing: readonly string[] = [noOwner, 'NOT_HERE', 'PEER_UNREACHABLE', 'ENGINE_AWAY']
+
+/** How often it is looked whether somebody has it now. */
+const lookAgainMs = 100
+
 class Coverage<Answer extends Covering> {
   /** Partitions without an answer, with those not asked yet and why the last one gave none. */
   private readonly open = new Map<number, { candidates: Candidate<Answer>[]; code: string }>()
@@ -61,6 +69,7 @@ class Coverage<Answer extends Covering> {
   private readonly taken: Attempt<Answer>[] = []
   private readonly answers: Answer[] = []
   private readonly deadline: Timer
+  private again: Timer | undefined
   private readonly end = (): void => this.finish()
   private over = false
 
@@ -94,7 +103,23 @@ class Coverage<Answer extends Covering> {
       else question.partitions.push(partition)
     }
     for (const { candidate, partitions } of questions.values()) this.ask(candidate, partitions)
-    if (this.open.size === 0 || this.attempts.size === 0) this.finish()
+    if (this.open.size === 0 || (this.attempts.size === 0 && !this.looksAgain())) this.finish()
+  }
+
+  /** Whether what nobody has is looked for again, in a while. */
+  private looksAgain(): boolean {
+    const { clock, ownedByMs, candidates } = this.options
+    if (clock.monotonicMs() >= ownedByMs || ![...this.open.values()].some(({ code }) => passing.includes(code))) {
+      return false
+    }
+    this.again ??= clock.setTimer(lookAgainMs, () => {
+      this.again = undefined
+      for (const [partition, open] of this.open) {
+        if (passing.includes(open.code)) open.candidates = [...candidates(partition)]
+      }
+      this.goOn()
+    })
+    return true
   }
 
   private ask(candidate: Candidate<Answer>, partitions: readonly number[]): void {
@@ -155,6 +180,7 @@ class Coverage<Answer extends Covering> {
     if (this.over) return
     this.over = true
     this.deadline.cancel()
+    this.again?.cancel()
     this.options.signal.removeEventListener('abort', this.end)
     const asked = new Set<number>()
     for (const { partitions } of this.attempts) for (const partition of partitions) asked.add(partition)

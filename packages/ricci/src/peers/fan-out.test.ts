@@ -7,7 +7,7 @@ import { nodeClock } from '../server/node-clock.ts'
 import { cover, isUnowned } from './coverage.ts'
 import type { ClusterAnswer } from './fan-out.ts'
 import { missingSentence } from './missing.ts'
-import { FakeEngine, pagesOf, TestCluster } from './testing.ts'
+import { FakeEngine, pagesOf, secret, TestCluster } from './testing.ts'
 
 const partitions = 6
 
@@ -170,6 +170,20 @@ describe('a query for the whole cluster', () => {
     )
   })
 
+  test('what nobody holds for a moment is looked for again: a takeover is on its way', async (context) => {
+    const cluster = new TestCluster(1, secret, 60_000)
+    context.after(() => cluster.close())
+    const { fanOut } = await cluster.add('a', {})
+    const b = await cluster.add('b', { 0: new FakeEngine([{ host: 'h' }]) })
+    b.states[0] = 'restoring'
+    const answering = fanOut.answer('true', 'json', now())
+    // it found nobody before the states change, for it looks at once
+    b.states[0] = 'owning'
+    const answer = await answering
+    assert.deepEqual(answer.missing, [])
+    assert.deepEqual(hostsOf(await jsonOf(answer)), ['h'])
+  })
+
   test('who is not evaluated anywhere is missing at the end of the wait, and the rest is answered', async (context) => {
     const { a, b, c } = await three(context)
     for (const { engines } of [b, c]) engines.get(4)!.error = new RicciError('NOT_EVALUATED', 'not evaluated yet')
@@ -242,6 +256,7 @@ describe('who answers for which partition', () => {
       candidates: (partition) => order[partition].map((id) => ({ id, ask: candidates[id] })),
       clock,
       deadlineMs,
+      ownedByMs: 0,
       signal: new AbortController().signal,
     })
     void clock.advance(5_000)

@@ -13,7 +13,7 @@ import { leave } from './as-they-come.ts'
 import { candidatesOf, type AmongOptions } from './candidates.ts'
 import { cover, type Covered } from './coverage.ts'
 import { listIncidents } from './incidents.ts'
-import { marginMs } from './limits.ts'
+import { marginMs, takeoverMs } from './limits.ts'
 import { formOfSources, merged } from './merge.ts'
 import { notEvaluated } from './missing.ts'
 import type { Freshness, Missing, PeerAnswer } from './protocol.ts'
@@ -77,6 +77,7 @@ export class QueryFanOut implements QueryPort {
         }),
       clock,
       deadlineMs,
+      ownedByMs: Math.min(deadlineMs, clock.monotonicMs() + (this.options.takeoverMs ?? takeoverMs)),
       signal: gone.signal,
     })
     const { answers, missing } = covered

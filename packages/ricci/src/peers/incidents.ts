@@ -7,7 +7,7 @@ import type { IncidentsRequest } from '../http/backend.ts'
 import { queryWaitMs } from '../intake/limits.ts'
 import { candidatesOf, type AmongOptions } from './candidates.ts'
 import { cover } from './coverage.ts'
-import { marginMs } from './limits.ts'
+import { marginMs, takeoverMs } from './limits.ts'
 import { listedKinds, type ListedKind, type Missing, type PartitionListing, type PeerListed } from './protocol.ts'
 
 /** Where a part begins. */
@@ -67,6 +67,7 @@ async function listKind(
       }),
     clock,
     deadlineMs,
+    ownedByMs: Math.min(deadlineMs, clock.monotonicMs() + (options.takeoverMs ?? takeoverMs)),
     signal: new AbortController().signal,
   })
   const without = new Set(missing.map(({ partition }) => partition))

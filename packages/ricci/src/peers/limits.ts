@@ -82,3 +82,6 @@ export const listSnapshotsMs = 2_000
  * have it can be tried.
  */
 export const fetchSnapshotMs = 55_000
+
+/** So long a partition that nobody has is looked for again: most takeovers take a second. */
+export const takeoverMs = 3_000

@@ -137,10 +137,11 @@ export class TestCluster {
     () => nodeClock.monotonicMs(),
   )
   readonly instances: TestInstance[] = []
-
   constructor(
     private readonly partitions: number,
     private readonly security: PeerSecurity = secret,
+    /** How long what nobody has is looked for: not at all, unless a test is about that. */
+    private readonly takeoverMs = 0,
   ) {}
 
   readonly members = (): readonly PeerMember[] =>
@@ -183,6 +184,7 @@ export class TestCluster {
       members: this.members,
       client,
       clock: nodeClock,
+      takeoverMs: this.takeoverMs,
     })
     const states = Object.fromEntries(Array.from(engines.keys(), (partition) => [partition, 'following']))
     const address = `127.0.0.1:${port}`

@@ -12,6 +12,7 @@ import type { PartitionsBackend } from '../peers/protocol.ts'
 import type { PeerSecurity } from '../peers/security.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { clusterStatus } from './cluster-status.ts'
+import type { ServerStatus } from './status.ts'
 
 export interface MembershipOptions {
   readonly instance: string
@@ -93,6 +94,24 @@ export class Membership {
         else await this.peer(name).drain(drain)
       },
     }
+  }
+
+  /** Fingerprints of the rules in force by partition, as the others say; who does not answer says nothing. */
+  async rulesElsewhere(): Promise<ReadonlyMap<number, string>> {
+    const others = this.options.coordination.members().filter(({ instance }) => instance !== this.options.instance)
+    const known = new Map<number, string>()
+    await Promise.all(
+      others.map(async ({ data: { peers } }) => {
+        if (peers === undefined) return
+        const status = (await this.client
+          .at(peers)
+          .status()
+          .catch(() => undefined)) as ServerStatus | undefined
+        for (const { partition, rules } of status?.partitions ?? [])
+          if (rules !== undefined) known.set(partition, rules)
+      }),
+    )
+    return known
   }
 
   async close(): Promise<void> {

@@ -6,6 +6,7 @@ import type { Progress } from '../intake/lag.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Backends } from './backends.ts'
 import { EngineService } from './engine-service.ts'
+import { fingerprintOf } from './rules-source.ts'
 import type { PartitionStatus } from './status.ts'
 import type { RulesInForce } from './worker-protocol.ts'
 
@@ -129,6 +130,7 @@ export class Partition {
         repeats: engine.stats?.repeats ?? 0,
       },
       replica: replica.stats(),
+      ...(engine.rules !== undefined && { rules: fingerprintOf(engine.rules) }),
     }
   }
 }

@@ -19,7 +19,7 @@ test('engines of two instances answer as one: queries, incidents, a watch', { ti
     const server = bench.server()
     const { tcp } = await server.start()
     await server.ready()
-    await cluster.add(name, { [partition]: server['engine']() })
+    await cluster.add(name, { [partition]: server['running']().running.get(0)!.engine })
     clients.push(bench.client(tcp))
   }
   const [{ fanOut }] = cluster.instances

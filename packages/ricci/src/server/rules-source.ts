@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
@@ -147,4 +148,11 @@ export function differences(
     ...(inForce.hash === other.hash ? [] : ['rules']),
     ...[...names].filter((name) => !isDeepStrictEqual(inForce.settings[name], other.settings[name])).sort(),
   ]
+}
+
+/** Rules and the settings that ride with them in one word: two that are alike have the same. */
+export function fingerprintOf({ hash, settings }: Pick<RulesRecord, 'hash' | 'settings'>): string {
+  const names = Object.keys(settings).sort()
+  const text = JSON.stringify([hash, names.map((name) => [name, settings[name as keyof typeof settings]])])
+  return createHash('sha256').update(text).digest('hex').slice(0, 16)
 }

@@ -9,7 +9,14 @@ import type { TypeCheck } from '../rules/type-check.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { ServerLog } from './backends.ts'
 import type { Partition } from './partition.ts'
-import { checkRules, differences, readRules, type FolderRules, type RulesChecks } from './rules-source.ts'
+import {
+  checkRules,
+  differences,
+  fingerprintOf,
+  readRules,
+  type FolderRules,
+  type RulesChecks,
+} from './rules-source.ts'
 import type { RulesStatus } from './status.ts'
 
 export interface ServerRulesOptions {
@@ -28,11 +35,9 @@ export interface RulesPlaces {
   readonly partitions: number
   /** A partition's replica here; undefined where there is none. */
   here(partition: number): Partition | undefined
-  /** What is in force in partitions that are not here, as far as other instances say. */
-  elsewhere(): Promise<ReadonlyMap<number, RulesKnown>>
+  /** Fingerprints of what is in force in partitions that are not here, as far as other instances say. */
+  elsewhere(): Promise<ReadonlyMap<number, string>>
 }
-
-export type RulesKnown = Pick<RulesRecord, 'hash' | 'settings'>
 
 /** What a reload came to. */
 export interface Reload {
@@ -119,10 +124,10 @@ export class ServerRules {
   private async behind(rules: RulesRecord, { log, partitions, here, elsewhere }: RulesPlaces): Promise<number[]> {
     const numbers = Array.from({ length: partitions }, (_, partition) => partition)
     const isAway = (partition: number): boolean => here(partition) === undefined
-    const others = numbers.some(isAway) ? await elsewhere() : new Map<number, RulesKnown>()
+    const others = numbers.some(isAway) ? await elsewhere() : new Map<number, string>()
     const runsThem = async (partition: number): Promise<boolean> => {
       const engine = here(partition)?.engine
-      if (engine === undefined) return differences(others.get(partition), rules).length === 0
+      if (engine === undefined) return others.get(partition) === fingerprintOf(rules)
       // what is in force is what the log says, up to its end
       const { end } = await log.range(partition)
       return (await engine.hasApplied(end - 1, reloadWaitMs)) && differences(engine.rules, rules).length === 0

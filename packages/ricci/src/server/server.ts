@@ -267,7 +267,7 @@ export class Server {
     this.parts = {
       ...{ backends, running: partitions, intake, queries, placement, membership, log, partitions: log.partitions },
       here: (partition) => partitions.get(partition),
-      elsewhere: async () => new Map(),
+      elsewhere: async () => (await membership?.rulesElsewhere()) ?? new Map(),
     }
     this.open.push(() => partitions.close())
     this.open.push(() => placement.stop())

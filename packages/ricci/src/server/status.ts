@@ -46,6 +46,8 @@ export interface PartitionStatus {
     readonly repeats: number
   }
   readonly replica: ReplicaStats
+  /** Rules in force and their settings, in one word to compare by; absent while there are none. */
+  readonly rules?: string
 }
 
 export interface RulesStatus {

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { RiemannTcpClient, type Event } from '@ricci/client'
+import { AMQPClient } from '@cloudamqp/amqp-client'
+import { encodeMsg, RiemannTcpClient, type Event } from '@ricci/client'
 import { partitionOf } from '@ricci/replica'
 import { SeededRandom } from '../random.ts'
 import { ConsulCluster } from '../servers/consul.ts'
@@ -35,6 +36,8 @@ interface Instance {
 
 interface Status {
   readonly ready: boolean
+  readonly rules: { readonly differs: readonly string[] }
+  readonly partitions: readonly { readonly rules?: string }[]
   readonly log: { readonly id: string }
 }
 
@@ -113,6 +116,40 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
     await effect('trigger', 'one')
   })
 
+  it('what a program sends that knows RabbitMQ and nothing of Ricci is in the partition of its routing key', async () => {
+    const connection = await new AMQPClient(rabbit.url(0, vhost)).connect()
+    const channel = await connection.channel()
+    await channel.confirmSelect()
+    const msg = encodeMsg({
+      events: [{ host: 'foreign', service: 'job', state: 'ok', ttl: 3_600, time: Date.now() / 1000 }],
+    })
+    await channel.basicPublish('ricci.events', 'shop', msg, {}, true)
+    await connection.close()
+    await until(
+      'it to be in the index',
+      async () => (await clientOf(instances[0]).query('host = "foreign"')).length === 1,
+    )
+    const { fresh } = await answer(instances[1], 'host = "foreign"')
+    assert.equal(fresh.length, partitions, 'whoever is asked answers for all partitions')
+  })
+
+  it('a reload of one switches the rules of every partition', async () => {
+    for (const { folder } of instances)
+      writeFileSync(join(folder, 'rules', 'index.ts'), rules.replace('job-failed', 'job-broken'))
+    instances[1].daemon.reload()
+    await until('all partitions to run the new rules', async () => {
+      const inForce = (await Promise.all(instances.map(status))).flatMap((each) =>
+        each.partitions.map((one) => one.rules),
+      )
+      return new Set(inForce).size === 1 && (await status(instances[1])).rules.differs.length === 0
+    })
+    for (const { folder } of instances) writeFileSync(join(folder, 'rules', 'index.ts'), rules)
+    instances[2].daemon.reload()
+    await until('the old ones to be back', async () =>
+      (await Promise.all(instances.map(status))).every((each) => each.rules.differs.length === 0),
+    )
+  })
+
   it('kill -9 of the owner with a page under way: another goes on, nothing is lost, nothing doubled', async () => {
     const owner = await theOwner('two')
     const held = pager.hold(({ host }) => host === 'two')
@@ -179,6 +216,11 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
     await clientOf(instance).send({ ...event, time: Date.now() / 1000 })
   }
 
+  async function answer({ ports }: Instance, query: string): Promise<{ fresh: readonly unknown[] }> {
+    const url = `http://127.0.0.1:${ports.http}/api/v1/query?query=${encodeURIComponent(query)}`
+    return (await ask(url, { timeoutMs: 10_000 })).json()
+  }
+
   async function places({ ports }: Instance): Promise<readonly Places[]> {
     const answer = await ask(`http://127.0.0.1:${ports.http}/api/v1/cluster`, { timeoutMs: 10_000 })
     return answer.json<{ partitions: readonly Places[] }>().partitions
@@ -207,7 +249,7 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
   }
 
   async function effect(action: string, host: string): Promise<void> {
-    while (!pager.has(action, 'job-failed', host)) await pager.next()
+    await until(`the ${action} of ${host}`, async () => pager.has(action, 'job-failed', host))
   }
 
   /** Asks again and again: what a process of its own does is told by asking. */

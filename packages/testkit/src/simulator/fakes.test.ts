@@ -261,11 +261,11 @@ describe('the simulated store of snapshots', () => {
     await assert.rejects(settled(world, port.fetch(torn)), { code: 'SNAPSHOT_UNREADABLE' })
     store.weather.torn = 0
     store.weather.flipped = 1
-    const flipped = await settled(world, port.store(0, 8, [whole]))
+    const flipped = await settled(world, port.store(0, 9, [whole]))
     await assert.rejects(settled(world, port.fetch(flipped)), { code: 'SNAPSHOT_UNREADABLE' })
     store.weather.flipped = 0
     store.weather.lost = 1
-    await settled(world, port.store(0, 9, [whole]))
+    await settled(world, port.store(0, 10, [whole]))
     assert.equal((await settled(world, port.list(0))).length, 3)
     store.away = true
     await assert.rejects(settled(world, port.list(0)))

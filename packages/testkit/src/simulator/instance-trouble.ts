@@ -41,6 +41,16 @@ export class InstanceTrouble {
           for (const one of gone) one.takesEvents = true
         })
       }
+      case 'drain':
+        world.fault(spell, instance.name, '')
+        instance.drain(true)
+        return this.last(random.between(5_000, 60_000), () => instance.drain(false))
+      case 'peer cut': {
+        const other = random.pick(instances.filter((one) => one !== instance))
+        world.fault(spell, instance.name, other.name)
+        const undo = [links.cut(instance.name, other.name), links.cut(other.name, instance.name)]
+        return this.last(random.between(2_000, 30_000), () => undo.forEach((mend) => mend()))
+      }
       case 'state astray':
         return instance.goAstray(random.below(cluster.log.partitions))
     }

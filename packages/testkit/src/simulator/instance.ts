@@ -1,13 +1,18 @@
 import {
+  Placement,
   Replica,
+  type CoordinationPort,
   type HostFactory,
   type LogPort,
   type Receiver,
-  type ReplicaOptions,
   type ReplicaState,
+  type SnapshotPort,
 } from '@ricci/replica'
+import { PeerSnapshots } from 'ricci/cluster'
+import type { PublishingLog } from './brokers/broker-log.ts'
 import type { Cluster } from './cluster.ts'
 import { SimIntake } from './intake.ts'
+import { peerAddress, SimPeerClient, type AskedPeer } from './peers.ts'
 import { MachineClock, Process } from './process.ts'
 import type { Door } from './producer.ts'
 import { SimTransport } from './receivers.ts'
@@ -24,11 +29,18 @@ export class Instance implements Door {
   readonly machine: MachineClock
   #process: Process | undefined
   #intake: SimIntake | undefined
-  #log: LogPort | undefined
-  #replicas: Replica[] = []
+  #log: PublishingLog | undefined
+  #coordination: CoordinationPort | undefined
+  #placement: Placement | undefined
+  #asked: AskedPeer | undefined
+  readonly #replicas = new Map<number, Replica>()
+  readonly #turns = new Map<number, Promise<void>>()
+  readonly #unfollow = new Map<number, () => void>()
   #lives = 0
   /** A clean stop is under way. */
   #leaving = false
+  /** It does not come back. */
+  retired = false
   /** Whether producers can connect. */
   takesEvents = true
   /** Engines that go wrong and have not been found out. */
@@ -51,25 +63,28 @@ export class Instance implements Door {
     return this.#process?.running ?? false
   }
 
-  get replicas(): readonly Replica[] {
-    return this.#replicas
+  /** How far it has applied a partition that it runs. */
+  appliedOffset(partition: number): number | undefined {
+    return this.alive ? this.#replicas.get(partition)?.stats().appliedOffset : undefined
   }
 
   owns(): boolean {
-    return this.running && this.#replicas.some((replica) => replica.state === 'owning')
+    return this.running && [...this.#replicas.values()].some((replica) => replica.state === 'owning')
   }
 
   ownsPartition(partition: number): boolean {
-    return this.alive && this.#replicas[partition]?.state === 'owning'
+    return this.alive && this.#replicas.get(partition)?.state === 'owning'
   }
 
   /** Starts the instance; one that is still on its way out is killed first. */
   start(): void {
     const { cluster } = this
-    if (this.alive && !this.#leaving) return
+    if (this.retired || (this.alive && !this.#leaving)) return
     this.#process?.kill()
     this.#leaving = false
     this.#astray.clear()
+    this.#replicas.clear()
+    this.#turns.clear()
     // Nothing runs on a machine whose clock stands still: one that was killed while suspended is on again.
     this.#wake()
     const process = new Process(cluster.world, `${this.name}#${++this.#lives}`, this.machine)
@@ -79,52 +94,29 @@ export class Instance implements Door {
       this.#intake?.delivered(partition, records)
     })
     this.#log = log
-    const publishing = cluster.world.random.fork(`publishing/${process.name}`)
-    const publishedOnly = new Set(
-      Array.from({ length: log.partitions }, (_, p) => p).filter(() => publishing.chance(0.4)),
-    )
     this.#intake = new SimIntake(
       process,
       log,
       cluster.plan.log !== 'any',
-      (partition) => !publishedOnly.has(partition),
+      (partition) => this.#replicas.has(partition),
       (partition, msg) => cluster.refused(partition, msg),
     )
-    for (let partition = 0; partition < log.partitions; partition++) log.follow?.(partition)
-    const coordination = cluster.coordination.connect(process, this.name)
-    const shared = cluster.snapshots.connect(process)
-    const snapshots = cluster.disk?.protecting(shared) ?? shared
-    const transport = new SimTransport(process, cluster.receivers, cluster.network)
-    const transports = new Map<string, Receiver>(
-      [...cluster.receivers.values()].map((receiver) => [receiver.name, { transport, class: receiver.receiverClass }]),
-    )
-    this.#replicas = Array.from({ length: cluster.log.partitions }, (_, partition) => {
-      const options: ReplicaOptions = {
-        instance: this.name,
-        partition,
-        log: this.#confirming(process, log),
-        coordination,
-        snapshots,
-        hostFactory: this.#watched(cluster.hostFactory(process, log, partition), partition, process),
-        transports,
-        clock: process.clock,
-        random: cluster.world.random.fork(`replica/${process.name}/${partition}`),
-        rules: cluster.firstRules,
-        digestAgeMs,
-        mutations: cluster.mutations,
-        onAlarm: (name, detail) => {
-          cluster.alarms.set(name, (cluster.alarms.get(name) ?? 0) + 1)
-          cluster.world.trace.add(process.name, `p${partition} alarm ${name}: ${detail}`)
-          if (name === 'diverged' && this.#astray.delete(partition)) cluster.world.exercise('found to have gone astray')
-        },
-        onStateChange: (state, before, why) => this.#changed(process, partition, state, before, why),
-      }
-      return new Replica(options)
+    this.#coordination = cluster.coordination.connect(process, this.name)
+    const placement = new Placement({
+      instance: this.name,
+      peers: peerAddress(this.name),
+      version: '0',
+      partitions: log.partitions,
+      coordination: this.#coordination,
+      clock: process.clock,
+      run: (partition) => this.#inTurn(process, partition, () => this.#run(process, partition)),
+      end: (partition) => this.#inTurn(process, partition, () => this.#end(partition)),
+      onChange: () => placement.drained && cluster.world.exercise('drained'),
+      mutations: cluster.mutations,
     })
+    this.#placement = placement
     cluster.world.trace.add(process.name, 'starts')
-    for (const [partition, replica] of this.#replicas.entries()) {
-      replica.start().catch((error: Error) => cluster.watch.failed(partition, process.name, `start: ${error.stack}`))
-    }
+    placement.start()
   }
 
   crash(): void {
@@ -133,14 +125,28 @@ export class Instance implements Door {
     this.cluster.disturbed()
   }
 
-  /** What an operator's restart does: replicas end by themselves, then the process. */
+  /** What an operator's restart does: takes nothing more in, gives away what it owns, ends. */
   async stopCleanly(): Promise<void> {
     const process = this.#process
     this.#leaving = true
-    await Promise.all(this.#replicas.map((replica) => replica.stop()))
+    await this.#placement?.stop()
+    await Promise.all(this.#turns.values())
+    await this.#coordination?.close()
+    await this.#log?.close()
     await this.cluster.disk?.close()
     process?.kill()
     this.cluster.disturbed()
+  }
+
+  /** Rid of its partitions, or back among those that keep some. */
+  drain(on: boolean): void {
+    if (this.running) this.#placement?.drain(on)
+  }
+
+  /** Gone for good, as a machine is that nobody replaces. */
+  retire(): void {
+    this.retired = true
+    this.crash()
   }
 
   stop(suspended: boolean): void {
@@ -155,7 +161,7 @@ export class Instance implements Door {
   goOn(): void {
     this.#wake()
     this.#process?.goOn()
-    if (this.#process !== undefined) this.cluster.selfAlarms.woken(this.#process.name, this.#replicas.length)
+    if (this.#process !== undefined) this.cluster.selfAlarms.woken(this.#process.name, this.cluster.log.partitions)
     this.cluster.disturbed()
     this.cluster.world.trace.add(this.#process?.name ?? this.name, 'goes on')
   }
@@ -168,7 +174,7 @@ export class Instance implements Door {
   }
 
   open(): boolean {
-    return this.alive && this.takesEvents
+    return this.alive && !this.#leaving && this.takesEvents
   }
 
   take(partition: number, msg: Uint8Array, ack: () => void): void {
@@ -181,7 +187,7 @@ export class Instance implements Door {
    */
   goAstray(partition: number): void {
     const engine = this.#process === undefined ? undefined : this.cluster.engineOf(this.#process, partition)
-    if (!this.running || engine === undefined || this.#replicas[partition].state !== 'following') return
+    if (!this.running || engine === undefined || this.#replicas.get(partition)?.state !== 'following') return
     if (!this.cluster.instances.some((other) => other !== this && other.ownsPartition(partition))) return
     this.cluster.world.fault('state astray', this.#process!.name, `p${partition}`)
     engine.isAstray = true
@@ -198,8 +204,10 @@ export class Instance implements Door {
   look(): void {
     const { selfAlarms, coordination } = this.cluster
     const runs = this.running && !this.#leaving
-    for (const [partition, { state }] of this.#replicas.entries()) {
-      const { name } = this.#process!
+    if (this.#process === undefined) return
+    const { name } = this.#process
+    for (let partition = 0; partition < this.cluster.log.partitions; partition++) {
+      const state = this.#replicas.get(partition)?.state
       selfAlarms.look(name, partition, runs ? state : undefined, coordination.isElsewhere(partition, name))
     }
   }
@@ -236,9 +244,88 @@ export class Instance implements Door {
     if (state !== 'owning') return
     // Asked a step later: the replica sets its epoch and tells its state in one go.
     process.deliverAfter(0, () => {
-      const replica = this.#process === process ? this.#replicas[partition] : undefined
+      const replica = this.#process === process ? this.#replicas.get(partition) : undefined
       if (replica?.state === 'owning') cluster.watch.owning(partition, replica.stats().epoch, process.name)
     })
+  }
+
+  /** One beginning or end of a partition's replica after the other. */
+  #inTurn(process: Process, partition: number, action: () => Promise<void>): Promise<void> {
+    const inLife = (): Promise<void> => (this.#process === process ? action() : Promise.resolve())
+    const turn = (this.#turns.get(partition) ?? Promise.resolve()).then(inLife)
+    this.#turns.set(partition, turn)
+    return turn
+  }
+
+  async #run(process: Process, partition: number): Promise<void> {
+    if (this.#replicas.has(partition)) return
+    const replica = this.#replica(process, partition, this.#log!)
+    this.#replicas.set(partition, replica)
+    this.#unfollow.set(partition, this.#log!.follow?.(partition) ?? (() => undefined))
+    replica.start().catch((error: Error) => {
+      this.cluster.watch.failed(partition, process.name, `start: ${error.stack}`)
+    })
+  }
+
+  async #end(partition: number): Promise<void> {
+    await this.#replicas.get(partition)?.stop()
+    this.#unfollow.get(partition)?.()
+    this.#replicas.delete(partition)
+  }
+
+  #replica(process: Process, partition: number, log: PublishingLog): Replica {
+    const { cluster } = this
+    const transport = new SimTransport(process, cluster.receivers, cluster.network)
+    const transports = new Map<string, Receiver>(
+      [...cluster.receivers.values()].map((receiver) => [receiver.name, { transport, class: receiver.receiverClass }]),
+    )
+    return new Replica({
+      instance: this.name,
+      partition,
+      log: this.#confirming(process, log),
+      coordination: this.#coordination!,
+      snapshots: this.#snapshots(process),
+      hostFactory: this.#watched(cluster.hostFactory(process, log, partition), partition, process),
+      transports,
+      clock: process.clock,
+      random: cluster.world.random.fork(`replica/${process.name}/${partition}/${cluster.world.nowMs}`),
+      rules: cluster.firstRules,
+      digestAgeMs,
+      mutations: cluster.mutations,
+      onAlarm: (name, detail) => {
+        cluster.alarms.set(name, (cluster.alarms.get(name) ?? 0) + 1)
+        cluster.world.trace.add(process.name, `p${partition} alarm ${name}: ${detail}`)
+        if (name === 'diverged' && this.#astray.delete(partition)) cluster.world.exercise('found to have gone astray')
+      },
+      onStanding: (standing) => this.#process === process && this.#placement?.observe(partition, standing),
+      onStateChange: (state, before, why) => this.#changed(process, partition, state, before, why),
+    })
+  }
+
+  /** The shared store, or one of its own and those of the others. */
+  #snapshots(process: Process): SnapshotPort {
+    const { cluster } = this
+    if (!cluster.plan.snapshotsOfPeers) {
+      const shared = cluster.snapshots.connect(process)
+      return cluster.disk?.protecting(shared) ?? shared
+    }
+    const local = cluster.snapshots.connect(process, this.name)
+    this.#asked = { process, snapshots: local }
+    const random = cluster.world.random.fork(`peers/${process.name}/${cluster.world.nowMs}`)
+    const client = new SimPeerClient(process, cluster.links, random, (machine) => cluster.instance(machine)?.asked)
+    return new PeerSnapshots({
+      instance: this.name,
+      local,
+      members: () => this.#coordination!.members(),
+      client,
+      clock: process.clock,
+      onTrouble: (what) => cluster.world.trace.add(process.name, what),
+    })
+  }
+
+  /** What it has for others that ask it now. */
+  get asked(): AskedPeer | undefined {
+    return this.alive ? this.#asked : undefined
   }
 
   /** The replica's own host; should it give up, the oracle hears of it. */

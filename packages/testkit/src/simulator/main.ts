@@ -1,4 +1,4 @@
-// `npm run simulate -- --seeds N [--first SEED] [--mutation NAME] [--trace]` or `npm run simulate -- --mutations`
+// `npm run simulate -- --seeds N [--first SEED] [--mutation NAME] [--trace] [--within-cpu SECONDS]` or `npm run simulate -- --mutations`
 import type { Mutation } from '@ricci/replica'
 import { parseArgs } from 'node:util'
 import { simulateElections } from '../election/main.ts'
@@ -7,7 +7,7 @@ import { isMutation, knownSeeds, mutationNames } from './mutations.ts'
 import { runSeed } from './run.ts'
 import { Summary } from './summary.ts'
 
-const usage = `usage: npm run simulate -- --seeds N [--first SEED] [--mutation NAME] [--trace]
+const usage = `usage: npm run simulate -- --seeds N [--first SEED] [--mutation NAME] [--trace] [--within-cpu SECONDS]
        npm run simulate -- --mutations
        npm run simulate -- election …`
 
@@ -17,6 +17,8 @@ interface Options {
   readonly mutation?: Mutation
   readonly mutations: boolean
   readonly trace: boolean
+  /** The processor's time that the seeds may take; a busy machine takes no more of it than a quiet one. */
+  readonly cpuSeconds: number
 }
 
 function options(): Options {
@@ -27,6 +29,7 @@ function options(): Options {
       mutation: { type: 'string' },
       mutations: { type: 'boolean', default: false },
       trace: { type: 'boolean', default: false },
+      'within-cpu': { type: 'string', default: 'Infinity' },
     },
   })
   const { mutation, mutations, trace } = values
@@ -41,11 +44,13 @@ function options(): Options {
   if (mutation !== undefined && !isMutation(mutation)) {
     throw new Error(`there is no mutation ${mutation}; known: ${mutationNames.join(', ')}`)
   }
-  return { seeds, first, mutation, mutations, trace }
+  const cpuSeconds = Number(values['within-cpu'])
+  if (!(cpuSeconds > 0)) throw new Error(`--within-cpu takes seconds above 0, not ${values['within-cpu']}`)
+  return { seeds, first, mutation, mutations, trace, cpuSeconds }
 }
 
 /** Runs seeds one after another; prints what the oracle found and how to see it again. */
-async function runSeeds({ seeds, first, mutation, trace }: Options): Promise<boolean> {
+async function runSeeds({ seeds, first, mutation, trace, cpuSeconds }: Options): Promise<boolean> {
   const summary = new Summary()
   for (let seed = first; seed < first + seeds; seed++) {
     const result = await runSeed(seed, { mutation, keepTrace: trace })
@@ -58,9 +63,13 @@ async function runSeeds({ seeds, first, mutation, trace }: Options): Promise<boo
     const also = mutation === undefined ? '' : ` --mutation ${mutation}`
     if (!trace) console.log(`  replay: npm run simulate -- --seeds 1 --first ${seed}${also} --trace`)
   }
+  const { user, system } = process.cpuUsage()
+  const seconds = (user + system) / 1e6
+  const isSlow = seconds > cpuSeconds
+  console.log(`${seconds.toFixed(0)} s of the processor's time${isSlow ? `: more than ${cpuSeconds} s` : ''}`)
   console.log(summary.text())
   // A batch in which nobody ever took over has proven nothing about takeovers; and so on.
-  return summary.failed === 0 && (mutation !== undefined || summary.missing().length === 0)
+  return summary.failed === 0 && !isSlow && (mutation !== undefined || summary.missing().length === 0)
 }
 
 /** Takes away one rule after another; each must be missed by the oracle's verdict on some seed. */

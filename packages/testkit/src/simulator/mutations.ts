@@ -29,6 +29,8 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'silent-reader': 1,
   'tick-path': 1,
   'diverged-claim': 1,
+  'member-list': 1,
+  'log-start': 1,
 }
 
 export const mutationNames = Object.keys(knownSeeds) as Mutation[]

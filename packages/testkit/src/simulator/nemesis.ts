@@ -41,6 +41,12 @@ export class Nemesis {
     world.after(plan.faultsFromMs, () => this.#next())
     world.after(plan.calmAtMs, () => this.#heal())
     if (plan.noOwnerMs > 0) world.after(plan.noOwnerAtMs, () => this.#noOwner(plan.noOwnerMs))
+    for (const instance of this.cluster.instances.slice(plan.instances - plan.retired)) {
+      world.after(this.#random.between(plan.faultsFromMs, plan.calmAtMs), () => {
+        world.fault('retired', instance.name, '')
+        instance.retire()
+      })
+    }
     if (plan.ambush === 0) return
     for (let p = 0; p < plan.partitions; p++) this.#lieInWait(this.cluster.log.partition(p))
     const may = (spell: SpellName): boolean => plan.spells.includes(spell)

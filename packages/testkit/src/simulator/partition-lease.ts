@@ -125,6 +125,7 @@ export class PartitionLease {
   handOver(from: Campaigner, to: string): void {
     if (this.#holder !== from || this.#away || !from.process.running) return
     this.#free()
+    this.world.exercise('handed over')
     this.#successor = { instance: to, untilMs: this.world.nowMs + successorsChanceMs }
     from.notBeforeMs = this.world.nowMs + successorsChanceMs
     this.#tell(from, undefined, 1)

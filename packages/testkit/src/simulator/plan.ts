@@ -35,12 +35,21 @@ const brokerSpells = [
   'brokers away',
   'brokers short of memory',
   'binding lost',
+  'log trimmed',
   'link cut',
   'link slow',
 ] as const
 export type BrokerSpell = (typeof brokerSpells)[number]
 /** What can go wrong with one of several instances. */
-const instanceSpells = ['store cut', 'store slow', 'store wiped', 'intake gone', 'state astray'] as const
+const instanceSpells = [
+  'store cut',
+  'store slow',
+  'store wiped',
+  'intake gone',
+  'state astray',
+  'drain',
+  'peer cut',
+] as const
 export type InstanceSpell = (typeof instanceSpells)[number]
 export type SpellName =
   (typeof spellNames)[number] | BrokerSpell | InstanceSpell | 'disk trouble' | 'disk full' | 'log at its cap'
@@ -57,6 +66,10 @@ export interface Plan {
   /** The embedded log's limit, where a run is to reach it. */
   readonly logBytes?: number
   readonly hosts: number
+  /** Each instance keeps its own snapshots and has others' from them, instead of a store that all share. */
+  readonly snapshotsOfPeers: boolean
+  /** So many instances go for good, one after the other. */
+  readonly retired: number
   /** Faults begin after this and end at `calmAtMs`. */
   readonly faultsFromMs: number
   readonly calmAtMs: number
@@ -76,9 +89,11 @@ export interface Plan {
 const noOwnerOdds = 1 / 25
 const noOwnerMs = 600_000
 /** One in so many runs the log on brokers. */
-const brokersOdds = 1 / 3
+const brokersOdds = 1 / 2
 /** What is done to the log that does whatever a log may, and has no counterpart or other names among brokers. */
 const anyLogSpells: readonly SpellName[] = ['log away', 'log frozen', 'append storm', 'reader error', 'deaf reader']
+/** One in so many of the others begins with four instances, two of which go for good. */
+const retiredOdds = 1 / 8
 /** One in so many runs the embedded log. */
 const embeddedOdds = 1 / 7
 /** One in so many of these has a limit that it reaches within a minute without snapshots. */
@@ -104,7 +119,7 @@ const embeddedSpells: readonly SpellName[] = [
 export function drawPlan(world: World): Plan {
   const random = world.random.fork('plan')
   const faultsFromMs = random.between(10_000, 25_000)
-  const troubleMs = random.between(50_000, 110_000)
+  const troubleMs = random.between(60_000, 130_000)
   const hasNoOwner = random.chance(noOwnerOdds)
   const noOwnerAtMs = faultsFromMs + random.between(10_000, 40_000)
   const plan: Plan = {
@@ -112,6 +127,8 @@ export function drawPlan(world: World): Plan {
     partitions: 1 + random.below(3),
     log: 'any',
     hosts: 4 + random.below(5),
+    snapshotsOfPeers: false,
+    retired: 0,
     faultsFromMs,
     calmAtMs: faultsFromMs + troubleMs + (hasNoOwner ? noOwnerMs : 0),
     spells: drawSpells(random),
@@ -124,7 +141,10 @@ export function drawPlan(world: World): Plan {
   }
   const chance = world.random.fork('embedded')
   if (chance.chance(embeddedOdds)) return embedded(plan, chance)
-  return chance.chance(brokersOdds) ? onBrokers(plan, chance) : plan
+  const among = { ...plan, snapshotsOfPeers: chance.chance(0.5) }
+  if (chance.chance(brokersOdds)) return onBrokers(among, chance)
+  if (!chance.chance(retiredOdds)) return among
+  return { ...among, instances: 4, retired: 2, snapshotsOfPeers: false }
 }
 
 export function isOfInstances(spell: SpellName): spell is InstanceSpell {
@@ -135,11 +155,23 @@ export function isOfBrokers(spell: SpellName): spell is BrokerSpell {
   return (brokerSpells as readonly string[]).includes(spell)
 }
 
+/** What makes snapshots void or damages them, which nobody could make good once the log has let go of what came before. */
+const losesSnapshots: readonly SpellName[] = ['snapshot rot', 'stalling event']
+
 function onBrokers(plan: Plan, random: SeededRandom): Plan {
-  const share = random.between(0.2, 0.9)
+  const share = random.between(0.3, 0.9)
   const drawn = brokerSpells.filter(() => random.chance(share))
-  const spells = [...plan.spells.filter((spell) => !anyLogSpells.includes(spell)), ...drawn, ...drawn]
-  return { ...plan, log: 'brokers', spells: spells.length > 0 ? spells : [random.pick(brokerSpells)] }
+  const other = plan.spells.filter((spell) => !anyLogSpells.includes(spell))
+  const isTrimmed = drawn.includes('log trimmed')
+  const spells = [...other.filter((spell) => !isTrimmed || !losesSnapshots.includes(spell)), ...drawn, ...drawn]
+  return {
+    ...plan,
+    log: 'brokers',
+    // Two keep a partition: a third publishes into it and does not read it.
+    instances: random.chance(0.75) ? 3 : 2,
+    snapshotsOfPeers: isTrimmed || plan.snapshotsOfPeers,
+    spells: spells.length > 0 ? spells : [random.pick(brokerSpells)],
+  }
 }
 
 function embedded(plan: Plan, random: SeededRandom): Plan {

@@ -184,13 +184,13 @@ async function waitFor(world: World, condition: () => boolean): Promise<void> {
 /** A clean stop of everything; one that never ends is a failure of its own. */
 async function stopAll(cluster: Cluster): Promise<void> {
   for (const host of cluster.hosts) host.end()
-  const stopping = cluster.instances.flatMap((instance) => instance.replicas.map((replica) => replica.stop()))
+  const stopping = cluster.instances.filter(({ alive }) => alive).map((instance) => instance.stopCleanly())
   let stopped = false
   void Promise.all(stopping).then(() => {
     stopped = true
   })
   if (!(await cluster.world.clock.advanceUntil(() => stopped, 60_000))) {
-    cluster.watch.say('replica failed', 'a replica did not stop within a minute')
+    cluster.watch.say('replica failed', 'an instance did not stop within a minute')
   }
 }
 

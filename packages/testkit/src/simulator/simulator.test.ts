@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { runSeed } from './run.ts'
 import { Summary } from './summary.ts'
 
-/** Some twenty seconds of one core. `.ci/run` runs 500 seeds besides. */
+/** Some twenty seconds of one core. `.ci/run` runs 2,000 seeds besides. */
 const ciSeeds = 100
 
 describe('the simulator', () => {

@@ -4,6 +4,9 @@ import type { SeededRandom } from '../random.ts'
 import type { Process } from './process.ts'
 import type { World } from './world.ts'
 
+/** The store that all instances share. */
+const shared = 'shared'
+
 interface Stored {
   readonly info: SnapshotInfo
   /** As they lie there now. */
@@ -22,22 +25,30 @@ export interface SnapshotWeather {
   flipped: number
 }
 
-/** The shared store of snapshots: one map, reached over a network, losing, tearing and changing what it keeps. */
+/** Stores of snapshots, one that all share or one of each instance: they lose, tear and change what they keep. */
 export class SimSnapshots {
   readonly weather: SnapshotWeather = { lost: 0, torn: 0, flipped: 0 }
   away = false
   stored = 0
   fetched = 0
-  readonly #snapshots = new Map<string, Stored>()
-  #names = 0
+  readonly #stores = new Map<string, Map<string, Stored>>()
   readonly #rot: SeededRandom
 
   constructor(readonly world: World) {
     this.#rot = world.random.fork('snapshots rot')
   }
 
-  connect(process: Process): SnapshotPort {
+  /** Offset of the newest of a partition that some instance among these has; -1 where there is none. */
+  newest(partition: number, machines: readonly string[]): number {
+    const stores = [shared, ...machines].flatMap((store) => [...(this.#stores.get(store)?.values() ?? [])])
+    return Math.max(-1, ...stores.filter(({ info }) => info.partition === partition).map(({ info }) => info.offset))
+  }
+
+  /** @param store whose: everybody's, unless told */
+  connect(process: Process, store = shared): SnapshotPort {
     const { world } = this
+    const kept = this.#stores.get(store) ?? new Map<string, Stored>()
+    this.#stores.set(store, kept)
     const random = world.random.fork(`snapshots/${process.name}`)
     const answer = <T>(give: () => T): Promise<T> =>
       new Promise((resolve, reject) => {
@@ -54,7 +65,7 @@ export class SimSnapshots {
     return {
       list: (partition) =>
         answer(() =>
-          [...this.#snapshots.values()]
+          [...kept.values()]
             .map((stored) => stored.info)
             .filter((info) => info.partition === partition)
             .sort((a, b) => b.offset - a.offset),
@@ -64,20 +75,20 @@ export class SimSnapshots {
         for await (const slice of slices) parts.push(slice.slice())
         return answer(() => {
           const bytes = Buffer.concat(parts)
-          const info = { name: `${partition}-${offset}-${this.#names++}`, partition, offset, bytes: bytes.length }
+          const info = { name: `${partition}-${offset}`, partition, offset, bytes: bytes.length }
           this.stored++
           if (random.chance(this.weather.lost)) {
             world.fault('snapshot lost', process.name, info.name)
             return info
           }
           const checksum = crc32(bytes)
-          this.#snapshots.set(info.name, { info, bytes: this.#damaged(bytes, info.name), checksum })
+          kept.set(info.name, { info, bytes: this.#damaged(bytes, info.name), checksum })
           return info
         })
       },
       fetch: (info) =>
         answer(() => {
-          const stored = this.#snapshots.get(info.name)
+          const stored = kept.get(info.name)
           if (stored === undefined) throw new Error(`snapshot ${info.name} is gone`)
           if (crc32(stored.bytes) !== stored.checksum) {
             throw new ReplicaError('SNAPSHOT_UNREADABLE', `snapshot ${info.name} is damaged; take an older one`, false)
@@ -87,7 +98,7 @@ export class SimSnapshots {
         }),
       remove: (info) =>
         answer(() => {
-          this.#snapshots.delete(info.name)
+          kept.delete(info.name)
         }),
     }
   }

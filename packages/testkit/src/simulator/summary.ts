@@ -2,7 +2,7 @@ import type { RunResult } from './run.ts'
 import { exerciseKinds, faultKinds, type ExerciseKind, type FaultKind } from './world.ts'
 
 /** Fewer seeds than these need not have met everything. */
-const fullBatch = 100
+const fullBatch = 500
 
 /** Adds up a batch of runs. A batch that exercised nothing has failed, whatever its runs say. */
 export class Summary {
@@ -23,7 +23,7 @@ export class Summary {
   /** Faults that no run injected and parts that no run brought to work; of a small batch nothing but takeovers is asked. */
   missing(): string[] {
     const runs = this.passed + this.failed
-    if (runs < fullBatch) return runs >= fullBatch / 5 && !this.exercised.has('takeover') ? ['takeover'] : []
+    if (runs < fullBatch) return runs >= fullBatch / 25 && !this.exercised.has('takeover') ? ['takeover'] : []
     return [
       ...faultKinds.filter((kind) => !this.faults.has(kind)),
       ...exerciseKinds.filter((k) => !this.exercised.has(k)),

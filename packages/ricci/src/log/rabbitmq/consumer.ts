@@ -1,8 +1,10 @@
 /** One reader of one stream at one broker: records by offset, as many under way as it may have. */
 import type { AMQPChannel, AMQPMessage } from '@cloudamqp/amqp-client'
-import type { StoredRecord } from '@ricci/replica'
+import type { Clock, StoredRecord } from '@ricci/replica'
 import { crc32 } from '../crc32.ts'
-import { unavailable, type BrokerConnection } from './connection.ts'
+import { logClosed } from '../errors.ts'
+import type { Brokers } from './brokers.ts'
+import { answered, unavailable, type BrokerConnection } from './connection.ts'
 import { ackEvery, prefetch } from './limits.ts'
 
 /** Where reading begins: an offset, the oldest record left, the newest few, or what is younger than a time. */
@@ -131,5 +133,26 @@ export class StreamConsumer {
   private fail(error: Error): void {
     this.failure ??= error
     this.wake?.()
+  }
+}
+
+/** The next record of a stream from somewhere on, where there is one. @throws ReplicaError `LOG_UNAVAILABLE` */
+export async function oneFrom(
+  brokers: Pick<Brokers, 'connect'>,
+  stream: string,
+  from: From,
+  firstBroker: number,
+  clock: Clock,
+): Promise<StoredRecord> {
+  const { connection } = await brokers.connect(firstBroker)
+  const consumer = await StreamConsumer.open(connection, stream, from, 1)
+  try {
+    const [record] = await answered(clock, consumer.next(), `a record of ${stream} has not come`)
+    if (record === undefined) throw logClosed()
+    return record
+  } catch (error) {
+    throw unavailable(error, 'a broker does not serve')
+  } finally {
+    consumer.end()
   }
 }

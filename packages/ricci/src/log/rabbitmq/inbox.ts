@@ -20,8 +20,8 @@ export interface InboxesOptions extends Pick<BrokersOptions, 'urls' | 'tls' | 'r
   /** The partition of a routing key, which is not empty. */
   readonly route: (key: string) => number
   /**
-   * What goes before a Msg to make it a record of its partition, with a mark where the Msg has none. Of a producer of its own: records wait
-   * here while the log refuses them, and that producer must not begin a new life meanwhile.
+   * What goes before a Msg to make it a record of its partition, with a mark where the Msg has none: of a producer for this alone, for records wait here
+   * while the log refuses them, and that producer must not begin a new life meanwhile. Asked when all before are in the log.
    */
   readonly head: (partition: number, marked: boolean) => Uint8Array
   /** Resolves when the records are in the log; rejects with a ReplicaError. */
@@ -56,7 +56,7 @@ export class Inboxes {
   private readonly refusedBy = new Set<number>()
   private readonly facts: MsgFacts = { events: 0, marked: false, asks: false }
   private readonly limits: Limits
-  private readonly stop_ = new AbortController()
+  private readonly ending = new AbortController()
   private running: Promise<unknown> | undefined
   private stopping: Promise<void> | undefined
 
@@ -66,7 +66,7 @@ export class Inboxes {
     this.brokers = new Brokers({ urls, tls, resolver, name: `${name} takes in`, clock })
   }
 
-  /** Deliveries that wait for the log. */
+  /** Deliveries that wait for the log: at most what inboxes may have under way, twice where their channels were lost meanwhile. */
   get waiting(): number {
     let waiting = 0
     for (const lane of this.lanes.values()) waiting += lane.waiting
@@ -85,7 +85,7 @@ export class Inboxes {
   }
 
   private async shut(): Promise<void> {
-    this.stop_.abort()
+    this.ending.abort()
     await this.running
     for (const lane of this.lanes.values()) lane.end()
     await this.brokers.close()
@@ -93,7 +93,7 @@ export class Inboxes {
 
   /** Consumes one inbox, here or there, until it is told to stop. */
   private async empty(inbox: number): Promise<void> {
-    const { signal } = this.stop_
+    const { signal } = this.ending
     for (let next = inbox, told = ''; !signal.aborted;) {
       try {
         const { broker, connection } = await this.brokers.connect(next)
@@ -113,7 +113,7 @@ export class Inboxes {
 
   /** Gives why it ended. @throws ReplicaError where it did not begin */
   private async consume(inbox: number, connection: BrokerConnection, begun: () => void): Promise<Error> {
-    const { signal } = this.stop_
+    const { signal } = this.ending
     const { clock, topology } = this.options
     const channel = await connection.channel()
     const consumer = new InboxConsumer(channel, connection, inboxOf(inbox), (message) => this.take(message, consumer))

@@ -18,9 +18,9 @@ import {
 import { logClosed, trimmed } from '../errors.ts'
 import { maxRecordBytes } from '../limits.ts'
 import { Brokers, type BrokersOptions } from './brokers.ts'
-import { answered, unavailable, type ConnectionSettings } from './connection.ts'
+import { answered, type ConnectionSettings } from './connection.ts'
 import { openConfirmChannel } from './confirm-channel.ts'
-import { StreamConsumer, type From } from './consumer.ts'
+import { oneFrom, StreamConsumer } from './consumer.ts'
 import { claimIdentity, firstOf } from './identity.ts'
 import { closeMs, tailIdleMs, unsettledBytes, unsettledReserveBytes } from './limits.ts'
 import { PartitionPublisher } from './publisher.ts'
@@ -28,6 +28,7 @@ import type { Beginning } from './retention-watch.ts'
 import { Tail } from './tail.ts'
 import { defaultTopology, streamOf, type Topology } from './topology.ts'
 
+/** How a log on RabbitMQ is opened. */
 export interface RabbitLogOptions {
   /** Where brokers are, e.g. `amqps://ricci:secret@broker-1/ricci`; see {@link BrokersOptions.urls}. */
   readonly urls: readonly string[]
@@ -74,6 +75,7 @@ interface Followed {
   stop: { cancel(): void } | undefined
 }
 
+/** A log's partitions, to append to and to read; see the head of this file. */
 export class RabbitLog implements LogPort {
   readonly partitions: number
   private readonly written = new Map<number, Written>()
@@ -409,7 +411,7 @@ export class RabbitLog implements LogPort {
    * @throws ReplicaError `LOG_UNAVAILABLE` when the partition's end cannot be read now
    */
   async watch(partition: number, listener: (bytes: Uint8Array) => void): Promise<() => void> {
-    const release = this.follow(partition)
+    const release = this.hold(partition)
     const { tail, listeners } = this.followed.get(partition)!
     listeners.add(listener)
     const end = (): void => {
@@ -451,7 +453,7 @@ export class RabbitLog implements LogPort {
     let next = expected
     for (const record of records) {
       if (record.offset > next) {
-        const other = await this.oneFrom(partition, next, broker + 1)
+        const other = await oneFrom(this.toRead, streamOf(partition), next, broker + 1, this.options.clock)
         if (other.offset !== record.offset) {
           const left = `broker ${broker} left out what another has: offset ${other.offset} of partition ${partition}`
           throw new ReplicaError('LOG_UNAVAILABLE', left, true)
@@ -466,24 +468,14 @@ export class RabbitLog implements LogPort {
 
   /** The oldest offset that is left; the stream holds records. */
   private async first(partition: number): Promise<number> {
-    const { offset } = await this.oneFrom(partition, 'first', this.nextReader.get(partition) ?? partition)
+    const { offset } = await oneFrom(
+      this.toRead,
+      streamOf(partition),
+      'first',
+      this.nextReader.get(partition) ?? partition,
+      this.options.clock,
+    )
     return offset
-  }
-
-  /** The next record from somewhere on, where there is one. @throws ReplicaError `LOG_UNAVAILABLE` */
-  private async oneFrom(partition: number, from: From, firstBroker: number): Promise<StoredRecord> {
-    const { connection } = await this.toRead.connect(firstBroker)
-    const consumer = await StreamConsumer.open(connection, streamOf(partition), from, 1)
-    const what = `a record of partition ${partition} has not come`
-    try {
-      const [record] = await answered(this.options.clock, consumer.next(), what)
-      if (record === undefined) throw logClosed()
-      return record
-    } catch (error) {
-      throw unavailable(error, 'a broker does not serve')
-    } finally {
-      consumer.end()
-    }
   }
 }
 

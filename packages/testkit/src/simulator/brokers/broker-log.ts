@@ -12,8 +12,8 @@ const reopenMs = 1_000
 export interface PublishingLog extends LogPort {
   /** Resolves when the broker's confirm can be believed. Absent where every append can be. */
   publish?(partition: number, records: readonly Uint8Array[]): Promise<void>
-  /** The end of a partition is wanted all the time: whoever keeps a replica of it wants appends to be prompt. */
-  follow?(partition: number): void
+  /** The end of a partition is wanted all the time, until told: whoever keeps a replica of it wants appends to be prompt. */
+  follow?(partition: number): () => void
 }
 
 /** The product's log on RabbitMQ, in one process, over simulated brokers. */
@@ -46,7 +46,10 @@ export class BrokerLog {
           ? this.#byAnotherWay(process, partition, records)
           : opened.then((log) => log.append(partition, records, rank)),
       publish: (partition, records) => opened.then((log) => log.publish(partition, records)),
-      follow: (partition) => void opened.then((log) => log.follow(partition)),
+      follow: (partition) => {
+        const following = opened.then((log) => log.follow(partition))
+        return () => void following.then((end) => end())
+      },
       read,
       range: (partition) => opened.then((log) => log.range(partition)),
       close: () => opened.then((log) => log.close()),

@@ -1,10 +1,14 @@
 import type { SeededRandom } from '../../random.ts'
 import type { Cluster } from '../cluster.ts'
+import type { Instance } from '../instance.ts'
 import type { BrokerSpell } from '../plan.ts'
 import { netTickMs, type SimBroker, type SimBrokers } from './brokers.ts'
 
 /** Something that lasts: undone after its time, or when all trouble ends. */
 export type Last = (ms: number, undo: () => void) => void
+
+/** What is younger is not let go of. */
+const trimAfterMs = 20_000
 
 /** Brings trouble to brokers and to the way to them. */
 export class BrokerTrouble {
@@ -48,12 +52,41 @@ export class BrokerTrouble {
         this.#fault(spell, 'brokers', partition.name)
         partition.bound = false
         // Mostly whoever publishes next makes it again; else it may not, for a while.
-        partition.bindable = random.chance(0.3)
-        return this.#last(random.between(5_000, 50_000), () => (partition.bindable = true))
+        partition.bindable = random.chance(0.4)
+        return this.#last(random.between(10_000, 60_000), () => (partition.bindable = true))
+      case 'log trimmed':
+        return this.#trim(this.brokers.partitions.indexOf(partition))
       case 'link cut':
       case 'link slow':
         return this.#link(spell)
     }
+  }
+
+  /** Retention lets go of what no reader is at and the newest snapshot does not need. */
+  #trim(index: number): void {
+    const { instances, snapshots, world } = this.cluster
+    const stream = this.brokers.partitions[index]
+    const machines = instances.map(({ name }) => name)
+    const applied = instances.map((instance) => instance.appliedOffset(index) ?? Infinity)
+    const first =
+      Math.min(snapshots.newest(index, machines), ...applied, stream.offsetAt(world.nowMs - trimAfterMs)) + 1
+    if (first <= stream.first) return
+    this.#fault('log trimmed', stream.name, `begins at ${first}`)
+    stream.first = first
+    const late = instances.find(({ name, alive }) => alive && snapshots.newest(index, [name]) < first - 1)
+    if (late !== undefined && this.random.chance(0.6)) this.#isolate(late)
+  }
+
+  /** Started anew while it hears nobody of whom it could have a newer snapshot than its own. */
+  #isolate(instance: Instance): void {
+    const { links, instances, world } = this.cluster
+    const others = instances.filter((other) => other !== instance)
+    world.fault('peer cut', instance.name, 'all')
+    const undo = others.flatMap(({ name }) => [links.cut(instance.name, name), links.cut(name, instance.name)])
+    world.fault('crash', instance.name, '')
+    instance.crash()
+    world.after(this.random.between(500, 4_000), () => instance.start())
+    this.#last(this.random.between(8_000, 25_000), () => undo.forEach((mend) => mend()))
   }
 
   #kill(broker: SimBroker, ms: number): void {
