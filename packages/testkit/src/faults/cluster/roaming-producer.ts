@@ -9,8 +9,10 @@ import { monotonicMs } from '../pager.ts'
 const patienceMs = 1_500
 /** … up to this: where the log itself stands still, each change sends everything once more. */
 const longestPatienceMs = 24_000
-/** Between two attempts, once every instance was tried. */
+/** Between two attempts, once every instance was tried; twice as long each time that all fail … */
 const pauseMs = 100
+/** … so often. */
+const doublings = 4
 /** Of what has no ack: beyond it nothing new is taken. All producers of a run together stay far below a gigabyte. */
 export const maxUnackedBytes = 32 * 1024 * 1024
 /** Every number of a producer's events is its own: the producer's number times this, and the message's sequence. */
@@ -115,12 +117,13 @@ export class RoamingProducer {
     this.moves++
     this.failures++
     this.at = (this.at + 1) % this.ports.length
+    const rounds = Math.floor(this.failures / this.ports.length)
     this.timer = setTimeout(
       () => {
         this.resent += this.unacked.size
         this.connect()
       },
-      this.failures % this.ports.length === 0 ? pauseMs : 0,
+      this.failures % this.ports.length === 0 ? pauseMs * 2 ** Math.min(doublings, rounds - 1) : 0,
     )
     void before.destroy()
   }
