@@ -3,7 +3,7 @@
  * RabbitMQ's and coordination a store's, and any number of servers do the same work.
  */
 import { storeFromUrl } from '@ricci/election'
-import { ReplicaError, type Clock, type CoordinationPort, type LogPort, type SnapshotPort } from '@ricci/replica'
+import type { Clock, CoordinationPort, LogPort, SnapshotPort } from '@ricci/replica'
 import type { ClusterConfig, Config } from '../config/config.ts'
 import { coordinationInProcess, GroupCoordination } from '../coordination/index.ts'
 import type { RecordLog } from '../intake/appender.ts'
@@ -14,6 +14,7 @@ import { SplitWatch } from '../log/rabbitmq/split.ts'
 import { DiskSnapshots } from '../snapshots/index.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { ProtectingSnapshots } from './protected-log.ts'
+import { untilThere } from './until-there.ts'
 import type { LogSource } from './worker-protocol.ts'
 
 /** A log as a server uses it. */
@@ -28,6 +29,8 @@ export interface Backends {
   end(partition: number): number
   /** The same, asked for. @throws ReplicaError `LOG_UNAVAILABLE` */
   endNow(partition: number): Promise<number>
+  /** Whether the first partition holds nothing yet; waits for brokers, as long as it takes. */
+  isEmpty(): Promise<boolean>
   /** A partition is read here: its end is to be known, and appends to it are read back. Gives what ends that. */
   follow(partition: number): () => void
   /** How the engine's worker reads the log by itself. */
@@ -80,6 +83,7 @@ async function openEmbedded({ config, clock, telemetry, opened }: BackendsOption
     log,
     end: () => log.progress.end,
     endNow: async () => log.progress.end,
+    isEmpty: async () => log.progress.end === 0,
     follow: () => () => undefined,
     source: { kind: 'embedded', id: log.id, dataDirectory, progress: log.progress.buffer },
     place: dataDirectory,
@@ -104,7 +108,8 @@ async function openCluster(
     ...(tls !== undefined && { tls }),
   }
   const onTrouble = (what: string): void => telemetry.log.warn(`log on RabbitMQ: ${what}`)
-  const log = await untilThere({ ...options, clock, onTrouble }, telemetry, signal)
+  const waiting = { clock, signal, tell: (why: string) => telemetry.log.warn(`waits for RabbitMQ: ${why}`) }
+  const log = await untilThere(() => RabbitLog.open({ ...options, clock, onTrouble }), waiting)
   opened(() => log.close())
   const onChange = (restart: readonly string[]): void => {
     for (const detail of splitsOf(restart)) telemetry.alarm('brokers-split', detail)
@@ -125,6 +130,7 @@ async function openCluster(
     log,
     end: (partition) => log.end(partition),
     endNow: (partition) => log.endNow(partition),
+    isEmpty: () => untilThere(async () => (await log.endNow(0)) === 0, waiting),
     follow: (partition) => log.follow(partition),
     source: { kind: 'rabbitmq', id: log.id, options },
     place: `RabbitMQ (${options.urls.map((url) => new URL(url).host).join(', ')})`,
@@ -142,32 +148,6 @@ function splitsOf(restart: readonly string[]): readonly string[] {
   return [
     `RabbitMQ is split, and stays so until ${restart.join(' and ')} is restarted; Ricci goes on through the others`,
   ]
-}
-
-/** Between two attempts to open the log. */
-const retryMs = 1_000
-
-/** Opens the log as soon as a broker can be used; why none can is told as often as it changes. */
-async function untilThere(options: RabbitLogOptions, telemetry: Telemetry, signal: AbortSignal): Promise<RabbitLog> {
-  for (let told = ''; ;) {
-    try {
-      return await RabbitLog.open(options)
-    } catch (error) {
-      if (!(error instanceof ReplicaError) || !error.retriable) throw error
-      if (error.message !== told) telemetry.log.warn(`waits for RabbitMQ: ${error.message}`)
-      told = error.message
-    }
-    await new Promise<void>((resolve) => {
-      const end = (): void => {
-        timer.cancel()
-        signal.removeEventListener('abort', end)
-        resolve()
-      }
-      const timer = options.clock.setTimer(retryMs, end)
-      signal.addEventListener('abort', end)
-    })
-    signal.throwIfAborted()
-  }
 }
 
 function openSnapshots({ dataFolder }: Config): Promise<DiskSnapshots> {

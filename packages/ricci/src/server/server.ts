@@ -187,11 +187,11 @@ export class Server {
     const opened = (close: () => unknown): void => void this.open.push(close)
     const backends = await openBackends({ config, clock, telemetry, opened, signal: this.ending.signal })
     const { log } = backends
-    const { end } = await log.range(0)
-    await this.rules.load(end === 0)
+    const isEmpty = await backends.isEmpty()
+    await this.rules.load(isEmpty)
     // The log's very first record: an event acknowledged before any rules are in force would be judged by none. Where others may
     // find the log empty at the same time, the first owner begins it.
-    if (end === 0 && backends.alone) await log.append(0, [encodeRecord(this.rules.folder!)])
+    if (isEmpty && backends.alone) await log.append(0, [encodeRecord(this.rules.folder!)])
 
     const receivers = createReceivers(config, {
       clock,

@@ -49,7 +49,10 @@ export class Tail {
     const untilMs = clock.monotonicMs() + answerMs
     while (this.openedAtMs === undefined) {
       if (this.stopped || clock.monotonicMs() >= untilMs)
-        throw unavailable(this.trouble, 'the end of the log cannot be read')
+        throw unavailable(
+          this.trouble ?? new Error(`no broker has answered for ${answerMs} ms`),
+          'the end of the log cannot be read',
+        )
       await this.change(retryMs)
     }
   }

@@ -15,7 +15,7 @@ export class Feed {
   private readonly child: ChildProcess
   private readonly exited: Promise<unknown>
   private readonly sent: Sent[] = []
-  private told: ((report: LoadReport) => void) | undefined
+  private told: ((answer: LoadAnswer) => void) | undefined
 
   /** @param program path of the built `fault-load.mjs` */
   constructor(program: string, settings: LoadSettings) {
@@ -41,19 +41,29 @@ export class Feed {
     this.ask({ kind: 'talking', host, talking })
   }
 
+  /** Resolves once nothing is published at brokers any more. */
+  async stopForeign(): Promise<void> {
+    await this.answer({ kind: 'stop-foreign' })
+  }
+
   /** Nothing new is sent; resolves with what was, once it is acknowledged or never will be. */
   async stop(): Promise<LoadReport> {
-    const report = new Promise<LoadReport>((resolve, reject) => {
-      this.told = resolve
-      void this.exited.then(() => reject(new Error('the load ended by itself')))
-    })
-    this.ask({ kind: 'stop' })
-    return report
+    return (await this.answer({ kind: 'stop' })) as LoadReport
   }
 
   async end(): Promise<void> {
     this.child.kill('SIGKILL')
     await this.exited
+  }
+
+  /** Asks, and resolves with the next answer that is not about what was sent. */
+  private answer(request: LoadRequest): Promise<LoadAnswer> {
+    const answer = new Promise<LoadAnswer>((resolve, reject) => {
+      this.told = resolve
+      void this.exited.then(() => reject(new Error('the load ended by itself')))
+    })
+    this.ask(request)
+    return answer
   }
 
   private ask(request: LoadRequest): void {

@@ -12,6 +12,9 @@ const askMs = 3_000
 /** An orderly end that takes longer is none: stepping down has 13 s, the last snapshot as much. */
 const endMs = 40_000
 
+/** What it says of each page, which hides the rest. */
+const aboutPages = /^page decided|^a page (may|has)|HTTP 503: try again$/
+
 /** What is asked of an instance's status. */
 interface Status {
   readonly ready: boolean
@@ -37,6 +40,9 @@ export interface InstanceOptions {
 
 export class Instance {
   frozen = false
+  /** Ends that nobody asked for: how it ended, and what it said last. */
+  readonly deaths: string[] = []
+  private ending = false
   daemon: Daemon | undefined
   private life = 0
 
@@ -83,14 +89,18 @@ export class Instance {
     const through = ['setpriv', ...guarded(this.host?.user)]
     const daemon = new Daemon(this.options.program, words, { cwd: this.folder, through })
     this.daemon = daemon
-    void daemon.exited.then(() => {
-      if (this.life === life) this.daemon = undefined
+    this.ending = false
+    void daemon.exited.then(({ code, signal }) => {
+      if (this.life !== life) return
+      if (!this.ending) this.deaths.push(`${this.name} ended by itself: ${signal ?? code}\n${this.said}`)
+      this.daemon = undefined
     })
   }
 
   /** SIGKILL; it is gone when this resolves. */
   async kill(): Promise<void> {
     this.frozen = false
+    this.ending = true
     await this.daemon?.kill()
   }
 
@@ -99,6 +109,7 @@ export class Instance {
     const { daemon } = this
     if (daemon === undefined) return { code: 0, signal: null }
     this.thaw()
+    this.ending = true
     const timer = setTimeout(() => void daemon.kill(), endMs)
     const exit = await daemon.stop()
     clearTimeout(timer)
@@ -143,7 +154,7 @@ export class Instance {
 
   /** What it logged last, for a failure. */
   get said(): string {
-    const lines = this.daemon?.lines.filter(({ msg }) => !msg.startsWith('page decided')).map(({ msg }) => msg)
+    const lines = this.daemon?.lines.map(({ msg }) => msg).filter((line) => !aboutPages.test(line))
     return `${this.name}: ${lines?.join('\n').slice(-2_000) ?? 'not running'}`
   }
 

@@ -21,8 +21,9 @@ const longestPauseMs = (presenceSeconds * 1_000) / 2
 export async function judge(arena: Arena): Promise<Judgement> {
   const { rabbit, vhost, partitions, pager, chat, script, feed } = arena
   const missing = await arena.comeToRest()
-  const report = await feed.stop()
+  await feed.stopForeign()
   await arena.inboxesEmpty().catch((error: Error) => missing.push(error.message))
+  const report = await feed.stop()
   const ends = await arena.endInstances()
   await rabbit.healed()
   const logId = await readLogId(rabbit, vhost)
@@ -45,7 +46,9 @@ export async function judge(arena: Arena): Promise<Judgement> {
     ...missing,
     ...script.excess(),
     ...ends,
+    ...arena.instances.flatMap(({ deaths }) => deaths),
   )
+  if (evidence.pending.size > 0) wrong.push(`${evidence.pending.size} pages are pending at the end`)
   if (report.longestPauseMs > longestPauseMs)
     wrong.unshift(
       `the load itself stood still for ${Math.round(report.longestPauseMs)} ms: run it again on a machine that is less busy`,

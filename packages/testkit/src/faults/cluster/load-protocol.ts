@@ -16,6 +16,8 @@ export interface LoadSettings {
 export type LoadRequest =
   | { readonly kind: 'send'; readonly id: number; readonly cluster: number; readonly event: Event }
   | { readonly kind: 'talking'; readonly host: string; readonly talking: boolean }
+  /** Whoever knows nothing of Ricci publishes no more. */
+  | { readonly kind: 'stop-foreign' }
   | { readonly kind: 'stop' }
 
 /** What a producer came to. */
@@ -35,6 +37,7 @@ export interface ProducerReport {
 export type LoadAnswer =
   | { readonly kind: 'sent'; readonly id: number; readonly atMs: number }
   | { readonly kind: 'acked'; readonly id: number; readonly atMs: number }
+  | { readonly kind: 'foreign-stopped' }
   | {
       readonly kind: 'report'
       readonly producers: readonly ProducerReport[]

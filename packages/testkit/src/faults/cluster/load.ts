@@ -20,6 +20,8 @@ import { metricOf, RoamingProducer } from './roaming-producer.ts'
 const beatsPerSecond = 2
 /** Other values than presence hold for so long, in seconds. */
 const valueSeconds = 300
+/** The last that hosts say holds for so long. */
+const lastWordSeconds = 3_600
 /** So many clusters have somebody, too, who publishes at the brokers. */
 const foreigners = 3
 /** At the end, what is not acknowledged by then never will be. */
@@ -47,7 +49,7 @@ async function run({ ports, clusters, hostsPerCluster, eventsPerSecond, brokers 
     sizes[cluster].push(events.length)
     producers[cluster].send(events, onAck)
   }
-  const beat = (cluster: number): void => {
+  const beat = (cluster: number, ttl = presenceSeconds): void => {
     if (!producers[cluster].hasRoom) return void heldBack++
     const attributes = { cluster: clusterName(cluster) }
     const time = Date.now() / 1000
@@ -55,7 +57,7 @@ async function run({ ports, clusters, hostsPerCluster, eventsPerSecond, brokers 
     for (let host = 0; host < hostsPerCluster; host++) {
       const name = hostName(cluster, host)
       if (quiet.has(name)) continue
-      events.push({ host: name, service: presenceService, state: 'ok', ttl: presenceSeconds, time, attributes })
+      events.push({ host: name, service: presenceService, state: 'ok', ttl, time, attributes })
       for (let service = 1; service < services; service++)
         events.push({ host: name, service: `m${service}`, state: 'ok', ttl: valueSeconds, time, attributes })
     }
@@ -83,14 +85,16 @@ async function run({ ports, clusters, hostsPerCluster, eventsPerSecond, brokers 
     } else if (request.kind === 'talking') {
       if (request.talking) quiet.delete(request.host)
       else quiet.add(request.host)
+    } else if (request.kind === 'stop-foreign') {
+      void Promise.all(foreign.map((publisher) => publisher.stop())).then(() => tell({ kind: 'foreign-stopped' }))
     } else {
       clearInterval(beats)
+      // nobody is to be called silent while the cluster is ended
+      for (const [cluster] of producers.entries()) beat(cluster, lastWordSeconds)
       const looks = setInterval(() => producers.forEach((producer) => producer.look()), 100)
       const settled = Promise.all(producers.map((producer) => producer.untilSettled()))
       const late = new Promise((resolve) => setTimeout(resolve, settleMs).unref())
-      const ended = Promise.all(foreign.map((publisher) => publisher.stop()))
       void Promise.race([settled, late]).then(async () => {
-        await ended
         clearInterval(looks)
         const reports = producers.map(({ name, number, sent, resent, moves, unacked, refusals }, cluster) => {
           return { name, number, sent, resent, moves, unacked: [...unacked.keys()], refusals, sizes: sizes[cluster] }
