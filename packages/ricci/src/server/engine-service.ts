@@ -3,13 +3,11 @@
  * that runs, waits for the next one when there is none, and keeps what the last one reported.
  */
 import type { ResourceLimits } from 'node:worker_threads'
-import { maxReplyBytes } from '@ricci/client'
 import type { EngineStats } from '@ricci/engine'
 import type { Clock, EngineHost, HostEvents, HostFactory, Progress } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
-import type { IncidentsRequest, WatchPage } from '../http/backend.ts'
+import type { WatchPage } from '../http/backend.ts'
 import { queryWaitMs } from '../intake/limits.ts'
-import type { QueryPort } from '../intake/queries.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { WorkerHost } from './worker-host.ts'
@@ -41,7 +39,7 @@ export interface Standpoint {
   readonly calendarMs: number
 }
 
-export class EngineService implements QueryPort {
+export class EngineService {
   /** How many workers were made. */
   generation = 0
   /** What the newest one reported last. */
@@ -138,35 +136,6 @@ export class EngineService implements QueryPort {
     return this.pages.size
   }
 
-  async ask(query: string, sinceMs: number, took: (bytes: number) => boolean): Promise<readonly Uint8Array[]> {
-    const pages: Uint8Array[] = []
-    let bytes = 0
-    for await (const page of this.answer(query, 'msg', sinceMs)) {
-      bytes += page.length
-      if (bytes > maxReplyBytes) {
-        throw new RicciError(
-          'ANSWER_TOO_LARGE',
-          `the answer is larger than ${maxReplyBytes} bytes; ask a narrower query, or add a limit`,
-        )
-      }
-      if (!took(page.length)) break
-      pages.push(page)
-    }
-    return pages
-  }
-
-  /**
-   * Answers a query from all that is in the log now, in encoded pages.
-   * @param sinceMs monotonic time at which it arrived; it waits at most 5 s from then on
-   * @throws RicciError `NOT_EVALUATED`; EngineError for a wrong query
-   */
-  async *answer(query: string, form: AnswerForm, sinceMs: number, limit?: number): AsyncGenerator<Uint8Array> {
-    const deadlineMs = sinceMs + queryWaitMs
-    const end = await this.before(deadlineMs, this.options.endNow())
-    if (end === undefined) throw notEvaluated()
-    yield* this.answerAt(query, form, end - 1, deadlineMs, limit)
-  }
-
   /**
    * Resolves once all that is in the log now is applied, with where the engine stands.
    * @throws RicciError `NOT_EVALUATED` when that takes until a monotonic time
@@ -179,8 +148,9 @@ export class EngineService implements QueryPort {
   }
 
   /**
-   * Answers a query as {@link answer} does, from what is applied up to an offset at least.
+   * Answers a query from what is applied up to an offset at least, in encoded pages.
    * @param deadlineMs monotonic time by which it must have begun
+   * @throws RicciError `NOT_EVALUATED`; EngineError for a wrong query
    */
   async *answerAt(
     query: string,
@@ -224,14 +194,6 @@ export class EngineService implements QueryPort {
   /** Whether a record has been applied and reported, waiting for it so long at most. */
   hasApplied(offset: number, waitMs: number): Promise<boolean> {
     return this.reported(offset, this.options.clock.monotonicMs() + waitMs)
-  }
-
-  /**
-   * A page of incidents and pages, as JSON text.
-   * @throws RicciError `NOT_EVALUATED` when no engine answers within 5 s; EngineError `CURSOR_INVALID`
-   */
-  incidents(request: IncidentsRequest): Promise<string> {
-    return this.looked(request, this.options.clock.monotonicMs() + queryWaitMs)
   }
 
   /**

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Incident, Listed } from '@ricci/engine'
-import { incidentsText } from './incidents-text.ts'
+import { listedText } from './incidents-text.ts'
 
 interface Answer {
-  readonly incidents: { readonly open: Incident[]; readonly closed: Incident[] }
-  readonly pages: unknown[]
-  readonly cursor?: string
+  readonly items: readonly { readonly cursor: string; readonly value: Incident }[]
+  readonly more: boolean
 }
 
 /** An engine with so many open incidents, each of so many characters. */
@@ -24,29 +23,29 @@ function engineWith(count: number, length: number) {
 }
 
 describe('the text of incidents', () => {
-  it('holds as many as are asked for, and a cursor where there are more', () => {
+  it('holds as many of a kind as are asked for, each with its cursor, and says whether there are more', () => {
     const engine = engineWith(5, 10)
     const parts: Answer[] = []
-    for (let cursor: string | undefined, first = true; first || cursor !== undefined; first = false) {
-      parts.push(JSON.parse(incidentsText(engine, { limit: 2, cursor })) as Answer)
-      cursor = parts.at(-1)!.cursor
+    for (let cursor: string | undefined, more = true; more; { more } = parts.at(-1)!) {
+      parts.push(JSON.parse(listedText(engine, { kind: 'open', limit: 2, cursor })) as Answer)
+      cursor = parts.at(-1)!.items.at(-1)!.cursor
     }
     assert.deepEqual(
-      parts.map(({ incidents, cursor }) => [incidents.open.length, cursor]),
+      parts.map(({ items, more }) => [items.map(({ cursor }) => cursor), more]),
       [
-        [2, '1'],
-        [2, '3'],
-        [1, undefined],
+        [['0', '1'], true],
+        [['2', '3'], true],
+        [['4'], false],
       ],
     )
-    assert.equal('cursor' in (JSON.parse(incidentsText(engineWith(2, 10), { limit: 2 })) as Answer), false)
+    assert.deepEqual(JSON.parse(listedText(engineWith(2, 10), { kind: 'page', limit: 2 })), { items: [], more: false })
   })
 
   it('ends after half a megabyte, whatever was asked for', () => {
     const engine = engineWith(100_000, 16_000)
-    const text = incidentsText(engine, { limit: 1_000 })
+    const text = listedText(engine, { kind: 'open', limit: 1_000 })
     assert.ok(text.length > 500_000 && text.length < 600_000, `${text.length}`)
     assert.ok(engine.told.taken < 40, 'what is not given is not looked at')
-    assert.equal((JSON.parse(text) as Answer).cursor, String(engine.told.taken - 2))
+    assert.equal((JSON.parse(text) as Answer).items.at(-1)!.cursor, String(engine.told.taken - 2))
   })
 })

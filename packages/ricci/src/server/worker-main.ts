@@ -10,7 +10,7 @@ import { RateLimit } from '../telemetry/rate-limit.ts'
 import type { ToldPage } from '../telemetry/telemetry.ts'
 import { FollowingLog } from './following-log.ts'
 import { HostServer } from './host-server.ts'
-import { incidentsText, listedText } from './incidents-text.ts'
+import { listedText } from './incidents-text.ts'
 import { nodeClock } from './node-clock.ts'
 import { ProgressWords } from './progress-words.ts'
 import type { FromWorker, Inspection, LogSource, RulesInForce, WorkerSetup } from './worker-protocol.ts'
@@ -118,7 +118,7 @@ function running(engine: Engine | undefined): Engine {
 
 function inspect(engine: Engine, what: Inspection): string {
   if (what === 'stats') return JSON.stringify(engine.stats())
-  return 'kind' in what ? listedText(engine, what) : incidentsText(engine, what)
+  return listedText(engine, what)
 }
 
 /** Of a page what log and metrics tell. */

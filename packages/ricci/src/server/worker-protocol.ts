@@ -9,7 +9,6 @@ import {
   type RulesReport,
 } from '@ricci/engine'
 import { ReplicaError, type HostFailure, type HostStart, type Progress, type ReplicaErrorCode } from '@ricci/replica'
-import type { IncidentsRequest } from '../http/backend.ts'
 import type { RabbitLogOptions } from '../log/rabbitmq/rabbit-log.ts'
 import type { ReceiversUsed } from '../rules/receivers-used.ts'
 import type { ToldPage } from '../telemetry/telemetry.ts'
@@ -41,7 +40,7 @@ export interface WorkerSetup {
 export type AnswerForm = 'msg' | 'json'
 
 /** What one may look at in a running engine, answered as JSON text. */
-export type Inspection = 'stats' | IncidentsRequest | ListingRequest
+export type Inspection = 'stats' | ListingRequest
 
 /** Incidents or pages of one kind. */
 export interface ListingRequest {

@@ -13,6 +13,7 @@ import { crc32 } from 'node:zlib'
 import { SimCoordination } from './coordination.ts'
 import { BrokerLog, type PublishingLog } from './brokers/broker-log.ts'
 import { SimBrokers } from './brokers/brokers.ts'
+import { ForeignDoor } from './brokers/inbox.ts'
 import { DiskLog } from './disk-log.ts'
 import { Instance } from './instance.ts'
 import { SimLog } from './log.ts'
@@ -40,6 +41,8 @@ export class Cluster {
   readonly disk: DiskLog | undefined
   /** The brokers, where the plan says so; `log` then holds what a majority of them has. */
   readonly brokers: SimBrokers | undefined
+  /** The way in to brokers for publishers that are not Ricci. */
+  readonly foreign: ForeignDoor | undefined
   readonly links: SimNetwork
   readonly coordination: SimCoordination
   readonly snapshots: SimSnapshots
@@ -73,6 +76,7 @@ export class Cluster {
     this.log = new SimLog(world, plan.partitions)
     this.links = new SimNetwork(world)
     this.brokers = plan.log === 'brokers' ? new SimBrokers(world, this.links, this.log) : undefined
+    this.foreign = this.brokers === undefined ? undefined : new ForeignDoor(this.brokers)
     this.#brokerLog =
       this.brokers === undefined ? undefined : new BrokerLog(world, this.brokers, this.log.id, mutations)
     this.disk =
@@ -124,7 +128,8 @@ export class Cluster {
         `host-${i}`,
         partition,
         plan.calmAtMs,
-        this.instances,
+        // Some are publishers that know nothing of Ricci.
+        this.foreign !== undefined && i % 3 === 2 ? [this.foreign] : this.instances,
         (msg) => this.messages[partition].set(msg.checksum, msg),
         i === 0,
       )
@@ -155,6 +160,11 @@ export class Cluster {
     if (this.#brokerLog !== undefined) return this.#brokerLog.connect(process, onDelivered)
     if (this.disk === undefined) return this.log.connect(process, onDelivered)
     return this.disk.connect(process, (records) => onDelivered(0, records))
+  }
+
+  /** Has a process empty the inboxes, where there are any. */
+  takeIn(process: Process, log: PublishingLog): { stop(): Promise<void> } | undefined {
+    return this.#brokerLog?.takeIn(process, log)
   }
 
   /** The product's own host around the product's own engine, both in this thread. */

@@ -180,6 +180,7 @@ export class SimCoordination {
       notBeforeMs: 0,
       toldMs: 0,
       holdBackMs: () => session.holdBackMs.get(partition) ?? 0,
+      hasSession: () => !session.joined || this.#sessions.includes(session),
       session: session.joined,
     }
     session.campaigners.push(campaigner)

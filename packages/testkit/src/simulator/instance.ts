@@ -33,6 +33,7 @@ export class Instance implements Door {
   #coordination: CoordinationPort | undefined
   #placement: Placement | undefined
   #asked: AskedPeer | undefined
+  #inboxes: { stop(): Promise<void> } | undefined
   readonly #replicas = new Map<number, Replica>()
   readonly #turns = new Map<number, Promise<void>>()
   readonly #unfollow = new Map<number, () => void>()
@@ -115,6 +116,7 @@ export class Instance implements Door {
       mutations: cluster.mutations,
     })
     this.#placement = placement
+    this.#inboxes = cluster.takeIn(process, log)
     cluster.world.trace.add(process.name, 'starts')
     placement.start()
   }
@@ -129,6 +131,7 @@ export class Instance implements Door {
   async stopCleanly(): Promise<void> {
     const process = this.#process
     this.#leaving = true
+    await this.#inboxes?.stop()
     await this.#placement?.stop()
     await Promise.all(this.#turns.values())
     await this.#coordination?.close()
@@ -219,8 +222,9 @@ export class Instance implements Door {
       id: log.id,
       partitions: log.partitions,
       append: async (partition, records, rank) => {
+        const beganMs = this.cluster.world.nowMs
         const offsets = await log.append(partition, records, rank)
-        selfAlarms.confirmed(process.name, partition)
+        selfAlarms.confirmed(process.name, partition, beganMs)
         return offsets
       },
       wantsSnapshot: (partition) => log.wantsSnapshot?.(partition) === true,

@@ -30,7 +30,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'tick-path': 1,
   'diverged-claim': 1,
   'member-list': 1,
-  'log-start': 1,
+  'log-start': 40,
 }
 
 export const mutationNames = Object.keys(knownSeeds) as Mutation[]

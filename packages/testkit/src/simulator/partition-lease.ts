@@ -25,6 +25,8 @@ export interface Campaigner {
   notBeforeMs: number
   /** What the store tells it comes in the order in which it happened: nothing before this time. */
   toldMs: number
+  /** Whether the store knows of a session of its, which is what a lease is given under. */
+  readonly hasSession: () => boolean
   /** It is a member: its leases lapse with its session. */
   session: boolean
 }
@@ -187,7 +189,9 @@ export class PartitionLease {
 
   /** Those who would get it next: who holds back more comes after them. */
   #able(now: number): Campaigner[] {
-    const able = this.#campaigners.filter(({ process, notBeforeMs }) => this.way.isHeard(process) && notBeforeMs <= now)
+    const able = this.#campaigners.filter(
+      ({ process, notBeforeMs, hasSession }) => this.way.isHeard(process) && hasSession() && notBeforeMs <= now,
+    )
     if (this.#successor !== undefined && now < this.#successor.untilMs) {
       return able.filter(({ instance }) => instance === this.#successor!.instance)
     }

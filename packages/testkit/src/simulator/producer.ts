@@ -43,6 +43,8 @@ export class Producer {
   #unacked: SentMsg[] = []
   #buffer: { readonly atMs: number; readonly events: readonly Event[] }[] = []
   #door: Door
+  /** When what was sent last through each arrives there. */
+  readonly #arrivalMs = new Map<Door, number>()
   #lookScheduled = false
   readonly #random: SeededRandom
 
@@ -98,9 +100,13 @@ export class Producer {
   }
 
   #transmit(msg: SentMsg): void {
-    msg.underWaySinceMs = this.world.nowMs
+    const { nowMs } = this.world
+    msg.underWaySinceMs = nowMs
     const door = this.#door
-    this.world.after(this.#random.between(0.5, 20), () => {
+    // One connection to each door: what is sent later does not come sooner.
+    const atMs = Math.max(nowMs + this.#random.between(0.5, 20), this.#arrivalMs.get(door) ?? 0)
+    this.#arrivalMs.set(door, atMs)
+    this.world.after(atMs - nowMs, () => {
       if (!door.open()) return
       door.take(this.partition, msg.bytes, () =>
         this.world.after(this.#random.between(0.5, 20), () => {

@@ -129,7 +129,9 @@ async function findPeace(cluster: Cluster, referees: readonly Referee[], watch: 
     await world.clock.advance(1_000)
     const elapsedMs = world.nowMs - fromMs
     const settled =
-      referees.every((referee) => referee.pending === 0) && cluster.hosts.every((host) => host.producer.settled)
+      referees.every((referee) => referee.pending === 0) &&
+      cluster.hosts.every((host) => host.producer.settled) &&
+      cluster.brokers?.inboxes.some(({ kept }) => kept.length > 0) !== true
     const owned = referees.every((_, partition) => cluster.instances.some((i) => i.ownsPartition(partition)))
     if (settled && owned && elapsedMs >= leastPeaceMs) return
     if (elapsedMs < settleWithinMs) continue
@@ -212,7 +214,9 @@ function judge(cluster: Cluster, referees: readonly Referee[], watch: Watch): vo
       watch.say('owned time differs', `p${partition}: ${ends}`)
     }
     judgeClaims(partition, log.partition(partition), watch)
-    const held = new Set<number>()
+    // What came in last may still wait for an instance to run again.
+    const waiting = cluster.brokers?.inboxes.flatMap(({ kept }) => kept) ?? []
+    const held = new Set(waiting.map(({ body }) => crc32(body)))
     for (const { bytes } of records) {
       const record = decoded(bytes)
       if (record.kind === 'events') held.add(crc32(record.msg))

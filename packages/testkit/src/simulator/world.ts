@@ -25,6 +25,8 @@ export const faultKinds = [
   'brokers away',
   'brokers short of memory',
   'binding lost',
+  'inbox redelivers',
+  'inbox delivers to two',
   'log trimmed',
   'link cut',
   'link slow',

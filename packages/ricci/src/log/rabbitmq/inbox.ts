@@ -15,7 +15,10 @@ import { answered, unavailable, type BrokerConnection } from './connection.ts'
 import { closeMs, inboxLookMs, inboxMsgBytes, inboxPrefetch, rememberedKeys } from './limits.ts'
 import { declareInboxes, inboxOf, type Topology } from './topology.ts'
 
-export interface InboxesOptions extends Pick<BrokersOptions, 'urls' | 'tls' | 'resolver' | 'name' | 'clock'> {
+export interface InboxesOptions extends Pick<
+  BrokersOptions,
+  'urls' | 'tls' | 'resolver' | 'name' | 'clock' | 'makeClient'
+> {
   readonly topology: Topology
   /** The partition of a routing key, which is not empty. */
   readonly route: (key: string) => number
@@ -61,9 +64,9 @@ export class Inboxes {
   private stopping: Promise<void> | undefined
 
   constructor(private readonly options: InboxesOptions) {
-    const { urls, tls, resolver, name, clock, limits } = options
+    const { urls, tls, resolver, name, clock, limits, makeClient } = options
     this.limits = { ...limits, maxFrameBytes: Math.min(limits.maxFrameBytes, inboxMsgBytes) }
-    this.brokers = new Brokers({ urls, tls, resolver, name: `${name} takes in`, clock })
+    this.brokers = new Brokers({ urls, tls, resolver, name: `${name} takes in`, clock, makeClient })
   }
 
   /** Deliveries that wait for the log: at most what inboxes may have under way, twice where their channels were lost meanwhile. */

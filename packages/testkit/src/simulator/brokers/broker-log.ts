@@ -1,6 +1,8 @@
 import { kindOf } from '@ricci/engine'
 import { ReplicaError, type LogPort, type Mutation, type StoredRecord } from '@ricci/replica'
-import { RabbitLog } from 'ricci/cluster'
+import { defaultLimits } from '@ricci/client'
+import { encodeEventsRecord } from '@ricci/engine'
+import { defaultTopology, Inboxes, RabbitLog } from 'ricci/cluster'
 import type { Process } from '../process.ts'
 import type { World } from '../world.ts'
 import type { SimBrokers } from './brokers.ts'
@@ -15,6 +17,8 @@ export interface PublishingLog extends LogPort {
   /** The end of a partition is wanted all the time, until told: whoever keeps a replica of it wants appends to be prompt. */
   follow?(partition: number): () => void
 }
+
+const noBytes = new Uint8Array(0)
 
 /** The product's log on RabbitMQ, in one process, over simulated brokers. */
 export class BrokerLog {
@@ -54,6 +58,27 @@ export class BrokerLog {
       range: (partition) => opened.then((log) => log.range(partition)),
       close: () => opened.then((log) => log.close()),
     }
+  }
+
+  /** What empties the inboxes into the log; begun here, ended by its process. */
+  takeIn(process: Process, log: PublishingLog): Inboxes {
+    const { brokers, world } = this
+    const inboxes = new Inboxes({
+      urls: brokers.urls,
+      resolver: { addresses: async (host) => [host], services: async () => [] },
+      name: process.name,
+      clock: process.clock,
+      topology: { ...defaultTopology, partitions: brokers.partitions.length, inboxes: brokers.inboxes.length },
+      makeClient: brokers.clientsOf(process),
+      route: Number,
+      head: () => encodeEventsRecord(process.clock.wallMs(), noBytes),
+      append: (partition, records) => log.publish!(partition, records),
+      limits: defaultLimits,
+      onRefused: (why) => world.trace.add(process.name, `an inbox had ${why}`),
+      onTrouble: (what) => world.trace.add(process.name, what),
+    })
+    inboxes.start()
+    return inboxes
   }
 
   /** Straight to the stream, as if events did not have to go by the exchange. */

@@ -1,11 +1,12 @@
 import type { ClientMaker } from 'ricci/cluster'
-import { identityStream, streamOf } from 'ricci/cluster'
+import { identityStream, inboxOf, streamOf } from 'ricci/cluster'
 import type { SeededRandom } from '../../random.ts'
 import { PartitionLog, type SimLog } from '../log.ts'
 import type { SimNetwork } from '../network.ts'
 import { MachineClock, Process } from '../process.ts'
 import type { World } from '../world.ts'
 import { SimClient } from './client.ts'
+import { SimInbox } from './inbox.ts'
 import { SimStream } from './stream.ts'
 
 /** How long brokers wait for one that is not heard: the reference's setting. */
@@ -15,6 +16,9 @@ const pauseMs = { least: 500, most: 2_000 }
 const unpauseMs = { least: 1_400, most: 1_900 }
 /** A broker that was started takes connections at once and serves no stream for so long. */
 const replicaMs = { least: 500, most: 5_000 }
+
+/** Queues for the publishers of others. */
+export const inboxCount = 2
 
 /** How many there are; two make a majority. */
 const count = 3
@@ -75,6 +79,7 @@ export class SimBrokers {
   readonly partitions: readonly SimStream[]
   /** Every broker takes no records: one of them is short of memory. */
   blocked: string | undefined
+  readonly inboxes: readonly SimInbox[]
   readonly #streams = new Map<string, SimStream>()
   readonly #random: SeededRandom
 
@@ -88,12 +93,17 @@ export class SimBrokers {
     this.partitions = Array.from({ length: log.partitions }, (_, p) => this.#declare(streamOf(p), log.partition(p)))
     const identity = this.#declare(identityStream, new PartitionLog(world, -1))
     identity.log.write(Buffer.from(JSON.stringify({ id: log.id, partitions: log.partitions })))
+    this.inboxes = Array.from({ length: inboxCount }, (_, index) => new SimInbox(this, inboxOf(index)))
     this.#watchLinks()
   }
 
   /** Addresses as a configuration has them. */
   get urls(): string[] {
     return this.all.map(({ name }) => `amqp://${name}/ricci`)
+  }
+
+  inbox(name: string): SimInbox | undefined {
+    return this.inboxes.find((inbox) => inbox.name === name)
   }
 
   stream(name: string): SimStream | undefined {
@@ -230,7 +240,9 @@ export class SimBrokers {
         }
       }
     }
-    if (!this.world.faulty || !random.chance(0.6)) return
+    if (!this.world.faulty) return
+    for (const inbox of this.inboxes) if (random.chance(0.6)) inbox.deliverToTwo()
+    if (!random.chance(0.6)) return
     if (random.chance(0.5)) broker.refusesReaders = true
     else broker.confirmsNothing.add(random.pick(this.partitions))
     this.world.fault('broker split', broker.name, broker.refusesReaders ? 'refuses readers' : 'confirms nothing')

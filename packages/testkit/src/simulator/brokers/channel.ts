@@ -1,11 +1,13 @@
-import { logExchange } from 'ricci/cluster'
+import { logExchange, refusedName } from 'ricci/cluster'
 import type { StoredRecord } from '@ricci/replica'
 import type { SimClient } from './client.ts'
+import type { InboxConsumer, Posted, SimInbox } from './inbox.ts'
 import type { SimStream, StreamReader } from './stream.ts'
 
 /** What of a delivery the product looks at. */
 interface Message {
-  readonly properties: { readonly headers: { 'x-stream-offset': number }; readonly messageId: string | undefined }
+  readonly properties: { readonly headers: { 'x-stream-offset'?: number }; readonly messageId: string | undefined }
+  readonly routingKey: string
   readonly body: Uint8Array
   readonly deliveryTag: number
 }
@@ -25,6 +27,8 @@ export class SimChannel {
   /** Questions and confirms that have not been answered. */
   readonly #waiting = new Set<(why: Error) => void>()
   readonly #readers = new Set<Reader>()
+  readonly #posted = new Map<number, Posted>()
+  #consuming: { readonly inbox: SimInbox; readonly consumer: InboxConsumer } | undefined
   #credit = 0
   #tag = 0
 
@@ -50,11 +54,17 @@ export class SimChannel {
   }
 
   queueDeclare(name: string): Promise<{ readonly messageCount: number }> {
-    return this.#ask(() => ({ messageCount: this.#stream(name).count() }))
+    return this.#ask(() => {
+      const { brokers } = this.#client
+      const inbox = brokers.inbox(name)
+      if (inbox !== undefined) return { messageCount: inbox.readyCount }
+      return { messageCount: name === refusedName ? 0 : this.#stream(name).count() }
+    })
   }
 
   queueBind(name: string): Promise<void> {
     return this.#ask(() => {
+      if (name === refusedName || this.#client.brokers.inbox(name) !== undefined) return
       const stream = this.#stream(name)
       if (!stream.bound && !stream.bindable) throw new Error(`ACCESS_REFUSED - access to queue '${name}' refused`)
       stream.bound = true
@@ -63,17 +73,22 @@ export class SimChannel {
 
   basicConsume(
     name: string,
-    { args }: { readonly args: { readonly 'x-stream-offset': number | 'first' | 'last' | Date } },
+    { args }: { readonly args?: { readonly 'x-stream-offset': number | 'first' | 'last' | Date } },
     callback: (message: Message) => void,
   ): Promise<{ wait(): Promise<void> }> {
-    const from = args['x-stream-offset']
     let fail: (why: Error) => void = () => undefined
     const ended = new Promise<void>((_resolve, reject) => (fail = reject))
     ended.catch(() => undefined)
     this.#waiting.add(fail)
     return this.#ask(() => {
-      const stream = this.#stream(name)
       const { broker, brokers } = this.#client
+      const inbox = brokers.inbox(name)
+      if (inbox !== undefined) {
+        this.#consume(inbox, callback)
+        return { wait: () => ended }
+      }
+      const stream = this.#stream(name)
+      const from = args!['x-stream-offset']
       if (broker.refusesReaders) throw new Error('INTERNAL_ERROR')
       if (broker.servesFromMs > brokers.world.nowMs) {
         throw new Error(`PRECONDITION_FAILED - stream ${name} does not have a replica on the local node`)
@@ -82,7 +97,7 @@ export class SimChannel {
         for (const { offset, bytes } of records) {
           if (this.closed) return
           const properties = { headers: { 'x-stream-offset': offset }, messageId: ids.get(bytes) }
-          callback({ properties, body: bytes, deliveryTag: ++this.#tag })
+          callback({ properties, body: bytes, deliveryTag: ++this.#tag, routingKey: '' })
         }
       })
       this.#readers.add(reader)
@@ -96,8 +111,41 @@ export class SimChannel {
     if (this.closed) return Promise.reject(new Error('the channel is closed'))
     this.#client.toBroker.send(() => {
       for (const reader of this.#readers) reader.acked(tag)
+      this.#settle(tag)
     })
     return Promise.resolve()
+  }
+
+  basicNack(tag: number): Promise<void> {
+    if (this.closed) return Promise.reject(new Error('the channel is closed'))
+    this.#client.toBroker.send(() => this.#settle(tag))
+    return Promise.resolve()
+  }
+
+  #consume(inbox: SimInbox, callback: (message: Message) => void): void {
+    const { broker, process, toClient } = this.#client
+    const consumer: InboxConsumer = {
+      broker,
+      credit: this.#credit,
+      isAlive: () => !this.closed && process.alive,
+      give: (posted) =>
+        toClient.send(() => {
+          if (this.closed) return
+          const deliveryTag = ++this.#tag
+          this.#posted.set(deliveryTag, posted)
+          const properties = { headers: {}, messageId: undefined }
+          callback({ properties, body: posted.body, deliveryTag, routingKey: posted.key })
+        }),
+    }
+    inbox.attach(consumer)
+    this.#consuming = { inbox, consumer }
+  }
+
+  #settle(tag: number): void {
+    const posted = this.#posted.get(tag)
+    if (posted === undefined || this.#consuming === undefined) return
+    this.#posted.delete(tag)
+    this.#consuming.inbox.settle(this.#consuming.consumer, posted)
   }
 
   basicPublish(
@@ -155,6 +203,8 @@ export class SimChannel {
     this.closed = true
     for (const reader of this.#readers) reader.end()
     this.#readers.clear()
+    this.#consuming?.inbox.detach(this.#consuming.consumer)
+    this.#consuming = undefined
   }
 
   /** Asks the broker; an error there ends the channel. */

@@ -9,8 +9,6 @@ const alarmAfterMs = 15_000
 const noticeMs = 5_000
 /** A trigger is without cause only where all was well until so shortly before it. */
 const wellMs = 3_000
-/** One append may be late by so much while others are confirmed: the trouble is as old as the oldest. */
-const lateAppendMs = 6_000
 
 /** Until a replica has heard that no other holds the lease any more: a look, a question that the store leaves open, a look. */
 const hearMs = 8_000
@@ -21,12 +19,13 @@ interface Watched {
   /** Since when its process has run, undisturbed, and its replica neither begun to own nor stepped down. */
   steadySinceMs: number
   restlessMs: number
-  /** When it was last given a tick that had just been written. */
+  /** When it was last given a tick that had just been written, and when any: from then on it has its 15 s. */
   tickGivenMs: number
+  anyTickMs: number
   /** When another held the lease last, and when no other did, as far as the store would have said. */
   elsewhereMs: number
   notElsewhereMs: number
-  /** When an append of its replica was last confirmed. */
+  /** When the latest append of its replica was made that was confirmed: what hangs is younger. */
   confirmedMs: number
   /** Of each alarm, what it asked last, and when. */
   readonly asked: Map<string, { readonly action: string; readonly atMs: number }>
@@ -71,10 +70,14 @@ export class SelfAlarmJudge {
       return writtenMs !== undefined && now - writtenMs < wellMs
     }
     if (records.some(isFresh)) this.#of(process, partition).tickGivenMs = now
+    const times = this.#writtenMs[partition]
+    if (records.some(({ offset }) => times?.[offset] !== undefined)) this.#of(process, partition).anyTickMs = now
   }
 
-  confirmed(process: string, partition: number): void {
-    this.#of(process, partition).confirmedMs = this.#nowMs()
+  /** @param beganMs when what was confirmed was appended */
+  confirmed(process: string, partition: number, beganMs: number): void {
+    const watched = this.#of(process, partition)
+    watched.confirmedMs = Math.max(watched.confirmedMs, beganMs)
   }
 
   /** Its process was stopped, and goes on. */
@@ -112,7 +115,7 @@ export class SelfAlarmJudge {
     const isLog = request.rule === 'log-unavailable'
     // An owner that is not given its ticks has cause to complain of its log, whatever was confirmed of it.
     const { confirmedMs, tickGivenMs } = watched
-    const wellAtMs = isLog ? Math.min(confirmedMs - lateAppendMs, tickGivenMs) : tickGivenMs
+    const wellAtMs = isLog ? Math.min(confirmedMs, tickGivenMs) : tickGivenMs
     const wasRestless = now - watched.restlessMs < alarmAfterMs + wellMs
     if (wasRestless || now - wellAtMs >= alarmAfterMs - wellMs) return
     this.#say(
@@ -134,7 +137,7 @@ export class SelfAlarmJudge {
     if (isBusy || (before !== watched.state && (before === 'owning' || watched.state === 'owning'))) {
       watched.steadySinceMs = now
     }
-    const troubleMs = now - Math.max(watched.steadySinceMs, this.#tickMs[partition] ?? 0)
+    const troubleMs = now - Math.max(watched.steadySinceMs, watched.anyTickMs, this.#tickMs[partition] ?? 0)
     if (troubleMs <= alarmAfterMs + noticeMs || now - watched.elsewhereMs <= hearMs) return
     const isTold = [...watched.asked.values()].some(
       ({ action, atMs }) => action === 'trigger' || atMs > now - troubleMs,
@@ -157,6 +160,7 @@ export class SelfAlarmJudge {
         steadySinceMs: now,
         restlessMs: now,
         tickGivenMs: now,
+        anyTickMs: -Infinity,
         elsewhereMs: -Infinity,
         notElsewhereMs: now,
         confirmedMs: now,

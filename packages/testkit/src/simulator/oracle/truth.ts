@@ -152,6 +152,13 @@ function latestMs(host: HostTruth, time: OwnedTime): number {
   return host.seenMs! + host.ttlMs + longestTickMs + Math.min(longestGraceMs, since * graceMs)
 }
 
+/** A word of a host: when it spoke, in seconds of the world, and what owned time that is. */
+interface Heard {
+  readonly spokenAt: number
+  readonly atMs: number
+  readonly offset: number
+}
+
 /**
  * Hosts reported down that had been there within their TTL less one tick, or within the grace of a claim: acknowledged, or refused for want
  * of room. What nobody could say is held against nobody.
@@ -170,8 +177,8 @@ function judgeAlarms(
   const time = new OwnedTime()
   const claims: number[] = []
   const seen = new Map<string, { incarnation: number; sequences: Set<number> }>()
-  const presence = new Map<string, { atMs: number; ageMs: number; ttlMs: number; offset: number }>()
-  const turnedAway = new Map<string, { readonly atMs: number; readonly untilMs: number; readonly offset: number }>()
+  const presence = new Map<string, Heard & { readonly ageMs: number; readonly ttlMs: number }>()
+  const turnedAway = new Map<string, Heard & { readonly untilMs: number }>()
   let refused = 0
   for (const { offset, bytes } of records) {
     const record = decoded(bytes)
@@ -183,7 +190,8 @@ function judgeAlarms(
         const sinceMs = time.ownedMs - Math.max(0, atMs - event.time! * 1_000)
         const before = turnedAway.get(event.host!)
         if (before !== undefined && before.atMs > sinceMs) continue
-        turnedAway.set(event.host!, { atMs: sinceMs, untilMs: sinceMs + event.ttl! * 1_000, offset })
+        const untilMs = sinceMs + event.ttl! * 1_000
+        turnedAway.set(event.host!, { spokenAt: event.time!, atMs: sinceMs, untilMs, offset })
       }
     }
     time.apply(record)
@@ -203,7 +211,9 @@ function judgeAlarms(
       const away = turnedAway.get(page.host)
       // What was too old when it came, out of a producer's buffer, says by itself that the host is gone.
       const saysSo = last !== undefined && last.ageMs >= last.ttlMs - 10
-      if (away !== undefined && !saysSo && time.ownedMs < away.untilMs - longestTickMs) {
+      // Nor does what was turned away speak for a host that has said something since.
+      const isLatest = away !== undefined && (last === undefined || last.spokenAt <= away.spokenAt)
+      if (isLatest && !saysSo && time.ownedMs < away.untilMs - longestTickMs) {
         verdicts.push({
           kind: 'false alarm',
           text:
@@ -225,7 +235,8 @@ function judgeAlarms(
     for (const event of msg.events) {
       if (event.service !== 'alive') continue
       const ageMs = Math.max(0, msg.sentAtMs - event.time! * 1_000)
-      presence.set(event.host!, { atMs: time.ownedMs - ageMs, ageMs, ttlMs: event.ttl! * 1_000, offset })
+      const ttlMs = event.ttl! * 1_000
+      presence.set(event.host!, { spokenAt: event.time!, atMs: time.ownedMs - ageMs, ageMs, ttlMs, offset })
     }
   }
   return verdicts
