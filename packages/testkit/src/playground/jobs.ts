@@ -9,9 +9,22 @@ export const jobRules = `import { incident, index, rules, where } from 'ricci'
 export default rules(index(), where('service = "job"', incident('${jobRule}', { bad: 'state = "critical"', to: 'pager' })))
 `
 
-/** Clusters of hosts; each of them is in another partition where there are four. */
-export const hostClusters = ['billing', 'search', 'media', 'mail']
+/** Clusters of hosts; each of them in a partition of its own, where there are four. */
+export const hostClusters = ['mail', 'search', 'billing', 'pay']
 const hostsPerCluster = 3
+
+type Action = 'trigger' | 'resolve'
+
+/**
+ * A page is late from then on: something holds it up. After a change of owner a resolve waits 11 s by design, until no request of its trigger can be under
+ * way any more: one that arrived after it would open again what nobody would close.
+ */
+const lateMs: Readonly<Record<Action, number>> = { trigger: 3_000, resolve: 15_000 }
+
+/** Whether a page that comes so long after its event is held up. */
+function isLate(action: Action, afterMs: number): boolean {
+  return afterMs >= lateMs[action]
+}
 
 /** A host with its job. */
 export interface Job {
@@ -20,12 +33,12 @@ export interface Job {
   readonly cluster: number
   failed: boolean
   /** The page that is to come; until it has, nothing more happens here. */
-  due?: { readonly action: 'trigger' | 'resolve'; readonly sinceMs: number; missed?: true }
+  due?: { readonly action: Action; readonly sinceMs: number; missed?: true }
 }
 
 /** What a page that was told is. */
 export type Verdict =
-  | { readonly kind: 'due'; readonly afterMs: number; readonly job: Job }
+  | { readonly kind: 'due'; readonly afterMs: number; readonly late: boolean }
   /** Told already, under another key; or of nothing that happened. */
   | { readonly kind: 'doubled' }
 
@@ -70,13 +83,14 @@ export class Jobs {
     }
     this.delivered++
     const afterMs = nowMs - job.due.sinceMs
+    const late = isLate(job.due.action, afterMs)
     job.due = undefined
-    return { kind: 'due', afterMs, job }
+    return { kind: 'due', afterMs, late }
   }
 
-  /** Jobs whose page has not come for so long; each is given once. */
-  overdue(nowMs: number, afterMs: number): Job[] {
-    const found = this.all.filter(({ due }) => due !== undefined && !due.missed && nowMs - due.sinceMs >= afterMs)
+  /** Jobs whose page is late and has not come; each is given once. */
+  overdue(nowMs: number): Job[] {
+    const found = this.all.filter(({ due }) => due && !due.missed && isLate(due.action, nowMs - due.sinceMs))
     for (const { due } of found) due!.missed = true
     return found
   }

@@ -61,7 +61,9 @@ async function main(): Promise<number> {
     if (!ending.signal.aborted) {
       await show()
       console.log(
-        `A job fails or recovers every ${every} s, and each time a page is told below. Kill or freeze what you like, several at once, too: what died is started\nagain after ${restartMs / 1_000} s. Enter shows the table anew, Ctrl-C ends all of it and counts.\n`,
+        `A job fails or recovers every ${every} s, and each time a page is told below. Kill or freeze what you like, several at once, too: what died is started
+again after ${restartMs / 1_000} s. After a change of owner a resolve waits for 11 s, until no request of its trigger can be under way any more.
+Enter shows the table anew, Ctrl-C ends all of it and counts.\n`,
       )
     }
     process.stdin.on('data', () => void show())

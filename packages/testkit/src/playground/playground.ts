@@ -42,8 +42,6 @@ const beatMs = 5_000
 const ttlSeconds = 7 * 86_400
 /** Instances own all partitions in this time, on a busy machine, too. */
 const beginMs = 120_000
-/** A page that is not there by then is told of: something holds it up. */
-const overdueMs = 5_000
 /** Frozen or without a majority, Consul does not say who leads. */
 const leaderMs = 500
 /** Lines of a log that say why its process ended. */
@@ -268,15 +266,15 @@ export class Playground {
   private producing(): NodeJS.Timeout {
     return setInterval(() => {
       for (const producer of this.producers) producer.look()
-      for (const { host, due } of this.jobs.overdue(monotonicMs(), overdueMs))
-        this.options.say('page', `${due!.action} ${host} has not come for ${overdueMs / 1_000} s`)
+      for (const { host, due } of this.jobs.overdue(monotonicMs()))
+        this.options.say('page', `${due!.action} ${host} is late`)
     }, lookEveryMs)
   }
 
   private told(page: Page): void {
     const verdict = this.jobs.told(page, monotonicMs())
     const what = `${page.action.padEnd(7)} ${page.rule} ${page.host}`
-    const told = verdict.kind === 'due' ? took(verdict.afterMs) : 'DOUBLED: nothing like that was due'
+    const told = verdict.kind === 'due' ? took(verdict.afterMs, verdict.late) : 'DOUBLED: nothing like that was due'
     this.options.say('page', `${what}, ${told}, by ${page.by}`)
     for (const tell of [...this.listeners]) tell()
   }

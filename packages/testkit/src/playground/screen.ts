@@ -14,8 +14,6 @@ export interface Row {
 
 /** Between two columns. */
 const gap = '  '
-/** A page that takes longer was held up by something. */
-const lateMs = 1_000
 
 /** Every process, and how to do something to it. */
 export function processTable(rows: readonly Row[]): string {
@@ -53,9 +51,8 @@ export function line(at: Date, kind: string, text: string): string {
   return `${at.toTimeString().slice(0, 8)}  ${kind.padEnd(8)}  ${text}`
 }
 
-export function took(ms: number): string {
-  const text = `${(ms / 1_000).toFixed(2)} s after its event`
-  return ms < lateMs ? text : `${text} (late)`
+export function took(ms: number, late: boolean): string {
+  return `${(ms / 1_000).toFixed(2)} s after its event${late ? ' (late)' : ''}`
 }
 
 export function changed({ partitions, from, to }: Change): string {
