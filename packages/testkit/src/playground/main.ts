@@ -13,9 +13,9 @@ options: --every SECONDS between two jobs that fail or recover, 3 unless told`
 
 /** As systemd would be told by `RestartSec`. */
 const restartMs = 10_000
-/** At the end, pages that are not told by then count as missing: longer than any takeover, and than a broker's start. */
-const settleMs = 30_000
-const servers = ['rabbitmq', 'erlang', 'consul'] as const
+/** At the end, pages that are not told by then count as missing: everything was killed, is started again, and a resolve waits as it does after a takeover. */
+const settleMs = 60_000
+const servers = { RabbitMQ: 'rabbitmq', Erlang: 'erlang', Consul: 'consul' } as const
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { every: { type: 'string', default: '3' } } })
@@ -27,9 +27,14 @@ async function main(): Promise<number> {
   console.log(
     'Looking for RabbitMQ, Erlang and Consul; what this machine lacks is fetched once, beside the repository …',
   )
-  const lacking = servers.flatMap((name) => missing(name) ?? [])
+  const lacking = Object.entries(servers).flatMap(([title, name]) => {
+    const why = missing(name)
+    return why === undefined ? [] : [`${title} is missing: ${why}`]
+  })
   if (lacking.length > 0) {
-    console.error(`A cluster cannot run here:\n${lacking.join('\n')}`)
+    console.error(
+      `${lacking.join('\n')}\nA cluster runs where they are installed, or Debian's packages can be fetched.`,
+    )
     return 1
   }
 
