@@ -41,8 +41,12 @@ async function main(): Promise<number> {
   const ending = new AbortController()
   const hurry = new AbortController()
   let signalled: NodeJS.Signals | undefined
+  let hasStarted = false
   const end = (name: NodeJS.Signals): void => {
     signalled ??= name
+    if (!hasStarted && ending.signal.aborted) process.exit(128 + constants.signals[name])
+    if (!hasStarted)
+      console.log('It ends once it has started; Ctrl-C again ends it at once, and leaves temporary files.')
     // a terminal that is gone, or who wants it over, is not made to wait
     if (name !== 'SIGINT' || ending.signal.aborted) hurry.abort()
     ending.abort()
@@ -58,6 +62,7 @@ async function main(): Promise<number> {
     restartMs,
     say: (kind, text) => console.log(line(new Date(), kind, text)),
   })
+  hasStarted = true
   try {
     const show = async (): Promise<void> => {
       const table = processTable(await playground.rows())
