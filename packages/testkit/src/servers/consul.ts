@@ -66,7 +66,8 @@ export class ConsulCluster {
   readonly token: string | undefined
   /** Who signed the agents' certificates, with `tls`. */
   readonly authority: CertificateAuthority | undefined
-  private readonly members: readonly Member[]
+  /** Their processes, in the same order. */
+  readonly members: readonly Member[]
   private stopping: Promise<void> | undefined
 
   private constructor(

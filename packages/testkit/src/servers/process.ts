@@ -1,6 +1,6 @@
 /**
- * A server as a process of ours. It ends when this process does, however that ends: the kernel kills it (PR_SET_PDEATHSIG, set by
- * `setpriv`), and a frozen one as well. Programs that refuse to run as root run as somebody else when we are root.
+ * A server as a process of ours, in a session of its own, where a terminal's Ctrl-C does not reach it. It ends when this process does, however that
+ * ends: the kernel kills it (PR_SET_PDEATHSIG, set by `setpriv`), and a frozen one as well. Programs that refuse to run as root run as somebody else when we are root.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -70,7 +70,7 @@ export class ServerProcess {
     // by `env`, so that the machine's own setpriv does not see foreign libraries
     const settings = Object.entries({ ...libraries, ...env }).map(([name, value]) => `${name}=${value}`)
     const words = [...guarded(user), 'env', ...settings, program.file, ...args]
-    this.child = spawn('setpriv', words, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child = spawn('setpriv', words, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
     for (const stream of [this.child.stdout!, this.child.stderr!]) this.read(stream)
     this.exited = new Promise((resolve) =>
       this.child.on('close', (code, signal) => {

@@ -47,6 +47,12 @@ export function beside(one: Program, name: string): Program {
   return { ...one, file: join(dirname(one.file), name) }
 }
 
+/** Why a program cannot be had here; undefined where it can. */
+export function missing(name: ProgramName): string | undefined {
+  const answer = look(name)
+  return 'missing' in answer ? answer.missing : undefined
+}
+
 function look(name: ProgramName): Program | { missing: string } {
   const known = found.get(name)
   if (known !== undefined) return known

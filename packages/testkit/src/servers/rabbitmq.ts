@@ -54,7 +54,8 @@ export class RabbitCluster {
   private constructor(
     private readonly folder: string,
     readonly brokers: readonly RabbitBroker[],
-    private readonly members: readonly Member[],
+    /** Their processes, in the same order. */
+    readonly members: readonly Member[],
     private readonly mapper: ServerProcess,
     /** Of a program that speaks to brokers as one of theirs. */
     private readonly environment: Record<string, string>,

@@ -86,7 +86,8 @@ export class Instance {
   start(): void {
     const life = ++this.life
     const words = ['serve', '--config', 'ricci.yaml', '--log-format', 'json']
-    const through = ['setpriv', ...guarded(this.host?.user)]
+    // in a session of its own, where a terminal's Ctrl-C does not reach it
+    const through = ['setsid', 'setpriv', ...guarded(this.host?.user)]
     const daemon = new Daemon(this.options.program, words, { cwd: this.folder, through })
     this.daemon = daemon
     this.ending = false
