@@ -40,8 +40,10 @@ export interface Backends {
   degraded(): readonly Degraded[]
   /** The log, where it is RabbitMQ's, and how it was opened. */
   readonly rabbit?: { readonly log: RabbitLog; readonly options: RabbitLogOptions }
-  /** Nobody else writes the log: who finds it empty begins it. */
+  /** Nobody else is there. */
   readonly alone: boolean
+  /** Does what needs the log as soon as it can be done; where it cannot for now, why is told as often as it changes. */
+  whenThere<T>(action: () => Promise<T>): Promise<T>
   /** Wakes a worker that sleeps at the log's end; by itself it reads on where the source can tell. */
   onSleeperWanted(wake: () => void): void
 }
@@ -52,6 +54,8 @@ export interface BackendsOptions {
   readonly telemetry: Telemetry
   /** Told at once how to close what was opened; in the reverse order. */
   readonly opened: (close: () => unknown) => void
+  /** Told what is waited for, in a sentence without its subject. */
+  readonly onWait: (why: string) => void
   /** Nobody waits for brokers any more. */
   readonly signal: AbortSignal
 }
@@ -87,13 +91,14 @@ async function openEmbedded({ config, clock, telemetry, opened }: BackendsOption
     coordination,
     degraded: () => [],
     alone: true,
+    whenThere: (action) => action(),
     onSleeperWanted: (wake) => (log.onSleeperWanted = wake),
   }
 }
 
 async function openCluster(
   { brokers, management, store, tls, partitions }: ClusterConfig,
-  { config, clock, telemetry, opened, signal }: BackendsOptions,
+  { config, clock, telemetry, opened, onWait, signal }: BackendsOptions,
 ): Promise<Backends> {
   const lock = await nodeDisk.lock(config.dataFolder)
   opened(() => lock.release())
@@ -104,7 +109,9 @@ async function openCluster(
     ...(tls !== undefined && { tls }),
   }
   const onTrouble = (what: string): void => telemetry.log.warn(`log on RabbitMQ: ${what}`)
-  const log = await untilThere({ ...options, clock, onTrouble }, telemetry, signal)
+  const whenThere = <T>(action: () => Promise<T>): Promise<T> =>
+    untilThere(action, { clock, telemetry, onWait, signal })
+  const log = await whenThere(() => RabbitLog.open({ ...options, clock, onTrouble }))
   opened(() => log.close())
   const onChange = (restart: readonly string[]): void => {
     for (const detail of splitsOf(restart)) telemetry.alarm('brokers-split', detail)
@@ -133,6 +140,7 @@ async function openCluster(
     rabbit: { log, options: { ...options, clock } },
     degraded: () => splitsOf(split.restart ?? []).map((detail) => ({ part: 'brokers', detail })),
     alone: false,
+    whenThere,
     onSleeperWanted: () => undefined,
   }
 }
@@ -144,17 +152,21 @@ function splitsOf(restart: readonly string[]): readonly string[] {
   ]
 }
 
-/** Between two attempts to open the log. */
+/** Between two attempts at what the log cannot do for now. */
 const retryMs = 1_000
 
-/** Opens the log as soon as a broker can be used; why none can is told as often as it changes. */
-async function untilThere(options: RabbitLogOptions, telemetry: Telemetry, signal: AbortSignal): Promise<RabbitLog> {
+async function untilThere<T>(
+  action: () => Promise<T>,
+  { clock, telemetry, onWait, signal }: Pick<BackendsOptions, 'clock' | 'telemetry' | 'onWait' | 'signal'>,
+): Promise<T> {
   for (let told = ''; ;) {
     try {
-      return await RabbitLog.open(options)
+      return await action()
     } catch (error) {
       if (!(error instanceof ReplicaError) || !error.retriable) throw error
-      if (error.message !== told) telemetry.log.warn(`waits for RabbitMQ: ${error.message}`)
+      const why = `waits for RabbitMQ: ${error.message}`
+      onWait(why)
+      if (error.message !== told) telemetry.log.warn(why)
       told = error.message
     }
     await new Promise<void>((resolve) => {
@@ -163,7 +175,7 @@ async function untilThere(options: RabbitLogOptions, telemetry: Telemetry, signa
         signal.removeEventListener('abort', end)
         resolve()
       }
-      const timer = options.clock.setTimer(retryMs, end)
+      const timer = clock.setTimer(retryMs, end)
       signal.addEventListener('abort', end)
     })
     signal.throwIfAborted()
