@@ -120,7 +120,8 @@ async function openCluster(
   opened(() => split.close())
   split.start()
   const coordination = new GroupCoordination({
-    name: 'ricci',
+    // those of another log are of another cluster, though they use the same store
+    name: `ricci-${log.id}`,
     store: storeFromUrl(store, { env: process.env }),
     id: config.instance,
     clock,
@@ -138,7 +139,13 @@ async function openCluster(
     snapshots: await openSnapshots(config),
     coordination,
     rabbit: { log, options: { ...options, clock } },
-    degraded: () => splitsOf(split.restart ?? []).map((detail) => ({ part: 'brokers', detail })),
+    degraded: () => {
+      const splits = splitsOf(split.restart ?? []).map((detail) => ({ part: 'brokers', detail }))
+      const { trouble } = coordination
+      if (trouble === undefined) return splits
+      const detail = `${trouble}: who owns goes on, and nobody can take over meanwhile`
+      return [...splits, { part: 'coordination', detail }]
+    },
     alone: false,
     whenThere,
     onSleeperWanted: () => undefined,

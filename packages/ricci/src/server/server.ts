@@ -186,7 +186,7 @@ export class Server {
     // who keeps none asks the others
     const known = !alone && coordination.members().length > 0
     if (running.length === 0 && !known && !alone)
-      add('coordination', 'the store has not said yet who is alive: nothing is kept here')
+      add('coordination', 'the store has not said yet who is alive: no partition is kept here')
     const answers = running.length === 0 ? known : running.some((partition) => partition.answers)
     return { ready: answers && log.trouble === undefined, degraded }
   }
