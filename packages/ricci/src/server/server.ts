@@ -229,7 +229,10 @@ export class Server {
       rules: this.rules.folder,
       engineLimits: this.options.engineLimits,
       onChange: () => this.tellReady(),
-      onRules: ({ receivers: used }) => this.rules.holdToReceivers(used),
+      onRules: ({ receivers: used }) => {
+        this.rules.holdToReceivers(used)
+        void this.rules.lookAgain(partitions.all())
+      },
       onStanding: (partition, standing) => placement.observe(partition, standing),
     }))
     const local = new EnginePartitions({
