@@ -56,13 +56,17 @@ export function clusterCommand(surroundings: Surroundings): Command {
 
 /** How often a drain is looked at. */
 const lookMs = 500
+/** So often it may be seen not to drain yet. */
+const unseenLooks = 20
 
 async function drained(status: () => Promise<ClusterStatus>, instance: string): Promise<ClusterStatus> {
-  for (;;) {
+  // whoever is asked learns of it by the store
+  for (let looks = 0, seen = false; ; looks++) {
     const answer = await status()
     const member = answer.members.find((each) => each.instance === instance)
     if (member === undefined || member.owning + member.following + member.behind === 0) return answer
-    if (!member.draining) {
+    seen ||= member.draining
+    if (!member.draining && (seen || looks >= unseenLooks)) {
       throw new CommandError(ExitCode.failed, `${instance} takes part again: somebody undid the drain, or restarted it`)
     }
     await new Promise((resolve) => setTimeout(resolve, lookMs))

@@ -42,8 +42,10 @@ test('a lease that is suspended and confirmed again is silence, not a loss', asy
   await clock.advance(1000)
   away = true
   await clock.advance(10_000)
+  assert.equal(coordination.trouble, 'the store does not answer')
   away = false
   await clock.advance(10_000)
+  assert.equal(coordination.trouble, undefined)
   assert.deepEqual(
     said.filter((what) => /answers again|does not answer/.test(what)),
     ['the store does not answer', 'the store answers again'],

@@ -10,6 +10,9 @@ import { Publisher } from './publisher.ts'
 /** What partitions' names begin with in the group. */
 const namePrefix = 'partition-'
 
+/** How it is told that nobody can be elected. */
+const storeAway = 'the store does not answer'
+
 /** What a group of coordination is made with. Claims are fenced by the log, so nobody need wait for a predecessor's lease. */
 export interface CoordinationOptions extends Omit<GroupOptions, 'fenced' | 'acceptHandOver' | 'data'> {
   /** Trouble that people should know of: nothing ends because of it. */
@@ -30,6 +33,7 @@ export class GroupCoordination implements CoordinationPort {
   /** What ends each campaign. */
   readonly #endings = new Map<() => void, number>()
   #members: readonly Member[] = []
+  #answers = true
   #closed: Promise<void> | undefined
 
   /** @throws ElectionError `OPTION_INVALID` */
@@ -43,7 +47,15 @@ export class GroupCoordination implements CoordinationPort {
     this.#group.on('members', () => this.#meet())
     const { onTrouble = (): void => undefined } = options
     this.#group.on('warning', (warning) => onTrouble(warning.message))
-    this.#group.on('store', (answers) => onTrouble(answers ? 'the store answers again' : 'the store does not answer'))
+    this.#group.on('store', (answers) => {
+      this.#answers = answers
+      onTrouble(answers ? 'the store answers again' : storeAway)
+    })
+  }
+
+  /** Why nobody can take over now; undefined as far as it is known that somebody can. */
+  get trouble(): string | undefined {
+    return this.#answers ? undefined : storeAway
   }
 
   join(): void {

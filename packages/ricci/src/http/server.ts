@@ -98,6 +98,7 @@ const statusOf: Readonly<Record<string, number>> = {
   ENGINE_AWAY: 503,
   TOO_MANY_WATCHES: 503,
   TOO_MANY_QUERIES: 503,
+  NOT_RUNNING: 503,
   NO_CLUSTER: 404,
   NO_PARTITION: 404,
   NO_INSTANCE: 404,
@@ -111,6 +112,8 @@ export class HttpServer {
   private readonly closing = new AbortController()
   /** Queries being answered. */
   private queries = 0
+  private listening: Promise<number> | undefined
+  private closed: Promise<void> | undefined
 
   constructor(private readonly options: HttpOptions) {
     this.app = Fastify({
@@ -138,8 +141,12 @@ export class HttpServer {
     return [...this.urls].sort()
   }
 
-  /** Listens; gives the port. */
-  async listen(): Promise<number> {
+  /** Listens; gives the port. Idempotent. */
+  listen(): Promise<number> {
+    return (this.listening ??= this.begin())
+  }
+
+  private async begin(): Promise<number> {
     try {
       await this.app.listen({ host: this.options.host, port: this.options.port })
     } catch (error) {
@@ -148,9 +155,10 @@ export class HttpServer {
     return (this.app.server.address() as AddressInfo).port
   }
 
-  async close(): Promise<void> {
+  /** Idempotent. */
+  close(): Promise<void> {
     this.closing.abort()
-    await this.app.close()
+    return (this.closed ??= this.app.close())
   }
 
   private addRoutes(): void {

@@ -8,6 +8,7 @@ import { fetchSnapshotMs, listSnapshotsMs } from './limits.ts'
 import type { PeerMember } from './members.ts'
 import type { PeerBackend } from './protocol.ts'
 
+/** What snapshots of several instances are made from. */
 export interface PeerSnapshotsOptions {
   readonly instance: string
   readonly local: SnapshotPort
@@ -24,6 +25,7 @@ interface Remote {
   readonly peer: PeerBackend
 }
 
+/** One's own snapshots and those of the others as one store; see the head of this file. */
 export class PeerSnapshots implements SnapshotPort {
   /** Of each partition what its peers had, when they were asked last, by name. */
   private readonly remote = new Map<number, ReadonlyMap<string, readonly Remote[]>>()

@@ -29,8 +29,6 @@ export interface Backends {
   end(partition: number): number
   /** The same, asked for. @throws ReplicaError `LOG_UNAVAILABLE` */
   endNow(partition: number): Promise<number>
-  /** Whether the first partition holds nothing yet; waits for brokers, as long as it takes. */
-  isEmpty(): Promise<boolean>
   /** A partition is read here: its end is to be known, and appends to it are read back. Gives what ends that. */
   follow(partition: number): () => void
   /** How the engine's worker reads the log by itself. */
@@ -43,8 +41,10 @@ export interface Backends {
   degraded(): readonly Degraded[]
   /** The log, where it is RabbitMQ's, and how it was opened. */
   readonly rabbit?: { readonly log: RabbitLog; readonly options: RabbitLogOptions }
-  /** Nobody else writes the log: who finds it empty begins it. */
+  /** Nobody else is there. */
   readonly alone: boolean
+  /** Does what needs the log as soon as it can be done; where it cannot for now, why is told as often as it changes. */
+  whenThere<T>(action: () => Promise<T>): Promise<T>
   /** Wakes a worker that sleeps at the log's end; by itself it reads on where the source can tell. */
   onSleeperWanted(wake: () => void): void
 }
@@ -55,6 +55,8 @@ export interface BackendsOptions {
   readonly telemetry: Telemetry
   /** Told at once how to close what was opened; in the reverse order. */
   readonly opened: (close: () => unknown) => void
+  /** Told what is waited for, in a sentence without its subject. */
+  readonly onWait: (why: string) => void
   /** Nobody waits for brokers any more. */
   readonly signal: AbortSignal
 }
@@ -83,7 +85,6 @@ async function openEmbedded({ config, clock, telemetry, opened }: BackendsOption
     log,
     end: () => log.progress.end,
     endNow: async () => log.progress.end,
-    isEmpty: async () => log.progress.end === 0,
     follow: () => () => undefined,
     source: { kind: 'embedded', id: log.id, dataDirectory, progress: log.progress.buffer },
     place: dataDirectory,
@@ -91,13 +92,14 @@ async function openEmbedded({ config, clock, telemetry, opened }: BackendsOption
     coordination,
     degraded: () => [],
     alone: true,
+    whenThere: (action) => action(),
     onSleeperWanted: (wake) => (log.onSleeperWanted = wake),
   }
 }
 
 async function openCluster(
   { brokers, management, store, tls, partitions }: ClusterConfig,
-  { config, clock, telemetry, opened, signal }: BackendsOptions,
+  { config, clock, telemetry, opened, onWait, signal }: BackendsOptions,
 ): Promise<Backends> {
   const lock = await nodeDisk.lock(config.dataFolder)
   opened(() => lock.release())
@@ -108,8 +110,13 @@ async function openCluster(
     ...(tls !== undefined && { tls }),
   }
   const onTrouble = (what: string): void => telemetry.log.warn(`log on RabbitMQ: ${what}`)
-  const waiting = { clock, signal, tell: (why: string) => telemetry.log.warn(`waits for RabbitMQ: ${why}`) }
-  const log = await untilThere(() => RabbitLog.open({ ...options, clock, onTrouble }), waiting)
+  const tell = (what: string): void => {
+    const why = `waits for RabbitMQ: ${what}`
+    onWait(why)
+    telemetry.log.warn(why)
+  }
+  const whenThere = <T>(action: () => Promise<T>): Promise<T> => untilThere(action, { clock, signal, tell })
+  const log = await whenThere(() => RabbitLog.open({ ...options, clock, onTrouble }))
   opened(() => log.close())
   const onChange = (restart: readonly string[]): void => {
     for (const detail of splitsOf(restart)) telemetry.alarm('brokers-split', detail)
@@ -118,7 +125,8 @@ async function openCluster(
   opened(() => split.close())
   split.start()
   const coordination = new GroupCoordination({
-    name: 'ricci',
+    // those of another log are of another cluster, though they use the same store
+    name: `ricci-${log.id}`,
     store: storeFromUrl(store, { env: process.env }),
     id: config.instance,
     clock,
@@ -130,15 +138,21 @@ async function openCluster(
     log,
     end: (partition) => log.end(partition),
     endNow: (partition) => log.endNow(partition),
-    isEmpty: () => untilThere(async () => (await log.endNow(0)) === 0, waiting),
     follow: (partition) => log.follow(partition),
     source: { kind: 'rabbitmq', id: log.id, options },
     place: `RabbitMQ (${options.urls.map((url) => new URL(url).host).join(', ')})`,
     snapshots: await openSnapshots(config),
     coordination,
     rabbit: { log, options: { ...options, clock } },
-    degraded: () => splitsOf(split.restart ?? []).map((detail) => ({ part: 'brokers', detail })),
+    degraded: () => {
+      const splits = splitsOf(split.restart ?? []).map((detail) => ({ part: 'brokers', detail }))
+      const { trouble } = coordination
+      if (trouble === undefined) return splits
+      const detail = `${trouble}: who owns goes on, and nobody can take over meanwhile`
+      return [...splits, { part: 'coordination', detail }]
+    },
     alone: false,
+    whenThere,
     onSleeperWanted: () => undefined,
   }
 }

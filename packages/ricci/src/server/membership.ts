@@ -124,7 +124,7 @@ export class Membership {
     const members = this.options.coordination.members()
     const peers = members.find((member) => member.instance === name)?.data.peers
     if (peers !== undefined) return this.client.at(peers)
-    const names = members.map((member) => member.instance).join(', ')
+    const names = members.map((member) => member.instance).join(', ') || 'none that this one knows of'
     throw new RicciError('NO_INSTANCE', `there is no instance "${name}" now; there are ${names}`)
   }
 }

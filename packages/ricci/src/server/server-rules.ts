@@ -60,6 +60,7 @@ export class ServerRules {
   private receiversError: string | undefined
   /** That types are not checked is said once. */
   private toldOfTypes = false
+  private looking: Promise<void> | undefined
 
   constructor(private readonly options: ServerRulesOptions) {}
 
@@ -171,6 +172,18 @@ export class ServerRules {
     if (this.receiversError !== undefined && this.receiversError !== before) telemetry.log.error(this.receiversError)
   }
 
+  /** Rules came into force here. Where another instance switched to them, the folder may hold them by now. */
+  lookAgain(running: readonly Pick<Partition, 'engine'>[]): Promise<void> {
+    if (this.differs(running).length === 0) return Promise.resolve()
+    return (this.looking ??= this.look().finally(() => (this.looking = undefined)))
+  }
+
+  private async look(): Promise<void> {
+    // what is wrong with it a reload says, or the next start
+    const found = await readRules(this.options.config).catch(() => undefined)
+    if (found !== undefined) this.folder = found.record
+  }
+
   /** What of them is worse than it should be. */
   *degraded(running: readonly Partition[]): Iterable<Degraded> {
     const part = 'rules'
@@ -197,7 +210,7 @@ export class ServerRules {
   }
 
   /** What of folder and configuration is not what some engine here runs. */
-  private differs(running: readonly Partition[]): readonly string[] {
+  private differs(running: readonly Pick<Partition, 'engine'>[]): readonly string[] {
     const { folder } = this
     if (folder === undefined) return []
     const names = running.flatMap(({ engine }) => (engine.rules === undefined ? [] : differences(engine.rules, folder)))

@@ -6,7 +6,6 @@
  * close the log.
  */
 import type { ResourceLimits } from 'node:worker_threads'
-import { encodeRecord } from '@ricci/engine'
 import { Placement, type Clock, type Random } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
 import { RicciError } from '../errors.ts'
@@ -23,6 +22,7 @@ import type { TypeCheck } from '../rules/type-check.ts'
 import { AlarmPace } from '../telemetry/alarm-pace.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { openBackends, type Backends } from './backends.ts'
+import { isWithoutRules, writeFirstRules } from './first-rules.ts'
 import { ForeignPublishers } from './foreign-publishers.ts'
 import { Membership } from './membership.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
@@ -67,6 +67,11 @@ export class Server {
   private startedMs = 0
   private readonly rules: ServerRules
   private addresses: Addresses = {}
+  private http: HttpServer | undefined
+  /** It listens for events. */
+  private serves = false
+  /** What it waits for before it can. */
+  private waitsFor: string | undefined
   private readonly readyListeners = new Set<() => void>()
   /** Reloads go one after another: each compares with what the one before put in force. */
   private reloading: Promise<unknown> = Promise.resolve()
@@ -152,12 +157,15 @@ export class Server {
   }
 
   readiness(): Readiness {
-    const { parts } = this
-    if (parts === undefined || this.stopping !== undefined) {
-      return { ready: false, degraded: [{ part: 'server', detail: parts === undefined ? 'starting' : 'stopping' }] }
+    const { parts, waitsFor = 'starting' } = this
+    if (parts === undefined || !this.serves || this.stopping !== undefined) {
+      return {
+        ready: false,
+        degraded: [{ part: 'server', detail: this.stopping === undefined ? waitsFor : 'stopping' }],
+      }
     }
     const { backends, running: partitions, intake } = parts
-    const { log, alone } = backends
+    const { log, alone, coordination } = backends
     const degraded: Degraded[] = []
     const add = (part: string, detail: string): void => void degraded.push({ part, detail })
     if (log.trouble !== undefined) add('log', `it refuses events: ${log.trouble}`)
@@ -175,7 +183,11 @@ export class Server {
     degraded.push(...this.rules.degraded(running), ...backends.degraded())
     if (this.foreign?.trouble !== undefined) add('event-path', this.foreign.trouble)
     if (intake.lag.heldMessages > 0) add('intake', 'acknowledgements are held back: the engine lags')
-    const answers = running.some((partition) => partition.answers)
+    // who keeps none asks the others
+    const known = !alone && coordination.members().length > 0
+    if (running.length === 0 && !known && !alone)
+      add('coordination', 'the store has not said yet who is alive: no partition is kept here')
+    const answers = running.length === 0 ? known : running.some((partition) => partition.answers)
     return { ready: answers && log.trouble === undefined, degraded }
   }
 
@@ -185,13 +197,17 @@ export class Server {
     this.startedMs = clock.monotonicMs()
     makeDataFolder(config.dataFolder)
     const opened = (close: () => unknown): void => void this.open.push(close)
-    const backends = await openBackends({ config, clock, telemetry, opened, signal: this.ending.signal })
+    if (config.cluster !== undefined) {
+      // brokers may be long in coming, and whoever asks is told so
+      this.waitsFor = 'opens the log'
+      await this.listenHttp()
+    }
+    const onWait = (why: string): void => void (this.waitsFor = why)
+    const backends = await openBackends({ config, clock, telemetry, opened, onWait, signal: this.ending.signal })
     const { log } = backends
-    const isEmpty = await backends.isEmpty()
-    await this.rules.load(isEmpty)
-    // The log's very first record: an event acknowledged before any rules are in force would be judged by none. Where others may
-    // find the log empty at the same time, the first owner begins it.
-    if (isEmpty && backends.alone) await log.append(0, [encodeRecord(this.rules.folder!)])
+    const isNew = await backends.whenThere(() => isWithoutRules(log))
+    await this.rules.load(isNew)
+    if (isNew) await backends.whenThere(() => writeFirstRules(log, this.rules.folder!, clock, this.ending.signal))
 
     const receivers = createReceivers(config, {
       clock,
@@ -213,7 +229,10 @@ export class Server {
       rules: this.rules.folder,
       engineLimits: this.options.engineLimits,
       onChange: () => this.tellReady(),
-      onRules: ({ receivers: used }) => this.rules.holdToReceivers(used),
+      onRules: ({ receivers: used }) => {
+        this.rules.holdToReceivers(used)
+        void this.rules.lookAgain(partitions.all())
+      },
       onStanding: (partition, standing) => placement.observe(partition, standing),
     }))
     const local = new EnginePartitions({
@@ -288,18 +307,17 @@ export class Server {
     // a long log takes its time to restore from, and events are taken in meanwhile
     placement.start()
     this.addresses = { ...(await this.listen(intake)), ...(peers !== undefined && { peers }) }
+    this.serves = true
+    this.tellReady()
     return this.addresses
   }
 
   private async listen(intake: Intake): Promise<Addresses> {
     const { config, telemetry } = this.options
     const { tcp, udp } = await intake.listen()
-    let http: number | undefined
-    if (config.listen.http !== undefined) {
-      const server = new HttpServer({ ...config.listen.http, ...config.http, backend: this.backend(), telemetry })
-      this.open.push(() => server.close())
-      http = await server.listen()
-    }
+    const http = await this.listenHttp()
+    // watchers end before what they watch
+    this.open.push(() => this.http?.close())
     const at = (address: { host: string } | undefined, port: number | undefined): string | undefined =>
       address === undefined || port === undefined ? undefined : `${bracketed(address.host)}:${port}`
     const addresses = {
@@ -318,11 +336,21 @@ export class Server {
     return addresses
   }
 
+  /** Gives the port, if it is to listen. Idempotent. */
+  private async listenHttp(): Promise<number | undefined> {
+    const { config, telemetry } = this.options
+    if (config.listen.http === undefined) return undefined
+    if (this.http === undefined) {
+      this.http = new HttpServer({ ...config.listen.http, ...config.http, backend: this.backend(), telemetry })
+      this.open.push(() => this.http?.close())
+    }
+    return this.http.listen()
+  }
+
   private backend(): HttpBackend {
-    const { running: partitions } = this.running()
     const { telemetry } = this.options
     const refreshed = async (): Promise<void> => {
-      await Promise.all(partitions.all().map(({ engine }) => engine.refresh()))
+      await Promise.all(this.parts?.running.all().map(({ engine }) => engine.refresh()) ?? [])
     }
     return {
       metrics: telemetry.metrics.registry,
@@ -382,8 +410,9 @@ export class Server {
   }
 
   private running(): Parts {
-    if (this.parts === undefined) throw notRunning()
-    return this.parts
+    if (this.parts !== undefined) return this.parts
+    if (this.waitsFor === undefined) throw notRunning()
+    throw new RicciError('NOT_RUNNING', `the server has not begun: it ${this.waitsFor}`)
   }
 
   private tellReady(): void {
