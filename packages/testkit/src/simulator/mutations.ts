@@ -19,7 +19,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   repair: 1,
   'new-try': 1,
   'doubt-time': 1,
-  'digest-end': 1,
+  'digest-end': 400,
   'member-resolve': 230,
   'digest-doubt': 1,
   'retry-after': 1,
@@ -34,10 +34,10 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
 }
 
 /**
- * Rules whose absence was seen on seeds of an earlier simulator (70, and 3) and is not since inboxes and placement changed what seeds do. They
- * hold in the product; that they are missing is to be found again.
+ * Rules whose absence earlier seeds showed (the stall rule's on 3, the member list's on 9) and none of the 200 to 500 searched does since inboxes and placement changed what
+ * seeds do. They hold in the product; that they are missing is to be found again.
  */
-export const notFound: readonly Mutation[] = ['stall-rule', 'digest-end']
+export const notFound: readonly Mutation[] = ['stall-rule', 'member-list']
 
 /** Those that a search is to find. */
 export const mutationNames = (Object.keys(knownSeeds) as Mutation[]).filter((name) => !notFound.includes(name))

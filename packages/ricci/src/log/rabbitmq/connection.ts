@@ -99,10 +99,10 @@ export class BrokerConnection {
   }
 
   /** What `request` gives, if the broker answers in time; else the connection ends. @throws ReplicaError `LOG_UNAVAILABLE` */
-  async ask<T>(request: () => Promise<T>, what: string | (() => string)): Promise<T> {
+  async ask<T>(request: () => Promise<T>, what: string | (() => string), atMostMs = answerMs): Promise<T> {
     const said = (): string => `${this.name} ${typeof what === 'string' ? what : what()}`
     try {
-      return await answered(this.clock, request(), said)
+      return await answered(this.clock, request(), said, atMostMs)
     } catch (error) {
       const failed = unavailable(error, this.name)
       if (error instanceof Unanswered) this.end(failed)

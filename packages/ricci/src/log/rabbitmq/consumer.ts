@@ -28,7 +28,7 @@ export class StreamConsumer {
   private constructor(
     private readonly connection: BrokerConnection,
     private readonly channel: AMQPChannel,
-    private readonly stream: string,
+    readonly stream: string,
   ) {}
 
   /**

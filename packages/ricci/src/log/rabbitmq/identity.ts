@@ -1,9 +1,9 @@
 /** Who a log is: a random id and the number of its partitions, in the first record of a stream that never loses one. */
 import { ReplicaError, type Clock } from '@ricci/replica'
 import type { Brokers } from './brokers.ts'
-import { answered, type BrokerConnection } from './connection.ts'
+import { answered, unavailable, type BrokerConnection } from './connection.ts'
 import { StreamConsumer, type Delivered } from './consumer.ts'
-import { emptyMs } from './limits.ts'
+import { answerMs, declareMs, emptyMs, identityTries } from './limits.ts'
 import { declareLog, identityStream, logExchange, type Topology } from './topology.ts'
 
 interface Identity {
@@ -25,10 +25,28 @@ export async function claimIdentity(
   clock: Clock,
   randomBytes: (count: number) => Uint8Array,
 ): Promise<string> {
-  const { connection } = await toPublish.connect(0)
+  for (let tries = 1, from = 0; ; tries++) {
+    const { broker, connection } = await toPublish.connect(from)
+    const reading = await toRead.connect(from)
+    try {
+      return await claimAt(connection, reading.connection, topology, clock, randomBytes)
+    } catch (error) {
+      // one that takes a connection may answer nothing else: it was frozen, or is cut off
+      if (!(error instanceof ReplicaError) || !error.retriable || tries === identityTries) throw error
+      from = broker + 1
+    }
+  }
+}
+
+async function claimAt(
+  connection: BrokerConnection,
+  reading: BrokerConnection,
+  topology: Topology,
+  clock: Clock,
+  randomBytes: (count: number) => Uint8Array,
+): Promise<string> {
   await declare(connection, topology)
-  const reading = await toRead.connect(0)
-  const consumer = await StreamConsumer.open(reading.connection, identityStream, 'first', 1)
+  const consumer = await StreamConsumer.open(reading, identityStream, 'first', 1)
   try {
     let found = await firstOf(consumer, clock)
     if (found === undefined) {
@@ -47,8 +65,8 @@ export async function claimIdentity(
 async function declare(connection: BrokerConnection, topology: Topology): Promise<void> {
   const channel = await connection.channel()
   try {
-    await declareLog(channel, topology)
-    await channel.close()
+    await declareLog(channel, topology, (step) => connection.ask(step, 'does not declare the log', declareMs))
+    await connection.ask(() => channel.close(), 'does not close a channel')
   } catch (error) {
     const said = (error as Error).message
     if (!/PRECONDITION_FAILED|inequivalent/.test(said)) throw new ReplicaError('LOG_UNAVAILABLE', said, true)
@@ -65,14 +83,16 @@ async function announce(connection: BrokerConnection, identity: Identity): Promi
   await channel.close()
 }
 
-/** The first record of a stream, or undefined where it holds none. */
+/** The first record of a stream, or undefined where it holds none. @throws ReplicaError `LOG_UNAVAILABLE` where it does not come */
 export async function firstOf(consumer: StreamConsumer, clock: Clock): Promise<Delivered | undefined> {
   const sinceMs = clock.monotonicMs()
   for (;;) {
     const count = await consumer.roundTrip()
     const [record] = consumer.taken()
     if (record !== undefined) return record
-    if (count === 0 && clock.monotonicMs() - sinceMs > emptyMs) return undefined
+    const tookMs = clock.monotonicMs() - sinceMs
+    if (count === 0 && tookMs > emptyMs) return undefined
+    if (tookMs > emptyMs + answerMs) throw unavailable(new Error('its first record does not come'), consumer.stream)
     await new Promise<void>((resolve) => clock.setTimer(lookMs, resolve))
   }
 }

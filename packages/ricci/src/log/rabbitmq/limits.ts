@@ -109,3 +109,9 @@ export const retentionLookMs = 60_000
 
 /** What retention must leave: so many intervals between snapshots. DESIGN section 6. */
 export const keptIntervals = 3
+
+/** How long a broker may take to declare one partition when a log is made: some 0.1 s, much more while its cluster elects. */
+export const declareMs = 10_000
+
+/** Brokers that are tried in turn for who the log is, before whoever asks is told why none says so. */
+export const identityTries = 3

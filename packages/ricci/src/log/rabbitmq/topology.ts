@@ -49,13 +49,22 @@ export function streamOf(partition: number): string {
   return `ricci.p${String(partition).padStart(2, '0')}`
 }
 
-/** Declares the exchange and every stream. Declaring again what is there changes nothing; what is there otherwise is refused (406). */
-export async function declareLog(channel: AMQPChannel, topology: Topology): Promise<void> {
-  await channel.exchangeDeclare(logExchange, 'direct', { durable: true, autoDelete: false })
-  await channel.queueDeclare(identityStream, { durable: true, autoDelete: false }, stream(topology))
-  await channel.queueBind(identityStream, logExchange, identityStream)
+/**
+ * Declares the exchange and every stream. Declaring again what is there changes nothing; what is there otherwise is refused (406).
+ * @param within what bounds the time of each step: there are as many as partitions
+ */
+export async function declareLog(
+  channel: AMQPChannel,
+  topology: Topology,
+  within: (step: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  await within(async () => {
+    await channel.exchangeDeclare(logExchange, 'direct', { durable: true, autoDelete: false })
+    await channel.queueDeclare(identityStream, { durable: true, autoDelete: false }, stream(topology))
+    await channel.queueBind(identityStream, logExchange, identityStream)
+  })
   for (let partition = 0; partition < topology.partitions; partition++) {
-    await declarePartition(channel, partition, topology)
+    await within(() => declarePartition(channel, partition, topology))
   }
 }
 
