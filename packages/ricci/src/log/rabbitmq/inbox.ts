@@ -15,6 +15,7 @@ import { answered, unavailable, type BrokerConnection } from './connection.ts'
 import { closeMs, inboxLookMs, inboxMsgBytes, inboxPrefetch, rememberedKeys } from './limits.ts'
 import { declareInboxes, inboxOf, type Topology } from './topology.ts'
 
+/** What inboxes are emptied with. */
 export interface InboxesOptions extends Pick<
   BrokersOptions,
   'urls' | 'tls' | 'resolver' | 'name' | 'clock' | 'makeClient'
