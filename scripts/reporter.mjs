@@ -14,7 +14,8 @@ export default async function* report(source) {
   const say = (line) => writeSync(1, `${line}\n`)
   const counts = { passed: 0, failed: 0, skipped: 0 }
   const output = new Map()
-  const parents = new Map()
+  /** By file, the tests that have begun and not ended: who hung, where a file took too long. */
+  const running = new Map()
   const skips = new Map()
   const took = new Map()
   process.on('exit', () => {
@@ -34,10 +35,13 @@ export default async function* report(source) {
     }
     if (type === 'test:stdout' || type === 'test:stderr') {
       output.set(data.file, (output.get(data.file) ?? '') + data.message)
-    } else if (type === 'test:start') {
-      const path = parents.get(data.file) ?? []
-      path.length = data.nesting
-      parents.set(data.file, [...path, data.name])
+    } else if (type === 'test:dequeue') {
+      running.set(data.file, [...(running.get(data.file) ?? []), data.name])
+    } else if (type === 'test:complete') {
+      running.set(
+        data.file,
+        (running.get(data.file) ?? []).filter((name) => name !== data.name),
+      )
     } else if (type === 'test:pass') {
       // the tests of a suite that is skipped are not told of: it counts as one
       if (data.details?.type === 'suite' && data.skip === undefined) continue
@@ -53,6 +57,9 @@ export default async function* report(source) {
       if (error?.failureType === 'subtestsFailed') continue
       counts.failed++
       say(`\nFAILED ${title(data)}\n${indent(text(error))}`)
+      const hung = running.get(data.file) ?? []
+      if (error?.failureType === 'testTimeoutFailure' && hung.length > 0)
+        say(indent(`had not ended: ${hung.join(' > ')}`))
       const said = output.get(data.file)
       if (said !== undefined) say(indent(`what the file printed:\n${said.trimEnd().split('\n').slice(-40).join('\n')}`))
     }

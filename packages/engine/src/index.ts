@@ -11,7 +11,7 @@ export type {
 } from './engine.ts'
 export type { Skew } from './event/skews.ts'
 export { EngineError, type EngineErrorCode } from './errors.ts'
-export type { Attempt, DecisionsObserver, PageAction, PageChanges, PendingPage } from './decisions/page.ts'
+export type { Attempt, DecisionsObserver, PageAction, PageChanges, PendingPage, SettledPage } from './decisions/page.ts'
 export { canBeMember } from './decisions/digests.ts'
 export * from './records.ts'
 export type { Mutation } from './mutations.ts'

@@ -189,7 +189,7 @@ export class Replica {
   // ---- Restoring
 
   async #restore(): Promise<void> {
-    this.#mirror.clear()
+    this.#mirror.clear(this.#options.clock.monotonicMs())
     this.#checkpoints.clear()
     this.#progress = undefined
     this.#waiters.reset()
@@ -262,7 +262,7 @@ export class Replica {
     const applied = progress.appliedOffset - (this.#progress?.appliedOffset ?? progress.appliedOffset)
     const generation = this.#generations.current
     this.#progress = progress
-    this.#mirror.apply(progress.pages)
+    this.#mirror.apply(progress.pages, this.#options.clock.monotonicMs())
     for (const { name, detail } of progress.alarms) this.#alarm(name, detail)
     let own = 0
     for (const sighting of progress.sightings) {

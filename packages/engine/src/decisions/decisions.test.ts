@@ -185,6 +185,24 @@ describe('decisions', () => {
     assert.equal(desk.settled.length, 1)
   })
 
+  it('tells which settled page may have left a request under way: one with an attempt that was not answered', () => {
+    const desk = new Desk()
+    for (const key of ['answered', 'cut off', 'unknown']) desk.event('cpu', key, true)
+    const [answered, cutOff, unknown] = desk.pending
+    desk.send(answered, 'failed')
+    desk.send(answered, 'delivered')
+    desk.attempt([cutOff])
+    desk.claim(2)
+    desk.send(cutOff, 'delivered', 2)
+    desk.send(unknown, 'unknown', 2)
+    desk.send(unknown, 'delivered', 2)
+    const { settled } = desk.decisions.takePageChanges()
+    assert.deepEqual(
+      settled.map(({ inDoubt }) => inDoubt),
+      [false, true, true],
+    )
+  })
+
   it('the outcome of an older epoch after the resolve makes one more resolve, once', () => {
     const desk = new Desk()
     desk.event('cpu', 'h', true)

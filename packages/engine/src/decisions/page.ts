@@ -65,12 +65,20 @@ export function mayHaveTakenEffect({ mayBeOpen, attempts }: Readonly<PendingPage
 /** What a page speaks of: an incident, a digest, or an earlier page. An empty dedup key stands for the page's own id. */
 export type Subject = Pick<PendingPage, 'rule' | 'key' | 'dedupKey' | 'severity' | 'summary' | 'host' | 'service'>
 
+/** A page that left the state. */
+export interface SettledPage {
+  readonly id: string
+  readonly result: string
+  /** Whether the log tells of no answer to one of its attempts: that request may be under way for a while. */
+  readonly inDoubt: boolean
+}
+
 /** What happened to pages, for whoever keeps a copy of the pending ones. */
 export interface PageChanges {
   /** New, or with other attempts than before: as they stand now. */
   readonly changed: readonly Readonly<PendingPage>[]
   /** No longer pending. */
-  readonly settled: readonly { readonly id: string; readonly result: string }[]
+  readonly settled: readonly SettledPage[]
 }
 
 /** Told of decisions as they are made and settled; see EngineObserver. */

@@ -2,7 +2,7 @@ import type { AttemptRecord, OutcomeRecord } from '../records.ts'
 import { CutList, type Place } from '../state/cut-list.ts'
 import { RunningHash } from './hash.ts'
 import type { ChangingDigest, Digest } from './incident.ts'
-import type { Attempt, PageChanges, PendingPage } from './page.ts'
+import type { Attempt, PageChanges, PendingPage, SettledPage } from './page.ts'
 
 /** Doubtful triggers remembered after they left the state; the oldest goes first. One is written per attempt cut off by a takeover. */
 const doubtLimit = 1_000
@@ -48,7 +48,7 @@ export class PageBook {
 
   // What nobody was told yet, not state either.
   readonly #changed = new Set<string>()
-  #settled: { id: string; result: string }[] = []
+  #settled: SettledPage[] = []
 
   readonly #told: PageBookObserver
 
@@ -126,7 +126,8 @@ export class PageBook {
     this.#perReceiver.set(page.receiver, this.pendingAt(page.receiver) - 1)
     if (page.action === 'resolve' && page.trigger !== undefined) this.#resolveOf.delete(page.trigger)
     this.#changed.delete(page.id)
-    this.#settled.push({ id: page.id, result })
+    const inDoubt = page.attempts.some((attempt) => attempt.result === undefined || attempt.result === 'unknown')
+    this.#settled.push({ id: page.id, result, inDoubt })
     this.#hash.mix(page.id)
     this.#hash.mix(result)
     if (page.action === 'trigger') this.#keepDoubts(page)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Attempt, LogRecord, OutcomeRecord, PendingPage } from '@ricci/engine'
+import type { Attempt, LogRecord, OutcomeRecord, PendingPage, SettledPage } from '@ricci/engine'
 import { SeededRandom, ScriptedTransport, VirtualClock } from '@ricci/testkit'
 import { doubtMs, giveUpMs, retryAfterLimitMs } from '../limits.ts'
 import { PagesMirror } from '../pages-mirror.ts'
@@ -53,12 +53,12 @@ class Desk {
         changed.push({ ...page, attempts: [...page.attempts, { epoch: 1, n: record.n, offset: 0 }] })
       }
     }
-    const settled: { id: string; result: string }[] = []
+    const settled: SettledPage[] = []
     if (record.kind === 'outcome') {
       const { result, retryAtMs = 0 } = record
       for (const id of record.pages) {
         const page = this.#mirror.get(id)!
-        if (result !== 'failed') settled.push({ id, result })
+        if (result !== 'failed') settled.push({ id, result, inDoubt: result === 'unknown' })
         else changed.push({ ...page, retryAtMs, attempts: page.attempts.map((a) => ({ ...a, result })) })
       }
     }
@@ -66,7 +66,7 @@ class Desk {
   }
 
   #read(pages: Parameters<PagesMirror['apply']>[0], ...records: LogRecord[]): void {
-    this.#mirror.apply(pages)
+    this.#mirror.apply(pages, this.clock.monotonicMs())
     const sightings = records.map((record) => ({ offset: 0, record }) as Parameters<Delivery['progress']>[1][number])
     this.#delivery.progress(pages, sightings)
   }

@@ -9,7 +9,7 @@ import {
   type PendingPage,
 } from '@ricci/engine'
 import type { Sighting } from '../host.ts'
-import { detailLimit, digestAgeMs, doubtMs, giveUpMs, readBackMs } from '../limits.ts'
+import { detailLimit, digestAgeMs, giveUpMs, readBackMs } from '../limits.ts'
 import type { PagesMirror } from '../pages-mirror.ts'
 import type { Clock, Random, SendResult, Timer } from '../ports.ts'
 import type { Receiver } from '../options.ts'
@@ -17,9 +17,6 @@ import type { DeliveryCounters } from './counters.ts'
 import { ReceiverQueue, type QueueOwner } from './receiver-queue.ts'
 import { requestFor } from './request.ts'
 import { SendWindow } from './send-window.ts'
-
-/** Triggers whose time of quiet is kept before those are dropped whose time has passed. */
-const quietLimit = 1_000
 
 export interface DeliveryOptions {
   readonly epoch: number
@@ -70,11 +67,6 @@ export class Delivery implements QueueOwner {
   /** By epoch and number of the attempt. */
   readonly #open = new Map<string, OpenAttempt>()
   readonly #freed = new Set<ReceiverQueue>()
-  /**
-   * When the last request of a trigger must have ended, where that is not `doubtMs` after the claim: for triggers first seen
-   * since the claim, and for those whose last request ended without an answer. Pruned: what has passed says nothing.
-   */
-  readonly #quietAt = new Map<string, number>()
   #n = 0
   #active = true
   #abandoned = false
@@ -86,11 +78,7 @@ export class Delivery implements QueueOwner {
     this.#options = options
     this.epoch = options.epoch
     this.claimedAtMs = options.claimedAtMs - (this.#without('doubt-time') ? 6_000 : 0)
-    for (const page of options.mirror.values()) {
-      this.#queueOf(page.receiver).add(page.id)
-      // Decided and not attempted when we claimed: an attempt of our predecessor that follows our claim counts for nobody.
-      if (page.action === 'trigger') this.#noteTrigger(page)
-    }
+    for (const page of options.mirror.values()) this.#queueOf(page.receiver).add(page.id)
     for (const queue of this.#queues.values()) queue.pump()
   }
 
@@ -116,7 +104,6 @@ export class Delivery implements QueueOwner {
       const queue = this.#queueOf(page.receiver)
       queue.add(page.id)
       touched.add(queue)
-      if (page.action === 'trigger') this.#noteTrigger(page)
       if (page.repair === true && page.attempts.length === 0) this.#options.counters.pagesRepaired++
     }
     for (const { id } of changes.settled) for (const queue of this.#queues.values()) queue.settled(id)
@@ -175,7 +162,7 @@ export class Delivery implements QueueOwner {
 
   quietAtMs(trigger: string): number {
     if (this.#without('resolve-wait')) return 0
-    return this.#quietAt.get(trigger) ?? this.claimedAtMs + doubtMs
+    return this.#options.mirror.quietAtMs(trigger) - (this.#without('doubt-time') ? 6_000 : 0)
   }
 
   canBeMember(page: Readonly<PendingPage>): boolean {
@@ -303,7 +290,6 @@ export class Delivery implements QueueOwner {
     const tooOld = again && this.calendarMs() - page.decidedAtMs > giveUpMs
     const pauses = again && !tooOld && !unsent
     counters[tooOld ? 'gaveUp' : result.kind]++
-    if (result.kind === 'unknown') this.#noteQuiet(page.id, clock.monotonicMs() + doubtMs)
     attempt.phase = 'told'
     this.#write(attempt, {
       kind: 'outcome',
@@ -342,19 +328,6 @@ export class Delivery implements QueueOwner {
   }
 
   // ---- Helpers
-
-  /** Later than `doubtMs` after the claim nothing of our predecessors can be under way: then all triggers are alike. */
-  #noteTrigger(page: Readonly<PendingPage>): void {
-    if (page.attempts.length > 0 || this.#quietAt.has(page.id)) return
-    if (this.#options.clock.monotonicMs() < this.claimedAtMs + doubtMs) this.#noteQuiet(page.id, 0)
-  }
-
-  #noteQuiet(trigger: string, atMs: number): void {
-    this.#quietAt.set(trigger, atMs)
-    const nowMs = this.#options.clock.monotonicMs()
-    if (this.#quietAt.size < quietLimit || nowMs < this.claimedAtMs + doubtMs) return
-    for (const [id, quietAtMs] of this.#quietAt) if (quietAtMs <= nowMs) this.#quietAt.delete(id)
-  }
 
   #append(record: AttemptRecord | OutcomeRecord): void {
     this.#toAppend.push(record)

@@ -50,7 +50,7 @@ class Desk {
 
   #read(...records: LogRecord[]): void {
     const pages = this.#decisions.takePageChanges()
-    this.#mirror.apply(pages)
+    this.#mirror.apply(pages, this.clock.monotonicMs())
     const sightings = records.map((record) => ({ offset: 0, record }) as Parameters<Delivery['progress']>[1][number])
     this.#delivery.progress(pages, sightings)
   }

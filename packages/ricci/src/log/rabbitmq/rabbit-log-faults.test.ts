@@ -102,7 +102,7 @@ describe('RabbitLog under faults', { skip: without('rabbitmq', 'erlang') }, () =
           await until(() => answers(rabbit, left))
           // brokers often stay split then; that they are restarted is what people are told to do
           await Promise.all([0, 1, 2].map((broker) => rabbit.restart(broker)))
-          await rabbit.healthy()
+          await rabbit.healed()
         } else if (fault === 'SIGKILL') {
           await rabbit.signal(victim, fault)
           await more(300)
