@@ -24,6 +24,7 @@ export { ConsulCluster, type ConsulAgent, type ConsulOptions } from './servers/c
 export { EtcdCluster, type EtcdMember, type EtcdOptions, type EtcdUser } from './servers/etcd.ts'
 export { HttpMeddler, type MeddledAnswer, type MeddledRequest } from './servers/meddler.ts'
 export { PgBouncer, type PgBouncerOptions } from './servers/pgbouncer.ts'
+export { PlainClient } from './servers/plain-client.ts'
 export { PostgresServer, type PostgresOptions, type PostgresRestart } from './servers/postgres.ts'
 export {
   rabbitAdmin,

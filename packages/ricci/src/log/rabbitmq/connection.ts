@@ -143,6 +143,15 @@ class Client extends AMQPClient implements BrokerClient {
     this.ondisconnect = (error) => this.end(error ?? new Error('the broker closed the connection'))
   }
 
+  /**
+   * Waits for no write: where one fails the connection ends, and that tells whoever waits for an answer. The library's own promise fails before
+   * anybody looks at what waits for the answer, and what nobody looks at would end the process.
+   */
+  override send(bytes: Uint8Array): Promise<void> {
+    super.send(bytes).catch(() => undefined)
+    return Promise.resolve()
+  }
+
   /** Its own way to close waits for the broker, which may be frozen. */
   end(why: Error): void {
     if (this.why !== undefined) return

@@ -1,11 +1,11 @@
 /** The way in for publishers that are not Ricci, with a plain AMQP client that knows nothing of it, on real brokers. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { AMQPClient, type AMQPChannel } from '@cloudamqp/amqp-client'
+import type { AMQPChannel } from '@cloudamqp/amqp-client'
 import { decodeMsg, defaultLimits, encodeMsg, readMark, withMark, type ProducerMark } from '@ricci/client'
 import { decodeRecord } from '@ricci/engine'
 import { partitionOf, ReplicaError } from '@ricci/replica'
-import { RabbitCluster, without } from '@ricci/testkit'
+import { PlainClient, RabbitCluster, without } from '@ricci/testkit'
 import { headWith, Recorder } from '../../intake/recorder.ts'
 import { nodeClock } from '../../server/node-clock.ts'
 import { Canary } from './canary.ts'
@@ -272,6 +272,10 @@ describe('Inboxes', { skip: without('rabbitmq', 'erlang') }, () => {
     }
     const troubles: string[] = []
     const own = await instance('own', urls, { append, onTrouble: (what) => troubles.push(what) })
+    // a key goes from one inbox to another while they are made
+    const [declaring, declarer] = await connected(urls[0])
+    await declareInboxes(declaring, topology)
+    await declarer.close()
     own.inboxes.start()
     const publisher = new Foreign(urls, ['a'])
     await publisher.more(5)
@@ -382,9 +386,8 @@ describe('Inboxes', { skip: without('rabbitmq', 'erlang') }, () => {
 })
 
 /** A channel that says nothing by itself, and its connection. */
-async function connected(url: string): Promise<[AMQPChannel, AMQPClient]> {
-  const client = new AMQPClient(url, undefined, null)
-  client.onerror = () => undefined
+async function connected(url: string): Promise<[AMQPChannel, PlainClient]> {
+  const client = new PlainClient(url)
   await client.connect()
   const channel = await client.channel()
   channel.onerror = () => undefined

@@ -2,8 +2,9 @@
  * A publisher that knows AMQP and nothing of Ricci: it sends one Riemann Msg after another, with its cluster's id as routing key, to the exchange that is there for
  * anybody, each again until a broker confirms it, at one broker after another. It marks nothing: what it sends again may be there twice.
  */
-import { AMQPClient, type AMQPChannel } from '@cloudamqp/amqp-client'
+import type { AMQPChannel } from '@cloudamqp/amqp-client'
 import { encodeMsg } from '@ricci/client'
+import { PlainClient } from '../../servers/plain-client.ts'
 import { beforeDeadline, pause } from '../../servers/wait.ts'
 import { clusterName } from './load-protocol.ts'
 
@@ -20,7 +21,7 @@ export class ForeignPublisher {
   readonly confirmed: number[] = []
   private stopped = false
   private at: number
-  private client: AMQPClient | undefined
+  private client: PlainClient | undefined
   private readonly running: Promise<void>
 
   /** @param first number of its first message: they are nobody else's, and rise by one */
@@ -67,8 +68,7 @@ export class ForeignPublisher {
   }
 
   private async open(): Promise<AMQPChannel> {
-    const client = new AMQPClient(this.brokers[this.at % this.brokers.length])
-    client.onerror = () => undefined
+    const client = new PlainClient(this.brokers[this.at % this.brokers.length])
     this.client = client
     await client.connect()
     const channel = await client.channel()

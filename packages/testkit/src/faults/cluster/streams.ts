@@ -3,10 +3,11 @@
  * another.
  */
 import { crc32 } from 'node:zlib'
-import { AMQPClient, type AMQPMessage } from '@cloudamqp/amqp-client'
+import type { AMQPMessage } from '@cloudamqp/amqp-client'
 import type { StoredRecord } from '@ricci/replica'
 import type { RabbitCluster } from '../../servers/rabbitmq.ts'
 import { pause } from '../../servers/wait.ts'
+import { PlainClient } from '../../servers/plain-client.ts'
 
 /** Records under way to the reader; each quarter of them is acknowledged. */
 const credit = 200
@@ -85,8 +86,7 @@ export function withHoles(records: readonly StoredRecord[]): StoredRecord[] {
 
 /** One broker's copy, to its end. */
 async function readStream(url: string, stream: string): Promise<StoredRecord[]> {
-  const client = new AMQPClient(url)
-  client.onerror = () => undefined
+  const client = new PlainClient(url)
   const records: StoredRecord[] = []
   await client.connect()
   try {
