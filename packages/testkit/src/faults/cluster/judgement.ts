@@ -5,7 +5,7 @@ import type { Arena } from './arena.ts'
 import { presenceSeconds, presenceService, type LoadReport, type ProducerReport } from './load-protocol.ts'
 import { metricOf } from './roaming-producer.ts'
 import { silentRule } from './script.ts'
-import { readCopies, readLogId } from './streams.ts'
+import { readCopies, readLogId, type Copies } from './streams.ts'
 
 /** What was judged, and what is wrong. */
 export interface Judgement {
@@ -16,6 +16,9 @@ export interface Judgement {
 
 /** A load that was itself kept from running for so long has made hosts silent that its script calls talking. */
 const longestPauseMs = (presenceSeconds * 1_000) / 2
+
+/** Partitions that are read while one is judged: a copy's end is known by its silence. */
+const partitionsAhead = 8
 
 /** Lets a run come to rest, ends it in order, reads what is left and judges. */
 export async function judge(arena: Arena): Promise<Judgement> {
@@ -30,8 +33,11 @@ export async function judge(arena: Arena): Promise<Judgement> {
   const presence = { service: presenceService, rule: silentRule, ttlMs: presenceSeconds * 1_000 }
   const parts: Evidence[] = []
   const wrong: string[] = []
-  for (let partition = 0; partition < partitions; partition++) {
-    const copies = await readCopies(rabbit, vhost, partition)
+  const reading: Promise<Copies>[] = []
+  for (let partition = 0, next = 0; partition < partitions; partition++) {
+    while (next < partitions && next - partition < partitionsAhead) reading.push(readCopies(rabbit, vhost, next++))
+    const copies = await reading[partition]
+    delete reading[partition]
     wrong.push(...copies.wrong)
     parts.push(judgeRecords(copies.records, { logId, partition, presence }))
   }
