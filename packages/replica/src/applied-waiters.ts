@@ -22,9 +22,9 @@ export class AppliedWaiters {
    */
   async untilEnd(log: LogPort, partition: number): Promise<void> {
     if (this.#stopped) throw notEvaluated()
-    const range = await atMost(this.#clock, waitMs, log.range(partition))
-    if (range === undefined) throw notEvaluated()
-    await this.until(range.end - 1)
+    const end = await atMost(this.#clock, waitMs, log.endOf(partition))
+    if (end === undefined) throw notEvaluated()
+    await this.until(end - 1)
   }
 
   /** @throws ReplicaError `NOT_EVALUATED` after five seconds, or when the replica stops */

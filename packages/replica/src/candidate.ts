@@ -101,7 +101,6 @@ export class Candidate {
   /** Undefined when the log does not say within two seconds: whoever watches asks again. */
   async #endOfLog(): Promise<number | undefined> {
     const { log, partition, clock } = this.#options
-    const range = await atMost(clock, claimMs, log.range(partition)).catch(() => undefined)
-    return range?.end
+    return atMost(clock, claimMs, log.endOf(partition)).catch(() => undefined)
   }
 }

@@ -248,7 +248,7 @@ export class InThreadHost implements EngineHost {
   /** Reads to where the log ends now, looking at skips alone. */
   async #findSkips(from: number): Promise<void> {
     const { log, partition, clock } = this.#options
-    const { end } = await within(clock, askLimitMs, 'the log', log.range(partition))
+    const end = await within(clock, askLimitMs, 'the log', log.endOf(partition))
     if (from >= end) return
     await new Promise<void>((resolve, reject) => {
       this.#reader = new SteadyReader({

@@ -64,7 +64,9 @@ export interface LogPort {
    * @throws `OFFSET_TRIMMED` when `from` lies before the first offset that is left.
    */
   read(partition: number, from: number, signal: AbortSignal): AsyncIterable<readonly StoredRecord[]>
-  /** First offset still there, and the offset the next record will get. */
+  /** Offset that the next record will get: whatever was appended before it was asked lies before it. */
+  endOf(partition: number): Promise<number>
+  /** First offset still there, and the offset the next record will get. Dearer than {@link endOf} where brokers are asked. */
   range(partition: number): Promise<{ readonly first: number; readonly end: number }>
   close(): Promise<void>
 }

@@ -76,12 +76,12 @@ export class StandingWatch {
     const { log, partition, clock, appliedOffset } = this.#options
     const generation = this.#generation
     const askedMs = clock.monotonicMs()
-    const range = await atMost(clock, claimMs, log.range(partition)).catch(() => undefined)
+    const end = await atMost(clock, claimMs, log.endOf(partition)).catch(() => undefined)
     if (generation !== this.#generation) return
     this.#asking = false
     // One that does not say is asked again when something may have changed.
-    if (range === undefined) return
-    this.#target = { offset: range.end - 1, askedMs }
+    if (end === undefined) return
+    this.#target = { offset: end - 1, askedMs }
     this.applied(appliedOffset())
   }
 }

@@ -248,6 +248,11 @@ export class EmbeddedLog implements LogPort {
     )
   }
 
+  async endOf(partition: number): Promise<number> {
+    checkPartition(partition)
+    return this.end
+  }
+
   async range(partition: number): Promise<{ readonly first: number; readonly end: number }> {
     checkPartition(partition)
     return { first: this.segments[0]?.firstOffset ?? this.end, end: this.end }

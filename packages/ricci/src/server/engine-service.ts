@@ -15,7 +15,7 @@ import type { AnswerForm, Inspection, ListingRequest, LogSource, PageNews, Rules
 
 export interface EngineServiceOptions {
   /** Offset that the next record will get. */
-  readonly endNow: () => Promise<number>
+  readonly endOf: () => Promise<number>
   /** How a worker reads it by itself. */
   readonly source: LogSource
   readonly partition: number
@@ -62,7 +62,7 @@ export class EngineService {
 
   /** Before the first worker: what the log holds already is no news. A log that does not say where it ends is told of whole. */
   async begin(): Promise<void> {
-    this.newsFrom = await this.options.endNow().catch(() => 0)
+    this.newsFrom = await this.options.endOf().catch(() => 0)
   }
 
   /** For the replica: makes the next generation. */
@@ -141,7 +141,7 @@ export class EngineService {
    * @throws RicciError `NOT_EVALUATED` when that takes until a monotonic time
    */
   async evaluated(deadlineMs: number): Promise<Standpoint> {
-    const end = await this.before(deadlineMs, this.options.endNow())
+    const end = await this.before(deadlineMs, this.options.endOf())
     if (end === undefined || !(await this.reported(end - 1, deadlineMs))) throw notEvaluated()
     const { appliedOffset, calendarMs } = this.progress ?? { appliedOffset: -1, calendarMs: 0 }
     return { offset: appliedOffset, calendarMs }

@@ -62,6 +62,10 @@ class Log implements LogPort {
     yield records.map((bytes, place) => ({ offset: from + place, bytes, checksum: 0 }))
   }
 
+  endOf(partition: number): Promise<number> {
+    return Promise.resolve(this.records[partition].length)
+  }
+
   range(partition: number): Promise<{ first: number; end: number }> {
     return Promise.resolve({ first: 0, end: this.records[partition].length })
   }

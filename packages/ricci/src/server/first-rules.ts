@@ -14,7 +14,7 @@ const readMs = 5_000
 
 /** Whether this log has yet to be given its first rules. @throws ReplicaError `LOG_UNAVAILABLE` */
 export async function isWithoutRules(log: LogPort): Promise<boolean> {
-  return (await log.range(log.partitions - 1)).end === 0
+  return (await log.endOf(log.partitions - 1)) === 0
 }
 
 /**
@@ -50,7 +50,7 @@ async function write(log: LogPort, own: RulesRecord, clock: Clock): Promise<void
     if (Buffer.compare(first, ownBytes) !== 0) await log.append(0, [first], 'act')
   }
   for (let partition = 1; partition < log.partitions; partition++) {
-    if ((await log.range(partition)).end === 0) await log.append(partition, [first], 'act')
+    if ((await log.endOf(partition)) === 0) await log.append(partition, [first], 'act')
   }
 }
 

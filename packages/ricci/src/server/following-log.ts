@@ -35,6 +35,10 @@ export class FollowingLog implements LogPort {
     )
   }
 
+  async endOf(): Promise<number> {
+    return this.progress.end
+  }
+
   /** Where the log begins is the writer's to say; reading what is gone fails by itself. */
   async range(): Promise<{ first: number; end: number }> {
     return { first: 0, end: this.progress.end }

@@ -13,7 +13,7 @@ import type { RulesInForce } from './worker-protocol.ts'
 /** What all partitions of an instance share. */
 export interface PartitionOptions {
   readonly instance: string
-  readonly backends: Pick<Backends, 'log' | 'source' | 'coordination' | 'snapshots' | 'endNow' | 'follow'>
+  readonly backends: Pick<Backends, 'log' | 'source' | 'coordination' | 'snapshots' | 'endOf' | 'follow'>
   /** By the names that rules use. */
   readonly receivers: ReadonlyMap<string, Receiver>
   readonly clock: Clock
@@ -29,6 +29,9 @@ export interface PartitionOptions {
   readonly onStanding: (partition: number, standing: Standing) => void
 }
 
+/** Where a partition begins is asked no oftener: it costs brokers two consumers, and who looks at all partitions each second would keep them busy. */
+const firstKnownMs = 10_000
+
 const caughtUp: readonly ReplicaState[] = ['following', 'claiming', 'owning', 'stepping-down']
 
 export class Partition {
@@ -36,6 +39,8 @@ export class Partition {
   readonly replica: Replica
   private readonly unfollow: () => void
   private stopping: Promise<void> | undefined
+  /** Where it began, and when it was asked. */
+  private first: { readonly offset: number; readonly atMs: number } | undefined
 
   constructor(
     readonly number: number,
@@ -45,7 +50,7 @@ export class Partition {
     const { log, source, coordination, snapshots } = backends
     this.unfollow = backends.follow(number)
     this.engine = new EngineService({
-      endNow: () => backends.endNow(number),
+      endOf: () => backends.endOf(number),
       source,
       partition: number,
       clock,
@@ -118,11 +123,10 @@ export class Partition {
 
   async status(): Promise<PartitionStatus> {
     const { engine, replica, number } = this
-    const { log } = this.options.backends
-    const [range] = await Promise.all([log.range(number).catch(() => undefined), engine.refresh()])
+    const [log] = await Promise.all([this.range().catch(() => undefined), engine.refresh()])
     return {
       partition: number,
-      log: range,
+      log,
       engine: {
         appliedOffset: engine.appliedOffset,
         generation: engine.generation,
@@ -132,5 +136,16 @@ export class Partition {
       replica: replica.stats(),
       ...(engine.rules !== undefined && { rules: fingerprintOf(engine.rules) }),
     }
+  }
+
+  /** @throws ReplicaError `LOG_UNAVAILABLE` */
+  private async range(): Promise<{ readonly first: number; readonly end: number }> {
+    const { log } = this.options.backends
+    const nowMs = this.options.clock.monotonicMs()
+    if (this.first !== undefined && nowMs - this.first.atMs < firstKnownMs)
+      return { first: this.first.offset, end: await log.endOf(this.number) }
+    const range = await log.range(this.number)
+    this.first = { offset: range.first, atMs: nowMs }
+    return range
   }
 }

@@ -130,7 +130,7 @@ export class ServerRules {
       const engine = here(partition)?.engine
       if (engine === undefined) return others.get(partition) === fingerprintOf(rules)
       // what is in force is what the log says, up to its end
-      const { end } = await log.range(partition)
+      const end = await log.endOf(partition)
       return (await engine.hasApplied(end - 1, reloadWaitMs)) && differences(engine.rules, rules).length === 0
     }
     const run = await Promise.all(numbers.map(runsThem))

@@ -59,6 +59,7 @@ class Process {
           yield batch
         }
       },
+      endOf: () => log.endOf(),
       range: () => log.range(),
       wantsSnapshot: () => log.wantsSnapshot(),
       close: () => Promise.resolve(),

@@ -99,6 +99,10 @@ export class ScriptedLog implements LogPort {
     }
   }
 
+  endOf(): Promise<number> {
+    return Promise.resolve(this.records.length)
+  }
+
   range(): Promise<{ first: number; end: number }> {
     return Promise.resolve({ first: this.first, end: this.records.length })
   }

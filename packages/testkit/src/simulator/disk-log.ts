@@ -110,6 +110,7 @@ export class DiskLog {
       append: (partition, records, rank) => opened.then((log) => log.append(partition, records, rank)),
       wantsSnapshot: () => this.#process === process && this.#log?.wantsSnapshot() === true,
       read: (_partition, from, signal) => read((records) => this.#see(records), from, signal),
+      endOf: (partition) => opened.then((log) => log.endOf(partition)),
       range: (partition) => opened.then((log) => log.range(partition)),
       close: () => opened.then((log) => log.close()),
     }

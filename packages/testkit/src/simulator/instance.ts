@@ -229,6 +229,7 @@ export class Instance implements Door {
       },
       wantsSnapshot: (partition) => log.wantsSnapshot?.(partition) === true,
       read: (partition, from, signal) => log.read(partition, from, signal),
+      endOf: (partition) => log.endOf(partition),
       range: (partition) => log.range(partition),
       close: () => log.close(),
     }

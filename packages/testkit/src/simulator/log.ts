@@ -276,11 +276,15 @@ class Connection implements LogPort {
   }
 
   range(partition: number): Promise<{ first: number; end: number }> {
+    return this.endOf(partition).then((end) => ({ first: 0, end }))
+  }
+
+  endOf(partition: number): Promise<number> {
     const target = this.log.partition(partition)
     return new Promise((resolve, reject) => {
       this.process.deliverAfter(this.#random.between(0.5, 10), () => {
         if (target.away || target.frozen) reject(new ReplicaError('LOG_UNAVAILABLE', 'the log cannot be reached', true))
-        else resolve({ first: 0, end: target.end })
+        else resolve(target.end)
       })
     })
   }

@@ -5,7 +5,7 @@ import { crc32 } from '../crc32.ts'
 import { logClosed } from '../errors.ts'
 import type { Brokers } from './brokers.ts'
 import { answered, unavailable, type BrokerConnection } from './connection.ts'
-import { ackEvery, prefetch } from './limits.ts'
+import { ackEvery, ackTurns, prefetch } from './limits.ts'
 
 /** Where reading begins: an offset, the oldest record left, the newest few, or what is younger than a time. */
 export type From = number | 'first' | 'last' | Date
@@ -65,11 +65,12 @@ export class StreamConsumer {
   }
 
   /**
-   * Resolves with the records that came since; waits for the first. Empty once it was ended. What was given is acked when the next is asked for.
+   * Resolves with the records that came since; waits for the first. Empty once it was ended. What was given is acked when the next is asked for, at
+   * times: a stream's broker is told to go on by that, and each time costs it more than a record.
    * @throws ReplicaError `LOG_UNAVAILABLE` when the broker ended it
    */
   async next(): Promise<readonly Delivered[]> {
-    this.ack(1)
+    this.ack(++this.turns % ackTurns === 0 ? 1 : ackEvery)
     while (this.buffer.length === 0 && this.failure === undefined && !this.ended) {
       await new Promise<void>((resolve) => (this.wake = resolve))
     }
@@ -118,6 +119,7 @@ export class StreamConsumer {
     this.wake?.()
   }
 
+  private turns = 0
   private lastTag = 0
   private ackedTag = 0
 

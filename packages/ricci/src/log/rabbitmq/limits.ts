@@ -40,6 +40,8 @@ export const prefetch = 50
 
 /** A reader's buffer holds at most the prefetch; it acks each so many. */
 export const ackEvery = 12
+/** … or when it was given something so often: a broker ends a channel that has left a record unacked for half an hour. */
+export const ackTurns = 30
 
 /** The tail of a partition is followed for so long after the last who asked for it. */
 export const tailIdleMs = 10_000

@@ -242,7 +242,7 @@ export class RabbitLog implements LogPort {
   }
 
   /** Offset that the next record of a partition will get, as its broker says now. @throws ReplicaError `LOG_UNAVAILABLE` */
-  async endNow(partition: number): Promise<number> {
+  async endOf(partition: number): Promise<number> {
     this.checkPartition(partition)
     if (this.closing !== undefined) throw logClosed()
     const release = this.hold(partition)
@@ -254,7 +254,7 @@ export class RabbitLog implements LogPort {
   }
 
   async range(partition: number): Promise<{ readonly first: number; readonly end: number }> {
-    const end = await this.endNow(partition)
+    const end = await this.endOf(partition)
     return { first: end === 0 ? 0 : await this.first(partition), end }
   }
 

@@ -55,6 +55,7 @@ export class BrokerLog {
         return () => void following.then((end) => end())
       },
       read,
+      endOf: (partition) => opened.then((log) => log.endOf(partition)),
       range: (partition) => opened.then((log) => log.range(partition)),
       close: () => opened.then((log) => log.close()),
     }
