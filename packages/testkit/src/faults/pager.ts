@@ -42,6 +42,8 @@ type Fate = 'on-arrival' | 'whatever-comes' | 'if-answered' | 'unavailable'
 const slowestAnswerMs = 150
 /** A request whose asker died may be acted on so much later: longer than a restart, well within the 10 s a send may take. */
 const latestEffectMs = 6_000
+/** This share of pages is answered 503 the first time, when nobody asked for less. */
+const unavailableShare = 0.08
 
 /** Now, on the clock of {@link PageRequest.arrivedMs}. */
 export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6
@@ -71,6 +73,7 @@ export class Pager {
     private readonly random: SeededRandom,
     private readonly keyed: boolean,
     private readonly slowestMs: number,
+    private readonly unavailable: number,
   ) {
     server.on('request', (request, response) => void this.take(request, response))
   }
@@ -78,11 +81,17 @@ export class Pager {
   /**
    * @param receiverClass `A` knows a request again by its key; `C` tells people whatever comes in
    * @param slowestMs how long an answer takes at most
+   * @param unavailable the share of pages that are refused for now at first: whoever sends them pauses
    */
-  static async start(random: SeededRandom, receiverClass: 'A' | 'C', slowestMs = slowestAnswerMs): Promise<Pager> {
+  static async start(
+    random: SeededRandom,
+    receiverClass: 'A' | 'C',
+    slowestMs = slowestAnswerMs,
+    unavailable = unavailableShare,
+  ): Promise<Pager> {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    return new Pager(server, random, receiverClass === 'A', slowestMs)
+    return new Pager(server, random, receiverClass === 'A', slowestMs, unavailable)
   }
 
   get url(): string {
@@ -199,7 +208,7 @@ export class Pager {
 
   private fateOf({ id }: PageRequest): Fate {
     const draw = this.random.next()
-    if (draw < 0.08 && !this.failedOnce.has(id) && !this.taken.has(id)) {
+    if (draw < this.unavailable && !this.failedOnce.has(id) && !this.taken.has(id)) {
       this.failedOnce.add(id)
       return 'unavailable'
     }

@@ -28,6 +28,8 @@ export interface ArenaOptions {
   readonly eventsPerSecond: number
   /** Jobs and notes begun a second. */
   readonly pagesPerSecond: number
+  /** Whether receivers refuse some pages for now. A partition's next ones wait for that, so they do not where times are measured. */
+  readonly receiversFail: boolean
   readonly report: (line: string) => void
   /** Told of it at once: whoever is, may stop it at any time. */
   readonly onStart?: (arena: Arena) => void
@@ -108,8 +110,8 @@ export class Arena {
     this.vhost = name
     this.stopped = false
     await rabbit.vhost(name)
-    this.pager = await Pager.start(random.fork('pager'), 'A', slowestAnswerMs)
-    this.chat = await Pager.start(random.fork('chat'), 'C', slowestAnswerMs)
+    this.pager = await Pager.start(random.fork('pager'), 'A', slowestAnswerMs, options.receiversFail ? undefined : 0)
+    this.chat = await Pager.start(random.fork('chat'), 'C', slowestAnswerMs, options.receiversFail ? undefined : 0)
     const instances: Instance[] = []
     this.instances = instances
     for (const [at, instance] of instanceNames.entries()) {

@@ -9,7 +9,7 @@ import { scheduleOf, victimOf, type FaultKind, type PlannedFault } from './sched
 import { timeline, type Span } from './timeline.ts'
 import { figuresOf } from './trial.ts'
 
-export interface StormOptions extends ArenaOptions {
+export interface StormOptions extends Omit<ArenaOptions, 'receiversFail'> {
   readonly durationMs: number
 }
 
@@ -30,7 +30,7 @@ const ownersEveryMs = 500
 const lookAfterMs = 5_000
 
 export async function runStorm(options: StormOptions): Promise<StormResult> {
-  const arena = await Arena.start(options)
+  const arena = await Arena.start({ ...options, receiversFail: true })
   try {
     await arena.begin()
     const storm = new Storm(arena, options)

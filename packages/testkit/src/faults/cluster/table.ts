@@ -8,7 +8,7 @@ import { rowLines } from './page.ts'
 import { rows, type Row } from './rows.ts'
 import { runTrial, type Trial } from './trial.ts'
 
-export interface TableOptions extends ArenaOptions {
+export interface TableOptions extends Omit<ArenaOptions, 'receiversFail'> {
   readonly trials: number
   /** Names of rows; all unless told. */
   readonly rows?: readonly string[]
@@ -22,7 +22,7 @@ export async function runTable(options: TableOptions): Promise<RowResult[]> {
   const { report } = options
   const chosen = rows.filter(({ name }) => options.rows?.includes(name) ?? true)
   const results: RowResult[] = []
-  const arena = await Arena.start(options)
+  const arena = await Arena.start({ ...options, receiversFail: false })
   try {
     for (const row of chosen) {
       const skipped =
