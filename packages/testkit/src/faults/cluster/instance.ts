@@ -138,15 +138,13 @@ export class Instance {
     }
   }
 
-  /** What `ricci cluster …` says of and to the cluster when it asks this instance. @throws Error with its words where it fails */
-  async command(...words: readonly string[]): Promise<string> {
-    const url = `http://127.0.0.1:${this.ports.http}`
-    const run = new Daemon(this.options.program, ['cluster', ...words, '--url', url], {
-      through: ['setpriv', ...guarded()],
-    })
-    const { code } = await run.exited
-    if (code !== 0) throw new Error(`ricci cluster ${words.join(' ')} ended with ${code}: ${run.output}${run.text}`)
-    return run.output
+  /** Has it drained, or take part again: as `ricci cluster drain` asks, whose own process would take a core for a second. */
+  async drain(on: boolean): Promise<void> {
+    const body = { instance: this.name, drain: on }
+    const url = `http://127.0.0.1:${this.ports.http}/api/v1/cluster/drain`
+    const headers = { 'content-type': 'application/json' }
+    const { status, text } = await ask(url, { method: 'POST', body, headers, timeoutMs: askMs })
+    if (status !== 200) throw new Error(`${this.name} was not drained: ${status} ${text}`)
   }
 
   request(path: string): ReturnType<typeof ask> {

@@ -110,21 +110,20 @@ export const rows: readonly Row[] = [
   },
   {
     name: 'owner-drained',
-    fault: 'owner drained (`ricci cluster drain`), and back',
+    fault: 'owner drained (as `ricci cluster drain` asks), and back',
     measure: 'latest',
     asked: { worstMs: 300 },
     askedWords: 'no page later than 300 ms',
     async prepare(arena) {
       const { instance, partitions } = await owner(arena)
       const strike = async (): Promise<void> => {
-        await instance.command('drain', instance.name, '--no-wait')
+        await instance.drain(true)
         await arena.until(`${instance.name} to own nothing`, async () => {
           const roles = await instance.roles()
           return roles !== undefined && ![...roles.states.values()].includes('owning')
         })
       }
-      const undo = async (): Promise<void> => void (await instance.command('drain', instance.name, '--undo'))
-      return { partitions, strike, undo }
+      return { partitions, strike, undo: () => instance.drain(false) }
     },
   },
   {

@@ -27,10 +27,10 @@ export interface Trial {
 
 /** Faults come at any moment within this time: twice the time between two signs of life of an instance's session, and of ticks. */
 const momentsMs = 2_000
-/** Around a fault pages are sent to one partition after another, this often … */
-const probeMs = 30
+/** Around a fault pages are sent to one partition after another, this often: a page costs the machine what a thousand events do … */
+const probeMs = 60
 /** … and where it is asked when they flow again, to each that the fault befell so often … */
-const probeEachMs = 100
+const probeEachMs = 200
 /** … for so long. */
 const probeEachForMs = 4_000
 /** From before the fault on, so that some are in flight. */
