@@ -16,7 +16,7 @@ const hostsPerCluster = 3
 type Action = 'trigger' | 'resolve'
 
 /**
- * A page is late from then on: something holds it up. After a change of owner a resolve waits 11 s by design, until no request of its trigger can be under
+ * A page is late from then on: something holds it up. Where a trigger's request was cut off a resolve waits 11 s by design, until that cannot be under
  * way any more: one that arrived after it would open again what nobody would close.
  */
 const lateMs: Readonly<Record<Action, number>> = { trigger: 3_000, resolve: 15_000 }

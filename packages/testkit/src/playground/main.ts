@@ -72,7 +72,7 @@ async function main(): Promise<number> {
       await show()
       console.log(
         `A job fails or recovers every ${every} s, and each time a page is told below. Kill or freeze what you like, several at once, too: what died is started
-again after ${restartMs / 1_000} s. After a change of owner a resolve waits for 11 s, until no request of its trigger can be under way any more.
+again after ${restartMs / 1_000} s. Where a trigger's request was cut off, its resolve waits for 11 s, until it cannot be under way any more.
 Enter shows the table anew, Ctrl-C ends all of it and counts.\n`,
       )
     }
