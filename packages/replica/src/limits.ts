@@ -88,6 +88,8 @@ export const storeMs = 10_000
 
 /** Each place behind the first leaves a free lease to those before it for this long more: two rounds of questions to a store. */
 export const staggerMs = 200
+/** Who is told to end waits so long for others to catch up with what it keeps: less than what ends it by force waits (systemd 90 s, Kubernetes 30 s). */
+export const handOnMs = 10_000
 /** Replicas that one instance restores at once: each reads a snapshot and then the log at full speed, beside owners that must not wait. */
 export const restoringAtOnce = 2
 /** One that has not caught up by then holds up no other any more: what keeps it may be its own. */

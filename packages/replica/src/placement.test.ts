@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { VirtualClock } from '@ricci/testkit'
-import { endAfterMs, restoringAtOnce, restoringPatienceMs, settledMs, staggerMs } from './limits.ts'
+import { endAfterMs, handOnMs, restoringAtOnce, restoringPatienceMs, settledMs, staggerMs } from './limits.ts'
 import { Placement } from './placement.ts'
 import type { CoordinationPort, Member, MemberData, Standing } from './ports.ts'
 import { ranking } from './ranking.ts'
@@ -65,6 +65,13 @@ class Scene {
     this.#listener(this.members)
   }
 
+  /** Ends it where nobody takes over. */
+  async stop(): Promise<void> {
+    const stopped = this.placement.stop()
+    await this.clock.advance(handOnMs)
+    await stopped
+  }
+
   /** All that it runs stands like this. */
   stands(standing: Standing): void {
     for (const partition of this.placement.runs) this.placement.observe(partition, standing)
@@ -110,7 +117,7 @@ describe('an instance and its partitions', () => {
     scene.shows()
     await scene.clock.advance(600_000)
     assert.deepEqual([scene.ended, scene.ran.length], [[], 4])
-    await scene.placement.stop()
+    await scene.stop()
     assert.equal(scene.clock.pendingTimers, 0)
   })
 
@@ -123,7 +130,7 @@ describe('an instance and its partitions', () => {
     assert.equal(scene.ran.length, restoringAtOnce + 1)
     await scene.clock.advance(restoringPatienceMs)
     assert.equal(scene.ran.length, 5)
-    await scene.placement.stop()
+    await scene.stop()
   })
 
   it('begins with what nobody has, then with what it is to own', () => {
@@ -162,7 +169,7 @@ describe('an instance and its partitions', () => {
     await scene.clock.advance(1)
     assert.equal(mine(), false)
     assert.match(scene.placement.explain(partition).why, /the first two are b and c/)
-    await scene.placement.stop()
+    await scene.stop()
   })
 
   it('keeps what it owns, whoever is ranked before it, and what it is about to', async () => {
@@ -174,7 +181,7 @@ describe('an instance and its partitions', () => {
       scene.shows(member('b', { [partition]: 'following' }), member('c', { [partition]: 'following' }))
       await scene.clock.advance(10 * endAfterMs)
       assert.ok(!scene.ended.includes(partition), standing)
-      await scene.placement.stop()
+      await scene.stop()
     }
   })
 })
@@ -215,7 +222,7 @@ describe('a planned hand-over', () => {
     scene.shows(member('b', { [partition]: 'following' }), member('c'))
     await scene.clock.advance(settledMs)
     assert.equal(scene.asked.length, 2)
-    await scene.placement.stop()
+    await scene.stop()
   })
 
   it('is asked for anew a minute after it was first again: who comes and goes does not ask', async () => {
@@ -227,7 +234,7 @@ describe('a planned hand-over', () => {
     scene.placement.observe(partition, 'following')
     await scene.clock.advance(settledMs - 1)
     assert.deepEqual(scene.asked, [])
-    await scene.placement.stop()
+    await scene.stop()
   })
 
   it('is asked for one partition at a time', async () => {
@@ -246,7 +253,7 @@ describe('a planned hand-over', () => {
       assert.equal(scene.asked.length, i + 1)
     }
     assert.equal(new Set(scene.asked).size, 5)
-    await scene.placement.stop()
+    await scene.stop()
   })
 
   it('is asked for at once of one that drains, by the first that has caught up; one that drains itself asks for nothing', async () => {
@@ -262,7 +269,7 @@ describe('a planned hand-over', () => {
     const before = scene.asked.length
     await scene.clock.advance(60_000)
     assert.equal(scene.asked.length, before)
-    await scene.placement.stop()
+    await scene.stop()
   })
 
   it('that nobody could be asked for, or while the store is away, is no reason to wait', async () => {
@@ -276,7 +283,7 @@ describe('a planned hand-over', () => {
       await scene.clock.advance(settledMs)
       assert.ok(scene.asked.length > 10)
       assert.equal(new Set(scene.asked).size, scene.asked.length, 'each once, then a pause')
-      await scene.placement.stop()
+      await scene.stop()
       await scene.clock.advance(60_000)
       assert.equal(scene.clock.pendingTimers, 0)
     }
@@ -304,7 +311,7 @@ describe('an instance that drains', () => {
     assert.ok(scene.changes > 0)
     scene.placement.drain(false)
     assert.deepEqual([scene.placement.drained, scene.placement.runs], [false, [0, 1]])
-    await scene.placement.stop()
+    await scene.stop()
   })
 
   it('keeps what it has where nobody else is there, and says so', async () => {
@@ -318,17 +325,44 @@ describe('an instance that drains', () => {
     await scene.clock.advance(600_000)
     assert.deepEqual(scene.ended, [])
     assert.match(scene.placement.explain(0).why, /drains, but keeps it: nobody else is there/)
-    await scene.placement.stop()
+    await scene.stop()
   })
 
-  it('when it stops tells the others first, and ends everything once', async () => {
+  it('when it stops tells the others first, and ends once others have caught up with what it keeps', async () => {
     const scene = new Scene(3)
     scene.placement.start()
     scene.shows(member('b'))
     scene.stands('following')
-    await Promise.all([scene.placement.stop(), scene.placement.stop()])
-    assert.equal(scene.published!.draining, true)
+    scene.placement.observe(1, 'owning')
+    const stopped = Promise.all([scene.placement.stop(), scene.placement.stop()])
+    await scene.clock.settle()
+    assert.deepEqual([scene.published!.draining, scene.ended], [true, []])
+    scene.shows(member('b', { 0: 'following', 1: 'following', 2: 'restoring' }))
+    await scene.clock.settle()
+    assert.deepEqual(scene.ended, [0], 'b has caught up with it, and owns or has not caught up with the others')
+    scene.placement.observe(1, 'following')
+    scene.shows(member('b', { 0: 'owning', 1: 'owning', 2: 'following' }))
+    await stopped
     assert.deepEqual([...scene.ended].sort(), [...scene.ran].sort())
     assert.equal(scene.clock.pendingTimers, 0)
+  })
+
+  it('when it stops does not wait for long, nor where all others stop, too', async () => {
+    for (const other of [member('b', {}, true), member('b')]) {
+      const scene = new Scene(3)
+      scene.placement.start()
+      scene.shows(member('b'))
+      scene.stands('owning')
+      scene.shows(other)
+      const stopped = scene.placement.stop()
+      if (!other.data.draining) {
+        await scene.clock.advance(handOnMs - 1)
+        assert.deepEqual(scene.ended, [])
+        await scene.clock.advance(1)
+      }
+      await stopped
+      assert.deepEqual(scene.ended.length, 3)
+      assert.equal(scene.clock.pendingTimers, 0)
+    }
   })
 })

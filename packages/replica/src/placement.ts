@@ -1,6 +1,6 @@
 import type { Mutation } from '@ricci/engine'
 import { Askings } from './askings.ts'
-import { endAfterMs, restoringAtOnce, restoringPatienceMs, staggerMs } from './limits.ts'
+import { endAfterMs, handOnMs, restoringAtOnce, restoringPatienceMs, staggerMs } from './limits.ts'
 import type { ReplicaState } from './life.ts'
 import { explained, type PlacementView } from './placement-view.ts'
 import type { Clock, CoordinationPort, Member, MemberData, Standing, Timer } from './ports.ts'
@@ -58,6 +58,8 @@ export class Placement {
   #draining = false
   #started = false
   #stopping: Promise<void> | undefined
+  #onHandedOn: () => void = () => undefined
+  #ended = false
   #unsubscribe: () => void = () => undefined
   #timer: Timer | undefined
   #looking = false
@@ -88,7 +90,7 @@ export class Placement {
     if (running === undefined || state === 'stopped' || running.standing === state) return
     running.standing = state
     if (state !== 'restoring') running.restoringUntilMs = -Infinity
-    if (this.#stopping !== undefined) this.#publish()
+    if (this.#ended) this.#publish()
     this.#look()
   }
 
@@ -123,25 +125,48 @@ export class Placement {
     })
   }
 
-  /** Ends every replica; what is owned is handed over to those who have caught up. Idempotent. */
+  /**
+   * Ends every replica: as one that is drained, so that others have caught up with each before, as long as there are any who could and for
+   * {@link handOnMs} at most. Idempotent.
+   */
   stop(): Promise<void> {
     return (this.#stopping ??= this.#stop())
   }
 
   async #stop(): Promise<void> {
+    // Nobody may count on this instance any more; others make their replicas meanwhile.
+    this.drain(true)
+    if (this.#started) await this.#handedOn()
+    this.#ended = true
     this.#unsubscribe()
     this.#timer?.cancel()
     this.#askings.stop()
-    // Nobody may count on this instance any more; others make their replicas meanwhile.
-    this.#draining = true
-    if (this.#started) this.#publish()
     await Promise.all(Array.from(this.#running.keys(), (partition) => this.#options.end(partition)))
     this.#running.clear()
   }
 
+  /** Resolves when others keep everything, when nobody is there who could, or after a while. */
+  async #handedOn(): Promise<void> {
+    if (this.#isHandedOn()) return
+    await new Promise<void>((resolve) => {
+      const timer = this.#options.clock.setTimer(handOnMs, resolve)
+      this.#onHandedOn = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+    this.#onHandedOn = () => undefined
+  }
+
+  #isHandedOn(): boolean {
+    const { instance } = this.#options
+    const couldTake = this.#members.some((member) => member.instance !== instance && !member.data.draining)
+    return this.#running.size === 0 || !couldTake
+  }
+
   /** Does what is to be done now, and sets the timer for what is to be done later. */
   #look(): void {
-    if (!this.#started || this.#stopping !== undefined) return
+    if (!this.#started || this.#ended) return
     this.#again = true
     // What is done here may tell of a change at once.
     if (this.#looking) return
@@ -171,6 +196,7 @@ export class Placement {
     this.#publish()
     this.#wakeAt(nextMs, nowMs)
     this.#tell()
+    if (this.#isHandedOn()) this.#onHandedOn()
   }
 
   /** The members, and of this instance what it knows better than they. */
