@@ -87,11 +87,14 @@ describe('the oracle of the kills', () => {
   })
 
   it('receiver: no key takes effect twice, a repeat under the same Idempotency-Key is none', () => {
-    const wrong = (effects: Effect[], requests: PageRequest[] = []): string =>
-      ofReceiver(pager(effects, requests)).join('\n')
+    const again = effect('other', 'resolve', 'a')
+    const wrong = (effects: Effect[], requests: PageRequest[] = [], decided = new Map<string, PendingPage>()): string =>
+      ofReceiver(pager(effects, requests), { decided }).join('\n')
     assert.equal(wrong([trigger, resolve], [request(trigger), request(trigger, 1), request(resolve, 1)]), '')
     assert.match(wrong([trigger, effect('other', 'trigger', 'a')]), /key-a was triggered as t and as other/)
-    assert.match(wrong([trigger, resolve, effect('other', 'resolve', 'a')]), /key-a was resolved twice/)
+    assert.match(wrong([trigger, resolve, again]), /key-a was resolved twice/)
+    const repairs = new Map<string, PendingPage>([['other', { ...page(again), repair: true }]])
+    assert.equal(wrong([trigger, resolve, again], [], repairs), '', 'the log says why')
     assert.match(wrong([resolve]), /resolved and never triggered/)
     assert.match(wrong([resolve, trigger]), /took effect after the resolve/)
     assert.match(wrong([trigger, resolve], [request(trigger, 2)]), /was acted on, after its resolve had taken effect/)

@@ -11,7 +11,7 @@ export function verdicts(evidence: Evidence, pager: Pager, chat: Pager, producer
     ...ofAcks(evidence, producer),
     ...ofDatagrams(evidence),
     ...ofPages(evidence, both),
-    ...ofReceiver(pager),
+    ...ofReceiver(pager, evidence),
     ...ofBlindReceiver(chat),
     ...fleet.untold(chat.effects),
     ...fleet.missing(pager.effects),
@@ -71,8 +71,14 @@ export function ofPages(
   return wrong
 }
 
-/** No key took effect twice: a second request under the same Idempotency-Key is no repeat, all else is. */
-export function ofReceiver({ effects, requests, strange }: Pick<Pager, 'effects' | 'requests' | 'strange'>): string[] {
+/**
+ * No key took effect twice: a second request under the same Idempotency-Key is no repeat, all else is. But for a resolve that repairs, of which the log says
+ * that an older owner told of its trigger only after the resolve.
+ */
+export function ofReceiver(
+  { effects, requests, strange }: Pick<Pager, 'effects' | 'requests' | 'strange'>,
+  { decided }: Pick<Evidence, 'decided'>,
+): string[] {
   const wrong = strange.map((text) => `no page: ${text}`)
   const triggered = new Map<string, string>()
   const resolved = new Map<string, number>()
@@ -84,7 +90,8 @@ export function ofReceiver({ effects, requests, strange }: Pick<Pager, 'effects'
       triggered.set(dedupKey, id)
     } else {
       if (!triggered.has(dedupKey)) wrong.push(`${host}: ${dedupKey} was resolved and never triggered`)
-      if (resolved.has(dedupKey)) wrong.push(`${host}: ${dedupKey} was resolved twice`)
+      if (resolved.has(dedupKey) && decided.get(id)?.repair !== true)
+        wrong.push(`${host}: ${dedupKey} was resolved twice`)
       resolved.set(dedupKey, at)
     }
   })

@@ -10,7 +10,7 @@ const firstUser = 59_500
 /** Routing tables: the first host's, and on from there. */
 const firstTable = 1_000
 /** What stays within a host is never cut; what leaves it does so by its address, unless it is cut. */
-const order = { within: '5', leaving: '50' }
+const order = { within: 5, leaving: 19_500 }
 
 let hosts = 0
 

@@ -9,8 +9,14 @@ import { once } from 'node:events'
 const within = 'RICCI_OWN_NETWORK'
 /** The routing table of what is dropped: its packets leave by a device that leads nowhere, so that nobody is told, as when a cable is cut. */
 const nowhere = '66'
-/** Rules are tried in the order of their number: what is spared, what is dropped, then loopback's own, which usually comes first. */
-const order = { spare: '10', drop: '20', local: '100' }
+/**
+ * Rules are tried in the order of their number: what is spared, what is dropped, then loopback's own, which usually comes first. Each spared or dropped has a
+ * number of its own: where one says nothing of an address, the kernel takes it for any other of its number that does, when it is added and when it is removed.
+ */
+const order = { spare: 1_000, drop: 10_000, local: 20_000 }
+const numbersEach = 9_000
+/** Rules that were ever made. */
+let made = 0
 
 const prepare = [
   'ip link set lo up',
@@ -64,8 +70,8 @@ export interface Cut {
 export function cutNetwork({ drop, spare = [] }: Cut): () => void {
   if (!hasOwnNetwork()) throw new Error('Packets are dropped in a network of our own alone.')
   const rules = [
-    ...spare.map((what) => `pref ${order.spare} ${what} lookup local`),
-    ...drop.map((what) => `pref ${order.drop} ${what} lookup ${nowhere}`),
+    ...spare.map((what) => `pref ${order.spare + (made++ % numbersEach)} ${what} lookup local`),
+    ...drop.map((what) => `pref ${order.drop + (made++ % numbersEach)} ${what} lookup ${nowhere}`),
   ]
   for (const rule of rules) ipRule('add', rule)
   return () => {

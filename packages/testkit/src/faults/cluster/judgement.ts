@@ -4,7 +4,7 @@ import { ofAcks, ofBlindReceiver, ofPages, ofReceiver } from '../verdict.ts'
 import type { Arena } from './arena.ts'
 import { presenceSeconds, presenceService, type LoadReport, type ProducerReport } from './load-protocol.ts'
 import { metricOf } from './roaming-producer.ts'
-import { silentRule } from './script.ts'
+import { silentRule, wordsOf } from './script.ts'
 import { readCopies, readLogId, type Copies } from './streams.ts'
 
 /** What was judged, and what is wrong. */
@@ -47,10 +47,10 @@ export async function judge(arena: Arena): Promise<Judgement> {
     ...report.producers.flatMap((producer) => ofProducer(evidence, producer)),
     ...ofForeign(evidence, report.foreign),
     ...ofPages(evidence, both),
-    ...ofReceiver(pager),
+    ...ofReceiver(pager, evidence),
     ...ofBlindReceiver(chat),
     ...missing,
-    ...script.excess(),
+    ...script.excess(repairsOf(evidence)),
     ...ends,
     ...arena.instances.flatMap(({ deaths }) => deaths),
   )
@@ -60,6 +60,16 @@ export async function judge(arena: Arena): Promise<Judgement> {
       `the load itself stood still for ${Math.round(report.longestPauseMs)} ms: run it again on a machine that is less busy`,
     )
   return { evidence, wrong, counts: { ...countsOf(evidence, report), ...countsOfReceivers(arena) } }
+}
+
+/** How often the log has a resolve sent again, by the page's words in the script. */
+function repairsOf({ decided }: Evidence): Map<string, number> {
+  const repairs = new Map<string, number>()
+  for (const { action, rule, host, repair } of decided.values()) {
+    const key = wordsOf(action, rule, host)
+    if (repair === true) repairs.set(key, (repairs.get(key) ?? 0) + 1)
+  }
+  return repairs
 }
 
 /** What was acknowledged to a producer is in the log, and each of its events took effect once. */

@@ -47,6 +47,9 @@ export interface Page {
 
 const jobTtlSeconds = 36_000
 
+/** What a page is counted under. */
+export const wordsOf = (action: string, rule: string, host: string): string => `${action} ${rule} ${host}`
+
 export class Script {
   private readonly told = new Map<string, Told>()
   /** Those of them whose page is due at once. */
@@ -108,7 +111,7 @@ export class Script {
 
   /** Something took effect. */
   tookEffect({ action, rule, host }: Effect): void {
-    const key = `${action} ${rule} ${host}`
+    const key = wordsOf(action, rule, host)
     this.counts.set(key, (this.counts.get(key) ?? 0) + 1)
     if (action === 'resolve') return
     const told = this.recovering.get(host)
@@ -164,14 +167,15 @@ export class Script {
   /**
    * What was told and must not have been. That of hosts is judged by the log ({@link Evidence.falseWatchdogs}): a fault may keep their word from every
    * instance, and then they are silent indeed; here each silence that was told must have ended as well.
+   * @param repairs how often the log has something told once more, by {@link wordsOf}
    */
-  excess(): string[] {
+  excess(repairs: ReadonlyMap<string, number> = new Map()): string[] {
     const wrong: string[] = []
     for (const [key, has] of this.counts) {
       const [action, rule, host] = key.split(' ')
       const told = this.told.get(host)
       if (rule === jobRule && told !== undefined && told.kind !== 'note') {
-        const most = action === 'trigger' || told.over !== undefined ? 1 : 0
+        const most = (action === 'trigger' || told.over !== undefined ? 1 : 0) + (repairs.get(key) ?? 0)
         if (has > most) wrong.push(`was told and is not so: ${key}: ${has} times, ${most} are right`)
       } else if (rule === silentRule) {
         if (action === 'trigger' && this.has('resolve', rule, host) > has)
@@ -187,6 +191,6 @@ export class Script {
   }
 
   private has(action: string, rule: string, host: string): number {
-    return this.counts.get(`${action} ${rule} ${host}`) ?? 0
+    return this.counts.get(wordsOf(action, rule, host)) ?? 0
   }
 }
