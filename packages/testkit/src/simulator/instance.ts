@@ -238,7 +238,8 @@ export class Instance implements Door {
     const { cluster } = this
     cluster.world.trace.add(process.name, `p${partition} ${before} → ${state}: ${why}`)
     if (this.#process === process && this.#astray.has(partition)) {
-      if (state === 'claiming') {
+      // A claim of before that is read only now makes it owner at once.
+      if (state === 'claiming' || state === 'owning') {
         this.crash()
         return cluster.world.after(restartMs, () => this.start())
       }

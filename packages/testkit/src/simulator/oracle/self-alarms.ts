@@ -22,7 +22,7 @@ interface Watched {
   /** When it was last given a tick that had just been written, and when any: from then on it has its 15 s. */
   tickGivenMs: number
   anyTickMs: number
-  /** When another held the lease last, and when no other did, as far as the store would have said. */
+  /** When the store may last have said that another holds the lease, and when that it may not. */
   elsewhereMs: number
   notElsewhereMs: number
   /** When the latest append of its replica was made that was confirmed: what hangs is younger. */
@@ -100,7 +100,7 @@ export class SelfAlarmJudge {
   }
 
   /** A request to `self` is on its way. */
-  asked(process: string, request: SendRequest, isElsewhere: (partition: number) => boolean): void {
+  asked(process: string, request: SendRequest, isElsewhere: (partition: number) => boolean | undefined): void {
     const { partition } = request.provenance as { readonly partition: number }
     const now = this.#nowMs()
     const watched = this.#of(process, partition)
@@ -108,7 +108,7 @@ export class SelfAlarmJudge {
     watched.asked.set(request.rule, { action: request.action, atMs: now })
     // Asked again because the receiver did not answer: judged the first time.
     if (request.action !== 'trigger' || before?.action === 'trigger') return
-    const wasElsewhere = now - watched.notElsewhereMs > alarmAfterMs + wellMs && isElsewhere(partition)
+    const wasElsewhere = now - watched.notElsewhereMs > alarmAfterMs + wellMs && isElsewhere(partition) === true
     if (request.rule === 'cannot-own' && wasElsewhere) {
       this.#say('alarm without cause', `p${partition}: ${process} tells of cannot-own, another holds the lease`)
     }
@@ -124,12 +124,16 @@ export class SelfAlarmJudge {
     )
   }
 
-  /** Looked at once a second. `state` is undefined while its process does not run. */
-  look(process: string, partition: number, state: ReplicaState | undefined, isElsewhere: boolean): void {
+  /**
+   * Looked at once a second.
+   * @param state undefined while its process does not run
+   * @param isElsewhere whether the store would tell it that another holds the lease; undefined: perhaps
+   */
+  look(process: string, partition: number, state: ReplicaState | undefined, isElsewhere: boolean | undefined): void {
     const now = this.#nowMs()
     const watched = this.#of(process, partition)
-    if (isElsewhere) watched.elsewhereMs = now
-    else watched.notElsewhereMs = now
+    if (isElsewhere !== false) watched.elsewhereMs = now
+    if (isElsewhere !== true) watched.notElsewhereMs = now
     const before = watched.state
     watched.state = state ?? 'stopped'
     if (watched.state === 'restoring' || watched.state === 'diverged') watched.restlessMs = now
