@@ -19,9 +19,11 @@ interface Watched {
   /** Since when its process has run, undisturbed, and its replica neither begun to own nor stepped down. */
   steadySinceMs: number
   restlessMs: number
-  /** When it was last given a tick that had just been written, and when any: from then on it has its 15 s. */
+  /** When it was last given a tick that had just been written, and when any that was not there before it began to read: from then on it has its 15 s. */
   tickGivenMs: number
   anyTickMs: number
+  /** Where the log ended when it began to read. */
+  readFrom: number
   /** When the store may last have said that another holds the lease, and when that it may not. */
   elsewhereMs: number
   notElsewhereMs: number
@@ -69,9 +71,16 @@ export class SelfAlarmJudge {
       const writtenMs = this.#writtenMs[partition]?.[offset]
       return writtenMs !== undefined && now - writtenMs < wellMs
     }
-    if (records.some(isFresh)) this.#of(process, partition).tickGivenMs = now
+    const watched = this.#of(process, partition)
+    if (records.some(isFresh)) watched.tickGivenMs = now
     const times = this.#writtenMs[partition]
-    if (records.some(({ offset }) => times?.[offset] !== undefined)) this.#of(process, partition).anyTickMs = now
+    const isAny = ({ offset }: StoredRecord): boolean => offset >= watched.readFrom && times?.[offset] !== undefined
+    if (records.some(isAny)) watched.anyTickMs = now
+  }
+
+  /** A replica that restores was told where the log ends. */
+  begins(process: string, partition: number, end: number): void {
+    this.#of(process, partition).readFrom = end
   }
 
   /** @param beganMs when what was confirmed was appended */
@@ -165,6 +174,7 @@ export class SelfAlarmJudge {
         restlessMs: now,
         tickGivenMs: now,
         anyTickMs: -Infinity,
+        readFrom: 0,
         elsewhereMs: -Infinity,
         notElsewhereMs: now,
         confirmedMs: now,
