@@ -276,6 +276,29 @@ describe('the alarms about the log', () => {
     await house.close()
   })
 
+  it('claims that nobody takes up neither put the alarm off nor take it back', async () => {
+    const house = new House()
+    const replica = await house.owner()
+    await house.until('all is well', () => house.told('resolve').length === 3)
+    const { length } = house.log.all('tick')
+    await house.until('a tick is read', () => house.log.all('tick').length > length)
+    const sinceMs = house.clock.wallMs()
+    house.log.fate = () => 'refused'
+    for (let epoch = 2; epoch < 10; epoch++) {
+      house.log.add({ kind: 'claim', epoch, instance: 'ghost', semantics: 1, leaseToken: '', life: 'ghost' })
+      await house.clock.advance(4_000)
+    }
+    assert.deepEqual(
+      house.told('trigger').map(({ rule, decidedAtMs }) => [rule, decidedAtMs - sinceMs]),
+      [['cannot-own', selfAlarmMs]],
+    )
+    assert.equal(house.told('resolve').length, 3)
+    house.log.fate = () => 'written'
+    await house.until('it owns again', () => replica.state === 'owning')
+    await house.until('it is taken back', () => house.told('resolve').at(-1)?.rule === 'cannot-own')
+    await house.close()
+  })
+
   it('what an instance told before it died is taken back by the next owner, once', async () => {
     const house = new House()
     const replica = await house.owner()

@@ -1,7 +1,10 @@
 import { orphanedMs, silentOwnerMs } from './limits.ts'
 import type { Clock } from './ports.ts'
 
-/** When the log last showed that somebody owns: by a tick of the highest epoch, or its claim. */
+/**
+ * When the log last showed that somebody owns: by a tick of the highest epoch. Its claim shows who may, which is to be waited for; one that nobody
+ * takes up (its lease was gone when it was read) owns nothing.
+ */
 export class OwnerSeen {
   readonly #clock: Clock
   #atMs = 0
@@ -11,12 +14,12 @@ export class OwnerSeen {
     this.#clock = clock
   }
 
-  /** A replica that has just begun to read: who owns has time to show it. */
+  /** A claim was read, or the replica has just begun to read: who owns has time to show it. */
   expect(): void {
     this.#atMs = this.#clock.monotonicMs()
   }
 
-  /** @param history it lay in the log before this replica began to read: who wrote it may be long gone */
+  /** A tick was read. @param history it lay in the log before this replica began to read: who wrote it may be long gone */
   now(history: boolean): void {
     this.expect()
     if (!history) this.#seenMs = this.#atMs

@@ -268,7 +268,7 @@ export class Replica {
     for (const sighting of progress.sightings) {
       const { record } = sighting
       const history = sighting.offset < this.#generations.end
-      if (record.kind === 'claim') this.#claimRead(record, history)
+      if (record.kind === 'claim') this.#claimRead(record)
       else if (record.kind === 'tick' && record.epoch === this.#highestEpoch) {
         this.#owner.now(history)
         this.#ownerships.current?.tickRead(record.epoch)
@@ -296,10 +296,10 @@ export class Replica {
     this.#options.onProgress?.(progress)
   }
 
-  #claimRead(record: ClaimRecord, history: boolean): void {
+  #claimRead(record: ClaimRecord): void {
     if (record.epoch <= this.#highestEpoch) return
     this.#highestEpoch = record.epoch
-    this.#owner.now(history)
+    this.#owner.expect()
     const mayOwn = this.#candidate.lease !== undefined && (this.state === 'claiming' || this.state === 'following')
     if (this.state === 'owning') {
       if (this.#options.mutations?.has('epoch-check') === true) return

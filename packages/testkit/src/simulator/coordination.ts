@@ -7,8 +7,8 @@ import type { World } from './world.ts'
 /** A question to the store and its answer. */
 const questionMs = 10
 
-/** An answer that takes longer may come too late for who asked. */
-const promptMs = 1_000
+/** Who asks waits two seconds for an answer, on a clock of its own: one that takes as long as that may come in time or not. */
+const waitedMs = { least: 1_950, most: 2_050 }
 
 /** How long after something was written members see it. */
 const viewMs = { least: 1, most: 30 }
@@ -152,13 +152,14 @@ export class SimCoordination {
     return this.#partitions[partition].giveToAnother(ms)
   }
 
-  /** Whether the store, asked now, would say in time that another process than this holds the lease. */
-  isElsewhere(partition: number, process: string): boolean {
+  /** Whether the store, asked now, would say in time that another process than this holds the lease; undefined: perhaps in time. */
+  isElsewhere(partition: number, process: string): boolean | undefined {
     const lease = this.#partitions[partition]
     const machine = machineOf({ name: process })
-    const waysMs = this.links.delayMs(machine, storeName) + this.links.delayMs(storeName, machine)
-    if (!this.links.reaches(machine, storeName) || waysMs > promptMs) return false
-    return !lease.isAway && lease.holderName !== undefined && lease.holderName !== process
+    if (lease.isAway || lease.holderName === undefined || lease.holderName === process) return false
+    const answerMs = this.links.delayMs(machine, storeName) + this.links.delayMs(storeName, machine) + questionMs
+    if (!this.links.reaches(machine, storeName) || answerMs > waitedMs.most) return false
+    return answerMs < waitedMs.least ? true : undefined
   }
 
   holder(partition: number): string | undefined {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { SimCoordination } from './coordination.ts'
 import { SimLog } from './log.ts'
+import { SimNetwork, storeName } from './network.ts'
 import { MachineClock, Process } from './process.ts'
 import { SimReceiver, SimTransport } from './receivers.ts'
 import { SimSnapshots } from './snapshots.ts'
@@ -180,6 +181,29 @@ describe('simulated coordination', () => {
     await world.clock.advance(10_000)
     assert.equal(held.get(first), true)
     abort.abort()
+  })
+
+  it('says of a lease what a process would hear within the two seconds that it waits', async () => {
+    for (const [wayMs, isHeard] of [
+      [950, true],
+      [995, undefined],
+      [1_050, false],
+    ] as const) {
+      const { world, start } = aWorld()
+      const links = new SimNetwork(world)
+      const store = new SimCoordination(world, 1, links)
+      const abort = new AbortController()
+      store.connect(start('a')).campaign(0, () => undefined, abort.signal)
+      await world.clock.advance(2_000)
+      links.slow('b', storeName, wayMs)
+      links.slow(storeName, 'b', wayMs)
+      assert.equal(store.isElsewhere(0, 'b'), isHeard)
+      const askedMs = world.nowMs
+      assert.equal(await settled(world, store.connect(start('b')).isHeld(0)), true)
+      const heardMs = world.nowMs - askedMs
+      assert.equal(Math.abs(heardMs - 2_000) < 50 ? undefined : heardMs < 2_000, isHeard)
+      abort.abort()
+    }
   })
 })
 

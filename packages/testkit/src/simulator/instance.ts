@@ -215,7 +215,7 @@ export class Instance implements Door {
     }
   }
 
-  /** A replica's way to the log, which tells of its confirms. */
+  /** A replica's way to the log, which tells of its confirms, and of how far the log went when it began to read. */
   #confirming(process: Process, log: LogPort): LogPort {
     const { selfAlarms } = this.cluster
     return {
@@ -230,7 +230,12 @@ export class Instance implements Door {
       wantsSnapshot: (partition) => log.wantsSnapshot?.(partition) === true,
       read: (partition, from, signal) => log.read(partition, from, signal),
       endOf: (partition) => log.endOf(partition),
-      range: (partition) => log.range(partition),
+      range: async (partition) => {
+        const range = await log.range(partition)
+        const isNew = this.#process === process && this.#replicas.get(partition)?.state === 'restoring'
+        if (isNew) selfAlarms.begins(process.name, partition, range.end)
+        return range
+      },
       close: () => log.close(),
     }
   }
@@ -239,7 +244,8 @@ export class Instance implements Door {
     const { cluster } = this
     cluster.world.trace.add(process.name, `p${partition} ${before} → ${state}: ${why}`)
     if (this.#process === process && this.#astray.has(partition)) {
-      if (state === 'claiming') {
+      // A claim of before that is read only now makes it owner at once.
+      if (state === 'claiming' || state === 'owning') {
         this.crash()
         return cluster.world.after(restartMs, () => this.start())
       }

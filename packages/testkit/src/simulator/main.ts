@@ -3,7 +3,6 @@ import type { Mutation } from '@ricci/replica'
 import { parseArgs } from 'node:util'
 import { simulateElections } from '../election/main.ts'
 import { describeFinding, searchedSeeds, searchMutation } from './mutation-search.ts'
-import { openFindings } from './open-findings.ts'
 import { isMutation, knownSeeds, mutationNames, notFound } from './mutations.ts'
 import { runSeed } from './run.ts'
 import { Summary } from './summary.ts'
@@ -54,11 +53,6 @@ function options(): Options {
 async function runSeeds({ seeds, first, mutation, trace, cpuSeconds }: Options): Promise<boolean> {
   const summary = new Summary()
   for (let seed = first; seed < first + seeds; seed++) {
-    const known = seeds > 1 ? openFindings.get(seed) : undefined
-    if (known !== undefined) {
-      console.log(`seed ${seed} is left out, an open finding: ${known}`)
-      continue
-    }
     const result = await runSeed(seed, { mutation, keepTrace: trace })
     summary.add(result)
     if (trace) for (const line of result.trace) console.log(line)

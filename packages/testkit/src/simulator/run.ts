@@ -125,17 +125,23 @@ function refereesOf(cluster: Cluster, watch: Watch, mutations: ReadonlySet<Mutat
 async function findPeace(cluster: Cluster, referees: readonly Referee[], watch: Watch): Promise<void> {
   const { world } = cluster
   const fromMs = world.nowMs
+  const inboxes = cluster.brokers?.inboxes ?? []
+  const unsettled = new Set([...cluster.hosts, ...inboxes].map(({ name }) => name))
   for (;;) {
     await world.clock.advance(1_000)
     const elapsedMs = world.nowMs - fromMs
+    const idle = [
+      ...cluster.hosts.filter(({ producer }) => producer.settled),
+      ...inboxes.filter(({ kept }) => kept.length === 0),
+    ]
+    for (const { name } of idle) unsettled.delete(name)
     const settled =
-      referees.every((referee) => referee.pending === 0) &&
-      cluster.hosts.every((host) => host.producer.settled) &&
-      cluster.brokers?.inboxes.some(({ kept }) => kept.length > 0) !== true
+      referees.every((referee) => referee.pending === 0) && idle.length === cluster.hosts.length + inboxes.length
     const owned = referees.every((_, partition) => cluster.instances.some((i) => i.ownsPartition(partition)))
     if (settled && owned && elapsedMs >= leastPeaceMs) return
     if (elapsedMs < settleWithinMs) continue
     if (!owned) watch.say('not live', 'a partition has no owner although all is well again')
+    for (const name of unsettled) watch.say('not live', `what ${name} has is not taken although all is well again`)
     return
   }
 }
@@ -208,8 +214,7 @@ function judge(cluster: Cluster, referees: readonly Referee[], watch: Watch): vo
     for (const { kind, text } of found) watch.say(kind, text)
     const time = new OwnedTime()
     for (const { bytes } of records) time.apply(decoded(bytes))
-    const beyondMs = referee.ownedMs - time.ownedMs
-    if (beyondMs < -1 || beyondMs > time.firstMs + 1) {
+    if (Math.abs(referee.ownedMs - time.ownedMs) > 1) {
       const ends = `the ticks come to ${Math.round(time.ownedMs)} ms, a fresh engine to ${Math.round(referee.ownedMs)} ms`
       watch.say('owned time differs', `p${partition}: ${ends}`)
     }

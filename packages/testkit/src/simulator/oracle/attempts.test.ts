@@ -129,6 +129,34 @@ describe('the judgement on alarms about the log', () => {
       assert.deepEqual(said, isFree ? [] : ['alarm without cause'])
     }
   })
+
+  /** When a replica that tells nobody is blamed for it, having been given a tick 10 s after it began, of an owner that is gone. */
+  const blamedMs = (readFrom: number, isElsewhere: boolean | undefined): number | undefined => {
+    let nowMs = 0
+    const said: number[] = []
+    const judge = new SelfAlarmJudge(
+      () => nowMs,
+      () => said.push(nowMs),
+    )
+    const tick = encodeRecord({ kind: 'tick', number: 1, epoch: 0, elapsedMs: 0, wallMs: 0 })
+    const record = { offset: 7, bytes: tick, checksum: 0 }
+    judge.written(0, record)
+    judge.begins('i1#1', 0, readFrom)
+    for (; nowMs <= 60_000 && said.length === 0; nowMs += 1_000) {
+      if (nowMs === 10_000) judge.given('i1#1', 0, [record])
+      judge.look('i1#1', 0, 'following', isElsewhere)
+    }
+    return said[0]
+  }
+
+  it('takes a tick for a sign of an owner from when it was given, unless it was there before', () => {
+    assert.equal(blamedMs(7, false), 31_000)
+    assert.equal(blamedMs(8, false), 21_000)
+  })
+
+  it('blames nobody who may have heard in time that another holds the lease', () => {
+    assert.equal(blamedMs(8, undefined), undefined)
+  })
 })
 
 describe('the judgement on skips', () => {

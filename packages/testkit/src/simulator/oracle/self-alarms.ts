@@ -19,10 +19,12 @@ interface Watched {
   /** Since when its process has run, undisturbed, and its replica neither begun to own nor stepped down. */
   steadySinceMs: number
   restlessMs: number
-  /** When it was last given a tick that had just been written, and when any: from then on it has its 15 s. */
+  /** When it was last given a tick that had just been written, and when any that was not there before it began to read: from then on it has its 15 s. */
   tickGivenMs: number
   anyTickMs: number
-  /** When another held the lease last, and when no other did, as far as the store would have said. */
+  /** Where the log ended when it began to read. */
+  readFrom: number
+  /** When the store may last have said that another holds the lease, and when that it may not. */
   elsewhereMs: number
   notElsewhereMs: number
   /** When the latest append of its replica was made that was confirmed: what hangs is younger. */
@@ -69,9 +71,16 @@ export class SelfAlarmJudge {
       const writtenMs = this.#writtenMs[partition]?.[offset]
       return writtenMs !== undefined && now - writtenMs < wellMs
     }
-    if (records.some(isFresh)) this.#of(process, partition).tickGivenMs = now
+    const watched = this.#of(process, partition)
+    if (records.some(isFresh)) watched.tickGivenMs = now
     const times = this.#writtenMs[partition]
-    if (records.some(({ offset }) => times?.[offset] !== undefined)) this.#of(process, partition).anyTickMs = now
+    const isAny = ({ offset }: StoredRecord): boolean => offset >= watched.readFrom && times?.[offset] !== undefined
+    if (records.some(isAny)) watched.anyTickMs = now
+  }
+
+  /** A replica that restores was told where the log ends. */
+  begins(process: string, partition: number, end: number): void {
+    this.#of(process, partition).readFrom = end
   }
 
   /** @param beganMs when what was confirmed was appended */
@@ -100,7 +109,7 @@ export class SelfAlarmJudge {
   }
 
   /** A request to `self` is on its way. */
-  asked(process: string, request: SendRequest, isElsewhere: (partition: number) => boolean): void {
+  asked(process: string, request: SendRequest, isElsewhere: (partition: number) => boolean | undefined): void {
     const { partition } = request.provenance as { readonly partition: number }
     const now = this.#nowMs()
     const watched = this.#of(process, partition)
@@ -108,7 +117,7 @@ export class SelfAlarmJudge {
     watched.asked.set(request.rule, { action: request.action, atMs: now })
     // Asked again because the receiver did not answer: judged the first time.
     if (request.action !== 'trigger' || before?.action === 'trigger') return
-    const wasElsewhere = now - watched.notElsewhereMs > alarmAfterMs + wellMs && isElsewhere(partition)
+    const wasElsewhere = now - watched.notElsewhereMs > alarmAfterMs + wellMs && isElsewhere(partition) === true
     if (request.rule === 'cannot-own' && wasElsewhere) {
       this.#say('alarm without cause', `p${partition}: ${process} tells of cannot-own, another holds the lease`)
     }
@@ -124,12 +133,16 @@ export class SelfAlarmJudge {
     )
   }
 
-  /** Looked at once a second. `state` is undefined while its process does not run. */
-  look(process: string, partition: number, state: ReplicaState | undefined, isElsewhere: boolean): void {
+  /**
+   * Looked at once a second.
+   * @param state undefined while its process does not run
+   * @param isElsewhere whether the store would tell it that another holds the lease; undefined: perhaps
+   */
+  look(process: string, partition: number, state: ReplicaState | undefined, isElsewhere: boolean | undefined): void {
     const now = this.#nowMs()
     const watched = this.#of(process, partition)
-    if (isElsewhere) watched.elsewhereMs = now
-    else watched.notElsewhereMs = now
+    if (isElsewhere !== false) watched.elsewhereMs = now
+    if (isElsewhere !== true) watched.notElsewhereMs = now
     const before = watched.state
     watched.state = state ?? 'stopped'
     if (watched.state === 'restoring' || watched.state === 'diverged') watched.restlessMs = now
@@ -161,6 +174,7 @@ export class SelfAlarmJudge {
         restlessMs: now,
         tickGivenMs: now,
         anyTickMs: -Infinity,
+        readFrom: 0,
         elsewhereMs: -Infinity,
         notElsewhereMs: now,
         confirmedMs: now,

@@ -146,10 +146,9 @@ function newHost(): HostTruth {
   return { seenOffset: -1, ttlMs: 0, doubtful: true, check: 'ok', bursts: new Set(), noise: new ThrottleTruth() }
 }
 
-/** The latest owned time at which a silent host's deadline may lie. */
-function latestMs(host: HostTruth, time: OwnedTime): number {
-  const since = time.graces.filter((at) => at >= host.seenMs!).length
-  return host.seenMs! + host.ttlMs + longestTickMs + Math.min(longestGraceMs, since * graceMs)
+/** The latest owned time at which a silent host's deadline may lie: the tick that reaches it may be the one that makes a gap. */
+function latestMs({ seenMs, ttlMs }: HostTruth, { graces }: OwnedTime): number {
+  return longestTickMs + deadlineOf(seenMs! + ttlMs, graces, longestTickMs)
 }
 
 /** A word of a host: when it spoke, in seconds of the world, and what owned time that is. */
@@ -160,7 +159,7 @@ interface Heard {
 }
 
 /**
- * Hosts reported down that had been there within their TTL less one tick, or within the grace of a claim: acknowledged, or refused for want
+ * Hosts reported down that had been there within their TTL less one tick, or within the grace of a claim or gap: acknowledged, or refused for want
  * of room. What nobody could say is held against nobody.
  */
 function judgeAlarms(
@@ -175,14 +174,12 @@ function judgeAlarms(
   for (const decision of downDecisions)
     pending.set(decision.offset, [...(pending.get(decision.offset) ?? []), decision])
   const time = new OwnedTime()
-  const claims: number[] = []
   const seen = new Map<string, { incarnation: number; sequences: Set<number> }>()
   const presence = new Map<string, Heard & { readonly ageMs: number; readonly ttlMs: number }>()
   const turnedAway = new Map<string, Heard & { readonly untilMs: number }>()
   let refused = 0
   for (const { offset, bytes } of records) {
     const record = decoded(bytes)
-    const epoch = time.epoch
     for (; refused < refusals.length && refusals[refused].offset <= offset; refused++) {
       const { atMs, msg } = refusals[refused]
       for (const event of msg.events) {
@@ -194,11 +191,10 @@ function judgeAlarms(
         turnedAway.set(event.host!, { spokenAt: event.time!, atMs: sinceMs, untilMs, offset })
       }
     }
-    time.apply(record)
-    if (time.epoch > epoch) claims.push(time.ownedMs)
     const expiredOnArrival = new Set<string>()
     const msg = record.kind === 'events' ? messages.get(crc32(record.msg)) : undefined
     const fresh = msg !== undefined && isNew(seen, msg)
+    time.apply(record, msg !== undefined && !fresh)
     if (fresh) {
       for (const event of msg.events) {
         if (event.service !== 'alive') continue
@@ -222,7 +218,7 @@ function judgeAlarms(
         })
       }
       if (last === undefined) continue
-      const earliestMs = earliest(last, claims)
+      const earliestMs = deadlineOf(last.atMs + last.ttlMs, time.graces, 0)
       if (time.ownedMs >= earliestMs - longestTickMs) continue
       verdicts.push({
         kind: 'false alarm',
@@ -242,13 +238,12 @@ function judgeAlarms(
   return verdicts
 }
 
-/** The earliest owned time at which a deadline may be reached: a claim keeps it 15 s away, 60 s in all. */
-function earliest(last: { readonly atMs: number; readonly ttlMs: number }, claims: readonly number[]): number {
-  const originalMs = last.atMs + last.ttlMs
+/** A deadline with the grace that is granted before it is reached, or so shortly after: each keeps it 15 s away, all 60 s. */
+function deadlineOf(originalMs: number, graces: readonly number[], afterMs: number): number {
   let deadlineMs = originalMs
-  for (const claimMs of claims) {
-    if (claimMs < last.atMs || claimMs > deadlineMs) continue
-    deadlineMs = Math.min(Math.max(deadlineMs, claimMs + graceMs), originalMs + longestGraceMs)
+  for (const atMs of graces) {
+    if (atMs > deadlineMs + afterMs) continue
+    deadlineMs = Math.min(Math.max(deadlineMs, atMs + graceMs), originalMs + longestGraceMs)
   }
   return deadlineMs
 }
