@@ -8,6 +8,10 @@ const lateAlarm =
 export const openFindings: ReadonlyMap<number, string> = new Map([
   [913, lateAlarm],
   [
+    957,
+    'an instance that was suspended tells, when it wakes, that it cannot own: it has not heard yet that another was given the lease meanwhile',
+  ],
+  [
     1036,
     'a replica whose state was made to go astray owns before a checkpoint tells of it, and by design its hash then wins',
   ],
