@@ -28,7 +28,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'claim-read-back': 1,
   'silent-reader': 1,
   'tick-path': 1,
-  'diverged-claim': 100,
+  'diverged-claim': 1,
   'member-list': 1,
   'log-start': 40,
 }
