@@ -24,7 +24,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'digest-doubt': 1,
   'retry-after': 1,
   'tick-rank': 110,
-  'stall-rule': 40,
+  'stall-rule': 300,
   'claim-read-back': 1,
   'silent-reader': 1,
   'tick-path': 1,
