@@ -83,11 +83,16 @@ test('what a peer has is listed, fetched, and then kept here', async (context) =
   assert.deepEqual((await ofB.list(0))[0], info)
 })
 
-test('of partitions that a peer does not run it is not asked', async (context) => {
-  const { ofA, a, atB } = await two(context)
-  await ofA.store(0, 70, [Buffer.from('x')])
+test('of a peer that does not run the partition any more, what is newer than anything else is had', async (context) => {
+  const { ofA, ofB, a, atB } = await two(context)
+  const info = await ofA.store(0, 70, [Buffer.from('left')])
+  const older = await ofB.store(0, 40, [Buffer.from('older')])
   delete a.states[0]
-  assert.deepEqual(await atB.list(0), [])
+  assert.deepEqual(await atB.list(0), [info, older])
+  assert.equal(Buffer.from(await atB.fetch(info)).toString(), 'left')
+  const newer = await ofB.store(0, 90, [Buffer.from('newer')])
+  await ofB.remove(info)
+  assert.deepEqual(await atB.list(0), [newer, older])
 })
 
 test('a damaged one of ours is had from a peer; one that nobody has whole is unreadable', async (context) => {

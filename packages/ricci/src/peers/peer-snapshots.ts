@@ -1,6 +1,9 @@
 /**
- * Snapshots that are fetched from each other: one's own, in a local store, and those of the instances that run the same partition. What was
+ * Snapshots that are fetched from each other: one's own, in a local store, and those of the other instances. What was
  * fetched is kept in the local store, which keeps its number. What is stored or removed is one's own.
+ *
+ * Who does not run a partition any more may have the only one that meets the log's first record. It counts while it is newer than all that those have
+ * who do run it; what is older is left from before, and nobody begins from it.
  */
 import { ReplicaError, type Clock, type SnapshotInfo, type SnapshotPort } from '@ricci/replica'
 import type { PeerClient } from './client.ts'
@@ -34,12 +37,18 @@ export class PeerSnapshots implements SnapshotPort {
 
   /** Newest first. Peers that do not say in {@link listSnapshotsMs} which they have, have none for now. */
   async list(partition: number): Promise<readonly SnapshotInfo[]> {
-    const [own, ...others] = await Promise.all([
-      this.options.local.list(partition),
-      ...this.holders(partition).map((member) => this.remotesOf(partition, member)),
+    const { local, members, instance } = this.options
+    const others = members().filter((member) => member.instance !== instance)
+    const [own, ...theirs] = await Promise.all([
+      local.list(partition),
+      ...others.map((member) => this.remotesOf(partition, member)),
     ])
+    const runs = others.map(({ data }) => partition in data.partitions)
+    const used = theirs.filter((_remotes, at) => runs[at]).flat()
+    const newest = Math.max(-1, ...own.map(({ offset }) => offset), ...used.map(({ info }) => info.offset))
+    const left = theirs.filter((_remotes, at) => !runs[at]).flat()
     const byName = new Map<string, Remote[]>()
-    for (const one of others.flat()) {
+    for (const one of [...used, ...left.filter(({ info }) => info.offset > newest)]) {
       const known = byName.get(one.info.name)
       if (known === undefined) byName.set(one.info.name, [one])
       else known.push(one)
@@ -83,11 +92,6 @@ export class PeerSnapshots implements SnapshotPort {
 
   remove(info: SnapshotInfo): Promise<void> {
     return this.options.local.remove(info)
-  }
-
-  private holders(partition: number): readonly PeerMember[] {
-    const { members, instance } = this.options
-    return members().filter((member) => member.instance !== instance && partition in member.data.partitions)
   }
 
   private async remotesOf(partition: number, { instance, data }: PeerMember): Promise<readonly Remote[]> {

@@ -103,6 +103,8 @@ export class Instance implements Door {
       (partition, msg) => cluster.refused(partition, msg),
     )
     this.#coordination = cluster.coordination.connect(process, this.name)
+    // Others have its snapshots from it whatever it runs.
+    this.#asked = { process, snapshots: cluster.snapshots.connect(process, this.name) }
     const placement = new Placement({
       instance: this.name,
       peers: peerAddress(this.name),
@@ -321,7 +323,6 @@ export class Instance implements Door {
       return cluster.disk?.protecting(shared) ?? shared
     }
     const local = cluster.snapshots.connect(process, this.name)
-    this.#asked = { process, snapshots: local }
     const random = cluster.world.random.fork(`peers/${process.name}/${cluster.world.nowMs}`)
     const client = new SimPeerClient(process, cluster.links, random, (machine) => cluster.instance(machine)?.asked)
     return new PeerSnapshots({

@@ -9,6 +9,11 @@ import type { Process } from './process.ts'
 import type { ReceiverMood, SimReceiver } from './receivers.ts'
 import type { World } from './world.ts'
 
+/** One long sickness in so many is a receiver that is not there. */
+const downOdds = 1 / 4
+/** The last freeze of a leader begins so long before all trouble ends. */
+const longestFreezeMs = 12_000
+
 /**
  * Brings trouble, by chance and by ambush. A spell begins, lasts and is undone; at the end of the trouble all are undone at once.
  *
@@ -17,6 +22,8 @@ import type { World } from './world.ts'
  */
 export class Nemesis {
   readonly #random: SeededRandom
+  /** What is rare draws from a source of its own: seeds that have none of it stay as they are. */
+  readonly #rare: SeededRandom
   readonly #active = new Set<() => void>()
   #storeAway = false
   readonly #sickForLong = new Set<SimReceiver>()
@@ -29,6 +36,7 @@ export class Nemesis {
     private readonly plan: Plan,
   ) {
     this.#random = world.random.fork('nemesis')
+    this.#rare = world.random.fork('nemesis/rare')
     const last: Last = (ms, undo) => this.#last(ms, undo)
     this.#instances = new InstanceTrouble(cluster, world.random.fork('nemesis/instances'), last)
     const { brokers } = cluster
@@ -41,11 +49,13 @@ export class Nemesis {
     world.after(plan.faultsFromMs, () => this.#next())
     world.after(plan.calmAtMs, () => this.#heal())
     if (plan.noOwnerMs > 0) world.after(plan.noOwnerAtMs, () => this.#noOwner(plan.noOwnerMs))
-    for (const instance of this.cluster.instances.slice(plan.instances - plan.retired)) {
-      world.after(this.#random.between(plan.faultsFromMs, plan.calmAtMs), () => {
-        world.fault('retired', instance.name, '')
-        instance.retire()
-      })
+    const kept = this.cluster.log.partition(this.#rare.below(plan.partitions))
+    for (let i = 0; i < plan.retired; i++) {
+      world.after(this.#random.between(plan.faultsFromMs, plan.calmAtMs), () => this.#retireOwner(kept))
+    }
+    for (let i = 0; i < plan.leaderFreezes; i++) {
+      const atMs = this.#rare.between(plan.faultsFromMs, plan.calmAtMs - longestFreezeMs)
+      world.after(atMs, () => this.#brokers?.freezeLeader(this.#rare))
     }
     if (plan.ambush === 0) return
     for (let p = 0; p < plan.partitions; p++) this.#lieInWait(this.cluster.log.partition(p))
@@ -294,6 +304,7 @@ export class Nemesis {
     const random = this.#random
     if (this.#sickForLong.has(receiver)) return
     this.#sickForLong.add(receiver)
+    if (this.#rare.chance(downOdds)) this.#bringDown(receiver)
     let over = false
     const next = (): void => {
       if (over) return
@@ -305,9 +316,31 @@ export class Nemesis {
     this.#last(random.between(50_000, 90_000), () => {
       over = true
       receiver.mood = 'well'
+      receiver.down = false
       this.#sickForLong.delete(receiver)
       this.world.trace.add(receiver.name, 'is well')
     })
+  }
+
+  /** It is not there at all, so of nothing that is tried can there be doubt; and what goes wrong just then is over before it is back. */
+  #bringDown(receiver: SimReceiver): void {
+    const { world, cluster } = this
+    const rare = this.#rare
+    receiver.down = true
+    world.trace.add(receiver.name, 'is down')
+    const host = rare.pick(cluster.hosts)
+    const count = 3 + rare.below(4)
+    world.fault('burst', host.name, `${count} things go wrong at once`)
+    host.burst(count, rare.between(10_000, 40_000))
+  }
+
+  /** One after the other of those who keep a partition is gone for good; others are to keep it then. */
+  #retireOwner(partition: PartitionLog): void {
+    const left = this.cluster.instances.filter(({ retired }) => !retired)
+    const owner = this.cluster.instance(this.#ownerOf(partition) ?? '')
+    const gone = owner ?? this.#rare.pick(left)
+    this.world.fault('retired', gone.name, '')
+    gone.retire()
   }
 
   #crash(name: string): void {

@@ -70,6 +70,8 @@ export interface Plan {
   readonly snapshotsOfPeers: boolean
   /** So many instances go for good, one after the other. */
   readonly retired: number
+  /** So many times a leader among the brokers is frozen for hardly longer than the others wait. */
+  readonly leaderFreezes: number
   /** Faults begin after this and end at `calmAtMs`. */
   readonly faultsFromMs: number
   readonly calmAtMs: number
@@ -90,6 +92,9 @@ const noOwnerOdds = 1 / 25
 const noOwnerMs = 600_000
 /** One in so many runs the log on brokers. */
 const brokersOdds = 1 / 2
+/** One in so many of these has leaders that are frozen, so often. */
+const leaderFreezesOdds = 1 / 3
+const leaderFreezes = { least: 3, most: 6 }
 /** What is done to the log that does whatever a log may, and has no counterpart or other names among brokers. */
 const anyLogSpells: readonly SpellName[] = ['log away', 'log frozen', 'append storm', 'reader error', 'deaf reader']
 /** One in so many of the others begins with four instances, two of which go for good. */
@@ -129,6 +134,7 @@ export function drawPlan(world: World): Plan {
     hosts: 4 + random.below(5),
     snapshotsOfPeers: false,
     retired: 0,
+    leaderFreezes: 0,
     faultsFromMs,
     calmAtMs: faultsFromMs + troubleMs + (hasNoOwner ? noOwnerMs : 0),
     spells: drawSpells(random),
@@ -142,7 +148,9 @@ export function drawPlan(world: World): Plan {
   const chance = world.random.fork('embedded')
   if (chance.chance(embeddedOdds)) return embedded(plan, chance)
   const among = { ...plan, snapshotsOfPeers: chance.chance(0.5) }
-  if (chance.chance(brokersOdds)) return onBrokers(among, chance)
+  if (chance.chance(brokersOdds)) {
+    return { ...onBrokers(among, chance), leaderFreezes: drawLeaderFreezes(world.random.fork('leader freezes')) }
+  }
   if (!chance.chance(retiredOdds)) return among
   return { ...among, instances: 4, retired: 2, snapshotsOfPeers: false }
 }
@@ -172,6 +180,10 @@ function onBrokers(plan: Plan, random: SeededRandom): Plan {
     snapshotsOfPeers: isTrimmed || plan.snapshotsOfPeers,
     spells: spells.length > 0 ? spells : [random.pick(brokerSpells)],
   }
+}
+
+function drawLeaderFreezes(random: SeededRandom): number {
+  return random.chance(leaderFreezesOdds) ? Math.floor(random.between(leaderFreezes.least, leaderFreezes.most + 1)) : 0
 }
 
 function embedded(plan: Plan, random: SeededRandom): Plan {

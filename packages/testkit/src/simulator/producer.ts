@@ -66,6 +66,11 @@ export class Producer {
     this.#lookLater()
   }
 
+  /** What it sends from now on goes through another door. */
+  turnTo(door: Door): void {
+    if (this.doors.includes(door)) this.#door = door
+  }
+
   /** Dies and comes back: what was not acknowledged is forgotten, the sequence starts anew in a new incarnation. */
   restart(): void {
     this.world.fault('producer restart', this.name, `${this.#unacked.length} unacknowledged forgotten`)

@@ -47,6 +47,8 @@ const slowEffectMs = 7_500
  */
 export class SimReceiver {
   mood: ReceiverMood = 'well'
+  /** Nobody can connect to it, whatever its mood. */
+  down = false
   /** Takes the next request and keeps it. */
   hold: ((held: Held) => void) | undefined
   readonly arrivals: Arrival[] = []
@@ -216,7 +218,7 @@ export class SimTransport implements Transport {
           world.trace.add(process.name, `did not start ${request.action} ${request.idempotencyKey}`)
           return resolve({ kind: 'failed', detail: 'not started: the send window has passed' })
         }
-        if (receiver.mood === 'away') {
+        if (receiver.down || receiver.mood === 'away') {
           world.fault('receiver away', receiver.name, `${request.action} ${request.idempotencyKey}`)
           return resolve({ kind: 'failed', detail: 'connection refused' })
         }

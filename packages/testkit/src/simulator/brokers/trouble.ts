@@ -10,6 +10,9 @@ export type Last = (ms: number, undo: () => void) => void
 /** What is younger is not let go of. */
 const trimAfterMs = 20_000
 
+/** So often each host speaks shortly before a leader wakes. */
+const wordsBeforeWaking = 3
+
 /** Brings trouble to brokers and to the way to them. */
 export class BrokerTrouble {
   constructor(
@@ -60,6 +63,36 @@ export class BrokerTrouble {
       case 'link slow':
         return this.#link(spell)
     }
+  }
+
+  /**
+   * A leader is frozen for hardly longer than the others wait, and mostly leads still when it wakes: what they took for it may then be confirmed and in no
+   * log. Shortly before that hosts speak, through an instance that does not read the partition: all that it has to go by is that confirm.
+   */
+  freezeLeader(random: SeededRandom): void {
+    const { brokers, cluster } = this
+    // Of two that are gone the third would be a minority.
+    if (brokers.all.some(({ process }) => !process.running)) return
+    const order = random.shuffled([...brokers.partitions.keys()])
+    const index = order.find((one) => this.#blind(one) !== undefined) ?? order[0]
+    const ms = netTickMs + random.between(100, 2_000)
+    cluster.disturbed()
+    this.#freeze(brokers.partitions[index].leader, ms)
+    for (const host of cluster.hosts) {
+      if (host.partition !== index) continue
+      for (let i = 0; i < wordsBeforeWaking; i++) {
+        cluster.world.after(ms - random.between(100, 1_200), () => {
+          const door = this.#blind(index)
+          if (door !== undefined) host.producer.turnTo(door)
+          host.deploy(`deploy at ${cluster.world.nowMs.toFixed(3)}`)
+        })
+      }
+    }
+  }
+
+  /** An instance that does not read a partition. */
+  #blind(partition: number): Instance | undefined {
+    return this.cluster.instances.find((one) => one.running && one.appliedOffset(partition) === undefined)
   }
 
   /** Retention lets go of what no reader is at and the newest snapshot does not need. */

@@ -55,10 +55,13 @@ export function judgeAttempts(evidence: AttemptEvidence, say: Say): void {
     const attempts = attemptsOf(evidence, page.id, page.action === 'resolve')
     const arrivals = evidence.arrivals.get(page.id) ?? []
     const isTrigger = page.action === 'trigger' && evidence.classOf(page.receiver) === 'A'
-    if (!isTrigger) judgeDoubt(what, attempts, attempts, say)
+    if (!isTrigger) judgeDoubt(what, attempts, attempts, ({ claimedMs }) => claimedMs, 'its claim', say)
     const { trigger } = page
     if (page.action === 'resolve' && trigger !== undefined) {
-      if (evidence.classOf(page.receiver) === 'A') judgeDoubt(what, attempts, attemptsOf(evidence, trigger, false), say)
+      // a request that began so long ago has ended, whoever owned meanwhile
+      const tried = attemptsOf(evidence, trigger, false)
+      if (evidence.classOf(page.receiver) === 'A')
+        judgeDoubt(what, attempts, tried, (_, { atMs }) => atMs, 'its trigger was tried', say)
       if (evidence.settled.get(trigger) === 'digested' && arrivals.length > 0)
         say('page doubled', `${what} was sent, though a digest stands for its trigger and for it`)
     }
@@ -72,15 +75,27 @@ export function judgeAttempts(evidence: AttemptEvidence, say: Say): void {
   judgeCrowd(answered, say)
 }
 
-/** Whoever comes after a predecessor whose attempt has no outcome waits for it, before it tries again (or takes back what that one tried). */
-function judgeDoubt(what: string, tries: readonly LoggedAttempt[], before: readonly LoggedAttempt[], say: Say): void {
+/**
+ * Whoever comes after a predecessor whose attempt has no outcome waits for it, before it tries again (or takes back what that one tried).
+ * @param since from when on it waits, in ms, and what that is
+ */
+function judgeDoubt(
+  what: string,
+  tries: readonly LoggedAttempt[],
+  before: readonly LoggedAttempt[],
+  since: (attempt: LoggedAttempt, doubtful: LoggedAttempt) => number,
+  sinceWhat: string,
+  say: Say,
+): void {
   for (const attempt of tries) {
-    if (attempt.atMs - attempt.claimedMs >= doubtMs) continue
-    const doubtful = before.find((older) => older.epoch < attempt.epoch && !isKnown(older, attempt.offset))
+    const isTooSoon = (older: LoggedAttempt): boolean =>
+      older.epoch < attempt.epoch && !isKnown(older, attempt.offset) && attempt.atMs - since(attempt, older) < doubtMs
+    const doubtful = before.find(isTooSoon)
     if (doubtful === undefined) continue
-    const waitedMs = Math.round(attempt.atMs - attempt.claimedMs)
+    const waitedMs = Math.round(attempt.atMs - since(attempt, doubtful))
     const which = `the attempt ${doubtful.epoch}.${doubtful.n} has no outcome yet`
-    say('sent too soon', `${what}: attempt ${attempt.epoch}.${attempt.n} came ${waitedMs} ms after its claim, ${which}`)
+    const said = `${what}: attempt ${attempt.epoch}.${attempt.n} came ${waitedMs} ms after ${sinceWhat}`
+    say('sent too soon', `${said}, ${which}`)
   }
 }
 
