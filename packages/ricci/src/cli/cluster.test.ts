@@ -5,15 +5,14 @@ import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { runProgram } from './program.ts'
 
-test('a drain that who is asked has not heard of yet is waited for', async () => {
-  const views = [
-    { draining: false, owning: 1 },
-    { draining: true, owning: 1 },
-    { draining: true, owning: 0 },
-  ]
+const a = { instance: 'a', draining: false, owning: 0 }
+const b = { instance: 'b', draining: true, owning: 1 }
+
+/** What `ricci cluster drain b` ends with and says, where these are seen one after another. */
+async function drained(...views: { instance: string; draining: boolean; owning: number }[][]) {
   const server = createServer((request, response) => {
     if (request.method === 'POST') return response.end('{}')
-    const members = [{ instance: 'b', version: '', following: 0, behind: 0, ...views.shift() }]
+    const members = views.shift()!.map((member) => ({ version: '', following: 0, behind: 0, ...member }))
     return response.end(JSON.stringify({ instance: 'a', members, partitions: [] }))
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -25,8 +24,19 @@ test('a drain that who is asked has not heard of yet is waited for', async () =>
       ...{ write: note, print: async (text: string) => note(text), complain: note },
       ...{ env: {}, interactive: false, signals: new EventEmitter() },
     })
-    assert.deepEqual([code, said], [0, 'b keeps nothing any more.\n'])
+    return [code, said]
   } finally {
     server.close()
   }
+}
+
+test('a drain that who is asked has not heard of yet is waited for', async () => {
+  const seen = await drained([a, { ...b, draining: false }], [a, b], [a, { ...b, owning: 0 }])
+  assert.deepEqual(seen, [0, 'b keeps nothing any more.\n'])
+})
+
+test('a drain that nobody takes over from says so, and does not wait', async () => {
+  const [code, said] = await drained([{ ...a, draining: true }, b])
+  assert.equal(code, 1)
+  assert.match(String(said), /b keeps what it has: nobody else takes part; start another instance, or undo the drain/)
 })

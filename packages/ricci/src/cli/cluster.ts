@@ -69,6 +69,10 @@ async function drained(status: () => Promise<ClusterStatus>, instance: string): 
     if (!member.draining && (seen || looks >= unseenLooks)) {
       throw new CommandError(ExitCode.failed, `${instance} takes part again: somebody undid the drain, or restarted it`)
     }
+    if (member.draining && answer.members.every(({ draining }) => draining)) {
+      const why = `${instance} keeps what it has: nobody else takes part`
+      throw new CommandError(ExitCode.failed, `${why}; start another instance, or undo the drain of one`)
+    }
     await new Promise((resolve) => setTimeout(resolve, lookMs))
   }
 }
