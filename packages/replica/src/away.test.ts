@@ -90,15 +90,15 @@ describe('a log that hangs', () => {
   it('a question is answered with a refusal after 5 s', async () => {
     const house = new House()
     const replica = await house.owner()
-    const { range } = house.log
-    house.log.range = () => never
+    const { endOf } = house.log
+    house.log.endOf = () => never
     let refused = { code: '' }
     replica.query('true').catch((error: { code: string }) => (refused = error))
     await house.clock.advance(4_999)
     assert.equal(refused.code, '')
     await house.clock.advance(1)
     assert.equal(refused.code, 'NOT_EVALUATED')
-    house.log.range = range
+    house.log.endOf = endOf
     await house.close()
   })
 

@@ -201,7 +201,7 @@ describe('what a replica is to others', () => {
     await house.owner()
     const standby = house.replica('b')
     await house.started(standby, 'following')
-    house.log.range = () => Promise.reject(new Error('away'))
+    house.log.endOf = () => Promise.reject(new Error('away'))
     const other = await house.started(house.replica('c'), 'restoring')
     await house.clock.advance(10_000)
     assert.deepEqual([house.coordination.standing('c'), other.state], ['restoring', 'restoring'])
