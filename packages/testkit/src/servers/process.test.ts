@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { describe, it } from 'node:test'
 import { freePorts } from './ports.ts'
@@ -70,5 +71,14 @@ if (process.env[victim] !== undefined) {
     it('ports are given once', async () => {
       const ports = [...(await freePorts(20)), ...(await freePorts(20))]
       assert.equal(new Set(ports).size, 40)
+    })
+
+    it('another process is given others: a block of ports is held by its first', async () => {
+      const blockPorts = 200
+      const [port] = await freePorts(1)
+      const first = port - (port % blockPorts)
+      const other = createServer().listen(first, '127.0.0.1')
+      const [error] = (await once(other, 'error')) as [NodeJS.ErrnoException]
+      assert.equal(error.code, 'EADDRINUSE')
     })
   })
