@@ -13,7 +13,7 @@ import type { RulesInForce } from './worker-protocol.ts'
 /** What all partitions of an instance share. */
 export interface PartitionOptions {
   readonly instance: string
-  readonly backends: Pick<Backends, 'log' | 'source' | 'coordination' | 'snapshots' | 'endOf' | 'follow'>
+  readonly backends: Pick<Backends, 'log' | 'alone' | 'source' | 'coordination' | 'snapshots' | 'endOf' | 'follow'>
   /** By the names that rules use. */
   readonly receivers: ReadonlyMap<string, Receiver>
   readonly clock: Clock
@@ -140,9 +140,9 @@ export class Partition {
 
   /** @throws ReplicaError `LOG_UNAVAILABLE` */
   private async range(): Promise<{ readonly first: number; readonly end: number }> {
-    const { log } = this.options.backends
+    const { log, alone } = this.options.backends
     const nowMs = this.options.clock.monotonicMs()
-    if (this.first !== undefined && nowMs - this.first.atMs < firstKnownMs)
+    if (!alone && this.first !== undefined && nowMs - this.first.atMs < firstKnownMs)
       return { first: this.first.offset, end: await log.endOf(this.number) }
     const range = await log.range(this.number)
     this.first = { offset: range.first, atMs: nowMs }

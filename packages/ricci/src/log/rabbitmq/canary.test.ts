@@ -17,6 +17,7 @@ function scene() {
   let owned: number[] = [0, 2]
   let way: 'well' | 'unconfirmed' | 'lost' = 'well'
   let missedMs = 0
+  let onAlarm = (detail: string): unknown => alarms.push(detail)
   const canary = new Canary({
     producer: 'ricci-1/canary-ab',
     clock: {
@@ -39,7 +40,7 @@ function scene() {
       return Promise.resolve(() => void listeners.delete(partition))
     },
     onRoundTrip: (tookMs) => trips.push(tookMs),
-    onAlarm: (detail) => alarms.push(detail),
+    onAlarm: (detail) => void onAlarm(detail),
   })
   canary.start()
   return {
@@ -53,6 +54,7 @@ function scene() {
     miss: (ms: number) => (missedMs += ms),
     own: (partitions: number[]) => (owned = partitions),
     be: (how: typeof way) => (way = how),
+    onAlarm: (listener: typeof onAlarm) => (onAlarm = listener),
   }
 }
 
@@ -124,5 +126,18 @@ describe('Canary', () => {
     await clock.advance(1_000)
     assert.deepEqual([canary.underWay, alarms, listeners.size], [0, [], 0])
     canary.stop()
+  })
+
+  it('may be stopped by whom it tells', async () => {
+    const { clock, canary, be, onAlarm } = scene()
+    be('lost')
+    await new Promise<void>((resolve) => {
+      onAlarm(() => {
+        canary.stop()
+        resolve()
+      })
+      void clock.advance(60_000)
+    })
+    assert.equal(clock.pendingTimers, 0)
   })
 })

@@ -83,6 +83,8 @@ export class Canary {
   private next(): void {
     this.timer = this.options.clock.setTimer(canaryEveryMs, () => {
       this.look()
+      // by whom it told
+      if (this.stopped) return
       const partitions = this.options.partitions()
       for (const [partition, end] of this.watched) {
         if (partitions.includes(partition)) continue
