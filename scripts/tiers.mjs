@@ -7,7 +7,7 @@
  * waited for; it leaves room for a machine ten times as busy.
  */
 export const tiers = [
-  { name: 'faults', path: /[./-]faults?[./]|kill/, atOnce: 1, budgetMs: 300_000, fileMs: 600_000 },
+  { name: 'faults', path: /[./-]faults?[./]|kill/, atOnce: 1, budgetMs: 400_000, fileMs: 600_000 },
   {
     name: 'servers',
     path: /packages\/ricci\/src\/(server|intake|http|cli|agent|receivers)\/|\/house\/(packages|riemann-client)\.|\/testkit\/src\/servers\/|\/election\/src\/(stores|cli)\/|\/log\/rabbitmq\/rabbit|\/bench\/bench\.|\/coordination\/stores\./,
