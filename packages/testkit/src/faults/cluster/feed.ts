@@ -21,7 +21,8 @@ export class Feed {
   constructor(program: string, settings: LoadSettings) {
     const words = [...guarded(), process.execPath, program, JSON.stringify(settings)]
     this.child = spawn('setpriv', words, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-    this.exited = once(this.child, 'close')
+    // what it said last may still be on its way when the process is gone
+    this.exited = Promise.all([once(this.child, 'close'), once(this.child, 'disconnect')])
     this.child.on('message', (answer: LoadAnswer) => {
       if (answer.kind === 'sent') this.sent[answer.id].sentMs = answer.atMs
       else if (answer.kind === 'acked') this.sent[answer.id].ackedMs = answer.atMs
