@@ -27,8 +27,6 @@ export interface Backends {
   readonly log: ServerLog
   /** Offset that a partition's next record will get, as far as is known without asking. */
   end(partition: number): number
-  /** The same, asked for. @throws ReplicaError `LOG_UNAVAILABLE` */
-  endOf(partition: number): Promise<number>
   /** A partition is read here: its end is to be known, and appends to it are read back. Gives what ends that. */
   follow(partition: number): () => void
   /** How the engine's worker reads the log by itself. */
@@ -84,7 +82,6 @@ async function openEmbedded({ config, clock, telemetry, opened }: BackendsOption
   return {
     log,
     end: () => log.progress.end,
-    endOf: async () => log.progress.end,
     follow: () => () => undefined,
     source: { kind: 'embedded', id: log.id, dataDirectory, progress: log.progress.buffer },
     place: dataDirectory,
@@ -137,7 +134,6 @@ async function openCluster(
   return {
     log,
     end: (partition) => log.end(partition),
-    endOf: (partition) => log.endOf(partition),
     follow: (partition) => log.follow(partition),
     source: { kind: 'rabbitmq', id: log.id, options },
     place: `RabbitMQ (${options.urls.map((url) => new URL(url).host).join(', ')})`,

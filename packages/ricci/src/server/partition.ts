@@ -13,7 +13,7 @@ import type { RulesInForce } from './worker-protocol.ts'
 /** What all partitions of an instance share. */
 export interface PartitionOptions {
   readonly instance: string
-  readonly backends: Pick<Backends, 'log' | 'alone' | 'source' | 'coordination' | 'snapshots' | 'endOf' | 'follow'>
+  readonly backends: Pick<Backends, 'log' | 'alone' | 'source' | 'coordination' | 'snapshots' | 'follow'>
   /** By the names that rules use. */
   readonly receivers: ReadonlyMap<string, Receiver>
   readonly clock: Clock
@@ -50,7 +50,7 @@ export class Partition {
     const { log, source, coordination, snapshots } = backends
     this.unfollow = backends.follow(number)
     this.engine = new EngineService({
-      endOf: () => backends.endOf(number),
+      endOf: () => log.endOf(number),
       source,
       partition: number,
       clock,

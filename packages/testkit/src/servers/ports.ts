@@ -25,7 +25,9 @@ let left: number[] = []
 /** So many ports that nobody listens on, neither TCP nor UDP, and that neither this process nor another has given. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = []
-  while (ports.length < count) {
+  for (let tried = 0; ports.length < count; tried++) {
+    if (tried > blocksEach * blockPorts)
+      throw new Error(`No ${count} free ports of 127.0.0.1 in ${ours.length} blocks.`)
     if (left.length === 0) left = await nextBlock()
     const port = left.shift()!
     if (await isFree(port)) ports.push(port)
