@@ -90,6 +90,8 @@ export const storeMs = 10_000
 export const staggerMs = 200
 /** Who is told to end waits so long for others to catch up with what it keeps: less than what ends it by force waits (systemd 90 s, Kubernetes 30 s). */
 export const handOnMs = 10_000
+/** While partitions are moved away from who drains, no second replica of another begins, for so long: a hand-over is over in much less. */
+export const moveMs = 5_000
 /** Replicas that one instance restores at once: each reads a snapshot and then the log at full speed, beside owners that must not wait. */
 export const restoringAtOnce = 2
 /** One that has not caught up by then holds up no other any more: what keeps it may be its own. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { VirtualClock } from '@ricci/testkit'
-import { endAfterMs, handOnMs, restoringAtOnce, restoringPatienceMs, settledMs, staggerMs } from './limits.ts'
+import { endAfterMs, handOnMs, moveMs, restoringAtOnce, restoringPatienceMs, settledMs, staggerMs } from './limits.ts'
 import { Placement } from './placement.ts'
 import type { CoordinationPort, Member, MemberData, Standing } from './ports.ts'
 import { ranking } from './ranking.ts'
@@ -259,8 +259,10 @@ describe('a planned hand-over', () => {
   it('is asked for at once of one that drains, by the first that has caught up; one that drains itself asks for nothing', async () => {
     const partition = partitionOf('b', 'a', 'c')
     const drains = member('c', { [partition]: 'owning' }, true)
-    const scene = sceneOf(partition, member('b', { [partition]: 'following' }), drains)
+    const standby = member('b', { [partition]: 'following' })
+    const scene = sceneOf(partition, standby, member('c', { [partition]: 'owning' }))
     for (let i = 0; i < partition + 1; i++) scene.stands('following')
+    scene.shows(standby, drains)
     assert.ok(!scene.asked.includes(partition), 'b is before it')
     scene.shows(member('b', { [partition]: 'restoring' }), drains)
     await scene.clock.advance(60_000)
@@ -291,6 +293,37 @@ describe('a planned hand-over', () => {
 })
 
 describe('an instance that drains', () => {
+  it('is relieved of what it owns before others begin second replicas; not where that does not come about', async () => {
+    for (const isTaken of [true, false]) {
+      const scene = new Scene(8)
+      const all = Array.from({ length: 8 }, (_, partition) => partition)
+      const each = (standing: Standing): Record<string, Standing> =>
+        Object.fromEntries(all.map((partition) => [partition, standing]))
+      const drains = member('d', { 0: 'owning' }, true)
+      scene.placement.start()
+      // with three others it is not among the first two of some
+      scene.shows(member('b', each('following')), member('c', each('following')), member('d', { 0: 'owning' }))
+      for (let i = 0; i < 8; i++) scene.stands('following')
+      const before = scene.ran.length
+      assert.ok(before < 8)
+      scene.shows(member('b', { ...each('following'), 1: 'owning' }), drains)
+      assert.equal(scene.ran.length, before, 'partition 0 moves first')
+      if (isTaken) scene.shows(member('b', { ...each('following'), 0: 'owning' }), member('d', {}, true))
+      else await scene.clock.advance(moveMs)
+      for (let i = 0; i < 8; i++) scene.stands('following')
+      assert.equal(scene.ran.length, 8)
+      await scene.stop()
+    }
+  })
+
+  it('waits for no move where nobody else has caught up with a partition', async () => {
+    const scene = new Scene(2)
+    scene.placement.start()
+    scene.shows(member('b', { 0: 'following' }), member('d', { 0: 'owning', 1: 'restoring' }, true))
+    assert.deepEqual(scene.ran, [1])
+    await scene.stop()
+  })
+
   it('ends at once what others have, keeps what they have not caught up with, and is drained when it runs nothing', async () => {
     const scene = new Scene(2)
     scene.placement.start()

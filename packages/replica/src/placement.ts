@@ -1,6 +1,6 @@
 import type { Mutation } from '@ricci/engine'
 import { Askings } from './askings.ts'
-import { endAfterMs, handOnMs, restoringAtOnce, restoringPatienceMs, staggerMs } from './limits.ts'
+import { endAfterMs, handOnMs, moveMs, restoringAtOnce, restoringPatienceMs, staggerMs } from './limits.ts'
 import type { ReplicaState } from './life.ts'
 import { explained, type PlacementView } from './placement-view.ts'
 import type { Clock, CoordinationPort, Member, MemberData, Standing, Timer } from './ports.ts'
@@ -46,7 +46,8 @@ interface Running {
  *   are of one view, so when an owner dies the next in order waits for nobody.
  * - **A live owner is left alone**, except that the first of the ranking asks for a planned hand-over ({@link Askings}).
  * - **Draining** takes an instance out of everybody's ranking. It owns until somebody else does, and runs what the others have not caught
- *   up with.
+ *   up with. First what it owns is moved to those who stand by, then they begin what they lack: reading a log at full speed beside a hand-over
+ *   would make pages wait.
  * - **The store being away changes nothing**: the list of members stays as it was.
  */
 export class Placement {
@@ -64,6 +65,8 @@ export class Placement {
   #timer: Timer | undefined
   #looking = false
   #again = false
+  /** Since when something is to be moved away from who drains, in monotonic ms. */
+  #movingSinceMs: number | undefined
   #told = ''
   #published = ''
 
@@ -251,9 +254,20 @@ export class Placement {
     return first.length === 0 || !first.every((member) => hasCaughtUp(member.standing))
   }
 
+  /** Until when second replicas wait for partitions that are moved; past where none is. */
+  #movedByMs(seats: readonly Seat[], nowMs: number): number {
+    const isMoving = seats.some(
+      ({ owner, first }) => owner?.draining === true && first.some(({ standing }) => standing === 'following'),
+    )
+    if (isMoving) this.#movingSinceMs ??= nowMs
+    else this.#movingSinceMs = undefined
+    return (this.#movingSinceMs ?? -Infinity) + moveMs
+  }
+
   /** Starts what falls to this instance, some at a time: first what nobody has, then what it is to own. Gives when to look again. */
   #startMissing(seats: readonly Seat[], nowMs: number): number {
     const { instance, run } = this.#options
+    const movedByMs = this.#movedByMs(seats, nowMs)
     const restoring = [...this.#running.values()]
       .map(({ restoringUntilMs }) => restoringUntilMs)
       .filter((untilMs) => untilMs > nowMs)
@@ -262,7 +276,8 @@ export class Placement {
         ({ partition, first }) => !this.#running.has(partition) && first.some((member) => member.instance === instance),
       )
       .sort((a, b) => urgency(a, instance) - urgency(b, instance))
-    for (const { partition } of missing) {
+    for (const { partition, members } of missing) {
+      if (nowMs < movedByMs && members.some(({ standing }) => hasCaughtUp(standing))) return movedByMs
       if (restoring.length >= restoringAtOnce) return Math.min(...restoring)
       const restoringUntilMs = nowMs + restoringPatienceMs
       this.#running.set(partition, {

@@ -86,10 +86,10 @@ function replicaRows({ replica, log: range }: PartitionStatus, { id, place }: Se
   ]
 }
 
-/** How many of which state; `ricci cluster partitions` lists them. */
+/** How many stand how; `ricci cluster partitions` lists them. */
 function partitionRows(partitions: readonly PartitionStatus[], log: ServerStatus['log']): [string, string][] {
   const counts = new Map<string, number>()
-  for (const { replica } of partitions) counts.set(replica.state, (counts.get(replica.state) ?? 0) + 1)
+  for (const { replica, standing = replica.state } of partitions) counts.set(standing, (counts.get(standing) ?? 0) + 1)
   const states = [...counts].map(([state, count]) => `${count} ${state}`).join(', ')
   return [
     ['replicas', `of ${partitions.length} of ${log.partitions} partitions${states === '' ? '' : `: ${states}`}`],

@@ -1,7 +1,7 @@
 /** One partition on this instance: the engine's workers, and the replica that decides around them. */
 import type { ResourceLimits } from 'node:worker_threads'
 import type { RulesRecord } from '@ricci/engine'
-import { Replica, type Clock, type Random, type Receiver, type ReplicaState, type Standing } from '@ricci/replica'
+import { Replica, type Clock, type Random, type Receiver, type Standing } from '@ricci/replica'
 import type { Progress } from '../intake/lag.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Backends } from './backends.ts'
@@ -32,12 +32,14 @@ export interface PartitionOptions {
 /** Where a partition begins is asked no oftener: it costs brokers two consumers, and who looks at all partitions each second would keep them busy. */
 const firstKnownMs = 10_000
 
-const caughtUp: readonly ReplicaState[] = ['following', 'claiming', 'owning', 'stepping-down']
+const caughtUp: readonly (Standing | undefined)[] = ['following', 'claiming', 'owning', 'stepping-down']
 
 export class Partition {
   readonly engine: EngineService
   readonly replica: Replica
   private readonly unfollow: () => void
+  /** What others may count on; undefined before it is known. */
+  private standing: Standing | undefined
   private stopping: Promise<void> | undefined
   /** Where it began, and when it was asked. */
   private first: { readonly offset: number; readonly atMs: number } | undefined
@@ -71,9 +73,13 @@ export class Partition {
       random,
       rules,
       onAlarm: (name, detail) => telemetry.alarm(name, detail),
-      onStanding: (standing) => options.onStanding(number, standing),
+      onStanding: (standing) => {
+        this.standing = standing
+        options.onStanding(number, standing)
+        options.onChange()
+      },
       onStateChange: (state, before, why) => {
-        telemetry.replicaState(before, state, why)
+        telemetry.replicaState(number, before, state, why)
         options.onChange()
       },
     })
@@ -105,14 +111,15 @@ export class Partition {
     return this.engine.running && this.engine.progress?.rulesHash !== undefined
   }
 
-  /** Whether it owns, or could at once. */
+  /** Whether it owns, or could at once; of an only server, whether it will as soon as it has caught up. */
   get stands(): boolean {
-    return this.replica.state === 'owning' || this.replica.state === 'following'
+    const { state } = this.replica
+    return state === 'owning' || (this.options.backends.alone ? state : this.standing) === 'following'
   }
 
   /** Whether its engine holds what the log says: not while it is restored, or another than the owner's. */
   get isCaughtUp(): boolean {
-    return caughtUp.includes(this.replica.state)
+    return caughtUp.includes(this.standing)
   }
 
   /** How far it is, for who takes events in. Where another instance owns, a standby's lag stands for the owner's: both apply the same. */
@@ -134,6 +141,7 @@ export class Partition {
         repeats: engine.stats?.repeats ?? 0,
       },
       replica: replica.stats(),
+      standing: this.standing,
       ...(engine.rules !== undefined && { rules: fingerprintOf(engine.rules) }),
     }
   }

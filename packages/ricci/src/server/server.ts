@@ -178,7 +178,8 @@ export class Server {
     for (const { replica, number, stands } of running) {
       if (replica.state === 'owning' || (stands && !alone)) continue
       const consequence = alone ? 'nobody is paged meanwhile' : 'it cannot take over now'
-      add('replica', `${of([number])}it is ${replica.state}, ${consequence}`)
+      const doing = replica.state === 'following' ? 'catching up' : replica.state
+      add('replica', `${of([number])}it is ${doing}, ${consequence}`)
     }
     degraded.push(...this.rules.degraded(running), ...backends.degraded())
     if (this.foreign?.trouble !== undefined) add('event-path', this.foreign.trouble)

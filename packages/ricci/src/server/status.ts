@@ -1,5 +1,5 @@
 import type { Skew } from '@ricci/engine'
-import type { ReplicaStats } from '@ricci/replica'
+import type { ReplicaStats, Standing } from '@ricci/replica'
 import type { Degraded } from '../http/backend.ts'
 import type { RulesSwitch } from './worker-protocol.ts'
 
@@ -46,6 +46,8 @@ export interface PartitionStatus {
     readonly repeats: number
   }
   readonly replica: ReplicaStats
+  /** What the others of the cluster may count on: `following` once it could take over. Absent before it is known. */
+  readonly standing?: Standing
   /** Rules in force and their settings, in one word to compare by; absent while there are none. */
   readonly rules?: string
 }

@@ -155,9 +155,12 @@ export class Telemetry {
     else this.log.info(text)
   }
 
-  replicaState(from: string, to: string, why: string): void {
+  replicaState(partition: number, from: string, to: string, why: string): void {
     this.metrics.replicaStates.inc({ state: to })
-    this.log.debug({ from, to }, `replica: ${why}`)
+    const said = `partition ${partition} is ${to}, was ${from}: ${why}`
+    // who owns is what is looked for in the night; the rest is how it came to it
+    if (from === 'owning' || to === 'owning') this.log.info({ partition, from, to }, said)
+    else this.log.debug({ partition, from, to }, said)
   }
 
   private limited(kind: string, write: (more: { suppressed?: number }) => void): void {

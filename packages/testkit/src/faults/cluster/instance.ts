@@ -18,10 +18,10 @@ const aboutPages = /^page decided|^a page (may|has)|HTTP 503: try again$/
 /** What is asked of an instance's status. */
 interface Status {
   readonly ready: boolean
-  readonly partitions: readonly { readonly partition: number; readonly replica: { readonly state: string } }[]
+  readonly partitions: readonly { readonly partition: number; readonly standing?: string }[]
 }
 
-/** What an instance does with each partition that it runs, by number. */
+/** What an instance is to others with each partition that it runs, by number: a standby that has not caught up is none. */
 export interface Roles {
   readonly ready: boolean
   readonly states: ReadonlyMap<number, string>
@@ -43,6 +43,7 @@ export class Instance {
   /** Ends that nobody asked for: how it ended, and what it said last. */
   readonly deaths: string[] = []
   private ending = false
+  private saidLast = ''
   daemon: Daemon | undefined
   private life = 0
 
@@ -93,7 +94,9 @@ export class Instance {
     this.ending = false
     void daemon.exited.then(({ code, signal }) => {
       if (this.life !== life) return
-      if (!this.ending) this.deaths.push(`${this.name} ended by itself: ${signal ?? code}\n${this.said}`)
+      const { said } = this
+      if (!this.ending) this.deaths.push(`${this.name} ended by itself: ${signal ?? code}\n${said}`)
+      this.saidLast = said
       this.daemon = undefined
     })
   }
@@ -132,7 +135,7 @@ export class Instance {
   async roles(): Promise<Roles | undefined> {
     try {
       const { ready, partitions } = (await this.request('/api/v1/status')).json<Status>()
-      return { ready, states: new Map(partitions.map(({ partition, replica }) => [partition, replica.state])) }
+      return { ready, states: new Map(partitions.map(({ partition, standing = 'stopped' }) => [partition, standing])) }
     } catch {
       return undefined
     }
@@ -153,8 +156,16 @@ export class Instance {
 
   /** What it logged last, for a failure. */
   get said(): string {
-    const lines = this.daemon?.lines.map(({ msg }) => msg).filter((line) => !aboutPages.test(line))
-    return `${this.name}: ${lines?.join('\n').slice(-2_000) ?? 'not running'}`
+    if (this.daemon === undefined) return `not running any more; ${this.saidLast}`
+    const lines = this.daemon.lines.map(({ msg }) => msg).filter((line) => !aboutPages.test(line))
+    return `${this.name}: ${lines.join('\n').slice(-2_000)}`
+  }
+
+  /** What it logged since a moment of its wall clock, each with its time and all that it says. */
+  since(wallMs: number): string[] {
+    const lines = this.daemon?.lines.filter(({ msg }) => !aboutPages.test(msg)) ?? []
+    const told = lines.filter(({ time }) => typeof time !== 'string' || Date.parse(time) >= wallMs)
+    return told.map(({ time, msg, ...rest }) => `${String(time)} ${this.name}: ${msg} ${JSON.stringify(rest)}`)
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { constants, cpus, loadavg, release } from 'node:os'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -87,11 +87,15 @@ export async function faultCluster(args: string[]): Promise<number> {
   const results = await runTable({ ...arena, trials, rows: values.row })
   const date = new Date().toISOString().slice(0, 10)
   const machine = `Node ${process.versions.node}, ${cpus().length} cores of ${cpus()[0].model.trim()}, Linux ${release()}, load average ${loadBefore} at the beginning, ${load()} at the end`
-  const about = `${date}, ${rate.toLocaleString('en')} events/s, ${partitions} partitions, ${machine}; ${versions} (net_ticktime 8, aten 500 ms).`
-  if (values.write !== undefined) writeFileSync(values.write, page(results, about))
+  const text = `${date}, ${rate.toLocaleString('en')} events/s, ${partitions} partitions, ${machine}; ${versions} (net_ticktime 8, aten 500 ms).`
+  const about = { text, short: `${date}, ${rate.toLocaleString('en')} events/s, ${partitions} partitions` }
+  if (values.write !== undefined) {
+    const before = existsSync(values.write) ? readFileSync(values.write, 'utf8') : ''
+    writeFileSync(values.write, page(results, about, before))
+  }
   const run = results.filter(({ skipped }) => skipped === undefined)
   const missed = run.filter((result) => shortfalls(result).length > 0).length
-  console.log(about)
+  console.log(text)
   console.log(`${run.length - missed} passed, ${missed} failed, ${results.length - run.length} skipped`)
   return missed === 0 ? 0 : 1
 }

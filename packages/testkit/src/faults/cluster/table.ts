@@ -59,6 +59,7 @@ async function runRow(arena: Arena, row: Row, { trials: wanted, report }: TableO
         report(
           `${at}: pages again after ${flow}, the latest took ${latest} (${trial.latest}), ${trial.inFlight} in flight`,
         )
+        for (const line of storyOf(arena, row, trial)) report(line)
       } catch (error) {
         wrong.push(`${row.name}, trial ${trials.length + 1}: ${(error as Error).message}`)
         report(wrong.at(-1)!)
@@ -72,4 +73,12 @@ async function runRow(arena: Arena, row: Row, { trials: wanted, report }: TableO
   } finally {
     await arena.end()
   }
+}
+
+/** What instances said in a trial that took longer than is asked; nothing of another. */
+function storyOf(arena: Arena, row: Row, trial: Trial): string[] {
+  const ms = row.measure === 'flow' ? trial.flowMs : trial.latestMs
+  if (ms !== undefined && ms <= (row.asked.worstMs ?? Infinity)) return []
+  const wallMs = trial.fromMs + Date.now() - monotonicMs()
+  return arena.instances.flatMap((instance) => instance.since(wallMs)).sort()
 }
