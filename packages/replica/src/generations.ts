@@ -2,12 +2,14 @@ import type { Mutation } from '@ricci/engine'
 import { ReplicaError } from './errors.ts'
 import type { EngineHost, HostFactory, HostFailure, Progress } from './host.ts'
 import { askLimitMs, restoreRetryLongestMs, restoreRetryMs } from './limits.ts'
-import type { Clock, LogPort, SnapshotPort, Timer } from './ports.ts'
+import type { Clock, CoordinationPort, LogPort, SnapshotPort, Timer } from './ports.ts'
 import { restore } from './restore.ts'
 import { within } from './timers.ts'
 
 export interface GenerationsOptions {
+  readonly instance: string
   readonly log: LogPort
+  readonly coordination: CoordinationPort
   readonly snapshots: SnapshotPort
   readonly partition: number
   readonly clock: Clock
@@ -34,6 +36,7 @@ export class Generations {
   #current = 0
   #from: string | undefined
   #history = 0
+  #unwatch: () => void = () => undefined
   #failures = 0
   /** The next try, while it waits. */
   #waiting: { readonly again: () => void; readonly timer: Timer } | undefined
@@ -73,7 +76,8 @@ export class Generations {
     const number = ++this.#begun
     this.#current = number
     const current = (): boolean => number === this.#current
-    const { log, partition, clock, hostFactory, onProgress, onFailure } = this.#options
+    const { log, partition, clock, coordination, hostFactory, onProgress, onFailure } = this.#options
+    this.#unwatch = coordination.onMembers(() => this.#look())
     try {
       this.#doing = 'asking how far the log goes'
       const { first, end } = await within(clock, askLimitMs, 'the log', log.range(partition))
@@ -83,6 +87,7 @@ export class Generations {
         ...this.#options,
         first,
         end,
+        unhurried: this.#isOwnedElsewhere(),
         avoid: this.#avoid,
         onStep: (doing) => (current() ? void (this.#doing = doing) : undefined),
         hostFactory: (events) => {
@@ -113,10 +118,23 @@ export class Generations {
   /** Nothing is asked of it or heard from it any more. Resolves when it has ended, which a stuck engine does when it can. */
   letGo(): Promise<void> {
     const host = this.#host
+    this.#unwatch()
     this.#host = undefined
     this.#doing = undefined
     this.#current = 0
     return host?.stop().catch(() => undefined) ?? Promise.resolve()
+  }
+
+  /** Where nobody owns any more, it hurries. */
+  #look(): void {
+    if (!this.#isOwnedElsewhere()) this.#host?.hurry()
+  }
+
+  #isOwnedElsewhere(): boolean {
+    const { instance, partition, coordination } = this.#options
+    return coordination
+      .members()
+      .some((member) => member.instance !== instance && member.data.partitions[partition] === 'owning')
   }
 
   /** What the current one began from led to a wrong state. */

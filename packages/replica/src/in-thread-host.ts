@@ -24,6 +24,7 @@ import {
 } from './host.ts'
 import { CutWork, type WorkedCut } from './cut-work.ts'
 import { askLimitMs } from './limits.ts'
+import { Pace } from './pace.ts'
 import type { Clock, LogPort, StoredRecord } from './ports.ts'
 import { SteadyReader } from './steady-reader.ts'
 import { within } from './timers.ts'
@@ -67,6 +68,9 @@ export class InThreadHost implements EngineHost {
   /** What was applied from a skipped record up to its skip was applied otherwise by some: checkpoints of it say nothing. */
   readonly #disputed: { readonly from: number; readonly to: number }[] = []
   #readOffset = -1
+  /** Where the log ended when it began: what comes before is history. */
+  #history = 0
+  #pace: Pace
   #stopped = false
   #cutAtNext = false
   /** The snapshot that waits to be taken. */
@@ -79,12 +83,14 @@ export class InThreadHost implements EngineHost {
   constructor(events: HostEvents, options: InThreadHostOptions) {
     this.#events = events
     this.#options = options
+    this.#pace = new Pace(options.clock, false)
     this.#cuts = new CutWork(options.clock, (cut) => this.#worked(cut))
   }
 
   async start(from: HostStart): Promise<void> {
     const { log, partition, clock, mutations } = this.#options
     if (this.#engine !== undefined || this.#stopped) throw new ReplicaError('STATE', 'a host starts once', false)
+    this.#pace = new Pace(clock, from.unhurried === true)
     await this.#findSkips(from.snapshotOffset + 1)
     const passed = this.#skips.find((skip) => skip.offset <= from.snapshotOffset)
     if (passed !== undefined) {
@@ -113,6 +119,10 @@ export class InThreadHost implements EngineHost {
       onRecords: (records) => this.#apply(engine, records),
       onFailure: (error) => this.#fail(error),
     })
+  }
+
+  hurry(): void {
+    this.#pace.hurry()
   }
 
   async query(query: string, options?: QueryOptions): Promise<QueryPage> {
@@ -172,7 +182,8 @@ export class InThreadHost implements EngineHost {
       this.#cuts.applied()
       if (clock.monotonicMs() >= sliceEndMs) {
         this.#report()
-        await new Promise<void>((resolve) => clock.setTimer(0, resolve))
+        if (this.#readOffset >= this.#history) this.#pace.hurry()
+        await this.#pace.rest()
         sliceEndMs = clock.monotonicMs() + sliceMs
       }
     }
@@ -249,7 +260,9 @@ export class InThreadHost implements EngineHost {
   async #findSkips(from: number): Promise<void> {
     const { log, partition, clock } = this.#options
     const end = await within(clock, askLimitMs, 'the log', log.endOf(partition))
+    this.#history = end
     if (from >= end) return
+    let sliceEndMs = clock.monotonicMs() + sliceMs
     await new Promise<void>((resolve, reject) => {
       this.#reader = new SteadyReader({
         log,
@@ -264,7 +277,9 @@ export class InThreadHost implements EngineHost {
             this.#skips.push(skip)
             this.#disputed.push({ from: skip.offset, to: offset })
           }
-          if (records[records.length - 1].offset >= end - 1) resolve()
+          if (records[records.length - 1].offset >= end - 1) return resolve()
+          if (clock.monotonicMs() < sliceEndMs) return
+          return this.#pace.rest().then(() => void (sliceEndMs = clock.monotonicMs() + sliceMs))
         },
         onFailure: reject,
       })

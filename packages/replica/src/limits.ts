@@ -92,9 +92,9 @@ export const staggerMs = 200
 export const handOnMs = 10_000
 /** While partitions are moved away from who drains, no second replica of another begins, for so long: a hand-over is over in much less. */
 export const moveMs = 5_000
-/** Replicas that one instance restores at once: each reads a snapshot and then the log at full speed, beside owners that must not wait. */
-export const restoringAtOnce = 2
-/** One that has not caught up by then holds up no other any more: what keeps it may be its own. */
+/** A host that is in no hurry with what the log held when it began rests as long as it worked, at most so long. */
+export const restAtMostMs = 50
+/** A replica that has not caught up by then holds up no other's restoring any more: what keeps it may be its own. */
 export const restoringPatienceMs = 30_000
 /** A replica that is not wanted any more is ended after this time: who comes and goes makes nobody start and stop. */
 export const endAfterMs = 30_000

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { VirtualClock } from '@ricci/testkit'
-import { endAfterMs, handOnMs, moveMs, restoringAtOnce, restoringPatienceMs, settledMs, staggerMs } from './limits.ts'
+import { endAfterMs, handOnMs, moveMs, restoringPatienceMs, settledMs, staggerMs } from './limits.ts'
 import { Placement } from './placement.ts'
 import type { CoordinationPort, Member, MemberData, Standing } from './ports.ts'
 import { ranking } from './ranking.ts'
+
+const restoringAtOnce = 2
 
 /** One instance, `a`, and what the others say of themselves. */
 class Scene {
@@ -44,6 +46,7 @@ class Scene {
       instance: 'a',
       version: '1',
       partitions,
+      restoringAtOnce,
       coordination,
       clock: this.clock,
       run: (partition) => this.ran.push(partition),

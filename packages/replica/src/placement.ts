@@ -1,6 +1,6 @@
 import type { Mutation } from '@ricci/engine'
 import { Askings } from './askings.ts'
-import { endAfterMs, handOnMs, moveMs, restoringAtOnce, restoringPatienceMs, staggerMs } from './limits.ts'
+import { endAfterMs, handOnMs, moveMs, restoringPatienceMs, staggerMs } from './limits.ts'
 import type { ReplicaState } from './life.ts'
 import { explained, type PlacementView } from './placement-view.ts'
 import type { Clock, CoordinationPort, Member, MemberData, Standing, Timer } from './ports.ts'
@@ -14,6 +14,8 @@ export interface PlacementOptions {
   readonly peers?: string
   readonly version: string
   readonly partitions: number
+  /** Replicas that are restored at once; 1 unless told: each takes a core. */
+  readonly restoringAtOnce?: number
   readonly coordination: CoordinationPort
   readonly clock: Clock
   /** Starts a replica of the partition, which reports through {@link Placement.observe}. */
@@ -266,7 +268,7 @@ export class Placement {
 
   /** Starts what falls to this instance, some at a time: first what nobody has, then what it is to own. Gives when to look again. */
   #startMissing(seats: readonly Seat[], nowMs: number): number {
-    const { instance, run } = this.#options
+    const { instance, run, restoringAtOnce = 1 } = this.#options
     const movedByMs = this.#movedByMs(seats, nowMs)
     const restoring = [...this.#running.values()]
       .map(({ restoringUntilMs }) => restoringUntilMs)

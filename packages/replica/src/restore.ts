@@ -1,6 +1,6 @@
 import { EngineError, type Mutation } from '@ricci/engine'
 import { ReplicaError } from './errors.ts'
-import type { EngineHost, HostEvents, HostFactory } from './host.ts'
+import type { EngineHost, HostEvents, HostFactory, HostStart } from './host.ts'
 import { askLimitMs, carryLimitMs } from './limits.ts'
 import type { Clock, SnapshotInfo, SnapshotPort } from './ports.ts'
 import { within } from './timers.ts'
@@ -14,6 +14,8 @@ export interface RestoreOptions {
   /** The log's first record, and where it ends. */
   readonly first: number
   readonly end: number
+  /** See {@link HostStart.unhurried}. */
+  readonly unhurried: boolean
   /** Names of snapshots not to begin from: one that led to a state unlike the owner's. */
   readonly avoid: ReadonlySet<string>
   readonly onAlarm: (name: string, detail: string) => void
@@ -68,7 +70,11 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
     onStep(`starting an engine from snapshot ${info.name}`)
     const host = options.hostFactory(options.events)
     try {
-      await host.start({ snapshot, snapshotOffset: isBlind ? Math.max(info.offset, first - 1) : info.offset })
+      await host.start({
+        snapshot,
+        snapshotOffset: isBlind ? Math.max(info.offset, first - 1) : info.offset,
+        unhurried: options.unhurried,
+      })
       return { host, from: info.name, lastResort: doubted.includes(info) }
     } catch (error) {
       await host.stop()
@@ -87,7 +93,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
   onStep('starting an engine at the first record of the log')
   const host = options.hostFactory(options.events)
   try {
-    await host.start({ snapshotOffset: -1 })
+    await host.start({ snapshotOffset: -1, unhurried: options.unhurried })
   } catch (error) {
     await host.stop()
     throw error

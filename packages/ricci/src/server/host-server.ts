@@ -118,6 +118,9 @@ export class HostServer {
         }
         return
       }
+      case 'hurry':
+        host.hurry()
+        return
       case 'cut-at-next-state-hash':
         host.cutAtNextStateHash()
         return

@@ -5,6 +5,7 @@
  * what was opened and is thrown as one sentence. Stop: take nothing more, answer what was taken in, step down with a snapshot,
  * close the log.
  */
+import { availableParallelism } from 'node:os'
 import type { ResourceLimits } from 'node:worker_threads'
 import { Placement, type Clock, type Random } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
@@ -275,6 +276,8 @@ export class Server {
     const placement = new Placement({
       instance,
       partitions: log.partitions,
+      // half of the machine: the rest is for owners
+      restoringAtOnce: Math.max(1, Math.floor(availableParallelism() / 2)),
       coordination: backends.coordination,
       clock,
       version: this.options.version,

@@ -120,6 +120,10 @@ export class WorkerHost implements EngineHost {
     })
   }
 
+  hurry(): void {
+    this.post({ type: 'hurry' })
+  }
+
   query(query: string, options?: QueryOptions): Promise<QueryPage> {
     return this.exchange<QueryPage>((id) => ({ type: 'query', id, query, options }))
   }

@@ -40,7 +40,7 @@ class Process {
     readonly instance: string,
   ) {
     this.clock = {
-      monotonicMs: () => house.clock.monotonicMs(),
+      monotonicMs: () => house.clock.monotonicMs() + (house.workedMs.get(instance) ?? 0),
       wallMs: () => house.clock.wallMs(),
       setTimer: (delayMs, callback) => {
         const timer = house.clock.setTimer(delayMs, () => (this.alive ? callback() : undefined))
@@ -81,6 +81,8 @@ export class House {
   readonly #processes = new Map<Replica, Process>()
   receiverClass: ReceiverClass = 'A'
   blindPolicy: 'repeat' | 'miss' = 'repeat'
+  /** By instance, the time that its engines took, on top of what has passed for all. */
+  readonly workedMs = new Map<string, number>()
   /** Whose engine gives hashes unlike all others. */
   wrong = ''
   /** Whose readers are given nothing, and hear no error. */

@@ -74,6 +74,10 @@ export class StallingHost implements EngineHost {
     }
   }
 
+  hurry(): void {
+    this.#inner.hurry()
+  }
+
   query(query: string, options?: QueryOptions): Promise<QueryPage> {
     return this.#stall === undefined ? this.#inner.query(query, options) : new Promise(() => {})
   }

@@ -100,7 +100,9 @@ async function run({ ports, clusters, hostsPerCluster, eventsPerSecond, brokers 
           return { name, number, sent, resent, moves, unacked: [...unacked.keys()], refusals, sizes: sizes[cluster] }
         })
         const confirmed = foreign.flatMap((publisher) => publisher.confirmed)
-        tell({ kind: 'report', producers: reports, foreign: confirmed, longestPauseMs, heldBack })
+        const report: LoadAnswer = { kind: 'report', producers: reports, foreign: confirmed, longestPauseMs, heldBack }
+        // of a long run it is larger than what a pipe holds: to disconnect before it is written would cut it off
+        await new Promise((written) => process.send!(report, written))
         await Promise.all(producers.map((producer) => producer.end()))
         process.disconnect()
       })

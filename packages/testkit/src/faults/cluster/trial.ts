@@ -15,7 +15,7 @@ export interface Trial {
   /** See {@link Measure}; undefined where no page came. */
   readonly flowMs: number | undefined
   readonly latestMs: number | undefined
-  /** The page that took longest, and when after the fault its event was sent. */
+  /** The page that took longest, when after the fault its event was sent, and when it was acknowledged. */
   readonly latest: string
   /** Pages whose event was acknowledged before the fault, and whose receiver had not answered. */
   readonly inFlight: number
@@ -78,13 +78,13 @@ export function figuresOf(
   const firsts = new Map<number, number>()
   let latestMs: number | undefined
   let latest = 'none'
-  for (const { host, cluster, sentMs, arrivedMs } of after) {
+  for (const { host, cluster, sentMs, ackedMs = NaN, arrivedMs } of after) {
     if (arrivedMs === undefined) continue
     const partition = partitionOf(cluster)
     firsts.set(partition, Math.min(arrivedMs, firsts.get(partition) ?? Infinity))
     if (arrivedMs - sentMs <= (latestMs ?? 0)) continue
     latestMs = arrivedMs - sentMs
-    latest = `${host}, sent after ${Math.round(sentMs - fromMs)} ms`
+    latest = `${host}, sent after ${Math.round(sentMs - fromMs)} ms, acknowledged ${Math.round(ackedMs - sentMs)} ms later`
   }
   const inFlight = pages.filter(
     (page) =>
