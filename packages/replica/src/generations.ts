@@ -125,16 +125,16 @@ export class Generations {
     return host?.stop().catch(() => undefined) ?? Promise.resolve()
   }
 
-  /** Where nobody owns any more, it hurries. */
+  /** Where nobody owns any more, or who does is about to go, it hurries. */
   #look(): void {
     if (!this.#isOwnedElsewhere()) this.#host?.hurry()
   }
 
   #isOwnedElsewhere(): boolean {
     const { instance, partition, coordination } = this.#options
-    return coordination
-      .members()
-      .some((member) => member.instance !== instance && member.data.partitions[partition] === 'owning')
+    return coordination.members().some(({ instance: other, data: { draining, partitions } }) => {
+      return other !== instance && !draining && partitions[partition] === 'owning'
+    })
   }
 
   /** What the current one began from led to a wrong state. */

@@ -147,6 +147,25 @@ describe('an owner that stops while another stands by', () => {
     }
   })
 
+  it('nor does what it was about to send when the other claimed', async () => {
+    const house = new House()
+    house.receiverClass = 'C'
+    const { owner, standby } = await pair(house)
+    let connect: (() => void) | undefined
+    house.oncall.connected = () => new Promise((resolve) => (connect = resolve))
+    house.event('h', 'down')
+    await house.until('it connects', () => connect !== undefined)
+    house.oncall.connected = () => undefined
+    house.coordination.as('a').handOver(0, 'b')
+    await house.until('the other owns', () => standby.state === 'owning')
+    const ownsMs = house.clock.monotonicMs()
+    connect!()
+    await house.until('a page', () => house.oncall.sent.length === 1)
+    assert.ok(house.clock.monotonicMs() - ownsMs <= pageMs)
+    assert.deepEqual([house.oncall.sent[0].possibleRepeat, owner.stats().neverSent], [false, 1])
+    await house.close()
+  })
+
   it('with a request that hangs: the other owns meanwhile, and no timer is left', async () => {
     const house = new House()
     const { owner, standby } = await pair(house)

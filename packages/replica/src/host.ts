@@ -117,7 +117,7 @@ export interface EngineHost {
    * @throws EngineError `SNAPSHOT_UNREADABLE`; ReplicaError `SNAPSHOT_VOID` when a skip in the log takes back what it holds.
    */
   start(from: HostStart): Promise<void>
-  /** Nobody owns any more: it goes on at full speed. May be called at any time. */
+  /** It is waited for: it goes on at full speed. May be called at any time. */
   hurry(): void
   /** Answers from what is applied when the question arrives. @throws EngineError `QUERY_SYNTAX`, `QUERY_REGEX` */
   query(query: string, options?: QueryOptions): Promise<QueryPage>

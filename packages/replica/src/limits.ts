@@ -89,7 +89,7 @@ export const storeMs = 10_000
 /** Each place behind the first leaves a free lease to those before it for this long more: two rounds of questions to a store. */
 export const staggerMs = 200
 /** Who is told to end waits so long for others to catch up with what it keeps: less than what ends it by force waits (systemd 90 s, Kubernetes 30 s). */
-export const handOnMs = 10_000
+export const handOnMs = 25_000
 /** While partitions are moved away from who drains, no second replica of another begins, for so long: a hand-over is over in much less. */
 export const moveMs = 5_000
 /** A host that is in no hurry with what the log held when it began rests as long as it worked, at most so long. */

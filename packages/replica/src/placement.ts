@@ -4,7 +4,7 @@ import { endAfterMs, handOnMs, moveMs, restoringPatienceMs, staggerMs } from './
 import type { ReplicaState } from './life.ts'
 import { explained, type PlacementView } from './placement-view.ts'
 import type { Clock, CoordinationPort, Member, MemberData, Standing, Timer } from './ports.ts'
-import { hasCaughtUp, Seats, type Seat } from './seats.ts'
+import { hasCaughtUp, Seats, type Seat, type Seated } from './seats.ts'
 
 /** What an instance's placement is made from. */
 export interface PlacementOptions {
@@ -279,7 +279,7 @@ export class Placement {
       )
       .sort((a, b) => urgency(a, instance) - urgency(b, instance))
     for (const { partition, members } of missing) {
-      if (nowMs < movedByMs && members.some(({ standing }) => hasCaughtUp(standing))) return movedByMs
+      if (nowMs < movedByMs && members.some(stays)) return movedByMs
       if (restoring.length >= restoringAtOnce) return Math.min(...restoring)
       const restoringUntilMs = nowMs + restoringPatienceMs
       this.#running.set(partition, {
@@ -329,8 +329,13 @@ export class Placement {
   }
 }
 
+/** Whether others may go on to count on it. */
+function stays({ draining, standing }: Seated): boolean {
+  return !draining && hasCaughtUp(standing)
+}
+
 /** What is started first: least. */
 function urgency({ members, first }: Seat, instance: string): number {
-  if (!members.some(({ standing }) => hasCaughtUp(standing))) return first[0].instance === instance ? 0 : 1
+  if (!members.some(stays)) return first[0].instance === instance ? 0 : 1
   return first[0].instance === instance ? 2 : 3
 }

@@ -51,6 +51,9 @@ interface OpenAttempt {
   timer?: Timer
 }
 
+/** Why an attempt of ours was not sent any more. */
+const dethroned = 'somebody else claimed, or this owner stepped down'
+
 /**
  * Sends what is decided, for one epoch of one owner. A page is settled one by one: attempt record, read back with no higher
  * claim before it, send, outcome record, read back too. What is read is written; what is only confirmed is not, so an attempt
@@ -262,12 +265,9 @@ export class Delivery implements QueueOwner {
     const { clock, counters } = this.#options
     const anyTime = this.#without('send-window')
     const window = anyTime ? new SendWindow(clock) : attempt.window
-    const mayStart = (): boolean => this.#active && (anyTime || window.mayBegin())
-    if (!mayStart()) {
-      counters.neverSent++
-      const why = this.#active ? 'its record was read too late' : 'somebody else claimed, or this owner stepped down'
-      return this.#tell(attempt, page, { kind: 'failed', detail: `never sent: ${why}` }, true)
-    }
+    let isLate = false
+    const mayStart = (): boolean => !(isLate = !this.#active || !(anyTime || window.mayBegin()))
+    if (!mayStart()) return this.#tellUnsent(attempt, page, this.#active ? 'its record was read too late' : dethroned)
     attempt.phase = 'sending'
     if (attempt.possibleRepeat) counters.possibleRepeats++
     let request = requestFor(page, attempt.possibleRepeat)
@@ -277,10 +277,17 @@ export class Delivery implements QueueOwner {
     }
     if (this.#without('digest-member')) request = { ...request, members: request.members?.slice(1) }
     void window.send(attempt.queue.receiver.transport, request, mayStart).then((answer) => {
+      // While it connected somebody else claimed: that says nothing about the receiver.
+      if (answer.kind === 'failed' && isLate && !this.#active) return this.#tellUnsent(attempt, page, dethroned)
       const result = this.#without('retry-after') ? { ...answer, retryAfterMs: 0 } : answer
       attempt.queue.heard(result)
       this.#tell(attempt, page, result)
     })
+  }
+
+  #tellUnsent(attempt: OpenAttempt, page: Readonly<PendingPage>, why: string): void {
+    this.#options.counters.neverSent++
+    this.#tell(attempt, page, { kind: 'failed', detail: `never sent: ${why}` }, true)
   }
 
   /** @param unsent no failure of the receiver's, and so no pause before the next try */

@@ -264,7 +264,12 @@ export class ScriptedTransport implements Transport {
   /** Asked for each request that was let out. The default delivers. */
   answer: (request: SendRequest) => SendResult | Promise<SendResult> = () => ({ kind: 'delivered' })
 
+  /** Waited for before a request is let out. */
+  connected: () => Promise<void> | undefined = () => undefined
+
   async send(request: SendRequest, mayStart: () => boolean): Promise<SendResult> {
+    if (!mayStart()) return { kind: 'failed', detail: 'not started: the send window has passed' }
+    await this.connected()
     if (!mayStart()) return { kind: 'failed', detail: 'not started: the send window has passed' }
     this.sent.push(request)
     return this.answer(request)

@@ -280,13 +280,18 @@ export class Arena {
     }
   }
 
-  private async isWell(): Promise<boolean> {
+  /** Whether every instance is ready, and every partition has its owner and somebody who could take over. */
+  async isRedundant(): Promise<boolean> {
     const roles = await Promise.all(this.instances.map((instance) => instance.roles()))
-    const states = roles.map((role) => [...(role?.states.values() ?? [])])
-    const [owned, standing] = ['owning', 'following'].map((each) => states.flat().filter((is) => is === each).length)
+    const states = roles.flatMap((role) => [...(role?.states.values() ?? [])])
+    const [owned, standing] = ['owning', 'following'].map((each) => states.filter((is) => is === each).length)
     const ready = roles.every((role) => role?.ready === true)
-    const settled = states.flat().every((state) => state === 'owning' || state === 'following')
-    if (!ready || !settled || owned !== this.partitions || standing < this.partitions) return false
+    const settled = states.every((state) => state === 'owning' || state === 'following')
+    return ready && settled && owned === this.partitions && standing >= this.partitions
+  }
+
+  private async isWell(): Promise<boolean> {
+    if (!(await this.isRedundant())) return false
     const nowMs = monotonicMs()
     const due = this.script.pages(2 * this.options.pagesPerSecond).filter(({ sentMs }) => sentMs < nowMs - promptMs)
     return (

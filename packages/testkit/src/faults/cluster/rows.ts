@@ -71,6 +71,18 @@ const restart =
   () =>
     rabbit.restart(broker)
 
+/** One instance after another, when the one before has become what is waited for. */
+function rollingRestart(arena: Arena, became: (instance: Instance) => Promise<void>): Promise<Strike> {
+  const strike = async (): Promise<void> => {
+    for (const instance of arena.instances) {
+      await instance.stop()
+      instance.start()
+      await became(instance)
+    }
+  }
+  return Promise.resolve({ partitions: every(arena), strike, undo: nothing })
+}
+
 /** Where nothing is to be undone. */
 const nothing: Undo = () => undefined
 
@@ -139,20 +151,23 @@ export const rows: readonly Row[] = [
   },
   {
     name: 'rolling-restart',
-    fault: 'rolling restart of all three instances',
+    fault: 'rolling restart of all three instances, each once nothing is behind any more',
     measure: 'latest',
     asked: { worstMs: 300 },
     askedWords: 'no page later than 300 ms',
-    prepare(arena) {
-      const strike = async (): Promise<void> => {
-        for (const instance of arena.instances) {
-          await instance.stop()
-          instance.start()
-          await arena.until(`${instance.name} to be ready`, async () => (await instance.roles())?.ready === true)
-        }
-      }
-      return Promise.resolve({ partitions: every(arena), strike, undo: nothing })
-    },
+    prepare: (arena) =>
+      rollingRestart(arena, ({ name }) => arena.until(`nothing to be behind ${name}`, () => arena.isRedundant())),
+  },
+  {
+    name: 'hasty-restart',
+    fault: 'rolling restart of all three instances, each as soon as the one before is ready',
+    measure: 'latest',
+    asked: {},
+    askedWords: 'nothing lost',
+    prepare: (arena) =>
+      rollingRestart(arena, (instance) =>
+        arena.until(`${instance.name} to be ready`, async () => (await instance.roles())?.ready === true),
+      ),
   },
   {
     name: 'broker-killed',
