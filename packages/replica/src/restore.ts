@@ -1,6 +1,6 @@
 import { EngineError, type Mutation } from '@ricci/engine'
 import { ReplicaError } from './errors.ts'
-import type { EngineHost, HostEvents, HostFactory, HostStart } from './host.ts'
+import type { EngineHost, HostEvents, HostFactory } from './host.ts'
 import { askLimitMs, carryLimitMs } from './limits.ts'
 import type { Clock, SnapshotInfo, SnapshotPort } from './ports.ts'
 import { within } from './timers.ts'
@@ -14,7 +14,7 @@ export interface RestoreOptions {
   /** The log's first record, and where it ends. */
   readonly first: number
   readonly end: number
-  /** See {@link HostStart.unhurried}. */
+  /** Whether the host may take its time: another owns. */
   readonly unhurried: boolean
   /** Names of snapshots not to begin from: one that led to a state unlike the owner's. */
   readonly avoid: ReadonlySet<string>
