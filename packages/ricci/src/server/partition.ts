@@ -79,7 +79,7 @@ export class Partition {
         options.onChange()
       },
       onStateChange: (state, before, why) => {
-        telemetry.replicaState(number, before, state, why)
+        telemetry.replicaState(number, before, state, why, backends.alone)
         options.onChange()
       },
     })

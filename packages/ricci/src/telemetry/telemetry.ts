@@ -155,12 +155,14 @@ export class Telemetry {
     else this.log.info(text)
   }
 
-  replicaState(partition: number, from: string, to: string, why: string): void {
+  /** @param alone whether nobody else could own what it does */
+  replicaState(partition: number, from: string, to: string, why: string, alone: boolean): void {
     this.metrics.replicaStates.inc({ state: to })
-    const said = `partition ${partition} is ${to}, was ${from}: ${why}`
+    const where = { partition, from, to }
     // who owns is what is looked for in the night; the rest is how it came to it
-    if (from === 'owning' || to === 'owning') this.log.info({ partition, from, to }, said)
-    else this.log.debug({ partition, from, to }, said)
+    if (!alone && to === 'owning') this.log.info(where, `owns partition ${partition}: ${why}`)
+    else if (!alone && from === 'owning') this.log.info(where, `owns partition ${partition} no more: ${why}`)
+    else this.log.debug(where, `replica: ${why}`)
   }
 
   private limited(kind: string, write: (more: { suppressed?: number }) => void): void {
