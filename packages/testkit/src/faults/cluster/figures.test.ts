@@ -134,7 +134,7 @@ describe('what pages say of a fault', () => {
   it('the latest is reckoned from its event, and of those that were sent until it was over', () => {
     const { latestMs, latest } = figures(at(110, 200), at(500, 900), at(1_000, 9_000))
     assert.equal(latestMs, 400)
-    assert.equal(latest, 'job-500, sent after 400 ms')
+    assert.equal(latest, 'job-500, sent after 400 ms, acknowledged 1 ms later')
   })
 
   it('in flight is what was acknowledged before, and not answered', () => {

@@ -7,7 +7,7 @@ import { canHaveOwnNetwork, endings, hasOwnNetwork, runInOwnNetwork } from '../.
 import { program as server } from '../../servers/program.ts'
 import type { Arena } from './arena.ts'
 import { leastTrials, shortfalls } from './figures.ts'
-import { page, findingLines } from './page.ts'
+import { findingLines, page, whole } from './page.ts'
 import { rows } from './rows.ts'
 import { runStorm } from './storm.ts'
 import { runTable } from './table.ts'
@@ -87,8 +87,8 @@ export async function faultCluster(args: string[]): Promise<number> {
   const results = await runTable({ ...arena, trials, rows: values.row })
   const date = new Date().toISOString().slice(0, 10)
   const machine = `Node ${process.versions.node}, ${cpus().length} cores of ${cpus()[0].model.trim()}, Linux ${release()}, load average ${loadBefore} at the beginning, ${load()} at the end`
-  const text = `${date}, ${rate.toLocaleString('en')} events/s, ${partitions} partitions, ${machine}; ${versions} (net_ticktime 8, aten 500 ms).`
-  const about = { text, short: `${date}, ${rate.toLocaleString('en')} events/s, ${partitions} partitions` }
+  const text = `${date}, ${whole.format(rate)} events/s, ${partitions} partitions, ${machine}; ${versions} (net_ticktime 8, aten 500 ms).`
+  const about = { text, short: `${date}, ${whole.format(rate)} events/s, ${partitions} partitions` }
   if (values.write !== undefined) {
     const before = existsSync(values.write) ? readFileSync(values.write, 'utf8') : ''
     writeFileSync(values.write, page(results, about, before))

@@ -3,6 +3,9 @@ import { inFlightOf, leastInFlight, measured, shortfalls, spreadOf, type RowResu
 import { rows } from './rows.ts'
 import type { StormResult } from './storm.ts'
 
+/** Numbers as people read them. */
+export const whole = new Intl.NumberFormat('en')
+
 const columns = ['least', 'median', '99 %', 'most'] as const
 
 /** A row in a few lines. */
@@ -48,7 +51,7 @@ export function page(results: readonly RowResult[], about: RunAbout, before = ''
     '',
     'Three instances over three brokers of RabbitMQ and three servers of Consul (an agent beside each instance), all real processes; a load from one producer',
     'process with marks, hosts that fall silent, jobs that fail and recover and notes at a keyed and at a blind receiver, throughout. Each fault is done at a random',
-    'moment to a cluster in which all is calm. `npm run faults -- cluster --write docs/failover.md` makes this page and judges it: its exit code is not 0 when the oracle finds anything',
+    'moment to a cluster in which all is calm, and which has run for a while. `npm run faults -- cluster --write docs/failover.md` makes this page and judges it: its exit code is not 0 when the oracle finds anything',
     'or a figure below is missed. With `--row NAME` it runs that row alone, and keeps the others.',
     '',
     '**Flow** is from the fault to the arrival at its receiver of the first page whose event was sent after the fault (of the partition that took longest); **latest** the longest that',
@@ -96,7 +99,7 @@ function figuresLine(result: RowResult, { short }: RunAbout): string {
 
 function checkedLines({ row, trials, counts, claimsMs, wrong, skipped }: RowResult): string[] {
   if (skipped !== undefined) return []
-  const counted = (name: string): string => (counts[name] ?? '–').toLocaleString('en')
+  const counted = (name: string): string => (name in counts ? whole.format(counts[name]) : '–')
   const [, median, , most] = of(claimsMs)
   const cells = [
     counted('pages decided'),
@@ -125,5 +128,5 @@ function of(times: readonly number[]): string[] {
   const spread = spreadOf(times)
   return spread === undefined
     ? ['–', '–', '–', '–']
-    : [spread.minMs, spread.medianMs, spread.p99Ms, spread.maxMs].map((ms) => ms.toLocaleString('en'))
+    : [spread.minMs, spread.medianMs, spread.p99Ms, spread.maxMs].map((ms) => whole.format(ms))
 }

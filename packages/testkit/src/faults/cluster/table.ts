@@ -4,6 +4,7 @@ import { Arena, type ArenaOptions } from './arena.ts'
 import { monotonicMs } from '../pager.ts'
 import { claimsAfter, type RowResult } from './figures.ts'
 import { judge } from './judgement.ts'
+import { pause } from '../../servers/wait.ts'
 import { rowLines } from './page.ts'
 import { rows, type Row } from './rows.ts'
 import { runTrial, type Trial } from './trial.ts'
@@ -14,6 +15,8 @@ export interface TableOptions extends Omit<ArenaOptions, 'receiversFail'> {
   readonly rows?: readonly string[]
 }
 
+/** Before its first fault a row's cluster runs for so long: programs that have just begun are slow, which is what the restarts measure. */
+const warmUpMs = 15_000
 /** A row whose trials fail so often is given up: the rest would show the same. */
 const failuresAtMost = 3
 
@@ -47,6 +50,7 @@ async function runRow(arena: Arena, row: Row, { trials: wanted, report }: TableO
   const wrong: string[] = []
   try {
     await arena.begin()
+    await pause(warmUpMs)
     if (row.ownersStay === true) await arena.settled()
     while (trials.length < wanted && wrong.length < failuresAtMost) {
       try {
