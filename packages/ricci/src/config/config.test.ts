@@ -38,6 +38,8 @@ describe('configuration', () => {
       tcp: { host: '127.0.0.1', port: 5555 },
       udp: { host: '127.0.0.1', port: 5555 },
       http: { host: '127.0.0.1', port: 5556 },
+      graphite: undefined,
+      opentsdb: undefined,
     })
     assert.deepEqual([...config.receivers.keys()], ['console'])
     assert.equal(config.fallback, 'console')
@@ -80,6 +82,8 @@ retention: { age: 7d, size: 1 TiB }
       tcp: { host: '::1', port: 0 },
       udp: undefined,
       http: { host: '0.0.0.0', port: 80 },
+      graphite: undefined,
+      opentsdb: undefined,
     })
     assert.equal(config.engine.defaultTtlSeconds, 120)
     assert.deepEqual(parse('engine: { keepKeys: [host] }').engine.keepKeys, ['host'])

@@ -32,7 +32,13 @@ export interface Config {
   readonly dataFolder: string
   readonly rulesFolder: string
   /** Absent: that listener is off. Port 0: any free one. */
-  readonly listen: { readonly tcp?: Address; readonly udp?: Address; readonly http?: Address }
+  readonly listen: {
+    readonly tcp?: Address
+    readonly udp?: Address
+    readonly http?: Address
+    readonly graphite?: Address
+    readonly opentsdb?: Address
+  }
   /** By name; `console` is always among them. */
   /** Absent: this server works alone. */
   readonly cluster?: ClusterConfig

@@ -239,6 +239,8 @@ export function configSchema(surroundings: ConfigSurroundings) {
         tcp: address('Riemann TCP').prefault('127.0.0.1:5555'),
         udp: address('Riemann UDP').prefault('127.0.0.1:5555'),
         http: address('API, health and metrics').prefault('127.0.0.1:5556'),
+        graphite: address("Graphite's plaintext protocol, tags included; its usual port is 2003").prefault('off'),
+        opentsdb: address("OpenTSDB's telnet protocol; its usual port is 4242").prefault('off'),
       })
       .prefault({})
       .describe('addresses, `host:port` or `off`'),

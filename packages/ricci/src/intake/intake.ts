@@ -1,4 +1,4 @@
-/** The way of events into the log: Riemann TCP and UDP, and this instance's own events. */
+/** The way of events into the log: Riemann TCP and UDP, lines of text, and this instance's own events. */
 import { defaultLimits, encodeMsg, type Event } from '@ricci/client'
 import type { Clock } from '@ricci/replica'
 import type { Telemetry } from '../telemetry/telemetry.ts'
@@ -8,6 +8,9 @@ import { Distributor } from './distributor.ts'
 import type { Progress } from './lag.ts'
 import type { QueryPort } from './queries.ts'
 import { maxAnswerBytes, maxBegunBytes } from './limits.ts'
+import { graphite } from './lines/graphite.ts'
+import { LineListener, type LineHost } from './lines/line-listener.ts'
+import { openTsdb } from './lines/opentsdb.ts'
 import { TcpListener } from './tcp.ts'
 import { UdpListener } from './udp.ts'
 
@@ -23,6 +26,9 @@ export interface IntakeOptions {
   readonly incarnation: number
   readonly tcp?: { readonly host: string; readonly port: number }
   readonly udp?: { readonly host: string; readonly port: number }
+  readonly graphite?: { readonly host: string; readonly port: number }
+  readonly opentsdb?: { readonly host: string; readonly port: number }
+  /** Of each listener. */
   readonly maxConnections: number
   readonly maxFrameBytes: number
   /** Bytes of all connections that wait for the log; then none is read any more. */
@@ -41,6 +47,7 @@ export class Intake {
   private readonly distributor: Distributor
   private readonly tcp: TcpListener
   private readonly udp: UdpListener
+  private readonly lines: { readonly graphite: LineListener; readonly opentsdb: LineListener }
   private closing: Promise<void> | undefined
 
   constructor(private readonly options: IntakeOptions) {
@@ -69,6 +76,8 @@ export class Intake {
     }
     this.tcp = new TcpListener(host, options.maxConnections)
     this.udp = new UdpListener(this.distributor, telemetry)
+    const lineHost: LineHost = { ...host, maxConnections: options.maxConnections }
+    this.lines = { graphite: new LineListener(graphite, lineHost), opentsdb: new LineListener(openTsdb, lineHost) }
   }
 
   /** Listens where the options say; gives the ports. */
@@ -83,8 +92,14 @@ export class Intake {
     return { tcp: tcpPort, udp: udpPort }
   }
 
+  /** Listens for lines of text where the options say; gives the port. @throws RicciError `LISTEN` */
+  async listenForLines(protocol: 'graphite' | 'opentsdb'): Promise<number | undefined> {
+    const at = this.options[protocol]
+    return at === undefined ? undefined : this.lines[protocol].listen(at.host, at.port)
+  }
+
   get connections(): number {
-    return this.tcp.size
+    return this.tcp.size + this.lines.graphite.size + this.lines.opentsdb.size
   }
 
   get queuedBytes(): number {
@@ -117,7 +132,8 @@ export class Intake {
 
   private async shut(): Promise<void> {
     await this.udp.close()
-    await this.tcp.close(closeGraceMs)
+    const { graphite, opentsdb } = this.lines
+    await Promise.all([this.tcp, graphite, opentsdb].map((listener) => listener.close(closeGraceMs)))
     await this.distributor.settledSoFar()
     this.distributor.close()
   }
@@ -149,6 +165,6 @@ export class Intake {
   private settled(): void {
     if (!this.wasFull || this.distributor.queuedBytes > this.options.maxQueuedBytes / 2) return
     this.wasFull = false
-    this.tcp.steer()
+    for (const listener of [this.tcp, this.lines.graphite, this.lines.opentsdb]) listener.steer()
   }
 }

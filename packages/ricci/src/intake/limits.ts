@@ -39,6 +39,15 @@ export const stalledFrameMs = 30_000
 /** Replies must be read within this. */
 export const stalledWriteMs = 60_000
 
+/** A line of text: Graphite's own servers take more than any sender makes, Riemann's 1,024, too few for many tags. */
+export const maxLineBytes = 8_192
+
+/** Lines that came together go in one message up to this many, as agents send them. */
+export const maxLinesPerMsg = 3_000
+
+/** Whoever sends lines is not answered: what the log does not take now is tried again after this, and the sender not read meanwhile. */
+export const refusedLinesRetryMs = 1_000
+
 /** DESIGN 11.1: how long a query waits for the log to be applied. */
 export const queryWaitMs = 5_000
 

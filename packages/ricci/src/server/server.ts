@@ -29,7 +29,7 @@ import { Membership } from './membership.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
 import { Partitions } from './partitions.ts'
 import { ServerRules, type Reload, type RulesPlaces } from './server-rules.ts'
-import type { ServerStatus } from './status.ts'
+import type { Addresses, ServerStatus } from './status.ts'
 
 export interface ServerOptions {
   readonly config: Config
@@ -43,15 +43,6 @@ export interface ServerOptions {
   readonly random?: Random
   /** Memory that the engine's thread may take; by default what Node gives a thread. */
   readonly engineLimits?: ResourceLimits
-}
-
-/** Where a server listens; what is off is absent. */
-export interface Addresses {
-  readonly tcp?: string
-  readonly udp?: string
-  readonly http?: string
-  /** What other instances are told. */
-  readonly peers?: string
 }
 
 export class Server {
@@ -263,6 +254,8 @@ export class Server {
       incarnation,
       tcp: config.listen.tcp,
       udp: config.listen.udp,
+      graphite: config.listen.graphite,
+      opentsdb: config.listen.opentsdb,
       maxConnections: config.intake.maxConnections,
       maxFrameBytes: config.intake.maxFrameBytes,
       maxQueuedBytes: config.intake.maxUnsettledBytes,
@@ -320,6 +313,8 @@ export class Server {
     const { config, telemetry } = this.options
     const { tcp, udp } = await intake.listen()
     const http = await this.listenHttp()
+    const graphite = await this.optional(intake.listenForLines('graphite'))
+    const opentsdb = await this.optional(intake.listenForLines('opentsdb'))
     // watchers end before what they watch
     this.open.push(() => this.http?.close())
     const at = (address: { host: string } | undefined, port: number | undefined): string | undefined =>
@@ -328,6 +323,8 @@ export class Server {
       tcp: at(config.listen.tcp, tcp),
       udp: at(config.listen.udp, udp),
       http: at(config.listen.http, http),
+      graphite: at(config.listen.graphite, graphite),
+      opentsdb: at(config.listen.opentsdb, opentsdb),
     }
     for (const [name, address] of Object.entries(config.listen)) {
       if (address !== undefined && !isLoopback(address.host)) {
@@ -338,6 +335,17 @@ export class Server {
       }
     }
     return addresses
+  }
+
+  /** A listener without which all else works: one that cannot be had is told of. */
+  private async optional(listening: Promise<number | undefined>): Promise<number | undefined> {
+    try {
+      return await listening
+    } catch (error) {
+      if (!(error instanceof RicciError)) throw error
+      this.options.telemetry.log.warn(`${error.message} Everything else goes on without it.`)
+      return undefined
+    }
   }
 
   /** Gives the port, if it is to listen. Idempotent. */

@@ -3,6 +3,17 @@ import type { ReplicaStats, Standing } from '@ricci/replica'
 import type { Degraded } from '../http/backend.ts'
 import type { RulesSwitch } from './worker-protocol.ts'
 
+/** Where a server listens; what is off is absent. */
+export interface Addresses {
+  readonly tcp?: string
+  readonly udp?: string
+  readonly http?: string
+  readonly graphite?: string
+  readonly opentsdb?: string
+  /** What other instances are told. */
+  readonly peers?: string
+}
+
 /** How a server is, as `/api/v1/status` and `ricci status` tell it. */
 export interface ServerStatus {
   readonly instance: string
@@ -10,7 +21,7 @@ export interface ServerStatus {
   readonly upMs: number
   readonly ready: boolean
   readonly degraded: readonly Degraded[]
-  readonly listen: { readonly tcp?: string; readonly udp?: string; readonly http?: string; readonly peers?: string }
+  readonly listen: Addresses
   readonly log: {
     readonly id: string
     /** Where it is, for people. */

@@ -72,6 +72,8 @@ export class Metrics {
     this.tallied('ricci_intake_events_total', 'Events taken in', {
       tcp: () => tally.tcpEvents,
       udp: () => tally.udpEvents,
+      graphite: () => tally.graphiteEvents,
+      opentsdb: () => tally.opentsdbEvents,
     })
     this.tallied('ricci_intake_bytes_total', 'Bytes of messages taken in', {
       tcp: () => tally.tcpBytes,

@@ -9,6 +9,8 @@ export class Tally {
   udpMessages = 0
   udpEvents = 0
   udpBytes = 0
+  graphiteEvents = 0
+  opentsdbEvents = 0
   queries = 0
   appendedRecords = 0
   appendedBytes = 0

@@ -28,7 +28,12 @@ const refusals = {
   udp: 'dropped a datagram',
   http: 'closed a connection',
   amqp: 'put a message among the refused',
+  graphite: 'dropped a line',
+  opentsdb: 'dropped a line',
 } as const
+
+/** Protocols of text lines. */
+export type LineTransport = 'graphite' | 'opentsdb'
 
 export type CloseReason = 'malformed' | 'idle' | 'stalled' | 'half-sent' | 'slow-reader' | 'too-many'
 export type DropReason = 'too-large' | 'queue-full' | 'log-refused'
@@ -71,7 +76,7 @@ export class Telemetry {
     this.sink?.(name, detail)
   }
 
-  malformed(transport: 'tcp' | 'udp' | 'http' | 'amqp', peer: string, why: string): void {
+  malformed(transport: keyof typeof refusals, peer: string, why: string): void {
     this.metrics.malformed.inc({ transport })
     this.limited(`malformed-${transport}`, (more) => {
       this.log.warn({ peer, ...more }, `${refusals[transport]}: ${why}`)
@@ -95,7 +100,9 @@ export class Telemetry {
 
   dropped(reason: DropReason, why: string): void {
     this.metrics.dropped.inc({ reason })
-    this.limited(`dropped-${reason}`, (more) => this.log.warn(more, `dropped a datagram: ${why}`))
+    this.limited(`dropped-${reason}`, (more) =>
+      this.log.warn(more, `dropped what came without a way to answer: ${why}`),
+    )
   }
 
   appendFailed(code: string, error: Error): void {

@@ -1,0 +1,299 @@
+/** A TCP listener for protocols of text lines: each line is an event, good ones are not answered, a sender that is too fast is not read for a while. */
+import { createServer, type AddressInfo, type Server as NetServer, type Socket } from 'node:net'
+import { encodeMsg, type Event } from '@ricci/client'
+import type { Clock, Timer } from '@ricci/replica'
+import type { LineTransport, Telemetry } from '../../telemetry/telemetry.ts'
+import { listenError } from '../../server/listen-error.ts'
+import type { Appended } from '../appender.ts'
+import type { Distributor } from '../distributor.ts'
+import { maxConnectionBytes, maxLineBytes, maxLinesPerMsg, refusedLinesRetryMs, stalledFrameMs } from '../limits.ts'
+import { passes } from '../refused.ts'
+import { LineError } from './line-parser.ts'
+
+/** What a protocol makes of a line: an event, or something to be said. @throws LineError */
+export type LineParser = (line: string) => Event | { readonly answer: string }
+
+export interface LineProtocol {
+  readonly transport: LineTransport
+  /** For people. */
+  readonly name: string
+  readonly parse: LineParser
+  /** What a sender is told of a line that cannot be taken; undefined where nobody would read it. */
+  readonly complaint?: (why: string) => string
+}
+
+/** What all connections of all line protocols share. */
+export interface LineHost {
+  readonly distributor: Distributor
+  readonly telemetry: Telemetry
+  readonly clock: Clock
+  readonly maxConnections: number
+  readonly idleConnectionMs: number
+  /** Whether all connections together hold as much as intake may. */
+  full(): boolean
+}
+
+/** How often connections are looked after. */
+const sweepMs = 5_000
+
+export class LineListener {
+  private readonly server: NetServer
+  private readonly connections = new Set<LineConnection>()
+  private sweeper: Timer | undefined
+  private closing: Promise<void> | undefined
+
+  constructor(
+    private readonly protocol: LineProtocol,
+    private readonly host: LineHost,
+  ) {
+    this.server = createServer((socket) => this.accept(socket))
+  }
+
+  /** Listens; gives the port. @throws RicciError `LISTEN` */
+  async listen(host: string, port: number): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', (error) => reject(listenError(error, this.protocol.name, host, port)))
+      this.server.listen({ host, port }, resolve)
+    })
+    this.sweep()
+    return (this.server.address() as AddressInfo).port
+  }
+
+  get size(): number {
+    return this.connections.size
+  }
+
+  /** There is room again: reads on where reading was stopped. */
+  steer(): void {
+    for (const connection of this.connections) connection.steer()
+  }
+
+  /** Reads nothing more; resolves once what was read is settled, at most after `graceMs`. */
+  close(graceMs: number): Promise<void> {
+    return (this.closing ??= this.shut(graceMs))
+  }
+
+  private async shut(graceMs: number): Promise<void> {
+    this.sweeper?.cancel()
+    const closed = new Promise<void>((resolve) => {
+      if (this.server.listening) this.server.close(() => resolve())
+      else resolve()
+    })
+    const timer = this.host.clock.setTimer(graceMs, () => {
+      for (const connection of this.connections) connection.destroy()
+    })
+    for (const connection of this.connections) connection.end()
+    await closed
+    timer.cancel()
+  }
+
+  private accept(socket: Socket): void {
+    const { maxConnections, telemetry } = this.host
+    const peer = `${socket.remoteAddress}:${socket.remotePort}`
+    if (this.connections.size >= maxConnections) {
+      telemetry.connectionClosed('too-many', peer, `${maxConnections} connections are open already`)
+      socket.destroy()
+      return
+    }
+    const connection = new LineConnection(socket, peer, this.protocol, this.host)
+    this.connections.add(connection)
+    socket.on('close', () => this.connections.delete(connection))
+    connection.steer()
+  }
+
+  private readonly sweep = (): void => {
+    const nowMs = this.host.clock.monotonicMs()
+    for (const connection of this.connections) connection.sweep(nowMs)
+    this.sweeper = this.host.clock.setTimer(sweepMs, this.sweep)
+  }
+}
+
+const newline = 10
+
+/** A line, or how long one was of which nothing is kept. */
+type Line = string | { readonly tooLong: number }
+
+class LineConnection {
+  /** The line that is not whole; of one that is too long nothing is kept. */
+  private partial: Buffer[] = []
+  private partialBytes = 0
+  private inFlightBytes = 0
+  private paused = false
+  private ending = false
+  private lastByteMs: number
+  private readonly retries = new Set<Timer>()
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly peer: string,
+    private readonly protocol: LineProtocol,
+    private readonly host: LineHost,
+  ) {
+    this.lastByteMs = host.clock.monotonicMs()
+    socket.setKeepAlive(true, 60_000)
+    socket.on('data', (chunk) => this.onData(chunk))
+    // the last line needs no end
+    socket.on('end', () => this.take([this.whole(noBytes)]))
+    // a reset is the peer's business; 'close' follows
+    socket.on('error', () => undefined)
+    socket.on('close', () => {
+      for (const timer of this.retries) timer.cancel()
+    })
+  }
+
+  /** Reads on, or not, as the bounds say. */
+  steer(): void {
+    const stop = this.inFlightBytes > maxConnectionBytes || this.host.full()
+    if (stop === this.paused || this.socket.destroyed) return
+    this.paused = stop
+    if (stop) this.socket.pause()
+    else {
+      this.lastByteMs = this.host.clock.monotonicMs()
+      this.socket.resume()
+    }
+  }
+
+  /** Looks after what no event tells: senders that are gone, lines that stop in the middle. */
+  sweep(nowMs: number): void {
+    if (this.socket.destroyed || this.ending || this.paused || this.inFlightBytes > 0) return
+    const silentMs = nowMs - this.lastByteMs
+    if (this.partialBytes > 0 && silentMs > stalledFrameMs)
+      this.drop('stalled', `a line stopped in the middle for ${stalledFrameMs / 1000} s`)
+    else if (silentMs > this.host.idleConnectionMs)
+      this.drop('idle', `nothing came for ${this.host.idleConnectionMs / 1000} s`)
+  }
+
+  /** Takes nothing more; closes when what was taken is settled. */
+  end(): void {
+    this.ending = true
+    this.socket.pause()
+    this.endIfSettled()
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+
+  private drop(reason: 'stalled' | 'idle', why: string): void {
+    this.host.telemetry.connectionClosed(reason, this.peer, why)
+    this.socket.destroy()
+  }
+
+  private endIfSettled(): void {
+    if (this.ending && this.inFlightBytes === 0) this.socket.end(() => this.socket.destroy())
+  }
+
+  private onData(chunk: Buffer): void {
+    if (this.ending) return
+    this.lastByteMs = this.host.clock.monotonicMs()
+    const lines: Line[] = []
+    let from = 0
+    for (let at = chunk.indexOf(newline); at >= 0; at = chunk.indexOf(newline, from)) {
+      lines.push(this.whole(chunk.subarray(from, at)))
+      from = at + 1
+    }
+    this.keep(chunk.subarray(from))
+    this.take(lines)
+    this.steer()
+  }
+
+  /** The line whose last bytes these are. */
+  private whole(last: Buffer): Line {
+    this.keep(last)
+    const bytes = this.partialBytes
+    const line = bytes > maxLineBytes ? { tooLong: bytes } : Buffer.concat(this.partial).toString('utf8')
+    this.partial = []
+    this.partialBytes = 0
+    return line
+  }
+
+  private keep(bytes: Buffer): void {
+    if (bytes.length === 0) return
+    this.partialBytes += bytes.length
+    if (this.partialBytes > maxLineBytes) this.partial = []
+    else this.partial.push(bytes)
+  }
+
+  private take(lines: readonly Line[]): void {
+    const events: Event[] = []
+    for (const line of lines) {
+      if (typeof line === 'string' && line.trim() === '') continue
+      try {
+        const taken = this.parsed(line)
+        if ('answer' in taken) this.socket.write(taken.answer)
+        else events.push(taken)
+      } catch (error) {
+        if (!(error instanceof LineError)) throw error
+        this.refuse(error.message)
+      }
+    }
+    this.host.telemetry.tally[`${this.protocol.transport}Events`] += events.length
+    for (let at = 0; at < events.length; at += maxLinesPerMsg) this.append(events.slice(at, at + maxLinesPerMsg))
+  }
+
+  private parsed(line: Line): ReturnType<LineParser> {
+    if (typeof line === 'string') return this.protocol.parse(line)
+    throw new LineError(`a line of ${line.tooLong} bytes, at most ${maxLineBytes} are taken`)
+  }
+
+  private append(events: readonly Event[]): void {
+    const msg = encodeMsg({ events })
+    this.inFlightBytes += msg.length
+    this.add(msg)
+  }
+
+  private add(msg: Uint8Array): void {
+    const { distributor } = this.host
+    distributor.inspect(msg)
+    distributor.add(msg, new Lines(this, msg))
+  }
+
+  settled(msg: Uint8Array): void {
+    this.inFlightBytes -= msg.length
+    this.endIfSettled()
+    this.steer()
+  }
+
+  /** Who sends lines is told nothing, and sends none again: what may be taken later is kept until then. */
+  refused(msg: Uint8Array, error: Error): void {
+    const { telemetry, clock } = this.host
+    if (!passes(error) || this.socket.destroyed) {
+      telemetry.dropped('log-refused', `lines of ${this.peer}: ${error.message}`)
+      return this.settled(msg)
+    }
+    const timer = clock.setTimer(refusedLinesRetryMs, () => {
+      this.retries.delete(timer)
+      this.add(msg)
+    })
+    this.retries.add(timer)
+  }
+
+  private refuse(why: string): void {
+    const { transport, complaint } = this.protocol
+    this.host.telemetry.malformed(transport, this.peer, why)
+    if (complaint !== undefined) this.socket.write(complaint(why))
+  }
+}
+
+/** Lines that were handed to the log. */
+class Lines implements Appended {
+  constructor(
+    private readonly connection: LineConnection,
+    private readonly msg: Uint8Array,
+  ) {}
+
+  durable(): void {}
+
+  /** Nobody is told; but where the engine lags lines wait as messages do. */
+  acknowledge(): void {
+    this.connection.settled(this.msg)
+  }
+
+  refused(error: Error): void {
+    this.connection.refused(this.msg, error)
+  }
+
+  groupEnd(): void {}
+}
+
+const noBytes = Buffer.alloc(0)
