@@ -61,6 +61,7 @@ export class Placement {
   #draining = false
   #started = false
   #stopping: Promise<void> | undefined
+  #handingOn: Promise<void> | undefined
   #onHandedOn: () => void = () => undefined
   #ended = false
   #unsubscribe: () => void = () => undefined
@@ -138,10 +139,17 @@ export class Placement {
     return (this.#stopping ??= this.#stop())
   }
 
-  async #stop(): Promise<void> {
-    // Nobody may count on this instance any more; others make their replicas meanwhile.
+  /**
+   * Drains, and resolves when others keep everything, when nobody is there who could, or after {@link handOnMs}: nobody may count on this
+   * instance any more, others make their replicas meanwhile. May be called again.
+   */
+  async handOn(): Promise<void> {
     this.drain(true)
-    if (this.#started) await this.#handedOn()
+    if (this.#started && !this.#ended) await (this.#handingOn ??= this.#handedOn())
+  }
+
+  async #stop(): Promise<void> {
+    await this.handOn()
     this.#ended = true
     this.#unsubscribe()
     this.#timer?.cancel()
@@ -150,7 +158,6 @@ export class Placement {
     this.#running.clear()
   }
 
-  /** Resolves when others keep everything, when nobody is there who could, or after a while. */
   async #handedOn(): Promise<void> {
     if (this.#isHandedOn()) return
     await new Promise<void>((resolve) => {

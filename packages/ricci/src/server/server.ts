@@ -2,8 +2,8 @@
  * The daemon in one object: a test starts, stops and reloads it in process, `ricci serve` and `ricci dev` do the same.
  *
  * Start: take the data directory, open log and snapshots, load the rules, listen, run the replica. Whatever fails on the way closes
- * what was opened and is thrown as one sentence. Stop: take nothing more, answer what was taken in, step down with a snapshot,
- * close the log.
+ * what was opened and is thrown as one sentence. Stop: hand on what others can take, take nothing more, answer what was taken in, step
+ * down with a snapshot, close the log.
  */
 import { availableParallelism } from 'node:os'
 import type { ResourceLimits } from 'node:worker_threads'
@@ -304,6 +304,8 @@ export class Server {
     // a long log takes its time to restore from, and events are taken in meanwhile
     placement.start()
     this.addresses = { ...(await this.listen(intake)), ...(peers !== undefined && { peers }) }
+    // first of all when it stops: clients go elsewhere once others have what they are about, and nothing is busy any more
+    this.open.push(() => placement.handOn())
     this.serves = true
     this.tellReady()
     return this.addresses

@@ -20,7 +20,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'new-try': 1,
   'doubt-time': 1,
   'digest-end': 400,
-  'member-resolve': 1,
+  'member-resolve': 200,
   'digest-doubt': 1,
   'retry-after': 1,
   'tick-rank': 110,
