@@ -45,6 +45,9 @@ export const maxLineBytes = 8_192
 /** Lines that came together go in one message up to this many, as agents send them. */
 export const maxLinesPerMsg = 3_000
 
+/** Lines of one protocol that the log refused for now are kept up to this much; beyond it they are dropped and counted. */
+export const maxHeldLineBytes = 64 << 20
+
 /** Whoever sends lines is not answered: what the log does not take now is tried again after this, and the sender not read meanwhile. */
 export const refusedLinesRetryMs = 1_000
 

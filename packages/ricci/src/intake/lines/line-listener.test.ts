@@ -106,11 +106,12 @@ describe('a listener of lines', () => {
     socket.write('a 1 1400000000\n')
     while (clock.pendingTimers < 2) await new Promise((resolve) => setImmediate(resolve))
     assert.deepEqual(services(), [])
+    // senders rarely wait
+    await finish(socket)
     log.refusing.clear()
     await clock.advance(refusedLinesRetryMs)
     while (services().length === 0) await new Promise((resolve) => setImmediate(resolve))
     assert.deepEqual(services(), ['a'])
-    await finish(socket)
   })
 
   it('closes a sender that stops in the middle of a line, and one too many', async () => {

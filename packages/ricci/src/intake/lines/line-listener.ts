@@ -6,7 +6,14 @@ import type { LineTransport, Telemetry } from '../../telemetry/telemetry.ts'
 import { listenError } from '../../server/listen-error.ts'
 import type { Appended } from '../appender.ts'
 import type { Distributor } from '../distributor.ts'
-import { maxConnectionBytes, maxLineBytes, maxLinesPerMsg, refusedLinesRetryMs, stalledFrameMs } from '../limits.ts'
+import {
+  maxConnectionBytes,
+  maxHeldLineBytes,
+  maxLineBytes,
+  maxLinesPerMsg,
+  refusedLinesRetryMs,
+  stalledFrameMs,
+} from '../limits.ts'
 import { passes } from '../refused.ts'
 import { LineError } from './line-parser.ts'
 
@@ -40,6 +47,9 @@ export class LineListener {
   private readonly server: NetServer
   private readonly connections = new Set<LineConnection>()
   private sweeper: Timer | undefined
+  /** What the log refused for now, of senders that are still there and of others: they rarely stay. */
+  private readonly retries = new Set<Timer>()
+  private heldBytes = 0
   private closing: Promise<void> | undefined
 
   constructor(
@@ -85,6 +95,22 @@ export class LineListener {
     for (const connection of this.connections) connection.end()
     await closed
     timer.cancel()
+    if (this.retries.size > 0)
+      this.host.telemetry.dropped('log-refused', `lines of ${this.heldBytes} bytes, at the end`)
+    for (const retry of this.retries) retry.cancel()
+  }
+
+  /** Has it tried again in a while; false where no more can be kept. */
+  private retry(bytes: number, again: () => void): boolean {
+    if (this.closing !== undefined || this.heldBytes + bytes > maxHeldLineBytes) return false
+    this.heldBytes += bytes
+    const timer = this.host.clock.setTimer(refusedLinesRetryMs, () => {
+      this.retries.delete(timer)
+      this.heldBytes -= bytes
+      again()
+    })
+    this.retries.add(timer)
+    return true
   }
 
   private accept(socket: Socket): void {
@@ -95,7 +121,9 @@ export class LineListener {
       socket.destroy()
       return
     }
-    const connection = new LineConnection(socket, peer, this.protocol, this.host)
+    const connection = new LineConnection(socket, peer, this.protocol, this.host, (bytes, again) =>
+      this.retry(bytes, again),
+    )
     this.connections.add(connection)
     socket.on('close', () => this.connections.delete(connection))
     connection.steer()
@@ -121,13 +149,13 @@ class LineConnection {
   private paused = false
   private ending = false
   private lastByteMs: number
-  private readonly retries = new Set<Timer>()
 
   constructor(
     private readonly socket: Socket,
     private readonly peer: string,
     private readonly protocol: LineProtocol,
     private readonly host: LineHost,
+    private readonly retry: (bytes: number, again: () => void) => boolean,
   ) {
     this.lastByteMs = host.clock.monotonicMs()
     socket.setKeepAlive(true, 60_000)
@@ -136,9 +164,6 @@ class LineConnection {
     socket.on('end', () => this.take([this.whole(noBytes)]))
     // a reset is the peer's business; 'close' follows
     socket.on('error', () => undefined)
-    socket.on('close', () => {
-      for (const timer of this.retries) timer.cancel()
-    })
   }
 
   /** Reads on, or not, as the bounds say. */
@@ -256,16 +281,9 @@ class LineConnection {
 
   /** Who sends lines is told nothing, and sends none again: what may be taken later is kept until then. */
   refused(msg: Uint8Array, error: Error): void {
-    const { telemetry, clock } = this.host
-    if (!passes(error) || this.socket.destroyed) {
-      telemetry.dropped('log-refused', `lines of ${this.peer}: ${error.message}`)
-      return this.settled(msg)
-    }
-    const timer = clock.setTimer(refusedLinesRetryMs, () => {
-      this.retries.delete(timer)
-      this.add(msg)
-    })
-    this.retries.add(timer)
+    if (passes(error) && this.retry(msg.length, () => this.add(msg))) return
+    this.host.telemetry.dropped('log-refused', `lines of ${this.peer}: ${error.message}`)
+    this.settled(msg)
   }
 
   private refuse(why: string): void {
