@@ -261,16 +261,26 @@ export class RabbitCluster {
     return this.members.filter(({ up }) => up).map(({ process }) => process)
   }
 
-  private async isHealthy(): Promise<true | undefined> {
+  /** @throws Error that says which broker sees what of the others, where that is not all of those that are up */
+  private async isHealthy(): Promise<true> {
     const up = this.upMembers()
-    if (!up.every((index) => this.members[index].process.started)) return undefined
-    const answers = await Promise.all(up.map((index) => this.api(index, '/nodes?columns=name,running,partitions')))
-    const complete = answers.every((answer) => {
-      const nodes = answer.json<{ name: string; running: boolean; partitions: string[] }[]>()
-      const running = nodes.filter((node) => node.running && node.partitions.length === 0).map(({ name }) => name)
-      return running.length === up.length && up.every((index) => running.includes(this.brokers[index].node))
-    })
-    return complete ? true : undefined
+    if (!up.every((index) => this.members[index].process.started)) throw new Error('not all have started')
+    const expected = up.map((index) => this.brokers[index].node).sort()
+    const views = await Promise.all(
+      up.map(async (index) => {
+        const answer = await this.api(index, '/nodes?columns=name,running,partitions')
+        const nodes = answer.json<{ name: string; running: boolean; partitions: string[] }[]>()
+        return nodes
+          .filter((node) => node.running && node.partitions.length === 0)
+          .map(({ name }) => name)
+          .sort()
+      }),
+    )
+    const wrong = views.flatMap((view, at) =>
+      view.join() === expected.join() ? [] : [`${this.brokers[up[at]].node} sees ${view.join(', ')}`],
+    )
+    if (wrong.length > 0) throw new Error(wrong.join('; '))
+    return true
   }
 }
 
