@@ -35,6 +35,10 @@ export type RicciErrorCode =
   | 'NO_PARTITION'
   /** No instance goes by that name. */
   | 'NO_INSTANCE'
+  /** What came as JSON is no event, or none that can be kept. */
+  | 'EVENT_MALFORMED'
+  /** As much waits for the log as may. */
+  | 'INTAKE_FULL'
   /** More bytes than one reply may hold. */
   | 'ANSWER_TOO_LARGE'
 

@@ -37,7 +37,9 @@ describe('configuration', () => {
     assert.deepEqual(config.listen, {
       tcp: { host: '127.0.0.1', port: 5555 },
       udp: { host: '127.0.0.1', port: 5555 },
+      tls: undefined,
       http: { host: '127.0.0.1', port: 5556 },
+      sse: undefined,
       graphite: undefined,
       opentsdb: undefined,
     })
@@ -81,7 +83,9 @@ retention: { age: 7d, size: 1 TiB }
     assert.deepEqual(config.listen, {
       tcp: { host: '::1', port: 0 },
       udp: undefined,
+      tls: undefined,
       http: { host: '0.0.0.0', port: 80 },
+      sse: undefined,
       graphite: undefined,
       opentsdb: undefined,
     })
@@ -177,6 +181,12 @@ describe('configuration mistakes', () => {
       /:2:3: console is always there and prints/,
     ],
     ['one port twice', 'listen:\n  tcp: 127.0.0.1:7000\n  http: 0.0.0.0:7000\n', /:3:\d+: tcp and http cannot both/],
+    ['TLS without a certificate', 'listen: { tls: "0.0.0.0:5554" }\n', /:1:16: TLS needs a certificate; add "tls"/],
+    [
+      'a certificate that is not there',
+      'tls: { cert: a.pem, key: a.key }\n',
+      /\/etc\/ricci\/a\.pem cannot be read \(ENOENT/,
+    ],
     ['self as a name', 'receivers:\n  self: { type: console }\n', /:2:3: the name self stands for/],
     ['duration without unit', 'retention: { age: 24 }\n', /:1:19: a duration needs its unit/],
     ['duration with a wrong unit', 'retention: { age: 24x }\n', /"24x" is no duration; write it like/],

@@ -35,13 +35,17 @@ export interface Config {
   readonly listen: {
     readonly tcp?: Address
     readonly udp?: Address
+    readonly tls?: Address
     readonly http?: Address
+    readonly sse?: Address
     readonly graphite?: Address
     readonly opentsdb?: Address
   }
-  /** By name; `console` is always among them. */
+  /** Files for `listen.tls`. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string }
   /** Absent: this server works alone. */
   readonly cluster?: ClusterConfig
+  /** By name; `console` is always among them. */
   readonly receivers: ReadonlyMap<string, ReceiverConfig>
   readonly fallback: string
   readonly self: string | undefined
@@ -201,14 +205,19 @@ function finish(parsed: ParsedConfig, source: Source): Config {
     const message = 'instances know each other by a secret or by certificates; give "secret", or "peers", not both'
     problems.push(source.problemAtKey([], 'cluster', message))
   }
+  if (parsed.listen.tls !== undefined && parsed.tls === undefined) {
+    const message = 'TLS needs a certificate; add "tls" with "cert" and "key"'
+    problems.push(source.problemAt(['listen', 'tls'], message))
+  }
   if (problems.length > 0) throw invalid(problems)
-  const { listen, intake, retention, cluster } = parsed
+  const { listen, tls, intake, retention, cluster } = parsed
   const { defaultTtl, grace, staleness, ...limits } = parsed.engine
   return {
     instance: parsed.instance,
     dataFolder: parsed.data,
     rulesFolder: parsed.rules,
     listen,
+    ...(tls !== undefined && { tls }),
     ...(cluster !== undefined && { cluster: clusterOf(cluster) }),
     receivers,
     fallback: parsed.fallback,

@@ -138,6 +138,22 @@ export function configSchema(surroundings: ConfigSurroundings) {
         }
       })
 
+  /** Read again and again: its path is kept. */
+  const pemFile = (what: string) =>
+    z
+      .string()
+      .min(1)
+      .describe(what)
+      .transform((text, context) => {
+        const file = isAbsolute(text) ? text : join(surroundings.folder, text)
+        try {
+          surroundings.readFile(file)
+          return file
+        } catch (error) {
+          return fail(context, `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`)
+        }
+      })
+
   const broker = (what: string) =>
     secret(what).refine(
       (value) => URL.canParse(value.reveal()) && /^amqps?(\+srv)?:$/.test(new URL(value.reveal()).protocol),
@@ -238,12 +254,24 @@ export function configSchema(surroundings: ConfigSurroundings) {
       .strictObject({
         tcp: address('Riemann TCP').prefault('127.0.0.1:5555'),
         udp: address('Riemann UDP').prefault('127.0.0.1:5555'),
+        tls: address("Riemann TCP over TLS, with the certificates of `tls`; Riemann's port is 5554").prefault('off'),
         http: address('API, health and metrics').prefault('127.0.0.1:5556'),
+        sse: address("the index as server-sent events, as Riemann's own server on 5558").prefault('off'),
         graphite: address("Graphite's plaintext protocol, tags included; its usual port is 2003").prefault('off'),
         opentsdb: address("OpenTSDB's telnet protocol; its usual port is 4242").prefault('off'),
       })
       .prefault({})
       .describe('addresses, `host:port` or `off`'),
+    tls: z
+      .strictObject({
+        cert: pemFile('file with the certificate of this server, and those between it and its authority'),
+        key: pemFile('file with its key'),
+        ca: pemFile(
+          'file with the certificates of who signs those of clients; without it clients need none',
+        ).optional(),
+      })
+      .optional()
+      .describe('certificates for `listen.tls`; renewed files are taken over within 10 s, without a restart'),
     cluster: z
       .strictObject({
         brokers: z

@@ -1,7 +1,9 @@
+import type { Event } from '@ricci/client'
 import type { PlacementView } from '@ricci/replica'
 import type { Registry } from 'prom-client'
 import type { Freshness, Missing } from '../peers/protocol.ts'
 import type { ClusterStatus } from '../server/cluster-status.ts'
+import type { JsonShape } from '../server/worker-protocol.ts'
 
 /** A part that does not work as it should while the server still answers. */
 export interface Degraded {
@@ -19,11 +21,12 @@ export interface QueryRequest {
   readonly query: string
   /** At most so many events in all. */
   readonly limit?: number
+  readonly shape: JsonShape
 }
 
 /** An answer that has begun. */
 export interface QueryAnswer {
-  /** Each the JSON texts of some events, joined by commas (never empty). */
+  /** Each the JSON texts of some events, joined by `,` and a newline (never empty). */
   readonly pages: AsyncIterable<Uint8Array>
   /** Of several partitions, those whose events are not in it. */
   readonly missing: readonly Missing[]
@@ -43,6 +46,8 @@ export interface IncidentsRequest {
 export interface WatchPage {
   /** A sentence for who watches: changes before these are missing, and why. */
   readonly gap?: string
+  /** Who keeps a picture of the index looks at it anew: what it was told before may no longer hold. */
+  readonly stale?: boolean
   /** The JSON text of each event, a newline after each; they stay bytes until they are sent. May be empty. */
   readonly lines: Uint8Array
 }
@@ -63,7 +68,12 @@ export interface HttpBackend {
    */
   incidents(request: IncidentsRequest): Promise<string>
   /** Resolves once the query is accepted; then yields changes of the index that match, as they come, until the signal aborts. */
-  watch(query: string, signal: AbortSignal): Promise<AsyncIterable<WatchPage>>
+  watch(query: string, shape: JsonShape, signal: AbortSignal): Promise<AsyncIterable<WatchPage>>
+  /**
+   * Resolves when the partitions of these events have them, and may be told.
+   * @throws RicciError `INTAKE_FULL`; CodecError, ReplicaError: why they are not taken
+   */
+  take(events: readonly Event[]): Promise<void>
   /** @throws RicciError `NO_CLUSTER` where this server works alone */
   cluster(): ClusterBackend
 }

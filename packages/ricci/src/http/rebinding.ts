@@ -5,11 +5,12 @@
  * send it without reading the answer.
  */
 import type { IncomingHttpHeaders } from 'node:http'
+import type { HttpErrorCode } from './errors.ts'
 
 /** Why a request is refused. */
 export interface Refusal {
   readonly status: number
-  readonly code: 'HOST_NOT_ALLOWED' | 'ORIGIN_NOT_ALLOWED'
+  readonly code: HttpErrorCode
   readonly error: string
 }
 
@@ -34,7 +35,7 @@ export function refusalOf(
   allowed: readonly string[],
 ): Refusal | undefined {
   if (!isLoopback(listenHost) && allowed.length === 0) return undefined
-  const names = [...loopbackNames, bracketed(listenHost), ...allowed.map(bracketed)].map((name) => name.toLowerCase())
+  const names = namesOf(listenHost, allowed)
   const asked = nameIn(`http://${host ?? ''}`)
   if (asked === undefined || !names.includes(asked)) {
     return {
@@ -51,6 +52,35 @@ export function refusalOf(
     code: 'ORIGIN_NOT_ALLOWED',
     error: `What changes something is not taken from a page of ${JSON.stringify(origin)}; ask with the command line, or add its host to http.allowedHosts in the configuration.`,
   }
+}
+
+/**
+ * Whether a page of another origin may read what is streamed: browsers let any page open a WebSocket, and say whose it is. A page of the name that was asked
+ * for may, one of this machine, and those of `allowed` names.
+ */
+export function mayStream(
+  { host, origin }: IncomingHttpHeaders,
+  listenHost: string,
+  allowed: readonly string[],
+): boolean {
+  if (origin === undefined) return true
+  const page = nameIn(origin)
+  return page !== undefined && (page === nameIn(`http://${host ?? ''}`) || namesOf(listenHost, allowed).includes(page))
+}
+
+/** The headers by which a browser lets the page that asks read the answer, where it may. */
+export function corsOf(
+  headers: IncomingHttpHeaders,
+  listenHost: string,
+  allowed: readonly string[],
+): Record<string, string> {
+  const { origin } = headers
+  if (origin === undefined || !mayStream(headers, listenHost, allowed)) return {}
+  return { 'access-control-allow-origin': origin, vary: 'origin' }
+}
+
+function namesOf(listenHost: string, allowed: readonly string[]): string[] {
+  return [...loopbackNames, bracketed(listenHost), ...allowed.map(bracketed)].map((name) => name.toLowerCase())
 }
 
 /** The name in an address, lower case, without its port. */

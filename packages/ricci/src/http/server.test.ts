@@ -38,10 +38,11 @@ async function serve(
     query: async () => answerOf(nothing()),
     incidents: async () => '{"pages":[]}',
     watch: async () => none(),
+    take: async () => undefined,
     cluster: () => assert.fail(),
     ...script,
   }
-  const server = new HttpServer({ host: '127.0.0.1', port: 0, backend, telemetry, ...more })
+  const server = new HttpServer({ host: '127.0.0.1', port: 0, backend, telemetry, nowSeconds: () => 1_000, ...more })
   open.push(server)
   return { url: `http://127.0.0.1:${await server.listen()}`, telemetry, server }
 }
@@ -95,7 +96,7 @@ describe('HTTP', () => {
     }
     const answer = await fetch(`${url}/api/v1/query?query=true&limit=3`)
     assert.deepEqual(await answer.json(), { events: [{ host: 'a' }, { host: 'b' }, { host: 'c' }] })
-    assert.deepEqual({ ...(asked[0] as object) }, { query: 'true', limit: 3 })
+    assert.deepEqual({ ...(asked[0] as object) }, { query: 'true', limit: 3, shape: 'json' })
   })
 
   it('says of several partitions which are missing, and how fresh the others are', async () => {
@@ -256,7 +257,7 @@ describe('HTTP', () => {
   it('streams a watch as lines or as server-sent events, and ends it when the watcher goes', async () => {
     const ended: string[] = []
     const { url } = await serve({
-      watch: async (query, signal) =>
+      watch: async (query, _shape, signal) =>
         (async function* () {
           yield { lines: Buffer.from('{"host":"a"}\n{"host":"ä"}\n') }
           await aborted(signal)
@@ -278,7 +279,7 @@ describe('HTTP', () => {
 
   it('tells a watcher that reads of a gap, and goes on', async () => {
     const { url } = await serve({
-      watch: async (_query, signal) =>
+      watch: async (_query, _shape, signal) =>
         (async function* () {
           yield { lines: Buffer.from('{"host":"a"}\n') }
           yield { gap: 'changes are missing', lines: Buffer.from('{"host":"b"}\n') }
@@ -301,7 +302,7 @@ describe('HTTP', () => {
 
   it('gives a wrong watch its status, and closes while watchers wait', async () => {
     const { url, server } = await serve({
-      watch: async (query, signal) => {
+      watch: async (query, _shape, signal) => {
         if (query === 'wrong') throw Object.assign(new Error('wrong'), { code: 'QUERY_SYNTAX' })
         return (async function* () {
           await aborted(signal)
@@ -364,6 +365,7 @@ describe('HTTP', () => {
       host: '127.0.0.1',
       port,
       backend: {} as HttpBackend,
+      nowSeconds: () => 0,
       telemetry,
     })
     await assert.rejects(second.listen(), (error: RicciError) => {

@@ -2,16 +2,22 @@
  * HTTP on 5556: health, metrics and the API the commands use. Reading only, so far; a route that changes something answers
  * callers on this machine alone, until there are tokens.
  */
-import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { maxQueryBytes } from '@ricci/client'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { listenError } from '../server/listen-error.ts'
+import { betweenTexts } from '../server/worker-protocol.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { HttpBackend, IncidentsRequest, QueryAnswer } from './backend.ts'
 import { RicciError } from '../errors.ts'
-import { refusalOf } from './rebinding.ts'
+import { statusOf, type HttpErrorCode } from './errors.ts'
+import { addEventRoutes } from './event-routes.ts'
+import { corsOf, mayStream, refusalOf, type Refusal } from './rebinding.ts'
+import { stream, streamHeaders, type StreamForm } from './streams.ts'
+import { statesAndChanges } from './watching.ts'
+import { WebSockets } from './web-sockets.ts'
 
 export interface HttpOptions {
   readonly host: string
@@ -21,18 +27,16 @@ export interface HttpOptions {
   readonly allowedHosts?: readonly string[]
   readonly backend: HttpBackend
   readonly telemetry: Telemetry
+  /** Seconds since 1970: the time of events that name none. */
+  readonly nowSeconds: () => number
+  /** Nothing is answered but `/index`, as by Riemann's SSE server. */
+  readonly indexAlone?: boolean
   /** See {@link stalledReadMs}, the default. */
   readonly stalledReadMs?: number
 }
 
 /** The request line and all headers: Node takes 16 KiB, too few for the longest query, each of whose bytes may stand as %XX. */
 const maxHeaderBytes = 3 * maxQueryBytes + 16 * 1024
-
-/** A watcher without an event is sent a sign of life, so that proxies keep the connection and clients notice a dead one. */
-const heartbeatMs = 15_000
-
-/** What a watcher that was closed may leave unread, before its connection is cut. */
-const lingerMs = 30_000
 
 /** Connections at once: watchers, queries, and as many again that say nothing yet. What comes beyond is closed. */
 const maxConnections = 1_024
@@ -76,40 +80,12 @@ const drainBody = {
   properties: { instance: { type: 'string', minLength: 1, maxLength: 255 }, drain: { type: 'boolean' } },
 } as const
 
-/** Codes of answers that are HTTP's own. What a part of the server refuses has that part's code. */
-export type HttpErrorCode =
-  | 'USAGE'
-  | 'NOT_FOUND'
-  | 'LOOPBACK_ONLY'
-  /** Asked by a name that is not this machine's. */
-  | 'HOST_NOT_ALLOWED'
-  /** A page of another origin would change something. */
-  | 'ORIGIN_NOT_ALLOWED'
-  | 'FAILED'
-
-/** Status of each error code; everything else is ours: 500. */
-const statusOf: Readonly<Record<string, number>> = {
-  QUERY_SYNTAX: 400,
-  QUERY_REGEX: 400,
-  CURSOR_INVALID: 400,
-  ANSWER_GONE: 503,
-  // taken, and to be asked again: DESIGN 11.1
-  NOT_EVALUATED: 202,
-  ENGINE_AWAY: 503,
-  TOO_MANY_WATCHES: 503,
-  TOO_MANY_QUERIES: 503,
-  NOT_RUNNING: 503,
-  NO_CLUSTER: 404,
-  NO_PARTITION: 404,
-  NO_INSTANCE: 404,
-  PEER_UNREACHABLE: 503,
-}
-
 /** The HTTP listener: `listen` once, `close` ends watchers too. */
 export class HttpServer {
   private readonly app: FastifyInstance
   private readonly urls = new Set<string>()
   private readonly closing = new AbortController()
+  private readonly sockets: WebSockets | undefined
   /** Queries being answered. */
   private queries = 0
   private listening: Promise<number> | undefined
@@ -133,7 +109,14 @@ export class HttpServer {
     })
     this.app.server.maxConnections = maxConnections
     this.app.addHook('onRoute', ({ url }) => void this.urls.add(url))
+    this.addHooks()
+    this.addIndex()
+    if (options.indexAlone === true) return
     this.addRoutes()
+    const { backend, telemetry, nowSeconds } = options
+    addEventRoutes(this.app, { backend, telemetry, nowSeconds })
+    this.sockets = new WebSockets({ backend, telemetry, nowSeconds, refusalOf: (request) => this.refusalOf(request) })
+    this.app.server.on('upgrade', this.sockets.upgrade)
   }
 
   /** What it answers at. */
@@ -158,19 +141,32 @@ export class HttpServer {
   /** Idempotent. */
   close(): Promise<void> {
     this.closing.abort()
-    return (this.closed ??= this.app.close())
+    return (this.closed ??= this.end())
   }
 
-  private addRoutes(): void {
-    const { backend } = this.options
-    const app = this.app
+  private async end(): Promise<void> {
+    await this.sockets?.close()
+    await this.app.close()
+  }
+
+  /** Why a WebSocket is not opened. */
+  private refusalOf({ headers }: IncomingMessage): Refusal | undefined {
+    const { host, allowedHosts = [] } = this.options
+    const refusal = refusalOf(headers, 'GET', host, allowedHosts)
+    if (refusal !== undefined || mayStream(headers, host, allowedHosts)) return refusal
+    const error = `A page of ${JSON.stringify(headers.origin)} may not read what is here; add its host to http.allowedHosts in the configuration.`
+    return { status: 403, code: 'ORIGIN_NOT_ALLOWED', error }
+  }
+
+  private addHooks(): void {
+    const { app } = this
     app.addHook('onRequest', async (request, reply) => {
       const { host, allowedHosts = [] } = this.options
       const refusal = refusalOf(request.headers, request.method, host, allowedHosts)
       if (refusal !== undefined) {
         const { status, code, error } = refusal
         await reply.code(status).send({ error, code: code satisfies HttpErrorCode })
-      } else if (request.method !== 'GET' && request.method !== 'HEAD' && !fromThisMachine(request)) {
+      } else if (changesSomething(request) && !fromThisMachine(request)) {
         await reply.code(403).send({
           error: 'What changes something is taken from this machine only (127.0.0.1); ask there.',
           code: 'LOOPBACK_ONLY' satisfies HttpErrorCode,
@@ -192,7 +188,19 @@ export class HttpServer {
         .send({ error: `There is nothing at ${request.url.split('?')[0]}.`, code: 'NOT_FOUND' satisfies HttpErrorCode })
     })
     app.setErrorHandler((error, _request, reply) => this.sendError(error, reply))
+  }
 
+  private addIndex(): void {
+    this.app.get<{ Querystring: { query: string } }>(
+      '/index',
+      { schema: { querystring: queryString } },
+      (request, reply) => this.index(request, reply),
+    )
+  }
+
+  private addRoutes(): void {
+    const { app } = this
+    const { backend } = this.options
     app.get('/healthz', async () => ({ ok: true }))
     app.get('/readyz', async (_request, reply) => {
       const readiness = backend.readiness()
@@ -214,7 +222,8 @@ export class HttpServer {
       { schema: { querystring: queryString } },
       async (request, reply) => {
         this.countQuery(reply)
-        const answer = await backend.query(request.query)
+        const { query, limit } = request.query
+        const answer = await backend.query({ query, limit, shape: 'json' })
         const pages = answer.pages[Symbol.asyncIterator]()
         const first = await pages.next() // errors come before the first byte
         return reply.type('application/json; charset=utf-8').send(Readable.from(queryBody(first, pages, answer)))
@@ -241,50 +250,30 @@ export class HttpServer {
     )
   }
 
-  /**
-   * Server-sent events for who asks for `text/event-stream`, else one JSON event a line. Who does not read is waited for, and costs
-   * one page of memory; who was waited for so long that changes are missing is told, and closed.
-   */
+  /** Server-sent events for who asks for `text/event-stream`, else one JSON event a line. */
   private async watch(
     request: FastifyRequest<{ Querystring: { query: string } }>,
     reply: FastifyReply,
   ): Promise<FastifyReply> {
     const sse = (request.headers.accept ?? '').includes('text/event-stream')
-    const headers = {
-      'content-type': sse ? 'text/event-stream; charset=utf-8' : 'application/x-ndjson; charset=utf-8',
-      'cache-control': 'no-store',
-    }
+    const form: StreamForm = { sse, shape: 'json' }
     // who wants no events takes no watcher's place
-    if (request.method === 'HEAD') return reply.headers(headers).send()
+    if (request.method === 'HEAD') return reply.headers(streamHeaders(form)).send()
     const until = this.until(reply)
-    const pages = await this.options.backend.watch(request.query.query, until)
-    const heartbeat = sse ? ': \n\n' : '\n'
-    const bodyOf = (lines: Uint8Array): Uint8Array => (sse ? serverSentEvents(lines) : lines)
-    reply.hijack()
-    const raw = reply.raw
-    raw.writeHead(200, { ...headers, connection: 'close' })
-    raw.flushHeaders() // the first event may take hours
-    const timer = setInterval(() => {
-      // who does not read what there is need not be kept awake, and each sign would stay in memory
-      if (!raw.writableNeedDrain) raw.write(heartbeat)
-    }, heartbeatMs)
-    let waited = false
-    try {
-      for await (const { gap, lines } of pages) {
-        if (gap !== undefined && waited) {
-          raw.write(bodyOf(notice(`${gap}; the watch ends here, watch again with a narrower query or read faster`)))
-          break
-        }
-        waited = !raw.write(bodyOf(gap === undefined ? lines : Buffer.concat([notice(gap), lines])))
-        if (waited) await once(raw, 'drain', { signal: until })
-      }
-    } catch {
-      // the peer went, or we close
-    } finally {
-      clearInterval(timer)
-      raw.end()
-      raw.setTimeout(lingerMs, () => raw.destroy())
-    }
+    await stream(reply, await this.options.backend.watch(request.query.query, 'json', until), form, until)
+    return reply
+  }
+
+  /** As Riemann's SSE server: what matches, then what changes. */
+  private async index(
+    { method, headers, query: { query } }: FastifyRequest<{ Querystring: { query: string } }>,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    const { host, allowedHosts = [], backend } = this.options
+    const form: StreamForm = { sse: true, shape: 'riemann-json', headers: corsOf(headers, host, allowedHosts) }
+    if (method === 'HEAD') return reply.headers(streamHeaders(form)).send()
+    const until = this.until(reply)
+    await stream(reply, await statesAndChanges(backend, query, until), form, until)
     return reply
   }
 
@@ -328,26 +317,6 @@ export class HttpServer {
   }
 }
 
-/** The line of an event that tells a watcher something. */
-function notice(description: string): Buffer {
-  return Buffer.from(`${JSON.stringify({ service: 'ricci watch', state: 'warning', description })}\n`)
-}
-
-/** Each line as a server-sent event. No JSON text has a newline inside. */
-function serverSentEvents(lines: Uint8Array): Buffer {
-  const parts: Uint8Array[] = []
-  for (let from = 0; from < lines.length;) {
-    const end = lines.indexOf(newline, from) + 1
-    parts.push(dataField, lines.subarray(from, end), emptyLine)
-    from = end
-  }
-  return Buffer.concat(parts)
-}
-
-const newline = 0x0a
-const dataField = Buffer.from('data: ')
-const emptyLine = Buffer.from('\n')
-
 async function* queryBody(
   first: IteratorResult<Uint8Array>,
   rest: AsyncIterator<Uint8Array>,
@@ -367,7 +336,12 @@ async function* queryBody(
   }
 }
 
-const comma = Buffer.from(',')
+const comma = Buffer.from(betweenTexts)
+
+/** Events are taken from everywhere, as over Riemann's protocol. */
+function changesSomething({ method, routeOptions }: FastifyRequest): boolean {
+  return method !== 'GET' && method !== 'HEAD' && routeOptions.config.takesEvents !== true
+}
 
 function fromThisMachine(request: FastifyRequest): boolean {
   const address = request.socket.remoteAddress ?? ''

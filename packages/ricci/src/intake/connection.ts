@@ -30,7 +30,6 @@ export interface ConnectionHost {
   readonly idleConnectionMs: number
   /** Whether all connections together hold as much as intake may. */
   full(): boolean
-  gone(connection: Connection): void
   /** Bytes of messages that are not whole came, or went (below 0). Whoever holds most of them may be closed. */
   begun(bytes: number): void
   /** Bytes of answers came from the engine, or went to the kernel (below 0). Whoever holds most of them may be closed. */
@@ -91,7 +90,6 @@ export class Connection {
       this.forgetAnswers()
       this.slots = []
       this.head = 0
-      host.gone(this)
     })
   }
 

@@ -11,7 +11,9 @@ import { maxAnswerBytes, maxBegunBytes } from './limits.ts'
 import { graphite } from './lines/graphite.ts'
 import { LineListener, type LineHost } from './lines/line-listener.ts'
 import { openTsdb } from './lines/opentsdb.ts'
-import { TcpListener } from './tcp.ts'
+import { RicciError } from '../errors.ts'
+import { tcpListener, type RiemannListener } from './tcp.ts'
+import { TlsListener, type PemFiles } from './tls.ts'
 import { UdpListener } from './udp.ts'
 
 export interface IntakeOptions {
@@ -26,6 +28,7 @@ export interface IntakeOptions {
   readonly incarnation: number
   readonly tcp?: { readonly host: string; readonly port: number }
   readonly udp?: { readonly host: string; readonly port: number }
+  readonly tls?: { readonly host: string; readonly port: number; readonly pems: PemFiles }
   readonly graphite?: { readonly host: string; readonly port: number }
   readonly opentsdb?: { readonly host: string; readonly port: number }
   /** Of each listener. */
@@ -45,7 +48,9 @@ const closeGraceMs = 2_000
 
 export class Intake {
   private readonly distributor: Distributor
-  private readonly tcp: TcpListener
+  private readonly tcp: RiemannListener
+  private tls: TlsListener | undefined
+  private readonly connectionHost: ConnectionHost
   private readonly udp: UdpListener
   private readonly lines: { readonly graphite: LineListener; readonly opentsdb: LineListener }
   private closing: Promise<void> | undefined
@@ -70,11 +75,11 @@ export class Intake {
       maxFrameBytes: options.maxFrameBytes,
       idleConnectionMs: options.idleConnectionMs,
       full: () => this.full(),
-      gone: (connection: Connection) => this.tcp.forget(connection),
       begun: (bytes: number) => this.begun(bytes),
       answers: (bytes: number) => this.answers(bytes),
     }
-    this.tcp = new TcpListener(host, options.maxConnections)
+    this.connectionHost = host
+    this.tcp = tcpListener(host, options.maxConnections)
     this.udp = new UdpListener(this.distributor, telemetry)
     const lineHost: LineHost = { ...host, maxConnections: options.maxConnections }
     this.lines = { graphite: new LineListener(graphite, lineHost), opentsdb: new LineListener(openTsdb, lineHost) }
@@ -98,8 +103,16 @@ export class Intake {
     return at === undefined ? undefined : this.lines[protocol].listen(at.host, at.port)
   }
 
+  /** Listens for Riemann's protocol over TLS where the options say; gives the port. @throws RicciError `LISTEN`, `CONFIG_INVALID` */
+  async listenForTls(): Promise<number | undefined> {
+    const { tls, maxConnections } = this.options
+    if (tls === undefined) return undefined
+    this.tls = new TlsListener(this.connectionHost, maxConnections, tls.pems)
+    return this.tls.listen(tls.host, tls.port)
+  }
+
   get connections(): number {
-    return this.tcp.size + this.lines.graphite.size + this.lines.opentsdb.size
+    return this.tcp.size + (this.tls?.listener.size ?? 0) + this.lines.graphite.size + this.lines.opentsdb.size
   }
 
   get queuedBytes(): number {
@@ -109,6 +122,28 @@ export class Intake {
   /** How far engines are behind what this process appended, as far as it knows of them, and what waits for them. */
   get lag(): Pick<Distributor, 'lagBytes' | 'lagMs' | 'heldMessages' | 'gate'> {
     return this.distributor
+  }
+
+  /**
+   * Appends events that came over HTTP; resolves when who sent them may be told.
+   * @throws RicciError `INTAKE_FULL`; CodecError, ReplicaError: why they are not taken
+   */
+  take(events: readonly Event[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.full())
+        throw new RicciError(
+          'INTAKE_FULL',
+          `${this.options.maxQueuedBytes} bytes wait for the log already; send it again in a moment`,
+        )
+      const msg = encodeMsg({ events })
+      this.distributor.inspect(msg)
+      this.distributor.add(msg, {
+        durable: () => undefined,
+        acknowledge: () => resolve(),
+        refused: reject,
+        groupEnd: () => undefined,
+      })
+    })
   }
 
   /** Appends events of this instance itself; resolves when they are durable. */
@@ -133,7 +168,7 @@ export class Intake {
   private async shut(): Promise<void> {
     await this.udp.close()
     const { graphite, opentsdb } = this.lines
-    await Promise.all([this.tcp, graphite, opentsdb].map((listener) => listener.close(closeGraceMs)))
+    await Promise.all([this.tcp, this.tls, graphite, opentsdb].map((listener) => listener?.close(closeGraceMs)))
     await this.distributor.settledSoFar()
     this.distributor.close()
   }
@@ -143,7 +178,7 @@ export class Intake {
 
   private begun(bytes: number): void {
     this.begunBytes += bytes
-    if (bytes > 0 && this.begunBytes > (this.options.maxBegunBytes ?? maxBegunBytes)) this.tcp.closeLargest()
+    if (bytes > 0 && this.begunBytes > (this.options.maxBegunBytes ?? maxBegunBytes)) this.closeLargest()
   }
 
   /** Bytes of answers that are being put together or were not read yet, over all connections. */
@@ -151,7 +186,27 @@ export class Intake {
 
   private answers(bytes: number): void {
     this.answerBytes += bytes
-    if (bytes > 0 && this.answerBytes > (this.options.maxAnswerBytes ?? maxAnswerBytes)) this.tcp.closeSlowest()
+    if (bytes > 0 && this.answerBytes > (this.options.maxAnswerBytes ?? maxAnswerBytes)) this.closeSlowest()
+  }
+
+  /** Makes room by closing whoever holds most of a message that is not whole. */
+  private closeLargest(): void {
+    this.most((connection) => connection.begunBytes)?.giveWay('half-sent', 'messages that are not whole')
+  }
+
+  /** Makes room by closing whoever has most of the answers that are not read yet. */
+  private closeSlowest(): void {
+    this.most((connection) => connection.answerBytes)?.giveWay('slow-reader', 'answers that are not read')
+  }
+
+  private most(bytesOf: (connection: Connection) => number): Connection | undefined {
+    let largest: Connection | undefined
+    for (const { connections } of [this.tcp, ...(this.tls === undefined ? [] : [this.tls.listener])]) {
+      for (const connection of connections) {
+        if (bytesOf(connection) > (largest === undefined ? 0 : bytesOf(largest))) largest = connection
+      }
+    }
+    return largest
   }
 
   private wasFull = false
@@ -165,6 +220,6 @@ export class Intake {
   private settled(): void {
     if (!this.wasFull || this.distributor.queuedBytes > this.options.maxQueuedBytes / 2) return
     this.wasFull = false
-    for (const listener of [this.tcp, this.lines.graphite, this.lines.opentsdb]) listener.steer()
+    for (const listener of [this.tcp, this.tls?.listener, this.lines.graphite, this.lines.opentsdb]) listener?.steer()
   }
 }

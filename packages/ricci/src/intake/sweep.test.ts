@@ -38,7 +38,6 @@ function connection() {
     maxFrameBytes: 1 << 20,
     idleConnectionMs: 600_000,
     full: () => false,
-    gone: () => undefined,
     begun: () => undefined,
     answers: () => undefined,
   }

@@ -106,6 +106,11 @@ export class RawClient {
     return new RawClient(socket)
   }
 
+  /** A client over a connection that is there. */
+  static over(socket: Socket): RawClient {
+    return new RawClient(socket)
+  }
+
   send(...msgs: readonly Msg[]): void {
     this.socket.write(Buffer.concat(msgs.map((msg) => frame(encodeMsg(msg)))))
   }

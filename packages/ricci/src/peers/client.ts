@@ -220,10 +220,10 @@ class RemotePeer implements PeerBackend {
   }
 
   private async *watchPages(frames: AsyncIterable<Frame>): AsyncGenerator<WatchPage> {
-    let notice: { gap?: string } = {}
+    let notice: Omit<WatchPage, 'lines'> = {}
     for await (const { part, bytes } of frames) {
       if (part === Part.error) throw revivedError(JSON.parse(textIn(bytes)) as PlainError)
-      if (part === Part.notice) notice = JSON.parse(textIn(bytes)) as { gap?: string }
+      if (part === Part.notice) notice = JSON.parse(textIn(bytes)) as Omit<WatchPage, 'lines'>
       if (part !== Part.page) continue
       yield { ...notice, lines: bytes }
       notice = {}

@@ -1,6 +1,6 @@
 /** Where the events of a page stand, in either form: to count them, and to cut a page between two of them. */
 import { MsgPeek } from '@ricci/client'
-import type { AnswerForm } from '../server/worker-protocol.ts'
+import { betweenTexts, type AnswerForm } from '../server/worker-protocol.ts'
 
 const peek = new MsgPeek()
 
@@ -23,26 +23,14 @@ function headOfMsg(page: Uint8Array, most: number): { head: Uint8Array; count: n
   return count <= most ? { head: page, count } : { head: page.subarray(0, bounds[2 * most - 1]), count: most }
 }
 
-const quote = 0x22
-const backslash = 0x5c
-const comma = 0x2c
-const [open, shut] = [0x7b, 0x7d]
-const [openList, shutList] = [0x5b, 0x5d]
+const newline = 0x0a
 
-/** JSON texts joined by commas: those outside of all braces part them. */
+/** JSON texts with what stands between two of them: a newline ends it. */
 function headOfJson(page: Uint8Array, most: number): { head: Uint8Array; count: number } {
-  let depth = 0
   let count = 1
-  for (let at = 0; at < page.length; at++) {
-    const byte = page[at]
-    if (byte === quote) {
-      for (at++; page[at] !== quote && at < page.length; at++) if (page[at] === backslash) at++
-    } else if (byte === open || byte === openList) depth++
-    else if (byte === shut || byte === shutList) depth--
-    else if (byte === comma && depth === 0) {
-      if (count === most) return { head: page.subarray(0, at), count }
-      count++
-    }
+  for (let at = page.indexOf(newline); at >= 0; at = page.indexOf(newline, at + 1)) {
+    if (count === most) return { head: page.subarray(0, at + 1 - betweenTexts.length), count }
+    count++
   }
   return { head: page, count }
 }

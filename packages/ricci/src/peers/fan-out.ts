@@ -8,7 +8,7 @@ import { RicciError } from '../errors.ts'
 import type { IncidentsRequest, WatchPage } from '../http/backend.ts'
 import { queryWaitMs } from '../intake/limits.ts'
 import type { QueryPort } from '../intake/queries.ts'
-import type { AnswerForm } from '../server/worker-protocol.ts'
+import type { AnswerForm, JsonShape } from '../server/worker-protocol.ts'
 import { leave } from './as-they-come.ts'
 import { candidatesOf, type AmongOptions } from './candidates.ts'
 import { cover, type Covered } from './coverage.ts'
@@ -108,9 +108,9 @@ export class QueryFanOut implements QueryPort {
    * aborts. When who runs a partition goes away, another is found, and the gap told.
    * @throws RicciError `NOT_EVALUATED` when nobody runs any, `TOO_MANY_WATCHES`; QueryError
    */
-  async watch(query: string, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
+  async watch(query: string, shape: JsonShape, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
     parseQuery(query)
-    return new ClusterWatch(this.options, query, signal).begin()
+    return new ClusterWatch(this.options, query, shape, signal).begin()
   }
 }
 

@@ -230,8 +230,8 @@ export class PeerListener {
       if (!response.writableNeedDrain) writeFrame(response, Part.alive, nothing)
     }, limits.heartbeatMs)
     try {
-      for await (const { gap, lines } of pages) {
-        if (gap !== undefined) writeJsonFrame(response, Part.notice, { gap })
+      for await (const { lines, ...notice } of pages) {
+        if (notice.gap !== undefined) writeJsonFrame(response, Part.notice, notice)
         if (!writeFrame(response, Part.page, lines)) await once(response, 'drain', { signal })
       }
     } finally {

@@ -1,8 +1,8 @@
 /** Answers of several engines as one: pages as they come, or in the order that the query asks for, cut where there are enough events. */
 import { decodeEvent, MsgWriter, type Event } from '@ricci/client'
 import { compareSorted, sortValuesOf, type SortKey, type SortValues } from '@ricci/engine'
-import { jsonOfEvent } from '../server/json.ts'
-import type { AnswerForm } from '../server/worker-protocol.ts'
+import { jsonWriters } from '../server/json.ts'
+import { betweenTexts, type AnswerForm } from '../server/worker-protocol.ts'
 import { asTheyCome, leave } from './as-they-come.ts'
 import { eventsIn, headOf } from './event-bounds.ts'
 
@@ -137,10 +137,10 @@ class PageOfEvents {
   add({ page, start, end, event }: SortedEvents): void {
     this.count++
     if (this.form === 'msg') this.writer.rawEvent(page, start, end)
-    else this.texts.push(jsonOfEvent(event))
+    else this.texts.push(jsonWriters[this.form](event))
   }
 
   finish(): Uint8Array {
-    return this.form === 'msg' ? this.writer.finish() : Buffer.from(this.texts.join(','))
+    return this.form === 'msg' ? this.writer.finish() : Buffer.from(this.texts.join(betweenTexts))
   }
 }

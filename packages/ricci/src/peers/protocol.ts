@@ -1,7 +1,7 @@
 /** What instances of a cluster ask each other. The same interface is answered from this process and, by a client, from another. */
 import type { SnapshotInfo } from '@ricci/replica'
 import type { WatchPage } from '../http/backend.ts'
-import type { AnswerForm } from '../server/worker-protocol.ts'
+import type { AnswerForm, JsonShape } from '../server/worker-protocol.ts'
 
 /** A query for some of the partitions. */
 export interface PeerQuery {
@@ -36,7 +36,7 @@ export interface Missing {
 export interface PeerAnswer {
   readonly fresh: readonly Freshness[]
   readonly missing: readonly Missing[]
-  /** As the form says: fields of a Msg, or JSON texts joined by commas; never empty. Ends early with an error when an engine goes away. */
+  /** As the form says: fields of a Msg, or JSON texts joined by `,` and a newline; never empty. Ends early with an error when an engine goes away. */
   readonly pages: AsyncIterable<Uint8Array>
 }
 
@@ -80,6 +80,7 @@ export interface PeerListed {
 /** A watch over some of the partitions. */
 export interface PeerWatch {
   readonly query: string
+  readonly shape: JsonShape
   readonly partitions: readonly number[]
 }
 

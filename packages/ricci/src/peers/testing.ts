@@ -5,9 +5,9 @@ import type { SnapshotInfo, SnapshotPort } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import type { WatchPage } from '../http/backend.ts'
 import type { EngineService } from '../server/engine-service.ts'
-import { jsonOfEvent } from '../server/json.ts'
+import { jsonWriters } from '../server/json.ts'
 import { nodeClock } from '../server/node-clock.ts'
-import type { AnswerForm, ListingRequest } from '../server/worker-protocol.ts'
+import { betweenTexts, type AnswerForm, type JsonShape, type ListingRequest } from '../server/worker-protocol.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
 import { PeerClient } from './client.ts'
@@ -64,7 +64,7 @@ export class FakeEngine implements PartitionEngine {
         if (this.breaks !== undefined && pages++ === this.breaks.after) throw this.breaks.error
         const some = events.slice(at, Math.min(limit, at + this.pageEvents))
         this.pagesTaken++
-        yield form === 'msg' ? encodeMsg({ events: some }) : Buffer.from(some.map(jsonOfEvent).join(','))
+        yield form === 'msg' ? encodeMsg({ events: some }) : Buffer.from(some.map(jsonWriters[form]).join(betweenTexts))
       }
       whole = true
     } finally {
@@ -82,7 +82,7 @@ export class FakeEngine implements PartitionEngine {
     return JSON.stringify({ items, more: from + some.length < all.length })
   }
 
-  async watch(_query: string, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
+  async watch(_query: string, _shape: JsonShape, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
     if (this.error !== undefined) throw this.error
     const pages: WatchPage[] = []
     let wake = (): void => undefined

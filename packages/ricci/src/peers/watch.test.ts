@@ -27,7 +27,7 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 describe('a watch of the whole cluster', () => {
   test('tells changes of all partitions, of each once', async (context) => {
     const { a, b, ending } = await two(context)
-    const pages = (await a.fanOut.watch('true', ending.signal))[Symbol.asyncIterator]()
+    const pages = (await a.fanOut.watch('true', 'json', ending.signal))[Symbol.asyncIterator]()
     assert.deepEqual(
       [a, b].map(({ engines }) => [...engines.values()].map(({ watched }) => watched)),
       [
@@ -48,7 +48,7 @@ describe('a watch of the whole cluster', () => {
 
   test('ends everywhere when whoever watches leaves', async (context) => {
     const { a, b, ending } = await two(context)
-    const pages = (await a.fanOut.watch('true', ending.signal))[Symbol.asyncIterator]()
+    const pages = (await a.fanOut.watch('true', 'json', ending.signal))[Symbol.asyncIterator]()
     b.engines.get(1)!.change(changed('one'))
     assert.deepEqual(await next(pages), { text: 'one\n' })
     await pages.return?.()
@@ -57,25 +57,31 @@ describe('a watch of the whole cluster', () => {
 
   test('a partition that an instance gives up is watched at another, and the gap is told', async (context) => {
     const { a, b, ending } = await two(context)
-    const pages = (await a.fanOut.watch('true', ending.signal))[Symbol.asyncIterator]()
+    const pages = (await a.fanOut.watch('true', 'json', ending.signal))[Symbol.asyncIterator]()
     a.engines.delete(2)
     const { gap } = await next(pages)
     assert.match(gap!, /^changes are missing from here on.*partitions 0, 2/)
     while (b.engines.get(2)!.watched === 0) await turn()
     while (a.engines.get(0)!.watched === 0) await turn()
+    const again = [await next(pages), await next(pages)].map((page) => page.gap)
+    assert.deepEqual(
+      again.sort(),
+      [0, 2].map((partition) => `partition ${partition} is watched again; what changed meanwhile is missing`),
+    )
     b.engines.get(2)!.change(changed('two'))
     assert.deepEqual(await next(pages), { text: 'two\n' })
   })
 
   test('of an instance that goes away what nobody else runs is told, and found again when somebody does', async (context) => {
     const { a, b, ending } = await two(context)
-    const pages = (await a.fanOut.watch('true', ending.signal))[Symbol.asyncIterator]()
+    const pages = (await a.fanOut.watch('true', 'json', ending.signal))[Symbol.asyncIterator]()
     await b.listener.close()
     b.states[1] = 'restoring'
     assert.match((await next(pages)).gap!, /partition 1/)
     const engine = new FakeEngine([])
     a.engines.set(1, engine)
     while (engine.watched === 0) await turn()
+    assert.match((await next(pages)).gap!, /^partition 1 is watched again/)
     engine.change(changed('one'))
     assert.deepEqual(await next(pages), { text: 'one\n' })
   })
@@ -83,13 +89,13 @@ describe('a watch of the whole cluster', () => {
   test('what nobody runs at its beginning is told; a wrong query, and nobody at all, refuse it', async (context) => {
     const { a, b, ending } = await two(context)
     b.states[1] = 'restoring'
-    const pages = (await a.fanOut.watch('true', ending.signal))[Symbol.asyncIterator]()
+    const pages = (await a.fanOut.watch('true', 'json', ending.signal))[Symbol.asyncIterator]()
     assert.match((await next(pages)).gap!, /partition 1 has no owner/)
-    await assert.rejects(a.fanOut.watch('service =', ending.signal), { code: 'QUERY_SYNTAX' })
+    await assert.rejects(a.fanOut.watch('service =', 'json', ending.signal), { code: 'QUERY_SYNTAX' })
     for (const { states, engines } of [a, b]) {
       engines.clear()
       for (const partition of Object.keys(states)) states[partition] = 'restoring'
     }
-    await assert.rejects(a.fanOut.watch('true', ending.signal), { code: 'NOT_EVALUATED' })
+    await assert.rejects(a.fanOut.watch('true', 'json', ending.signal), { code: 'NOT_EVALUATED' })
   })
 })

@@ -4,6 +4,7 @@
  */
 import type { Timer } from '@ricci/replica'
 import type { WatchPage } from '../http/backend.ts'
+import type { JsonShape } from '../server/worker-protocol.ts'
 import { candidatesOf, type AmongOptions, type Candidate } from './candidates.ts'
 import { noOwner } from './coverage.ts'
 import { codeOf } from './engine-partitions.ts'
@@ -24,6 +25,8 @@ export class ClusterWatch {
   private readonly lost = new Map<number, Missing>()
   /** Of these, those that whoever watches was told of. */
   private readonly told = new Set<number>()
+  /** Those that are watched again, of which whoever watches is to be told. */
+  private readonly regained: number[] = []
   /** How often somebody who was to be watched for a partition failed: the next time it is another. */
   private readonly failures = new Map<number, number>()
   /** One page of each instance: it is asked for the next once that was taken. */
@@ -36,6 +39,7 @@ export class ClusterWatch {
   constructor(
     private readonly options: AmongOptions,
     private readonly query: string,
+    private readonly shape: JsonShape,
     signal: AbortSignal,
   ) {
     this.until = AbortSignal.any([signal, this.ending.signal])
@@ -59,9 +63,9 @@ export class ClusterWatch {
   private async *pages(): AsyncGenerator<WatchPage> {
     try {
       while (!this.until.aborted) {
-        const gap = this.news()
-        const parcel = gap === undefined ? this.parcels[0] : undefined
-        if (gap !== undefined) yield { gap, lines: nothing }
+        const news = this.news()
+        const parcel = news === undefined ? this.parcels[0] : undefined
+        if (news !== undefined) yield news
         else if (parcel !== undefined) {
           yield parcel.page
           // not before it is asked for the next; whoever never asks again ends it by the signal
@@ -74,14 +78,18 @@ export class ClusterWatch {
     }
   }
 
-  /** What is to be told of partitions that are not watched. */
-  private news(): string | undefined {
+  /** What is to be told of partitions that are watched again, or are not. */
+  private news(): WatchPage | undefined {
+    const regained = this.regained.splice(0).sort((a, b) => a - b)
+    if (regained.length > 0) {
+      const named = regained.length === 1 ? `partition ${regained[0]} is` : `partitions ${regained.join(', ')} are`
+      return { gap: `${named} watched again; what changed meanwhile is missing`, stale: true, lines: nothing }
+    }
     const untold = [...this.lost.values()].filter(({ partition }) => !this.told.has(partition))
     for (const { partition } of untold) this.told.add(partition)
     const sentence = missingSentence(untold)
-    return sentence === undefined
-      ? undefined
-      : `changes are missing from here on, until they are watched again: ${sentence}`
+    if (sentence === undefined) return undefined
+    return { gap: `changes are missing from here on, until they are watched again: ${sentence}`, lines: nothing }
   }
 
   private lookLater(): void {
@@ -97,7 +105,7 @@ export class ClusterWatch {
     const questions = new Map<string, { candidate: Candidate<Pages>; partitions: number[] }>()
     for (const partition of this.lost.keys()) {
       const candidates = candidatesOf<Pages>(this.options, partition, (backend, partitions, signal) =>
-        backend.watch({ query: this.query, partitions }, signal),
+        backend.watch({ query: this.query, shape: this.shape, partitions }, signal),
       )
       if (candidates.length === 0) continue
       const candidate = candidates[(this.failures.get(partition) ?? 0) % candidates.length]
@@ -121,10 +129,13 @@ export class ClusterWatch {
 
   /** Hands on what one instance tells, until that ends. */
   private async follow(pages: Pages, partitions: readonly number[]): Promise<void> {
+    const again = partitions.filter((partition) => this.told.has(partition))
     for (const partition of partitions) {
       this.lost.delete(partition)
       this.told.delete(partition)
     }
+    if (again.length > 0) this.regained.push(...again)
+    this.wake()
     let error: unknown
     try {
       for await (const page of pages) {

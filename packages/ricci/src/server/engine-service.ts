@@ -11,7 +11,15 @@ import { queryWaitMs } from '../intake/limits.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { WorkerHost } from './worker-host.ts'
-import type { AnswerForm, Inspection, ListingRequest, LogSource, PageNews, RulesInForce } from './worker-protocol.ts'
+import type {
+  AnswerForm,
+  Inspection,
+  JsonShape,
+  ListingRequest,
+  LogSource,
+  PageNews,
+  RulesInForce,
+} from './worker-protocol.ts'
 
 export interface EngineServiceOptions {
   /** Offset that the next record will get. */
@@ -187,8 +195,8 @@ export class EngineService {
    * Resolves once the query is accepted; then yields what changes the index and matches, across all generations.
    * @throws RicciError `NOT_EVALUATED`, `TOO_MANY_WATCHES`; QueryError
    */
-  watch(query: string, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
-    return this.subscriptions.watch(query, signal, this.options.clock.monotonicMs() + queryWaitMs)
+  watch(query: string, shape: JsonShape, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
+    return this.subscriptions.watch(query, shape, signal, this.options.clock.monotonicMs() + queryWaitMs)
   }
 
   /** Whether a record has been applied and reported, waiting for it so long at most. */

@@ -3,9 +3,17 @@ import type { MessagePort } from 'node:worker_threads'
 import { type Event, MsgWriter } from '@ricci/client'
 import type { Engine, QueryOptions, QueryPage } from '@ricci/engine'
 import type { EngineHost, HostEvents } from '@ricci/replica'
-import { jsonOfEvent } from './json.ts'
+import { jsonWriters } from './json.ts'
 import { Watches } from './watches.ts'
-import { maxCredits, plainError, type FromWorker, type Inspection, type ToWorker } from './worker-protocol.ts'
+import {
+  betweenTexts,
+  maxCredits,
+  plainError,
+  type FromWorker,
+  type Inspection,
+  type JsonShape,
+  type ToWorker,
+} from './worker-protocol.ts'
 
 /** Rows looked at and events given at a time: 1 to 3 ms of work between which records are applied. */
 const pageBudget = 20_000
@@ -107,7 +115,7 @@ export class HostServer {
         return
       }
       case 'changes':
-        this.watches.ask(message.id, message.query, message.from)
+        this.watches.ask(message.id, message.query, message.shape, message.from)
         return
       case 'inspect': {
         const { id, what } = message
@@ -148,7 +156,7 @@ export class HostServer {
       const options: QueryOptions = { limit: Math.min(pageLimit, left), cursor, budget: pageBudget }
       const page: QueryPage = await this.host.query(query, options)
       left -= page.events.length
-      if (page.events.length > 0) yield form === 'msg' ? msgOf(page.events) : jsonOf(page.events)
+      if (page.events.length > 0) yield form === 'msg' ? msgOf(page.events) : jsonOf(page.events, form)
       cursor = page.nextCursor
       if (cursor === undefined) return
       await nextTurn()
@@ -190,9 +198,9 @@ function msgOf(events: readonly Event[]): Uint8Array {
   return writer.finish()
 }
 
-/** Events as JSON texts joined by commas. */
-function jsonOf(events: readonly Event[]): Uint8Array {
-  return encoder.encode(events.map(jsonOfEvent).join(','))
+/** Events as JSON texts. */
+function jsonOf(events: readonly Event[], shape: JsonShape): Uint8Array {
+  return encoder.encode(events.map(jsonWriters[shape]).join(betweenTexts))
 }
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

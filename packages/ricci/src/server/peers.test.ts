@@ -25,7 +25,7 @@ test('engines of two instances answer as one: queries, incidents, a watch', { ti
   const [{ fanOut }] = cluster.instances
   const watching = new AbortController()
   context.after(() => watching.abort())
-  const changes = (await fanOut.watch('true', watching.signal))[Symbol.asyncIterator]()
+  const changes = (await fanOut.watch('true', 'json', watching.signal))[Symbol.asyncIterator]()
   const send = (partition: number, events: readonly Event[]) => clients[partition].send(events)
   // more than one page of each
   const many = (partition: number) =>

@@ -12,7 +12,6 @@ import type { Config } from '../config/config.ts'
 import { RicciError } from '../errors.ts'
 import type { HttpBackend, Degraded, Readiness } from '../http/backend.ts'
 import { isLoopback } from '../http/rebinding.ts'
-import { HttpServer } from '../http/server.ts'
 import { nextIncarnation } from '../intake/incarnation.ts'
 import { Intake } from '../intake/intake.ts'
 import { makeDirectory } from '../log/index.ts'
@@ -25,9 +24,11 @@ import type { Telemetry } from '../telemetry/telemetry.ts'
 import { openBackends, type Backends } from './backends.ts'
 import { isWithoutRules, writeFirstRules } from './first-rules.ts'
 import { ForeignPublishers } from './foreign-publishers.ts'
+import { HttpListeners } from './http-listeners.ts'
 import { Membership } from './membership.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
 import { Partitions } from './partitions.ts'
+import { pemFilesOf } from './pem-files.ts'
 import { ServerRules, type Reload, type RulesPlaces } from './server-rules.ts'
 import type { Addresses, ServerStatus } from './status.ts'
 
@@ -59,7 +60,7 @@ export class Server {
   private startedMs = 0
   private readonly rules: ServerRules
   private addresses: Addresses = {}
-  private http: HttpServer | undefined
+  private readonly http: HttpListeners
   /** It listens for events. */
   private serves = false
   /** What it waits for before it can. */
@@ -76,6 +77,7 @@ export class Server {
       if (this.stopping !== undefined) throw notRunning()
     }
     this.rules = new ServerRules({ config, telemetry, types, clock: this.clock, assertRuns })
+    this.http = new HttpListeners({ config, backend: this.backend(), telemetry, clock: this.clock })
   }
 
   /**
@@ -190,10 +192,11 @@ export class Server {
     this.startedMs = clock.monotonicMs()
     makeDataFolder(config.dataFolder)
     const opened = (close: () => unknown): void => void this.open.push(close)
+    opened(() => this.http.close())
     if (config.cluster !== undefined) {
       // brokers may be long in coming, and whoever asks is told so
       this.waitsFor = 'opens the log'
-      await this.listenHttp()
+      await this.http.listen()
     }
     const onWait = (why: string): void => void (this.waitsFor = why)
     const backends = await openBackends({ config, clock, telemetry, opened, onWait, signal: this.ending.signal })
@@ -254,6 +257,7 @@ export class Server {
       incarnation,
       tcp: config.listen.tcp,
       udp: config.listen.udp,
+      ...(config.listen.tls && config.tls && { tls: { ...config.listen.tls, pems: pemFilesOf(config.tls) } }),
       graphite: config.listen.graphite,
       opentsdb: config.listen.opentsdb,
       maxConnections: config.intake.maxConnections,
@@ -314,17 +318,21 @@ export class Server {
   private async listen(intake: Intake): Promise<Addresses> {
     const { config, telemetry } = this.options
     const { tcp, udp } = await intake.listen()
-    const http = await this.listenHttp()
+    const http = await this.http.listen()
+    const tls = await this.optional(intake.listenForTls())
+    const sse = await this.optional(this.http.listenForSse())
     const graphite = await this.optional(intake.listenForLines('graphite'))
     const opentsdb = await this.optional(intake.listenForLines('opentsdb'))
     // watchers end before what they watch
-    this.open.push(() => this.http?.close())
+    this.open.push(() => this.http.close())
     const at = (address: { host: string } | undefined, port: number | undefined): string | undefined =>
       address === undefined || port === undefined ? undefined : `${bracketed(address.host)}:${port}`
     const addresses = {
       tcp: at(config.listen.tcp, tcp),
       udp: at(config.listen.udp, udp),
       http: at(config.listen.http, http),
+      tls: at(config.listen.tls, tls),
+      sse: at(config.listen.sse, sse),
       graphite: at(config.listen.graphite, graphite),
       opentsdb: at(config.listen.opentsdb, opentsdb),
     }
@@ -350,17 +358,6 @@ export class Server {
     }
   }
 
-  /** Gives the port, if it is to listen. Idempotent. */
-  private async listenHttp(): Promise<number | undefined> {
-    const { config, telemetry } = this.options
-    if (config.listen.http === undefined) return undefined
-    if (this.http === undefined) {
-      this.http = new HttpServer({ ...config.listen.http, ...config.http, backend: this.backend(), telemetry })
-      this.open.push(() => this.http?.close())
-    }
-    return this.http.listen()
-  }
-
   private backend(): HttpBackend {
     const { telemetry } = this.options
     const refreshed = async (): Promise<void> => {
@@ -371,9 +368,10 @@ export class Server {
       refresh: refreshed,
       readiness: () => this.readiness(),
       status: () => this.status(),
-      query: ({ query, limit }) => this.running().queries.answer(query, 'json', this.clock.monotonicMs(), limit),
+      query: ({ query, limit, shape }) => this.running().queries.answer(query, shape, this.clock.monotonicMs(), limit),
       incidents: (request) => this.running().queries.incidents(request),
-      watch: (query, signal) => this.running().queries.watch(query, signal),
+      watch: (query, shape, signal) => this.running().queries.watch(query, shape, signal),
+      take: (events) => this.running().intake.take(events),
       cluster: () => {
         const { membership, placement } = this.running()
         if (membership !== undefined) return membership.backend(placement)

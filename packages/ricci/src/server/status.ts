@@ -8,6 +8,8 @@ export interface Addresses {
   readonly tcp?: string
   readonly udp?: string
   readonly http?: string
+  readonly sse?: string
+  readonly tls?: string
   readonly graphite?: string
   readonly opentsdb?: string
   /** What other instances are told. */

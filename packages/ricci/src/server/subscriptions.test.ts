@@ -14,7 +14,7 @@ describe('a reader of changes', () => {
       },
     }
     const end = new AbortController()
-    const pages = await new Subscriptions(() => Promise.resolve(source)).watch('true', end.signal, Infinity)
+    const pages = await new Subscriptions(() => Promise.resolve(source)).watch('true', 'json', end.signal, Infinity)
     const reading = pages[Symbol.asyncIterator]()
     while (given.length < 100) await reading.next()
     const held = await stillHeld(given)

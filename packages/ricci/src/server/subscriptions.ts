@@ -9,13 +9,14 @@ import type { ChangePosition } from '@ricci/engine'
 import { RicciError } from '../errors.ts'
 import type { WatchPage } from '../http/backend.ts'
 import type { WorkerHost } from './worker-host.ts'
-import type { ChangesText } from './worker-protocol.ts'
+import type { ChangesText, JsonShape } from './worker-protocol.ts'
 
 /** Readers at a time: each looks at every change, some 30 ns of the engine's thread, and every browser with a dashboard is one. */
 const maxSubscriptions = 256
 
 interface Subscription {
   readonly query: string
+  readonly shape: JsonShape
   /** Where it goes on: all before has been handed on, or does not match. */
   position: ChangePosition
 }
@@ -39,7 +40,12 @@ export class Subscriptions {
    * Resolves once the query is accepted; then yields what changes the index and matches, until the signal aborts.
    * @throws RicciError `NOT_EVALUATED`, `TOO_MANY_WATCHES`; QueryError
    */
-  async watch(query: string, signal: AbortSignal, deadlineMs: number): Promise<AsyncIterable<WatchPage>> {
+  async watch(
+    query: string,
+    shape: JsonShape,
+    signal: AbortSignal,
+    deadlineMs: number,
+  ): Promise<AsyncIterable<WatchPage>> {
     if (this.open.size >= maxSubscriptions) {
       throw new RicciError(
         'TOO_MANY_WATCHES',
@@ -49,8 +55,8 @@ export class Subscriptions {
     for (;;) {
       const source = await this.source(deadlineMs)
       try {
-        const { next } = await source.changes(query, undefined).page
-        const subscription = { query, position: next }
+        const { next } = await source.changes(query, shape, undefined).page
+        const subscription = { query, shape, position: next }
         if (!signal.aborted) this.open.add(subscription)
         signal.addEventListener('abort', () => this.open.delete(subscription), { once: true })
         return this.pages(subscription, source, signal)
@@ -67,7 +73,7 @@ export class Subscriptions {
   ): AsyncGenerator<WatchPage> {
     try {
       for (let restored = false; !signal.aborted;) {
-        const asked = source.changes(subscription.query, subscription.position, (position) => {
+        const asked = source.changes(subscription.query, subscription.shape, subscription.position, (position) => {
           subscription.position = position
         })
         let page: ChangesText | undefined
@@ -113,7 +119,11 @@ function pageFor({ lines, gapUntil }: ChangesText, from: ChangePosition, restore
   const why = restored
     ? 'the engine was restored from a snapshot that is newer'
     : 'they came faster than they were read, and only the latest are kept'
-  return { lines, gap: `changes by the records ${from.offset} to ${gapUntil.offset} are missing here: ${why}` }
+  return {
+    lines,
+    stale: true,
+    gap: `changes by the records ${from.offset} to ${gapUntil.offset} are missing here: ${why}`,
+  }
 }
 
 function isBefore(a: ChangePosition, b: ChangePosition): boolean {

@@ -33,7 +33,7 @@ function servicesOf({ lines }: ChangesText): string[] {
 describe('readers of changes', () => {
   it('are told a burst page by page: who does not read holds one, and it is small', async () => {
     const { bench, pages, watches } = watching()
-    watches.ask(1, 'true', undefined)
+    watches.ask(1, 'true', 'json', undefined)
     await turn()
     let from = pages.get(1)!.next
     const burst = 5 * pageLimit
@@ -41,7 +41,7 @@ describe('readers of changes', () => {
     bench.events(0, ...Array.from({ length: burst }, (_, i) => ({ host: 'a', service: `s${i}`, description })))
     let told = 0
     for (let id = 2; told < burst; id++) {
-      watches.ask(id, 'true', from)
+      watches.ask(id, 'true', 'json', from)
       await turn()
       const page = pages.get(id)!
       const services = servicesOf(page)
@@ -58,7 +58,7 @@ describe('readers of changes', () => {
     const from = here()
     bench.events(0, { host: 'a', service: 'before' })
     const readers = Array.from({ length: 3 * readersPerTurn }, (_, id) => id)
-    for (const id of readers) watches.ask(id, 'true', from)
+    for (const id of readers) watches.ask(id, 'true', 'json', from)
     assert.equal(pages.size, 0, 'none in the turn in which they ask')
     for (let served = readersPerTurn; served <= readers.length; served += readersPerTurn) {
       await turn()
@@ -75,7 +75,7 @@ describe('readers of changes', () => {
     const { bench, pages, nothing, watches, here } = watching()
     const from = here()
     const readers = Array.from({ length: 2 * readersPerTurn + 1 }, (_, id) => id)
-    for (const id of readers) watches.ask(id, 'service = "wanted"', from)
+    for (const id of readers) watches.ask(id, 'service = "wanted"', 'json', from)
     for (let round = 0; round < 2; round++) {
       bench.events(0, { host: 'a', service: `s${round}` })
       watches.applied()

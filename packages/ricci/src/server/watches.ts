@@ -4,8 +4,8 @@
  * between records, in the engine's ring: never while one is applied, and for a few readers a turn, so that records go on between.
  */
 import type { ChangePosition, ChangesOptions, ChangesPage } from '@ricci/engine'
-import { jsonOfEvent } from './json.ts'
-import type { ChangesText } from './worker-protocol.ts'
+import { jsonWriters } from './json.ts'
+import type { ChangesText, JsonShape } from './worker-protocol.ts'
 
 /** Changes looked at in a step: about a millisecond of work. */
 const pageBudget = 20_000
@@ -24,6 +24,7 @@ export const readersPerTurn = 4
 
 interface Watch {
   readonly query: string
+  readonly shape: JsonShape
   from: ChangePosition | undefined
 }
 
@@ -46,8 +47,8 @@ export class Watches {
   constructor(private readonly answers: WatchAnswers) {}
 
   /** Without a place to begin at it is answered in its turn with the place that is then. */
-  ask(id: number, query: string, from: ChangePosition | undefined): void {
-    this.asked.set(id, { query, from })
+  ask(id: number, query: string, shape: JsonShape, from: ChangePosition | undefined): void {
+    this.asked.set(id, { query, shape, from })
     this.behind.add(id)
     this.schedule()
   }
@@ -89,7 +90,7 @@ export class Watches {
 
   /** Gives the position before which all was seen, where nothing was found and nothing is left to look at. */
   private look(id: number, watch: Watch): ChangePosition | undefined {
-    const { query, from } = watch
+    const { query, shape, from } = watch
     let page: ChangesPage
     try {
       page = this.answers.changes(from, { query, limit: pageLimit, budget: pageBudget })
@@ -101,7 +102,8 @@ export class Watches {
     const { changes, next, gapUntil, appliedOffset } = page
     if (from === undefined || changes.length > 0 || gapUntil !== undefined) {
       this.asked.delete(id)
-      const lines = encoder.encode(changes.map(({ event }) => `${jsonOfEvent(event)}\n`).join(''))
+      const jsonOf = jsonWriters[shape]
+      const lines = encoder.encode(changes.map(({ event }) => `${jsonOf(event)}\n`).join(''))
       this.answers.answer(id, { lines, next, ...(gapUntil === undefined ? {} : { gapUntil }) })
       return
     }

@@ -23,6 +23,7 @@ import {
   type ChangesText,
   type FromWorker,
   type Inspection,
+  type JsonShape,
   type PageNews,
   type RuleError,
   type RulesInForce,
@@ -147,6 +148,7 @@ export class WorkerHost implements EngineHost {
    */
   changes(
     query: string,
+    shape: JsonShape,
     from: ChangePosition | undefined,
     onNothing?: (position: ChangePosition) => void,
   ): { readonly page: Promise<ChangesText>; cancel(): void } {
@@ -154,7 +156,7 @@ export class WorkerHost implements EngineHost {
     const page = new Promise<ChangesText>((resolve, reject) => {
       if (!this.running) return reject(away())
       this.pending.set(id, { resolve: resolve as (answer: unknown) => void, reject, onNothing })
-      this.post({ type: 'changes', id, query, from })
+      this.post({ type: 'changes', id, query, shape, from })
     })
     return {
       page,

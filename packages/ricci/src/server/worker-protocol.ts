@@ -36,8 +36,14 @@ export interface WorkerSetup {
   readonly words: SharedArrayBuffer
 }
 
-/** How the pages of an answer are encoded: as fields of a Msg, or as JSON texts joined by commas. */
-export type AnswerForm = 'msg' | 'json'
+/** How events are written as text: in our own shape, or in Riemann's. */
+export type JsonShape = 'json' | 'riemann-json'
+
+/** Between two JSON texts of a page: none has a newline inside, so that they are told apart without being read. */
+export const betweenTexts = ',\n'
+
+/** How the pages of an answer are encoded: as fields of a Msg, or as JSON texts with {@link betweenTexts}. */
+export type AnswerForm = 'msg' | JsonShape
 
 /** What one may look at in a running engine, answered as JSON text. */
 export type Inspection = 'stats' | ListingRequest
@@ -80,7 +86,13 @@ export type ToWorker =
       readonly limit?: number
     }
   /** Asks for a page of changes of the index, once there is one that matches; at once where `from` is absent. */
-  | { readonly type: 'changes'; readonly id: number; readonly query: string; readonly from?: ChangePosition }
+  | {
+      readonly type: 'changes'
+      readonly id: number
+      readonly query: string
+      readonly shape: JsonShape
+      readonly from?: ChangePosition
+    }
   /** A page of an answer has been passed on: one more may be sent. */
   | { readonly type: 'credit'; readonly id: number }
   /** Nobody waits for this answer any more. */

@@ -72,6 +72,7 @@ export class Metrics {
     this.tallied('ricci_intake_events_total', 'Events taken in', {
       tcp: () => tally.tcpEvents,
       udp: () => tally.udpEvents,
+      http: () => tally.httpEvents,
       graphite: () => tally.graphiteEvents,
       opentsdb: () => tally.opentsdbEvents,
     })

@@ -9,6 +9,7 @@ export class Tally {
   udpMessages = 0
   udpEvents = 0
   udpBytes = 0
+  httpEvents = 0
   graphiteEvents = 0
   opentsdbEvents = 0
   queries = 0

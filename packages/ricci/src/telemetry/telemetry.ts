@@ -25,6 +25,7 @@ const undelivered = {
 /** What becomes of a peer, or of what it sent, where that is no message. */
 const refusals = {
   tcp: 'closed a connection',
+  tls: 'closed a connection',
   udp: 'dropped a datagram',
   http: 'closed a connection',
   amqp: 'put a message among the refused',

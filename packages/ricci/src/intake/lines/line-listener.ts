@@ -1,9 +1,8 @@
 /** A TCP listener for protocols of text lines: each line is an event, good ones are not answered, a sender that is too fast is not read for a while. */
-import { createServer, type AddressInfo, type Server as NetServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { encodeMsg, type Event } from '@ricci/client'
 import type { Clock, Timer } from '@ricci/replica'
 import type { LineTransport, Telemetry } from '../../telemetry/telemetry.ts'
-import { listenError } from '../../server/listen-error.ts'
 import type { Appended } from '../appender.ts'
 import type { Distributor } from '../distributor.ts'
 import {
@@ -15,6 +14,7 @@ import {
   stalledFrameMs,
 } from '../limits.ts'
 import { passes } from '../refused.ts'
+import { StreamListener, type StreamConnection } from '../stream-listener.ts'
 import { LineError } from './line-parser.ts'
 
 /** What a protocol makes of a line: an event, or something to be said. @throws LineError */
@@ -40,42 +40,42 @@ export interface LineHost {
   full(): boolean
 }
 
-/** How often connections are looked after. */
-const sweepMs = 5_000
-
+/** `listen` once; `close` ends its connections. */
 export class LineListener {
-  private readonly server: NetServer
-  private readonly connections = new Set<LineConnection>()
-  private sweeper: Timer | undefined
+  private readonly listener: StreamListener<LineConnection>
   /** What the log refused for now, of senders that are still there and of others: they rarely stay. */
   private readonly retries = new Set<Timer>()
   private heldBytes = 0
   private closing: Promise<void> | undefined
 
   constructor(
-    private readonly protocol: LineProtocol,
+    protocol: LineProtocol,
     private readonly host: LineHost,
   ) {
-    this.server = createServer((socket) => this.accept(socket))
+    const { telemetry, clock, maxConnections } = host
+    const retry = (bytes: number, again: () => void): boolean => this.retry(bytes, again)
+    this.listener = new StreamListener({
+      name: protocol.name,
+      serve: createServer,
+      open: (socket, peer) => new LineConnection(socket, peer, protocol, host, retry),
+      telemetry,
+      clock,
+      maxConnections,
+    })
   }
 
   /** Listens; gives the port. @throws RicciError `LISTEN` */
-  async listen(host: string, port: number): Promise<number> {
-    await new Promise<void>((resolve, reject) => {
-      this.server.once('error', (error) => reject(listenError(error, this.protocol.name, host, port)))
-      this.server.listen({ host, port }, resolve)
-    })
-    this.sweep()
-    return (this.server.address() as AddressInfo).port
+  listen(host: string, port: number): Promise<number> {
+    return this.listener.listen(host, port)
   }
 
   get size(): number {
-    return this.connections.size
+    return this.listener.size
   }
 
   /** There is room again: reads on where reading was stopped. */
   steer(): void {
-    for (const connection of this.connections) connection.steer()
+    this.listener.steer()
   }
 
   /** Reads nothing more; resolves once what was read is settled, at most after `graceMs`. */
@@ -84,17 +84,7 @@ export class LineListener {
   }
 
   private async shut(graceMs: number): Promise<void> {
-    this.sweeper?.cancel()
-    const closed = new Promise<void>((resolve) => {
-      if (this.server.listening) this.server.close(() => resolve())
-      else resolve()
-    })
-    const timer = this.host.clock.setTimer(graceMs, () => {
-      for (const connection of this.connections) connection.destroy()
-    })
-    for (const connection of this.connections) connection.end()
-    await closed
-    timer.cancel()
+    await this.listener.close(graceMs)
     if (this.retries.size > 0)
       this.host.telemetry.dropped('log-refused', `lines of ${this.heldBytes} bytes, at the end`)
     for (const retry of this.retries) retry.cancel()
@@ -112,28 +102,6 @@ export class LineListener {
     this.retries.add(timer)
     return true
   }
-
-  private accept(socket: Socket): void {
-    const { maxConnections, telemetry } = this.host
-    const peer = `${socket.remoteAddress}:${socket.remotePort}`
-    if (this.connections.size >= maxConnections) {
-      telemetry.connectionClosed('too-many', peer, `${maxConnections} connections are open already`)
-      socket.destroy()
-      return
-    }
-    const connection = new LineConnection(socket, peer, this.protocol, this.host, (bytes, again) =>
-      this.retry(bytes, again),
-    )
-    this.connections.add(connection)
-    socket.on('close', () => this.connections.delete(connection))
-    connection.steer()
-  }
-
-  private readonly sweep = (): void => {
-    const nowMs = this.host.clock.monotonicMs()
-    for (const connection of this.connections) connection.sweep(nowMs)
-    this.sweeper = this.host.clock.setTimer(sweepMs, this.sweep)
-  }
 }
 
 const newline = 10
@@ -141,7 +109,7 @@ const newline = 10
 /** A line, or how long one was of which nothing is kept. */
 type Line = string | { readonly tooLong: number }
 
-class LineConnection {
+class LineConnection implements StreamConnection {
   /** The line that is not whole; of one that is too long nothing is kept. */
   private partial: Buffer[] = []
   private partialBytes = 0

@@ -1,0 +1,32 @@
+/** Codes of errors over HTTP, and the status that goes with each. */
+
+/** Codes of answers that are HTTP's own. What a part of the server refuses has that part's code. */
+export type HttpErrorCode =
+  | 'USAGE'
+  | 'NOT_FOUND'
+  | 'LOOPBACK_ONLY'
+  /** Asked by a name that is not this machine's. */
+  | 'HOST_NOT_ALLOWED'
+  /** A page of another origin would change something. */
+  | 'ORIGIN_NOT_ALLOWED'
+  | 'FAILED'
+
+/** Status of each error code; everything else is ours: 500. */
+export const statusOf: Readonly<Record<string, number>> = {
+  EVENT_MALFORMED: 400,
+  INTAKE_FULL: 503,
+  QUERY_SYNTAX: 400,
+  QUERY_REGEX: 400,
+  CURSOR_INVALID: 400,
+  ANSWER_GONE: 503,
+  // taken, and to be asked again: DESIGN 11.1
+  NOT_EVALUATED: 202,
+  ENGINE_AWAY: 503,
+  TOO_MANY_WATCHES: 503,
+  TOO_MANY_QUERIES: 503,
+  NOT_RUNNING: 503,
+  NO_CLUSTER: 404,
+  NO_PARTITION: 404,
+  NO_INSTANCE: 404,
+  PEER_UNREACHABLE: 503,
+}

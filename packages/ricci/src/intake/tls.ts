@@ -1,0 +1,135 @@
+/**
+ * Riemann's protocol over TLS, with certificates that are looked at again and again: one that was renewed is shown to whoever connects from then on, without a
+ * restart, and connections that are open stay.
+ */
+import type { Socket } from 'node:net'
+import { createSecureContext, createServer, type Server, type TlsOptions, type TLSSocket } from 'node:tls'
+import type { Timer } from '@ricci/replica'
+import { RicciError } from '../errors.ts'
+import type { ConnectionHost } from './connection.ts'
+import { StreamListener } from './stream-listener.ts'
+import { riemannConnections, type RiemannListener } from './tcp.ts'
+
+/** Certificates as PEM text, which may be others from one look to the next. */
+export interface PemFiles {
+  /** For people: where they are. */
+  readonly place: string
+  /** @throws what they cannot be read with */
+  read(): Pems
+}
+
+export interface Pems {
+  readonly cert: string
+  readonly key: string
+  /** Of who signs the certificates that clients are to show; absent: none is asked for. */
+  readonly ca?: string
+}
+
+/** How often the files are looked at: who renews a certificate does so days before the old one ends. */
+const lookMs = 10_000
+
+/** Whoever connects has so long for the handshake. */
+const handshakeMs = 10_000
+
+/** A listener that looks after its certificates from `listen` until `close`. */
+export class TlsListener {
+  readonly listener: RiemannListener
+  private shown: Pems
+  private readonly show: (pems: Pems) => void
+  private timer: Timer | undefined
+  private closed = false
+  /** Connections that are not secure yet, by address and port. */
+  private readonly handshakes = new Map<string, Socket>()
+
+  /** @throws RicciError `CONFIG_INVALID` */
+  constructor(
+    private readonly host: ConnectionHost,
+    maxConnections: number,
+    private readonly files: PemFiles,
+  ) {
+    const { server, pems } = firstServer(files)
+    this.shown = pems
+    this.show = (others) => server.setSecureContext(secured(others))
+    server.on('connection', (socket: Socket) => {
+      const key = keyOf(socket)
+      this.handshakes.set(key, socket)
+      socket.once('close', () => this.handshakes.delete(key))
+    })
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+      // who leaves before it has said anything is a probe
+      if (error.code !== 'ECONNRESET') host.telemetry.malformed('tls', String(socket.remoteAddress), error.message)
+    })
+    this.listener = new StreamListener({
+      ...riemannConnections(host, maxConnections),
+      name: 'Riemann TLS',
+      serve: (accept) =>
+        server.on('secureConnection', (socket) => {
+          this.handshakes.delete(keyOf(socket))
+          if (this.shown.ca === undefined || socket.authorized) return accept(socket)
+          const why = `its certificate is not accepted: ${String(socket.authorizationError)}`
+          host.telemetry.malformed('tls', String(socket.remoteAddress), why)
+          socket.destroy()
+        }),
+    })
+  }
+
+  /** Listens; gives the port. @throws RicciError `LISTEN` */
+  async listen(host: string, port: number): Promise<number> {
+    const listening = await this.listener.listen(host, port)
+    this.lookLater()
+    return listening
+  }
+
+  close(graceMs: number): Promise<void> {
+    this.closed = true
+    this.timer?.cancel()
+    for (const socket of this.handshakes.values()) socket.destroy()
+    return this.listener.close(graceMs)
+  }
+
+  private lookLater(): void {
+    if (this.closed) return
+    this.timer = this.host.clock.setTimer(lookMs, () => {
+      this.look()
+      this.lookLater()
+    })
+  }
+
+  /** Takes over what the files hold now, where that has changed and is whole: a certificate and its key are rarely written at once. */
+  private look(): void {
+    const { log } = this.host.telemetry
+    try {
+      const pems = this.files.read()
+      const { cert, key, ca } = this.shown
+      if (pems.cert === cert && pems.key === key && pems.ca === ca) return
+      createSecureContext(secured(pems))
+      this.show(pems)
+      this.shown = pems
+      log.info(`shows another certificate from now on, that of ${this.files.place}`)
+    } catch (error) {
+      log.warn(
+        `the certificates of ${this.files.place} cannot be taken over (${(error as Error).message}); those read before are shown on`,
+      )
+    }
+  }
+}
+
+function keyOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress}:${remotePort}`
+}
+
+/** Clients are asked for a certificate where somebody is known who signs them; who shows none that is good is counted, and let go of after the handshake. */
+function secured(pems: Pems): TlsOptions {
+  return { ...pems, requestCert: pems.ca !== undefined, rejectUnauthorized: false, minVersion: 'TLSv1.2' }
+}
+
+function firstServer(files: PemFiles): { readonly server: Server; readonly pems: Pems } {
+  try {
+    const pems = files.read()
+    const server = createServer({ ...secured(pems), allowHalfOpen: true, handshakeTimeout: handshakeMs })
+    return { server, pems }
+  } catch (error) {
+    const why = `the certificates for TLS cannot be used (${(error as Error).message}); look at ${files.place}.`
+    throw new RicciError('CONFIG_INVALID', why, { cause: error })
+  }
+}

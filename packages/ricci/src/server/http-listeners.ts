@@ -1,0 +1,46 @@
+/** What listens for HTTP: the API with Riemann's WebSockets, and Riemann's server of server-sent events. */
+import type { Clock } from '@ricci/replica'
+import type { Config } from '../config/config.ts'
+import type { HttpBackend } from '../http/backend.ts'
+import { HttpServer, type HttpOptions } from '../http/server.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
+
+export interface HttpListenersOptions {
+  readonly config: Pick<Config, 'listen' | 'http'>
+  readonly backend: HttpBackend
+  readonly telemetry: Telemetry
+  readonly clock: Clock
+}
+
+/** Each listens where the configuration says, once; `close` ends both, and watchers with them. */
+export class HttpListeners {
+  private readonly api: HttpServer | undefined
+  private readonly sse: HttpServer | undefined
+
+  constructor({ config: { listen, http }, backend, telemetry, clock }: HttpListenersOptions) {
+    const nowSeconds = (): number => clock.wallMs() / 1000
+    const common = { ...http, backend, telemetry, nowSeconds }
+    const at = (
+      address: Config['listen']['http'],
+      more: Pick<HttpOptions, 'indexAlone'> = {},
+    ): HttpServer | undefined =>
+      address === undefined ? undefined : new HttpServer({ ...address, ...common, ...more })
+    this.api = at(listen.http)
+    this.sse = at(listen.sse, { indexAlone: true })
+  }
+
+  /** Gives the port, if it is to listen. Idempotent. @throws RicciError `LISTEN` */
+  async listen(): Promise<number | undefined> {
+    return this.api?.listen()
+  }
+
+  /** As {@link listen}, for server-sent events. */
+  async listenForSse(): Promise<number | undefined> {
+    return this.sse?.listen()
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    await Promise.all([this.api?.close(), this.sse?.close()])
+  }
+}
