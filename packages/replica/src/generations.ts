@@ -104,6 +104,8 @@ export class Generations {
         return undefined
       }
       this.#doing = undefined
+      // members may have changed while it was restored
+      this.#look()
       this.#from = from
       this.#history = lastResort ? end : 0
       return from === undefined ? 'reading the log from its start' : `restored from ${from}`
@@ -125,9 +127,9 @@ export class Generations {
     return host?.stop().catch(() => undefined) ?? Promise.resolve()
   }
 
-  /** Where nobody owns any more, or who does is about to go, it hurries. */
+  /** While nobody owns, or who does is about to go, it hurries. */
   #look(): void {
-    if (!this.#isOwnedElsewhere()) this.#host?.hurry()
+    this.#host?.hurry(!this.#isOwnedElsewhere())
   }
 
   #isOwnedElsewhere(): boolean {

@@ -106,7 +106,7 @@ export interface HostStart {
   readonly snapshot?: Uint8Array
   /** Offset up to which the snapshot goes; -1 without one. */
   readonly snapshotOffset: number
-  /** Whether it may take its time with what the log holds by then, until it is told to {@link EngineHost.hurry}: another owns. */
+  /** Whether it may take its time with what the log holds by then, as long as it is not told to {@link EngineHost.hurry}: another owns. */
   readonly unhurried?: boolean
 }
 
@@ -117,8 +117,8 @@ export interface EngineHost {
    * @throws EngineError `SNAPSHOT_UNREADABLE`; ReplicaError `SNAPSHOT_VOID` when a skip in the log takes back what it holds.
    */
   start(from: HostStart): Promise<void>
-  /** It is waited for: it goes on at full speed. May be called at any time. */
-  hurry(): void
+  /** It is waited for, and goes on at full speed; or no more, and takes its time. May be called at any time. */
+  hurry(on: boolean): void
   /** Answers from what is applied when the question arrives. @throws EngineError `QUERY_SYNTAX`, `QUERY_REGEX` */
   query(query: string, options?: QueryOptions): Promise<QueryPage>
   /** Keeps a copy of the state at the next {@link stateHashTicks}th tick (told by `Progress.cut`), instead of an older one. */

@@ -121,8 +121,8 @@ export class InThreadHost implements EngineHost {
     })
   }
 
-  hurry(): void {
-    this.#pace.hurry()
+  hurry(on: boolean): void {
+    this.#pace.hurry(on)
   }
 
   async query(query: string, options?: QueryOptions): Promise<QueryPage> {
@@ -182,7 +182,7 @@ export class InThreadHost implements EngineHost {
       this.#cuts.applied()
       if (clock.monotonicMs() >= sliceEndMs) {
         this.#report()
-        if (this.#readOffset >= this.#history) this.#pace.hurry()
+        if (this.#readOffset >= this.#history) this.#pace.over()
         await this.#pace.rest()
         sliceEndMs = clock.monotonicMs() + sliceMs
       }

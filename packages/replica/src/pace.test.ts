@@ -48,6 +48,24 @@ describe('a replica that restores', () => {
     }
   })
 
+  it('takes its time again once somebody else owns', async () => {
+    const house = await withHistory()
+    const standby = house.replica('b')
+    void standby.start()
+    await house.until('it has begun', () => standby.stats().appliedOffset > 10)
+    const others = house.coordination.as('a')
+    others.publish({ draining: true, version: '', partitions: { 0: 'owning' } })
+    others.publish({ draining: false, version: '', partitions: { 0: 'owning' } })
+    const [from, sinceMs] = [standby.stats().appliedOffset, house.clock.monotonicMs()]
+    await house.until('it has caught up', () => standby.stats().appliedOffset >= records)
+    const restedMs = house.clock.monotonicMs() - sinceMs
+    assert.ok(from < records / 2 && restedMs > records - from, `it rested for ${restedMs} ms`)
+    // and is not slow with what comes once it has
+    house.event('web', 'ok')
+    await house.until('it keeps up', () => standby.stats().appliedOffset > records)
+    await house.close()
+  })
+
   it('hurries from the start where nobody owns', async () => {
     const house = await withHistory()
     house.kill(house.replicas[0])

@@ -127,7 +127,7 @@ export class HostServer {
         return
       }
       case 'hurry':
-        host.hurry()
+        host.hurry(message.on)
         return
       case 'cut-at-next-state-hash':
         host.cutAtNextStateHash()

@@ -121,8 +121,8 @@ export class WorkerHost implements EngineHost {
     })
   }
 
-  hurry(): void {
-    this.post({ type: 'hurry' })
+  hurry(on: boolean): void {
+    this.post({ type: 'hurry', on })
   }
 
   query(query: string, options?: QueryOptions): Promise<QueryPage> {

@@ -98,7 +98,7 @@ export type ToWorker =
   /** Nobody waits for this answer any more. */
   | { readonly type: 'cancel'; readonly id: number }
   | { readonly type: 'inspect'; readonly id: number; readonly what: Inspection }
-  | { readonly type: 'hurry' }
+  | { readonly type: 'hurry'; readonly on: boolean }
   | { readonly type: 'cut-at-next-state-hash' }
   | { readonly type: 'cut-now' }
   | { readonly type: 'cut-soon' }

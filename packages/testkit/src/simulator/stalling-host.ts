@@ -74,8 +74,8 @@ export class StallingHost implements EngineHost {
     }
   }
 
-  hurry(): void {
-    this.#inner.hurry()
+  hurry(on: boolean): void {
+    this.#inner.hurry(on)
   }
 
   query(query: string, options?: QueryOptions): Promise<QueryPage> {

@@ -212,6 +212,18 @@ describe('the script of a run', () => {
     assert.match(script.missing().join(), new RegExp(`resolve host-silent ${host}`))
   })
 
+  it('no host falls silent again of which nobody was told that it talks', () => {
+    const { script, feed } = begun('note')
+    script.silence()
+    const host = feed.talk[0].split(' ')[0]
+    script.tookEffect(effect('trigger', silentRule, host))
+    script.silence()
+    assert.equal(feed.talk.length, 2)
+    script.tookEffect(effect('resolve', silentRule, host))
+    script.silence()
+    assert.deepEqual(feed.talk, [`${host} false`, `${host} true`, `${host} false`])
+  })
+
   it('strangers are no pages', () => {
     const { script } = begun('note')
     script.tookEffect(effect('trigger', jobRule, 'who'))

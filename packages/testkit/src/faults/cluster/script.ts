@@ -90,7 +90,8 @@ export class Script {
     const cluster = this.random.below(this.clusters)
     const host = hostName(cluster, this.random.below(this.hostsPerCluster))
     const known = this.silences.get(host) ?? { times: 0, talking: true, cluster }
-    if (!known.talking) return
+    // nor one of which nobody has been told yet that it talks again: its words may be on their way still, and too old when they come
+    if (!known.talking || this.has('resolve', silentRule, host) < known.times) return
     known.talking = false
     known.times++
     this.silences.set(host, known)
