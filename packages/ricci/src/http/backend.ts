@@ -71,7 +71,7 @@ export interface HttpBackend {
   watch(query: string, shape: JsonShape, signal: AbortSignal): Promise<AsyncIterable<WatchPage>>
   /**
    * Resolves when the partitions of these events have them, and may be told.
-   * @throws RicciError `INTAKE_FULL`; CodecError, ReplicaError: why they are not taken
+   * @throws RicciError `INTAKE_FULL`, `EVENT_MALFORMED`; ReplicaError: why the log does not take them
    */
   take(events: readonly Event[]): Promise<void>
   /** @throws RicciError `NO_CLUSTER` where this server works alone */

@@ -4,6 +4,8 @@
 export type HttpErrorCode =
   | 'USAGE'
   | 'NOT_FOUND'
+  /** The server ends. */
+  | 'NOT_RUNNING'
   | 'LOOPBACK_ONLY'
   /** Asked by a name that is not this machine's. */
   | 'HOST_NOT_ALLOWED'

@@ -36,6 +36,17 @@ export function addEventRoutes(app: FastifyInstance, options: EventRoutesOptions
     await backend.take(events)
     telemetry.tally.httpEvents += events.length
   }
+  /** Takes what can be taken; gives what each came to. */
+  const takeEach = async (all: readonly Parsed[]): Promise<readonly Parsed[]> => {
+    try {
+      await take(all)
+      return all
+    } catch (error) {
+      if (!isMalformed(error)) throw error
+      if (all.length === 1) return [{ error: error.message }]
+      return (await Promise.all(all.map((one) => takeEach([one])))).flat()
+    }
+  }
   void app.register(async (scope) => {
     // whatever a client calls it, it is JSON
     scope.removeAllContentTypeParsers()
@@ -57,8 +68,7 @@ export function addEventRoutes(app: FastifyInstance, options: EventRoutesOptions
       url: '/events',
       config,
       handler: async ({ body, ip }, reply) => {
-        const all = eventsOfBody(body ?? new Uint8Array(), nowSeconds())
-        await take(all)
+        const all = await takeEach(eventsOfBody(body ?? new Uint8Array(), nowSeconds()))
         const lines = all.map((one) => {
           if ('event' in one) return '{}\n'
           telemetry.malformed('http', ip, one.error)
@@ -86,4 +96,9 @@ export function addEventRoutes(app: FastifyInstance, options: EventRoutesOptions
       },
     })
   })
+}
+
+/** Whether it is an event's own fault. */
+function isMalformed(error: unknown): error is RicciError {
+  return error instanceof RicciError && error.code === 'EVENT_MALFORMED'
 }

@@ -74,7 +74,8 @@ export class WebSockets {
   readonly upgrade = (request: IncomingMessage, connection: Duplex, head: Buffer): void => {
     // a reset is the peer's business
     connection.on('error', () => undefined)
-    const serve = this.routeOf(request)
+    const ended: Refusal = { status: 503, code: 'NOT_RUNNING', error: 'The server ends; ask another.' }
+    const serve = this.closing.signal.aborted ? ended : this.routeOf(request)
     if ('status' in serve) return refuse(connection, serve)
     this.server.handleUpgrade(request, connection, head, (socket) => {
       const peer = `${request.socket.remoteAddress}:${request.socket.remotePort}`

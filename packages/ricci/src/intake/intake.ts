@@ -126,7 +126,7 @@ export class Intake {
 
   /**
    * Appends events that came over HTTP; resolves when who sent them may be told.
-   * @throws RicciError `INTAKE_FULL`; CodecError, ReplicaError: why they are not taken
+   * @throws RicciError `INTAKE_FULL`, `EVENT_MALFORMED` where one of them is beyond what an event may hold; ReplicaError: why the log does not take them
    */
   take(events: readonly Event[]): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -136,7 +136,11 @@ export class Intake {
           `${this.options.maxQueuedBytes} bytes wait for the log already; send it again in a moment`,
         )
       const msg = encodeMsg({ events })
-      this.distributor.inspect(msg)
+      try {
+        this.distributor.inspect(msg)
+      } catch (error) {
+        throw new RicciError('EVENT_MALFORMED', (error as Error).message, { cause: error })
+      }
       this.distributor.add(msg, {
         durable: () => undefined,
         acknowledge: () => resolve(),

@@ -309,6 +309,18 @@ describe('events over HTTP', () => {
     assert.deepEqual((await client.query('true')).map(({ host }) => host).sort(), ['x', 'y'])
   })
 
+  it('an event beyond what one may hold keeps no other out', async (context) => {
+    const { client, post } = await begin(context)
+    const long = JSON.stringify({ host: 'long', service: 'x'.repeat(9_000) })
+    const answer = await post('/events', `{"host":"a","ttl":1000}\n${long}\n{"host":"b","ttl":1000}`)
+    const [first, second, third] = (await answer.text()).trim().split('\n')
+    assert.deepEqual([first, third], ['{}', '{}'])
+    assert.match(second, /^\{"error":"/)
+    const whole = await post('/api/v1/events', `[{"host":"c"},${long}]`)
+    assert.deepEqual([whole.status, ((await whole.json()) as { code: string }).code], [400, 'EVENT_MALFORMED'])
+    assert.deepEqual((await client.query('true')).map(({ host }) => host).sort(), ['a', 'b'])
+  })
+
   it('refuses what is too large, and what a page of elsewhere sends', async (context) => {
     const { post } = await begin(context)
     const large = await post('/events', `{"host":"${'x'.repeat(1 << 20)}"}`)
