@@ -124,7 +124,8 @@ export function configSchema(surroundings: ConfigSurroundings) {
         }
       })
 
-  const pem = (what: string) =>
+  /** A file that can be read: what is wanted of it. */
+  const readable = (what: string, wanted: (file: string, text: string) => string) =>
     z
       .string()
       .min(1)
@@ -132,27 +133,16 @@ export function configSchema(surroundings: ConfigSurroundings) {
       .transform((text, context) => {
         const file = isAbsolute(text) ? text : join(surroundings.folder, text)
         try {
-          return surroundings.readFile(file)
+          return wanted(file, surroundings.readFile(file))
         } catch (error) {
           return fail(context, `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`)
         }
       })
 
+  const pem = (what: string) => readable(what, (_file, text) => text)
+
   /** Read again and again: its path is kept. */
-  const pemFile = (what: string) =>
-    z
-      .string()
-      .min(1)
-      .describe(what)
-      .transform((text, context) => {
-        const file = isAbsolute(text) ? text : join(surroundings.folder, text)
-        try {
-          surroundings.readFile(file)
-          return file
-        } catch (error) {
-          return fail(context, `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`)
-        }
-      })
+  const pemFile = (what: string) => readable(what, (file) => file)
 
   const broker = (what: string) =>
     secret(what).refine(
