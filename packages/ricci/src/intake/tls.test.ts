@@ -145,6 +145,21 @@ describe("Riemann's protocol over TLS", () => {
     assert.equal(silent.destroyed, false)
   })
 
+  it('has so many places for handshakes that are not made; one that is made takes none', async (context) => {
+    const signer = await authority(context, 'one')
+    const { open, plain } = await serve(context, pair(await signer.issue('server')))
+    const silent = async (): Promise<unknown> => once(plain(), 'connect')
+    for (let i = 0; i < 9; i++) await silent()
+    for (let i = 0; i < 3; i++) {
+      // with TLS 1.3 the server's side of the handshake ends after the client's
+      const { client } = await open({ ca: signer.certificate })
+      client.send({ events: [{ host: 'a' }] })
+      await client.received(1)
+    }
+    await silent()
+    await assert.rejects(open({ ca: signer.certificate }))
+  })
+
   it('says what is wrong with certificates that cannot be used', async (context) => {
     const signer = await authority(context, 'one')
     const { cert } = await signer.issue('server')

@@ -2,10 +2,10 @@
  * Riemann's protocol over TLS, with certificates that are looked at again and again: one that was renewed is shown to whoever connects from then on, without a
  * restart, and connections that are open stay.
  */
-import type { Socket } from 'node:net'
 import { createSecureContext, createServer, type Server, type TlsOptions, type TLSSocket } from 'node:tls'
 import type { Timer } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
+import { Handshakes } from '../server/handshakes.ts'
 import type { ConnectionHost } from './connection.ts'
 import { StreamListener } from './stream-listener.ts'
 import { riemannConnections, type RiemannListener } from './tcp.ts'
@@ -38,8 +38,7 @@ export class TlsListener {
   private readonly show: (pems: Pems) => void
   private timer: Timer | undefined
   private closed = false
-  /** Connections that are not secure yet, by address and port. */
-  private readonly handshakes = new Map<string, Socket>()
+  private readonly handshakes: Handshakes
 
   /** @throws RicciError `CONFIG_INVALID` */
   constructor(
@@ -50,10 +49,12 @@ export class TlsListener {
     const { server, pems } = firstServer(files)
     this.shown = pems
     this.show = (others) => server.setSecureContext(secured(others))
-    server.on('connection', (socket: Socket) => {
-      const key = keyOf(socket)
-      this.handshakes.set(key, socket)
-      socket.once('close', () => this.handshakes.delete(key))
+    this.handshakes = new Handshakes(server, maxConnections, ({ remoteAddress }) => {
+      host.telemetry.connectionClosed(
+        'too-many',
+        String(remoteAddress),
+        `${maxConnections} are in their handshake already`,
+      )
     })
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
       // who leaves before it has said anything is a probe
@@ -64,7 +65,6 @@ export class TlsListener {
       name: 'Riemann TLS',
       serve: (accept) =>
         server.on('secureConnection', (socket) => {
-          this.handshakes.delete(keyOf(socket))
           if (this.shown.ca === undefined || socket.authorized) return accept(socket)
           const why = `its certificate is not accepted: ${String(socket.authorizationError)}`
           host.telemetry.malformed('tls', String(socket.remoteAddress), why)
@@ -83,7 +83,7 @@ export class TlsListener {
   close(graceMs: number): Promise<void> {
     this.closed = true
     this.timer?.cancel()
-    for (const socket of this.handshakes.values()) socket.destroy()
+    this.handshakes.cut()
     return this.listener.close(graceMs)
   }
 
@@ -112,10 +112,6 @@ export class TlsListener {
       )
     }
   }
-}
-
-function keyOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress}:${remotePort}`
 }
 
 /** Clients are asked for a certificate where somebody is known who signs them; who shows none that is good is counted, and let go of after the handshake. */

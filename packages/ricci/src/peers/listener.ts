@@ -5,12 +5,13 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { ReplicaError } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import type { WatchPage } from '../http/backend.ts'
 import { crc32 } from '../log/crc32.ts'
+import { Handshakes } from '../server/handshakes.ts'
 import { listenError } from '../server/listen-error.ts'
 import { plainError, type PlainError } from '../server/worker-protocol.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
@@ -39,8 +40,7 @@ const sliceBytes = 1 << 20
 export class PeerListener {
   private readonly server: Server
   private readonly closing = new AbortController()
-  /** Connections that have not said who they are, by address and port. */
-  private readonly handshakes = new Map<string, Socket>()
+  private readonly handshakes: Handshakes
   private readonly answering = { query: 0, watch: 0, snapshot: 0 }
 
   /** @throws RicciError `CONFIG_INVALID` for a secret that is too short */
@@ -56,13 +56,14 @@ export class PeerListener {
     })
     this.server = server
     server.maxConnections = limits.maxConnections
-    server.on('connection', (socket: Socket) => this.greet(socket))
+    this.handshakes = new Handshakes(server, limits.maxHandshakes, ({ remoteAddress }) =>
+      this.refused('too-many', remoteAddress),
+    )
     server.on('drop', (data) => this.refused('too-many', data?.remoteAddress))
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
       this.refused(reasonOf(error.code, 'secret' in options.security ? 'secret' : 'certificate'), socket.remoteAddress)
     })
     server.prependListener('secureConnection', (socket: TLSSocket) => {
-      this.handshakes.delete(keyOf(socket))
       // resets are the peer's business
       socket.on('error', () => undefined)
       if (strangeness(options.security, socket) === undefined) return
@@ -91,23 +92,12 @@ export class PeerListener {
   /** Idempotent. */
   async close(): Promise<void> {
     this.closing.abort()
-    for (const socket of this.handshakes.values()) socket.destroy()
+    this.handshakes.cut()
     if (!this.server.listening) return
     const closed = once(this.server, 'close')
     this.server.close()
     this.server.closeAllConnections()
     await closed
-  }
-
-  private greet(socket: Socket): void {
-    if (this.handshakes.size >= limits.maxHandshakes) {
-      this.refused('too-many', socket.remoteAddress)
-      socket.destroy()
-      return
-    }
-    const key = keyOf(socket)
-    this.handshakes.set(key, socket)
-    socket.once('close', () => this.handshakes.delete(key))
   }
 
   private refused(reason: RefusedReason, address: string | undefined): void {
@@ -241,10 +231,6 @@ export class PeerListener {
 }
 
 const nothing = new Uint8Array()
-
-function keyOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress}:${remotePort}`
-}
 
 /** Where it happened stays here. */
 function withoutTrace(error: unknown): PlainError {
