@@ -101,7 +101,7 @@ async function agentBeside(
 ): Promise<LocalAgent | undefined> {
   const agent = new LocalAgent({
     ...{ host: hostname(), version, clock: nodeClock, random: nodeRandom, intervalMs: agentIntervalMs },
-    servers: [{ kind: 'host', ...parseAddress(tcp!)! }],
+    to: { servers: [{ kind: 'host', ...parseAddress(tcp!)! }] },
     // figures of its own: the server's are not of what it sends
     telemetry: new Telemetry(log, () => nodeClock.monotonicMs()),
   })
