@@ -3,9 +3,11 @@ import { ClientError, CodecError, isRefusedForNow, type Event, type Msg } from '
 import type { Clock, Timer } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import { type Batch, Outbox } from './outbox.ts'
-import type { Measurement } from './probe.ts'
+import type { Measurement, Survey } from './probe.ts'
 import { Producer } from './producer.ts'
+import { probes } from './probes/index.ts'
 import { type Machine, Sampler, thisMachine } from './sampler.ts'
+import type { EventSource } from './sources.ts'
 
 /** What the agent sends through: a `RiemannTcpClient`, or a test's. */
 export interface AgentClient {
@@ -28,6 +30,10 @@ export interface AgentOptions {
   readonly machine?: Machine
   readonly platform?: NodeJS.Platform
   readonly maxBufferedEvents?: number
+  /** What is measured besides, with each sample. */
+  readonly surveys?: readonly Survey[]
+  /** What gives events at a pace of its own; started and stopped by the agent. */
+  readonly sources?: readonly EventSource[]
 }
 
 /** About 10 MB, and two hours of a machine's events at an interval of 10 s. */
@@ -87,7 +93,7 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     this.#options = options
-    this.#sampler = new Sampler(options.machine ?? thisMachine, options.onProblem)
+    this.#sampler = new Sampler(options.machine ?? thisMachine, options.onProblem, probes, options.surveys)
     this.#producer = new Producer(options.producer)
     this.#outbox = new Outbox(options.maxBufferedEvents ?? maxBufferedEvents)
     this.#ttl = Math.max(minTtlSeconds, (ttlIntervals * options.intervalMs) / 1000)
@@ -106,6 +112,15 @@ export class Agent {
   start(): void {
     this.#startedMs = this.#options.clock.monotonicMs()
     this.#sample()
+    for (const source of this.#options.sources ?? []) source.start((events) => this.#take(events))
+  }
+
+  /** Events of a source: what they lack is as in a sample. */
+  #take(events: readonly Event[]): void {
+    const { host, clock } = this.#options
+    const time = clock.wallMs() / 1000
+    this.#outbox.add(events.map((event) => ({ time, ttl: this.#ttl, tags: ['agent'], ...event, host })))
+    this.#send()
   }
 
   /** Ends measuring, waits a second for what is on its way, and closes the client. Idempotent. */
@@ -118,7 +133,7 @@ export class Agent {
     const { client, clock } = this.#options
     this.#timer?.cancel()
     this.#retry?.cancel()
-    await this.#sampling
+    await Promise.all([this.#sampling, ...(this.#options.sources ?? []).map((source) => source.stop())])
     let limit: Timer | undefined
     const late = new Promise<void>((resolve) => (limit = clock.setTimer(stopLimitMs, resolve)))
     await Promise.race([client.close(), late])

@@ -14,6 +14,7 @@ import { Server } from '../server/server.ts'
 import type { Addresses } from '../server/status.ts'
 import { createLogger, type Logger } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
+import { agentSources, noWords } from './agent-sources.ts'
 import { localAgent } from './agent.ts'
 import { portOf } from './ports.ts'
 import { untilStopped } from './signals.ts'
@@ -97,7 +98,8 @@ function tell(surroundings: Surroundings, text: string): void {
 /** The agent of this machine; none where there is no /proc: the server is of use all the same. */
 function agentBeside({ tcp }: Addresses, log: Logger, surroundings: Surroundings): Agent | undefined {
   try {
-    return localAgent(parseAddress(tcp!)!, hostname(), agentIntervalMs, log)
+    const sources = agentSources(noWords, surroundings.env, { clock: nodeClock, onProblem: (text) => log.warn(text) })
+    return localAgent(parseAddress(tcp!)!, hostname(), agentIntervalMs, log, sources)
   } catch (error) {
     if ((error as RicciError).code !== 'AGENT_UNSUPPORTED') throw error
     surroundings.complain(`${(error as Error).message}\n`)
