@@ -66,8 +66,9 @@ export class Sampler {
     const measured = this.#probes.flatMap((probe) =>
       this.#attempt(probe.name, () => this.#probe(probe, texts, seconds)),
     )
-    const surveyed = await Promise.all(this.#surveys.map((survey) => this.#survey(survey, nowMs)))
-    return [...measured, ...surveyed.flat(), ...(await this.#disks(texts.get('mounts')!))]
+    // one after the other: each is told what it costs
+    for (const survey of this.#surveys) measured.push(...(await this.#survey(survey, nowMs)))
+    return [...measured, ...(await this.#disks(texts.get('mounts')!))]
   }
 
   #probe(probe: Probe, texts: ReadonlyMap<string, string | Error>, seconds: number): Measurement[] {

@@ -87,8 +87,13 @@ export function agentSources(words: SourceWords, env: Environment, surroundings:
       unitSource(names(given('unit')), childEnv, surroundings),
       clockSource(childEnv, surroundings),
     ],
-    surveys: surveys(names(given('process')), thisProcessTable, () => surroundings.clock.monotonicMs()),
+    surveys: surveys(names(given('process')), thisProcessTable, cpuMs),
   }
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
 }
 
 function fromEnvironment(kind: string, env: Environment): string[] {

@@ -27,11 +27,15 @@ const processesMs = 5_000
 const socketsMs = 15_000
 const linksMs = 10_000
 
-/** Every survey. @param names of the processes to be watched */
-export function surveys(names: readonly string[], table: ProcessTable, monotonicMs: () => number): readonly Survey[] {
+/**
+ * Every survey.
+ * @param names of the processes to be watched
+ * @param cpuMs milliseconds of CPU time that this process has used
+ */
+export function surveys(names: readonly string[], table: ProcessTable, cpuMs: () => number): readonly Survey[] {
   return [
-    seldom(links, linksMs, monotonicMs),
-    seldom(tcpStates, socketsMs, monotonicMs),
-    seldom(processes(names, table), processesMs, monotonicMs),
+    seldom(links, linksMs, cpuMs),
+    seldom(tcpStates, socketsMs, cpuMs),
+    seldom(processes(names, table), processesMs, cpuMs),
   ]
 }

@@ -166,9 +166,9 @@ describe('a target that misbehaves', () => {
     const flood = await rawServer(t, (socket) => {
       socket.once('data', () => socket.write(`HTTP/1.1 200 OK\r\n${'x: y\r\n'.repeat(20_000)}`))
     })
-    assert.match((await scraping(t, flood).ask()).said, /UND_ERR_HEADERS_OVERFLOW/)
+    assert.match((await scraping(t, flood).ask()).said, /Header overflow/i)
     const garbage = await rawServer(t, (socket) => socket.once('data', () => socket.end('SSH-2.0-OpenSSH_9.2\r\n')))
-    assert.match((await scraping(t, garbage).ask()).said, /does not match the HTTP\/1.1 protocol/)
+    assert.match((await scraping(t, garbage).ask()).said, /Expected HTTP/)
     const short = await rawServer(t, (socket) =>
       socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\na 1\n')),
     )

@@ -4,7 +4,7 @@ import { ExpositionError } from './exposition.ts'
 import { fetchBody, FetchError } from './fetch-body.ts'
 import { Series, type SeriesOptions } from './series.ts'
 
-export interface ScrapeOptions extends Omit<SeriesOptions, 'maxSeries'> {
+export interface ScrapeOptions extends Omit<SeriesOptions, 'maxSeries' | 'ttl'> {
   readonly url: string
   readonly intervalMs: number
   /** Not longer than the interval. */
@@ -37,7 +37,7 @@ export function scrapeSource(options: ScrapeOptions, surroundings: SourceSurroun
   const { url, job, intervalMs, timeoutMs, ca, maxBytes = defaultMaxBytes, maxSeries = defaultMaxSeries } = options
   const { clock } = surroundings
   const ttl = ttlSeconds(intervalMs)
-  const series = new Series({ ...options, maxSeries })
+  const series = new Series({ ...options, maxSeries, ttl })
   const upService = job === undefined ? 'up' : `up job=${job}`
   const up = (metric: number, state: string, description: string): Event => ({
     service: upService,
@@ -66,7 +66,7 @@ export function scrapeSource(options: ScrapeOptions, surroundings: SourceSurroun
       leftOut === 0
         ? up(1, 'ok', `${events.length} series in ${tookMs} ms`)
         : up(1, 'warning', `${leftOut} series are left out: more than ${maxSeries}, or with labels too long`)
-    return [told, ...events.filter(({ service }) => service !== upService).map((event) => ({ ...event, ttl }))]
+    return [told, ...events.filter(({ service }) => service !== upService)]
   }
 
   return periodic(

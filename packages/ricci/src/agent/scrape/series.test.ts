@@ -7,7 +7,7 @@ const read = (series: Series, text: string, nowMs = 0, isOpenMetrics = false) =>
   series.read(Buffer.from(text), isOpenMetrics, nowMs)
 
 const one = (text: string, options: Partial<SeriesOptions> = {}) =>
-  read(new Series({ maxSeries: 1_000, ...options }), text)
+  read(new Series({ maxSeries: 1_000, ttl: 45, ...options }), text)
 
 const metrics = (scraped: { readonly events: readonly { service?: string; metric?: unknown }[] }) =>
   Object.fromEntries(scraped.events.map(({ service, metric }) => [service, metric]))
@@ -28,6 +28,7 @@ describe('series', () => {
         service: 'kube_pod_status_phase job=kube namespace=shop phase=Running pod=cart-7d uid=6b1',
         metric: 1,
         metricType: 'double',
+        ttl: 45,
         attributes: {
           __name__: 'kube_pod_status_phase',
           ...{ job: 'kube', namespace: 'shop', phase: 'Running', pod: 'cart-7d', uid: '6b1' },
@@ -37,6 +38,7 @@ describe('series', () => {
         service: 'kube_pod_status_phase job=kube namespace=shop phase=Failed pod=cart-7d uid=6b1',
         metric: 0,
         metricType: 'double',
+        ttl: 45,
         attributes: {
           __name__: 'kube_pod_status_phase',
           ...{ job: 'kube', namespace: 'shop', phase: 'Failed', pod: 'cart-7d', uid: '6b1' },
@@ -47,6 +49,7 @@ describe('series', () => {
           'kube_service_info exported_cluster=blue exported_host=10.0.0.1 exported_job=x exported_service=cart job=kube namespace=shop',
         metric: 1,
         metricType: 'double',
+        ttl: 45,
         attributes: {
           __name__: 'kube_service_info',
           ...{ exported_cluster: 'blue', exported_host: '10.0.0.1', exported_job: 'x', exported_service: 'cart' },
@@ -59,7 +62,7 @@ describe('series', () => {
 
   test('recorded: two series of node_exporter never have one service', () => {
     const body = readFileSync('packages/ricci/src/agent/fixtures/node-exporter.txt')
-    const { events, leftOut } = new Series({ maxSeries: 10_000 }).read(body, false, 0)
+    const { events, leftOut } = new Series({ ttl: 45, maxSeries: 10_000 }).read(body, false, 0)
     assert.equal(new Set(events.map(({ service }) => service)).size, events.length)
     assert.ok(events.length > 100)
     assert.equal(leftOut, 0)
@@ -86,7 +89,7 @@ describe('series', () => {
   })
 
   test('rates of counters where asked: none at first, none backwards, from nothing after a new start', () => {
-    const series = new Series({ maxSeries: 10, rates: ['*_total', 'latency*', 'load'] })
+    const series = new Series({ ttl: 45, maxSeries: 10, rates: ['*_total', 'latency*', 'load'] })
     const text = (orders: number, sum: number) =>
       `# TYPE orders_total counter\norders_total{shop="a"} ${orders}\n# TYPE latency summary\nlatency{quantile="0.5"} 3\nlatency_sum ${sum}\nload 7\n`
     const gauges = { 'latency quantile=0.5': 3, load: 7 }
@@ -109,7 +112,7 @@ describe('series', () => {
   })
 
   test('rates of series with timestamps go by those', () => {
-    const series = new Series({ maxSeries: 10, rates: ['*'] })
+    const series = new Series({ ttl: 45, maxSeries: 10, rates: ['*'] })
     const rate = (text: string, nowMs: number) => metrics(read(series, text, nowMs))
     assert.deepEqual(rate('a_total 10 1000\n', 5_000), {})
     assert.deepEqual(rate('a_total 10 1000\n', 6_000), {}, 'the same figure once more')
@@ -129,7 +132,7 @@ describe('series', () => {
   })
 
   test('a body that is none gives nothing of itself, and rates go on from before', () => {
-    const series = new Series({ maxSeries: 10, rates: ['*'] })
+    const series = new Series({ ttl: 45, maxSeries: 10, rates: ['*'] })
     read(series, 'a_total 1\n', 0)
     assert.throws(() => read(series, 'a_total 5\noops\n', 1_000), /line 2/)
     assert.deepEqual(metrics(read(series, 'a_total 5\n', 2_000)), { 'a_total:rate': 2 })

@@ -12,6 +12,8 @@ export interface SeriesOptions {
   /** Patterns of counters of which the rate is sent in their place. */
   readonly rates?: readonly string[]
   readonly maxSeries: number
+  /** How long its events hold, in seconds. */
+  readonly ttl: number
 }
 
 /** The name and all labels of a series, as its service: as long as a URL with its query may be. */
@@ -82,6 +84,7 @@ export class Series {
         service,
         metric,
         metricType: 'double',
+        ttl: this.#options.ttl,
         attributes: Object.fromEntries([['__name__', name], ...labels]),
         ...(sample.timeMs !== undefined && { time: sample.timeMs / 1000 }),
       })
@@ -93,10 +96,11 @@ export class Series {
   /** In the order of their names. A label without a value is none. */
   #labels({ labels }: Sample): (readonly [string, string])[] {
     const { job } = this.#options
-    const named = labels.flatMap(([name, value]): [string, string][] => {
-      if (value === '' || name === '__name__') return []
-      return [[job !== undefined && name === 'job' ? 'exported_job' : attributeName(name), value]]
-    })
+    const named: [string, string][] = []
+    for (const [name, value] of labels) {
+      if (value === '' || name === '__name__') continue
+      named.push([job !== undefined && name === 'job' ? 'exported_job' : attributeName(name), value])
+    }
     if (job !== undefined) named.push(['job', job])
     return named.sort(([a], [b]) => (a < b ? -1 : 1))
   }
