@@ -12,6 +12,7 @@ import type { Resolver } from '../resolver.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { startAgent, type Agent } from './agent.ts'
 import type { AgentStatus } from './local-http.ts'
+import type { Survey } from './probe.ts'
 import { DiskSpool } from './relay/disk-spool.ts'
 import { keepPlaces, keptPlaces, type Unsent } from './relay/places-file.ts'
 import { Relay } from './relay/relay.ts'
@@ -19,6 +20,7 @@ import { MemorySpool, type Spool } from './relay/spool.ts'
 import type { Exchange } from './servers/exchange.ts'
 import type { Place, ServerName } from './servers/places.ts'
 import { Servers } from './servers/servers.ts'
+import type { EventSource } from './sources.ts'
 
 export interface LocalAgentOptions {
   /** Name of this machine in its events. */
@@ -26,6 +28,9 @@ export interface LocalAgentOptions {
   readonly version: string
   readonly to: Destination
   readonly intervalMs: number
+  /** What is measured besides the machine's files: see the agent's options. */
+  readonly surveys?: readonly Survey[]
+  readonly sources?: readonly EventSource[]
   /** For this machine's programs; none where absent. */
   readonly local?: LocalOptions
   readonly telemetry: Telemetry
@@ -80,7 +85,7 @@ export class LocalAgent {
 
   /** @throws RicciError `LISTEN`, `AGENT_UNSUPPORTED`; ReplicaError where the disk cannot be used */
   async start(): Promise<void> {
-    const { host, intervalMs, clock, random, local } = this.#options
+    const { host, intervalMs, clock, random, local, surveys, sources } = this.#options
     const servers = (this.#servers = await this.#destination())
     this.#open.push(() => servers.destroy())
     // a name of its own in each life, so that its marks never meet those of an earlier one
@@ -90,6 +95,7 @@ export class LocalAgent {
       const onProblem = (text: string): void => this.#say(text)
       this.#agent = startAgent({
         ...{ client: servers, host, producer: `${host}/agent-${life}`, intervalMs, clock, onProblem },
+        ...{ surveys, sources },
         own: () => this.#own(),
       })
     } catch (error) {

@@ -12,11 +12,13 @@ import { parseAddress, parseDuration, parseSize, type Address } from '../config/
 import { isLoopback } from '../http/rebinding.ts'
 import { nodeClock, nodeRandom } from '../server/node-clock.ts'
 import { createLogger, type LogFormat } from '../telemetry/logger.ts'
+import { agentSources, withSourceOptions, type SourceWords } from './agent-sources.ts'
+import { outputOption, type OutputFormat } from './output.ts'
 import { untilStopped } from './signals.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 import { version } from './version.ts'
 
-interface Options {
+interface Options extends SourceWords {
   readonly server: readonly string[]
   readonly tls?: boolean
   readonly ca?: string
@@ -49,7 +51,7 @@ const usualHttp = '127.0.0.1:5556'
 export function agentCommand(surroundings: Surroundings): Command {
   const { env } = surroundings
   const given = (name: string): string | undefined => (env[name] === '' ? undefined : env[name])
-  return new Command('agent')
+  return withSourceOptions(new Command('agent'))
     .description(
       'measure this machine, take what its programs send, and bring both to a server, whatever becomes of servers; until SIGTERM or Ctrl-C',
     )
@@ -90,6 +92,7 @@ export function agentCommand(surroundings: Surroundings): Command {
       given('RICCI_DATA') ?? join(stateFolder({ env, root: process.getuid?.() === 0 }), 'agent'),
     )
     .addOption(new Option('--log-format <format>', 'json or people').choices(['json', 'people']))
+    .addCommand(checkCommand(surroundings))
     .action(async (options: Options) => {
       const to = destinationOf(options)
       const intervalMs = parseDuration(options.interval)
@@ -106,8 +109,9 @@ export function agentCommand(surroundings: Surroundings): Command {
       ])
       const format = options.logFormat ?? (surroundings.interactive ? 'people' : 'json')
       const log = createLogger({ format, write: surroundings.complain })
+      const besides = agentSources(options, env, { clock: nodeClock, onProblem: (text) => log.warn(text) })
       const agent: LocalAgent = new LocalAgent({
-        ...{ host: options.host, version, to, intervalMs, local },
+        ...{ host: options.host, version, to, intervalMs, local, ...besides },
         telemetry: new Telemetry(log, () => nodeClock.monotonicMs()),
         clock: nodeClock,
         random: nodeRandom,
@@ -121,6 +125,21 @@ export function agentCommand(surroundings: Surroundings): Command {
         await agent.stop()
         stopped.dispose()
       }
+    })
+}
+
+/** Its options are those of the agent. */
+function checkCommand(surroundings: Surroundings): Command {
+  return new Command('check')
+    .description('measure once, print what would be sent, and send nothing')
+    .addOption(outputOption())
+    .action(async (_own: unknown, command: Command) => {
+      const { host, output, ...words } = command.optsWithGlobals<Options & { output: OutputFormat }>()
+      const onProblem = (text: string): void => surroundings.complain(`${text}\n`)
+      const besides = agentSources(words, surroundings.env, { clock: nodeClock, onProblem })
+      const [{ wouldSend }, { eventTable }] = await Promise.all([import('../agent/agent.ts'), import('./events.ts')])
+      const events = await wouldSend({ host, clock: nodeClock, onProblem, ...besides })
+      surroundings.write(output === 'json' ? `${JSON.stringify(events)}\n` : eventTable(events))
     })
 }
 
@@ -182,6 +201,8 @@ function localOf(options: Options, names: readonly ServerName[]): LocalOptions |
   const riemann = where(options.listen, usualListen, '--listen')
   const http = where(options.http, usualHttp, '--http')
   if (riemann === undefined && http === undefined) return undefined
+  if (!Object.hasOwn(keepSizes, options.keep))
+    throw usage(`"${options.keep}" is no place to keep; write disk or memory`)
   const size = options.keepSize ?? keepSizes[options.keep]
   const maxBytes = parseSize(size)
   if (maxBytes === undefined || maxBytes < smallestKeepBytes) {
