@@ -59,9 +59,10 @@ export class ClusterWatch {
     this.until = AbortSignal.any([signal, this.ending.signal])
     for (const place of from) this.places.set(place.partition, place)
     for (let partition = 0; partition < options.partitions; partition++) {
-      this.lost.set(partition, { partition, code: noOwner, sinceMs: -Infinity })
+      const known = this.places.has(partition)
+      this.lost.set(partition, { partition, code: noOwner, sinceMs: known ? options.clock.monotonicMs() : -Infinity })
       // it was missing already where the watch was before
-      if (from.length > 0 && !this.places.has(partition)) this.told.add(partition)
+      if (from.length > 0 && !known) this.told.add(partition)
     }
   }
 
@@ -125,7 +126,7 @@ export class ClusterWatch {
     })
   }
 
-  /** Finds somebody for the partitions that are not watched: one question to each. Gives what somebody refused with. */
+  /** Finds somebody for the partitions that are not watched: one question to each who is asked. Gives what somebody refused with. */
   private async look(): Promise<Error | undefined> {
     const { instance, members } = this.options
     const alive = new Set(members().map((member) => member.instance))
@@ -133,28 +134,40 @@ export class ClusterWatch {
     for (const [leaving, id] of this.followed) if (id !== instance && !alive.has(id)) leaving.abort()
     // of what has been lost for long, whoever watches is told
     this.wake()
+    let refused: Error | undefined
+    for (let asked = this.questions(true); asked.size > 0; asked = this.questions(false)) {
+      await Promise.all(
+        Array.from(asked.values(), async ({ candidate, partitions }) => {
+          const leaving = new AbortController()
+          try {
+            const pages = await candidate.ask(partitions, AbortSignal.any([this.until, leaving.signal]))
+            void this.follow(pages, partitions, candidate.id, leaving)
+          } catch (error) {
+            refused = error as Error
+            this.lose(partitions, candidate.id, error)
+          }
+        }),
+      )
+      if (this.until.aborted) break
+    }
+    return refused
+  }
+
+  /** Whom to ask for what is not watched. @param again also those that have failed, where all have */
+  private questions(again: boolean): Map<string, { candidate: Candidate<Pages>; partitions: number[] }> {
     const questions = new Map<string, { candidate: Candidate<Pages>; partitions: number[] }>()
     for (const partition of this.lost.keys()) {
-      const candidate = this.untried(partition) ?? this.again(partition)
+      let candidate = this.untried(partition)
+      if (candidate === undefined && again) {
+        this.failed.delete(partition)
+        candidate = this.untried(partition)
+      }
       if (candidate === undefined) continue
       const question = questions.get(candidate.id)
       if (question === undefined) questions.set(candidate.id, { candidate, partitions: [partition] })
       else question.partitions.push(partition)
     }
-    let refused: Error | undefined
-    await Promise.all(
-      Array.from(questions.values(), async ({ candidate, partitions }) => {
-        const leaving = new AbortController()
-        try {
-          const pages = await candidate.ask(partitions, AbortSignal.any([this.until, leaving.signal]))
-          void this.follow(pages, partitions, candidate.id, leaving)
-        } catch (error) {
-          refused = error as Error
-          this.lose(partitions, candidate.id, error)
-        }
-      }),
-    )
-    return refused
+    return questions
   }
 
   /** Hands on what one instance tells, until that ends. */
@@ -229,12 +242,6 @@ export class ClusterWatch {
   private untried(partition: number, but?: string): Candidate<Pages> | undefined {
     const failed = this.failed.get(partition)
     return this.candidates(partition).find(({ id }) => id !== but && failed?.has(id) !== true)
-  }
-
-  /** Where all have failed: the best of them. */
-  private again(partition: number): Candidate<Pages> | undefined {
-    this.failed.delete(partition)
-    return this.untried(partition)
   }
 
   /** @param forgotten the partition of which changes are missing there; otherwise it has failed for all */
