@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import type { ChangePosition } from '@ricci/engine'
 import { stillHeld, VirtualClock } from '@ricci/testkit'
 import { nodeClock } from './node-clock.ts'
-import { Subscriptions, type ChangeSource } from './subscriptions.ts'
+import { maxSubscriptions, Subscriptions, type ChangeSource } from './subscriptions.ts'
 
 describe('a reader of changes', () => {
   it('that was given a page holds it no longer than the next', async () => {
@@ -26,6 +26,22 @@ describe('a reader of changes', () => {
     end.abort()
     assert.equal((await reading.next()).done, true)
   })
+  it('is one of so many, and refused beyond that until another ends', async () => {
+    const next = { offset: 1, nth: 0 }
+    const page = Promise.resolve({ lines: new Uint8Array(), after: [1, 0], next })
+    const source: ChangeSource = { changes: () => ({ page, cancel: () => undefined }) }
+    const subscriptions = new Subscriptions(() => Promise.resolve(source), 0, nodeClock)
+    const [first, rest] = [new AbortController(), new AbortController()]
+    const watch = ({ signal }: AbortController) => subscriptions.watch('true', 'json', signal, Infinity)
+    await watch(first)
+    for (let i = 1; i < maxSubscriptions; i++) await watch(rest)
+    await assert.rejects(watch(rest), { code: 'TOO_MANY_WATCHES' })
+    first.abort()
+    await watch(rest)
+    rest.abort()
+    assert.equal(subscriptions.earliest, undefined)
+  })
+
   it('whom nothing matches is told now and then how far that is, and never goes back', async () => {
     const clock = new VirtualClock()
     const asked: { readonly from?: ChangePosition; passed(position: ChangePosition): void }[] = []

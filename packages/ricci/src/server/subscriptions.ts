@@ -12,8 +12,11 @@ import type { WatchPage } from '../http/backend.ts'
 import type { WorkerHost } from './worker-host.ts'
 import type { ChangesText, JsonShape } from './worker-protocol.ts'
 
-/** Readers at a time: each looks at every change, some 30 ns of the engine's thread, and every browser with a dashboard is one. */
-const maxSubscriptions = 256
+/**
+ * Readers at a time: a wall of dashboards is some three hundred, and instances that keep each other's changes are as well. Each looks at every change, some 30 ns of the engine's
+ * thread; where none of so many reads, 20,000 events of 500 bytes make the process half a gigabyte large.
+ */
+export const maxSubscriptions = 512
 
 interface Subscription {
   readonly query: string
