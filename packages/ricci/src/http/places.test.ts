@@ -2,25 +2,21 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { placedText, Places } from './places.ts'
 
-const text = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString()
-
 describe('where a watch stands', () => {
   it('is said after each line, of all partitions that were told of', () => {
     const places = new Places('log')
     const told = (lines: string, partition: number, ...after: number[]) =>
-      Array.from(places.along(Buffer.from(lines), { partition, after }), ({ line, token }) => [text(line), token])
+      places.along(Buffer.from(lines), { partition, after }).map(({ line, token }) => [line, token])
     assert.deepEqual(told('', 1, 7, 0), [[undefined, 'log/1:7']])
     assert.deepEqual(told('{"a":1}\n{"a":2}\n', 0, 3, 1, 5, 0), [
       ['{"a":1}', 'log/0:3.1,1:7'],
       ['{"a":2}', 'log/0:5,1:7'],
     ])
-    assert.deepEqual(
-      Array.from(places.along(Buffer.from('{}\n'), undefined), ({ line, token }) => [text(line), token]),
-      [['{}', undefined]],
-      'what is of no partition moves nothing',
-    )
-    assert.deepEqual(Array.from(places.along(Buffer.from(''), undefined)), [])
-    assert.equal(String(places), 'log/0:5,1:7')
+    assert.deepEqual(places.along(Buffer.from('{}\n'), undefined), [{ line: '{}' }], 'of no partition')
+    assert.deepEqual(places.along(Buffer.from(''), undefined), [])
+    assert.deepEqual(told('{"a":"ä"}\n', 2, 8, 0), [[Buffer.from('{"a":"ä"}').toString('latin1'), 'log/0:5,1:7,2:8']])
+    assert.deepEqual(told('', 1, 9, 0), [[undefined, 'log/0:5,1:9,2:8']])
+    assert.equal(String(places), 'log/0:5,1:9,2:8')
   })
 
   it('comes back from its token', () => {
@@ -59,10 +55,10 @@ describe('where a watch stands', () => {
   })
 
   it('goes with a line as one text', () => {
-    const line = Buffer.from('{"host":"a"}')
+    const line = '{"host":"a"}'
     assert.deepEqual(
       [{ line, token: 'log/0:1' }, { line }, { token: 'log/0:1' }].map(
-        (told) => JSON.parse(String(placedText(told))) as unknown,
+        (told) => JSON.parse(placedText(told)) as unknown,
       ),
       [{ at: 'log/0:1', event: { host: 'a' } }, { event: { host: 'a' } }, { at: 'log/0:1' }],
     )

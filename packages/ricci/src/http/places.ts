@@ -42,20 +42,20 @@ export class Places {
    * The lines of a page, each with the token after it where there is one; of a page without lines a token alone.
    * @param lines JSON texts, a newline after each
    */
-  *along(lines: Uint8Array, at: PagePlaces | undefined): Generator<Told, void, undefined> {
-    for (let from = 0, i = 0; from < lines.length; i += 2) {
-      const end = lines.indexOf(newline, from)
-      const line = lines.subarray(from, end)
-      from = end + 1
-      if (at === undefined) yield { line }
-      else {
-        this.note(at.partition, at.after[i], at.after[i + 1])
-        yield { line, token: this.toString() }
-      }
-    }
-    if (lines.length > 0 || at === undefined) return
-    this.note(at.partition, at.after[0], at.after[1])
-    yield { token: this.toString() }
+  along(lines: Uint8Array, at: PagePlaces | undefined): Told[] {
+    // a character for each byte: what is cut is put together again as it was
+    const texts = Buffer.from(lines.buffer, lines.byteOffset, lines.length).toString('latin1').split('\n')
+    texts.pop()
+    if (at === undefined) return texts.map((line) => ({ line }))
+    const { partition, after } = at
+    const before = this.texts.slice(0, partition).filter(Boolean)
+    const behind = this.texts.slice(partition + 1).filter(Boolean)
+    const head = `${this.logId}/${before.map((text) => `${text},`).join('')}`
+    const tail = behind.map((text) => `,${text}`).join('')
+    return Array.from({ length: after.length / 2 }, (_, i) => {
+      this.note(partition, after[2 * i], after[2 * i + 1])
+      return { line: texts.at(i), token: `${head}${this.texts[partition]}${tail}` }
+    })
   }
 
   private note(partition: number, offset: number, nth: number): void {
@@ -63,17 +63,16 @@ export class Places {
   }
 }
 
-/** A JSON text without its newline, and where who watches goes on after it. */
+/** A JSON text, a character for each byte, and where who watches goes on after it. */
 export interface Told {
-  readonly line?: Uint8Array
+  readonly line?: string
   readonly token?: string
 }
 
 /** Both as one JSON text, so that neither comes without the other: `{"at": TOKEN, "event": …}`. */
-export function placedText({ line, token }: Told): Buffer {
+export function placedText({ line, token }: Told): string {
   const at = token === undefined ? '' : `"at":"${token}"`
-  if (line === undefined) return Buffer.from(`{${at}}`)
-  return Buffer.concat([Buffer.from(`{${at}${at && ','}"event":`), line, Buffer.from('}')])
+  return line === undefined ? `{${at}}` : `{${at}${at && ','}"event":${line}}`
 }
 
 /** The place after a whole page. */
@@ -86,5 +85,3 @@ function placeIn(text: string): WatchPlace {
   const [partition, offset, nth = 0] = text.split(/[:.]/).map(Number)
   return { partition, offset, nth }
 }
-
-const newline = 0x0a

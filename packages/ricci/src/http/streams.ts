@@ -68,10 +68,9 @@ class ResponseOutlet implements Outlet {
   write(lines: Uint8Array, at?: PagePlaces): boolean {
     const { sse, saysPlaces, places } = this.form
     if (!sse && !saysPlaces) return lines.length === 0 || this.raw.write(lines)
-    const parts: Uint8Array[] = []
-    for (const told of places.along(lines, at))
-      parts.push(...(sse ? serverSentEvent(told) : [placedText(told), newline]))
-    return parts.length === 0 || this.raw.write(Buffer.concat(parts))
+    const told = places.along(lines, at)
+    const text = told.map(sse ? serverSentEvent : (one) => `${placedText(one)}\n`).join('')
+    return text === '' || this.raw.write(Buffer.from(text, 'latin1'))
   }
 
   async drained(signal: AbortSignal): Promise<void> {
@@ -80,10 +79,6 @@ class ResponseOutlet implements Outlet {
 }
 
 /** An event with the place after it as its id; without a line it tells nobody, but who comes again says the id. */
-function serverSentEvent({ line, token }: Told): Uint8Array[] {
-  const id = token === undefined ? [] : [Buffer.from(`id: ${token}\n`)]
-  return line === undefined ? [...id, newline] : [...id, dataField, line, newline, newline]
+function serverSentEvent({ line, token }: Told): string {
+  return `${token === undefined ? '' : `id: ${token}\n`}${line === undefined ? '' : `data: ${line}\n`}\n`
 }
-
-const newline = Buffer.from('\n')
-const dataField = Buffer.from('data: ')

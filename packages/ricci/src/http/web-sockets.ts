@@ -231,9 +231,8 @@ class SocketOutlet implements Outlet {
 
   write(lines: Uint8Array, at?: PagePlaces): boolean {
     const { socket, places, saysPlaces } = this
-    const texts = saysPlaces
-      ? Array.from(places.along(lines, at), placedText)
-      : Array.from(places.along(lines, undefined), ({ line }) => line!)
+    const told = places.along(lines, saysPlaces ? at : undefined)
+    const texts = told.map((one) => Buffer.from(saysPlaces ? placedText(one) : one.line!, 'latin1'))
     const last = texts.pop()
     for (const text of texts) socket.send(text, { binary: false }, nobody)
     if (last !== undefined) {

@@ -4,7 +4,7 @@
  */
 import type { Timer } from '@ricci/replica'
 import { candidatesOf, type AmongOptions, type Candidate } from './candidates.ts'
-import { watchLookMs } from './limits.ts'
+import { keptSoonMs, watchLookMs } from './limits.ts'
 import type { WatchPage } from '../http/backend.ts'
 
 /** Matches no event. */
@@ -16,15 +16,17 @@ type Pages = AsyncIterable<WatchPage>
 export class Keepers {
   private readonly watchers = new Set<object>()
   private timer: Timer | undefined
+  private begun: Promise<void> = Promise.resolve()
   /** By instance: the partitions that are read there, and what ends that. */
   private readonly kept = new Map<string, { readonly partitions: string; readonly ending: AbortController }>()
 
   constructor(private readonly options: AmongOptions) {}
 
-  /** One more watches. */
-  add(watcher: object): void {
+  /** One more watches. Resolves once it is read wherever that was soon to be had: places from then on are kept by others as well. */
+  async add(watcher: object): Promise<void> {
     this.watchers.add(watcher)
-    if (this.timer === undefined) this.look()
+    if (this.timer === undefined) this.begun = this.before(this.look())
+    await this.begun
   }
 
   /** It watches no more. Idempotent. */
@@ -36,7 +38,8 @@ export class Keepers {
     this.kept.clear()
   }
 
-  private look(): void {
+  /** Resolves when all have answered. */
+  private look(): Promise<unknown> {
     const holders = new Map<string, { readonly candidate: Candidate<Pages>; readonly partitions: number[] }>()
     for (let partition = 0; partition < this.options.partitions; partition++) {
       const candidates = candidatesOf<Pages>(this.options, partition, (backend, partitions, signal) =>
@@ -52,24 +55,44 @@ export class Keepers {
     for (const [id, { partitions, ending }] of this.kept) {
       if (holders.get(id)?.partitions.join() !== partitions) ending.abort()
     }
-    for (const { candidate, partitions } of holders.values()) void this.read(candidate, partitions)
-    this.timer = this.options.clock.setTimer(watchLookMs, () => this.look())
+    this.timer = this.options.clock.setTimer(watchLookMs, () => void this.look())
+    return Promise.all(Array.from(holders.values(), ({ candidate, partitions }) => this.read(candidate, partitions)))
   }
 
-  /** Until that ends, or other partitions are to be read there. */
-  private async read(candidate: Candidate<Pages>, partitions: readonly number[]): Promise<void> {
-    if (this.kept.get(candidate.id)?.ending.signal.aborted === false) return
+  private before(answered: Promise<unknown>): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.options.clock.setTimer(keptSoonMs, resolve)
+      void answered.then(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
+  }
+
+  /** Until that ends, or other partitions are to be read there. Resolves when it has begun, or cannot. */
+  private async read({ id, ask }: Candidate<Pages>, partitions: readonly number[]): Promise<void> {
+    if (this.kept.get(id)?.ending.signal.aborted === false) return
     const ending = new AbortController()
     const entry = { partitions: partitions.join(), ending }
-    this.kept.set(candidate.id, entry)
-    try {
-      const reading = (await candidate.ask(partitions, ending.signal))[Symbol.asyncIterator]()
-      while ((await reading.next()).done !== true);
-    } catch {
-      // it is looked for again
-    } finally {
+    this.kept.set(id, entry)
+    const end = (): void => {
       ending.abort()
-      if (this.kept.get(candidate.id) === entry) this.kept.delete(candidate.id)
+      // it is looked for again
+      if (this.kept.get(id) === entry) this.kept.delete(id)
     }
+    try {
+      void readOut(await ask(partitions, ending.signal)).finally(end)
+    } catch {
+      end()
+    }
+  }
+}
+
+async function readOut(pages: Pages): Promise<void> {
+  try {
+    const reading = pages[Symbol.asyncIterator]()
+    while ((await reading.next()).done !== true);
+  } catch {
+    // whoever is read there may go away
   }
 }

@@ -68,14 +68,14 @@ export class ClusterWatch {
 
   /** @throws RicciError `NOT_EVALUATED`; what all refused with */
   async begin(): Promise<Pages> {
+    this.until.addEventListener('abort', () => this.end(), { once: true })
+    await this.keepers.add(this)
     const refused = await this.look()
     if (this.lost.size === this.options.partitions) {
       this.end()
       throw refused ?? notEvaluated([...this.lost.values()], this.lost.size)
     }
-    this.until.addEventListener('abort', () => this.end(), { once: true })
-    this.keepers.add(this)
-    this.lookLater()
+    if (!this.until.aborted) this.lookLater()
     return this.pages()
   }
 
