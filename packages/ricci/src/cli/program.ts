@@ -1,18 +1,6 @@
 import { Command, CommanderError } from 'commander'
-import { agentCommand } from './agent.ts'
-import { checkCommand } from './check.ts'
-import { clusterCommand } from './cluster.ts'
-import { devCommand } from './dev.ts'
-import { incidentsCommand } from './incidents.ts'
-import { lead, leadCommand } from './lead.ts'
-import { queryCommand } from './query.ts'
-import { sendCommand } from './send.ts'
-import { serveCommand } from './serve.ts'
-import { statusCommand } from './status.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
-import { testCommand } from './test.ts'
-import { version, versionCommand } from './version.ts'
-import { watchCommand } from './watch.ts'
+import { version } from './version.ts'
 
 /** Codes of errors that mean: the configuration or the rules are wrong, starting again will not help. */
 const configurationCodes = /^(CONFIG_|RULES_)/
@@ -24,7 +12,7 @@ const configurationCodes = /^(CONFIG_|RULES_)/
  */
 export async function runProgram(words: readonly string[], surroundings: Surroundings): Promise<number> {
   // Its command line is that of `elect`, with a command of its own behind `--`.
-  if (words[0] === 'lead') return lead(words.slice(1))
+  if (words[0] === 'lead') return (await import('./lead.ts')).lead(words.slice(1))
   const program = new Command('ricci')
     .description('Monitoring that stays up: watches streams of events, keeps state, pages people')
     .version(version, '-V, --version', 'print the version')
@@ -34,22 +22,9 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
       writeOut: (text) => surroundings.write(text),
       writeErr: (text) => surroundings.complain(text),
     })
-  const commands = [
-    devCommand(surroundings),
-    serveCommand(surroundings),
-    agentCommand(surroundings),
-    checkCommand(surroundings),
-    testCommand(surroundings),
-    sendCommand(surroundings),
-    queryCommand(surroundings),
-    watchCommand(surroundings),
-    statusCommand(surroundings),
-    incidentsCommand(surroundings),
-    clusterCommand(surroundings),
-    leadCommand(),
-    versionCommand(surroundings),
-  ]
-  for (const command of commands) program.addCommand(command.copyInheritedSettings(program))
+  for (const command of await commandsFor(words[0], surroundings)) {
+    program.addCommand(command.copyInheritedSettings(program))
+  }
   if (words.length === 0) {
     program.outputHelp({ error: true })
     return ExitCode.usage
@@ -60,6 +35,12 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
   } catch (error) {
     return exitCodeOf(error, surroundings)
   }
+}
+
+/** The agent runs on every machine: it loads nothing of the server's, whose libraries alone would take 40 MB. */
+async function commandsFor(word: string | undefined, surroundings: Surroundings): Promise<Command[]> {
+  if (word === 'agent') return [(await import('./agent.ts')).agentCommand(surroundings)]
+  return (await import('./commands.ts')).allCommands(surroundings)
 }
 
 function exitCodeOf(error: unknown, surroundings: Surroundings): number {
