@@ -4,10 +4,11 @@ import { describe, test } from 'node:test'
 import { bytesText, type Measurement, perSecond, type Probe, stateOf } from './probe.ts'
 import { cpu } from './probes/cpu.ts'
 import { diskIo } from './probes/disk-io.ts'
-import { diskSpace, mountsOf, readOnly } from './probes/disk-space.ts'
+import { diskSpace, mountPoints } from './probes/disk-space.ts'
 import { load } from './probes/load.ts'
 import { memory } from './probes/memory.ts'
 import { network } from './probes/network.ts'
+import { readOnly } from './probes/read-only.ts'
 import { uptime } from './probes/uptime.ts'
 
 /** Recorded on a machine with two CPUs, two seconds apart. */
@@ -181,8 +182,7 @@ describe('disks', () => {
     })
   })
 
-  test('recorded mounts: one file system', () =>
-    assert.deepEqual(mountsOf(recorded('mounts.1')), [{ point: '/', isReadOnly: false, isReadOnlyOnErrors: false }]))
+  test('recorded mounts: one file system', () => assert.deepEqual(mountPoints(recorded('mounts.1')), ['/']))
 
   test('mounts: one per device, the shortest; shares and pseudo file systems are left out', () => {
     const mounts = [
@@ -195,10 +195,7 @@ describe('disks', () => {
       'tmpfs /run tmpfs rw 0 0',
       '/dev/loop1 /snap/core/1 squashfs ro 0 0',
     ].join('\n')
-    assert.deepEqual(
-      mountsOf(mounts).map(({ point }) => point),
-      ['/', '/data', '/mnt/my disk'],
-    )
+    assert.deepEqual(mountPoints(mounts), ['/', '/data', '/mnt/my disk'])
   })
 
   test('space as df computes it: what is kept for root counts as neither', () => {
@@ -229,26 +226,26 @@ describe('disks', () => {
     assert.deepEqual([measured[2].state, measured[2].description], ['critical', '96 % used, 2 free'])
   })
 
-  test('read-only: of no interest where it always was, critical where it turned so or does so on errors', () => {
-    const mounts = (data: string) =>
-      mountsOf(
-        `/dev/a / ext4 ro,errors=remount-ro 0 0\n/dev/b /data xfs ${data},relatime 0 0\n/dev/c /usr ext4 ro 0 0\n`,
-      )
-    const wasWritable = new Set<string>()
-    const states = (data: string) => readOnly(mounts(data), wasWritable).map(({ metric, state }) => [metric, state])
-    assert.deepEqual(states('rw'), [
-      [1, 'critical'],
-      [0, 'ok'],
-      [1, 'ok'],
-    ])
-    assert.deepEqual(states('ro')[1], [1, 'critical'])
-    assert.deepEqual(states('rw')[1], [0, 'ok'])
-    assert.deepEqual(readOnly(mounts('ro'), new Set())[1], {
-      service: 'disk /data read-only',
-      metric: 1,
-      state: 'ok',
-      description: 'mounted read-only',
-    })
+  test('read-only: mounted so, or bound so, is of no interest; where the kernel made it so it is critical', () => {
+    const mountinfo = [
+      '22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda ro,errors=remount-ro',
+      '23 22 254:1 / /data\\0401 rw shared:1 master:2 - xfs /dev/vdb rw,attr2',
+      '24 22 254:2 / /usr ro,relatime - ext4 /dev/vdc ro',
+      '25 22 254:3 /srv /host ro,relatime - ext4 /dev/vdd rw,errors=remount-ro',
+      '26 22 254:1 /etc/hosts /etc/hosts.of.a.container ro - xfs /dev/vdb rw',
+      '27 22 0:21 / /proc ro - proc proc ro',
+      '28 22 0:22 / /gone - broken',
+    ].join('\n')
+    assert.deepEqual(
+      first(readOnly, mountinfo).map(({ service, metric, state }) => [service, metric, state]),
+      [
+        ['disk / read-only', 1, 'critical'],
+        ['disk /data 1 read-only', 0, 'ok'],
+        ['disk /usr read-only', 1, 'ok'],
+        ['disk /host read-only', 1, 'ok'],
+      ],
+    )
+    assert.deepEqual(first(readOnly, ''), [])
   })
 })
 

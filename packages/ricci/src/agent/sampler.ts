@@ -1,6 +1,6 @@
 import { readFile, statfs } from 'node:fs/promises'
 import type { Measurement, Probe, Survey } from './probe.ts'
-import { diskSpace, type FileSystem, mountsOf, readOnly } from './probes/disk-space.ts'
+import { diskSpace, type FileSystem, mountPoints } from './probes/disk-space.ts'
 import { probes as allProbes } from './probes/index.ts'
 
 /** The machine as probes see it; handed in by tests. */
@@ -43,7 +43,6 @@ export class Sampler {
   readonly #before = new Map<Probe, readonly string[]>()
   /** Mount points that were asked and have not answered: not asked again, for each question holds a thread. */
   readonly #asked = new Map<string, Promise<FileSystem | undefined>>()
-  readonly #wasWritable = new Set<string>()
   #beforeMs = 0
 
   constructor(
@@ -68,7 +67,7 @@ export class Sampler {
     )
     // one after the other: each is told what it costs
     for (const survey of this.#surveys) measured.push(...(await this.#survey(survey, nowMs)))
-    return [...measured, ...(await this.#disks(texts.get('mounts')!))]
+    return [...measured, ...(await this.#space(texts.get('mounts')!))]
   }
 
   #probe(probe: Probe, texts: ReadonlyMap<string, string | Error>, seconds: number): Measurement[] {
@@ -101,12 +100,11 @@ export class Sampler {
     return new Map(files.map((file, i) => [file, texts[i]]))
   }
 
-  async #disks(text: string | Error): Promise<Measurement[]> {
-    const mounts = this.#attempt('disk space', () => {
-      if (text instanceof Error) throw text
-      return mountsOf(text)
+  async #space(mounts: string | Error): Promise<Measurement[]> {
+    const points = this.#attempt('disk space', () => {
+      if (mounts instanceof Error) throw mounts
+      return mountPoints(mounts)
     })
-    const points = mounts.map(({ point }) => point)
     const answers = points.map((point) => this.#ask(point))
     const patience = this.#machine.patience()
     const systems = await Promise.all(answers.map((answer) => Promise.race([answer, patience.over])))
@@ -114,7 +112,7 @@ export class Sampler {
     for (const point of points) {
       if (this.#asked.has(point)) this.#say(`disk ${point}`, new Error('it does not answer; is the disk ill?'))
     }
-    return [...readOnly(mounts, this.#wasWritable), ...diskSpace(systems.filter((system) => system !== undefined))]
+    return diskSpace(systems.filter((system) => system !== undefined))
   }
 
   #ask(point: string): Promise<FileSystem | undefined> {

@@ -1,11 +1,11 @@
 import type { Measurement, Survey } from './probe.ts'
 import type { Machine } from './sampler.ts'
 
-/** A survey may take this share of a core: the whole agent is to stay below a hundredth. */
-const mostOfACore = 1 / 200
+/** A survey may take this share of a core: the whole agent, with several of them, is to stay below a hundredth. */
+const mostOfACore = 1 / 500
 
 /**
- * Does a survey no more often than `leastMs`, and less often where it takes long: it waits two hundred times as long as it was at work.
+ * Does a survey no more often than `leastMs`, and less often where it takes long: it waits five hundred times as long as it was at work.
  * In between its last answer holds.
  * @param cpuMs milliseconds of CPU time that this process has used
  */

@@ -27,6 +27,12 @@ export interface Question {
   ask(signal: AbortSignal): Promise<readonly Event[]>
 }
 
+/**
+ * They travel as one message, which may be 16 MiB large: so many events fit into it even where the service of each is as long as one may be, and stands in its
+ * attributes once more.
+ */
+const maxEventsAtOnce = 2_000
+
 /** What all of them need. */
 export interface SourceSurroundings {
   readonly clock: Clock
@@ -85,7 +91,8 @@ export function periodic(question: Question, phase: number, { clock, onProblem }
   const onTime = (emit: (events: readonly Event[]) => void): void => {
     asking ??= once().then((events) => {
       asking = undefined
-      if (!ending.signal.aborted && events.length > 0) emit(events)
+      if (ending.signal.aborted) return
+      for (let at = 0; at < events.length; at += maxEventsAtOnce) emit(events.slice(at, at + maxEventsAtOnce))
     })
     // a late answer does not move the later ones, and times that were missed are not made up for
     const elapsedMs = clock.monotonicMs() - startedMs

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, test } from 'node:test'
 import { Command } from 'commander'
 import { httpServer, TestClock } from '../receivers/testing.ts'
+import { Bench } from '../server/testing.ts'
 import { agentSources, type AgentSources, noWords, type SourceWords, withSourceOptions } from './agent-sources.ts'
+import { runProgram } from './program.ts'
 
 const made: AgentSources[] = []
 afterEach(async () => {
@@ -123,6 +126,8 @@ describe('a wrong word ends with exit code 2 and what to do', () => {
     ['scrape', ['http://a/ interval=5s timeout=6s'], /"timeout=6s" .* no time up to its interval of 5s/],
     ['scrape', ['http://a/ bytes=many'], /"bytes=many" is no size/],
     ['scrape', ['http://a/ series=0'], /"series=0" is no number of series/],
+    ['scrape', ['http://a/ series=50001'], /no number of series up to 50000/],
+    ['scrape', ['http://a/ bytes=1GB'], /no size up to 64MiB/],
     ['scrape', ['http://a/ token=abc'], /a token is not written out/],
     ['scrape', ['http://a/ token=env:NOPE'], /the environment variable NOPE, which holds a token, is not set/],
     ['scrape', ['https://a/ ca=/nowhere/ca.pem'], /certificates in \/nowhere\/ca.pem cannot be read \(ENOENT\)/],
@@ -143,4 +148,41 @@ describe('a wrong word ends with exit code 2 and what to do', () => {
     test(`${kind} ${words.slice(0, 3).join(' | ')}`, () => {
       assert.throws(() => sourcesOf({ [kind]: words }), { name: 'CommandError', exitCode: 2, message })
     })
+})
+
+test('a whole agent, told by flags and variables, and a server: what it scrapes and runs is in the index', async (t) => {
+  if (process.platform !== 'linux') return t.skip('needs /proc')
+  const url = await httpServer(t, (_request, response) => void response.end('orders_total{shop="a",host="x"} 7\n'))
+  const bench = new Bench()
+  const server = bench.server()
+  const { tcp, http } = await server.start()
+  await server.ready()
+  const signals = new EventEmitter()
+  const said: string[] = []
+  const exit = runProgram(['agent', '--server', tcp!, '--host', 'h', '--scrape', `${url} interval=1s job=shop`], {
+    write: (text) => void said.push(text),
+    print: async (text) => void said.push(text),
+    complain: (text) => void said.push(text),
+    env: { PATH: process.env.PATH, RICCI_COMMAND: `check interval=1s -- echo "fine | a=1"` },
+    interactive: false,
+    signals,
+  })
+  const find = async (query: string): Promise<Record<string, unknown>> => {
+    for (;;) {
+      const response = await fetch(`http://${http}/api/v1/query?query=${encodeURIComponent(query)}`)
+      const { events } = (await response.json()) as { events: Record<string, unknown>[] }
+      if (events.length > 0) return events[0]
+    }
+  }
+  const order = await find('__name__ = "orders_total"')
+  const check = await find('service = "check"')
+  const figure = await find('service = "check a"')
+  await find('service = "up job=shop" and state = "ok"')
+  signals.emit('SIGTERM')
+  assert.equal(await exit, 0, said.join(''))
+  await bench.close()
+  assert.equal(order.service, 'orders_total exported_host=x job=shop shop=a')
+  assert.deepEqual([order.host, order.metric, order.tags], ['h', 7, ['agent']])
+  assert.deepEqual([check.state, check.description], ['ok', 'fine'])
+  assert.equal(figure.metric, 1)
 })

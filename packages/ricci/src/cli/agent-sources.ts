@@ -36,6 +36,10 @@ export interface AgentSources {
 /** Targets and commands of one agent: a machine that has more has them from a program, and that may start several agents. */
 const maxOfAKind = 100
 
+/** What one target may give at most, whatever it is told: as many events as the agent keeps, and what an exporter takes for them, held in memory as a whole. */
+const mostSeries = 50_000
+const mostBytes = 64 * 1024 * 1024
+
 /** Commands at work at a time: each is a program that is loaded and run on a machine that has something else to do. */
 const maxCommandsAtOnce = 4
 
@@ -136,10 +140,12 @@ function target(text: string, env: Environment): ScrapeOptions {
   const set = settings(`the target ${url}`, rest, known)
   const [bytes, series] = [set.get('bytes'), set.get('series')]
   const maxBytes = bytes === undefined ? undefined : parseSize(bytes)
-  if (bytes !== undefined && !(maxBytes! > 0)) throw usage(`"bytes=${bytes}" is no size; write it like bytes=4MB`)
+  if (bytes !== undefined && !(maxBytes! > 0 && maxBytes! <= mostBytes)) {
+    throw usage(`"bytes=${bytes}" is no size up to 64MiB; write it like bytes=4MB`)
+  }
   const maxSeries = series === undefined ? undefined : Number(series)
-  if (maxSeries !== undefined && !(Number.isInteger(maxSeries) && maxSeries > 0)) {
-    throw usage(`"series=${series}" is no number of series; write it like series=20000`)
+  if (maxSeries !== undefined && !(Number.isInteger(maxSeries) && maxSeries > 0 && maxSeries <= mostSeries)) {
+    throw usage(`"series=${series}" is no number of series up to ${mostSeries}; write it like series=20000`)
   }
   const [token, ca] = [set.get('token'), set.get('ca')]
   return {

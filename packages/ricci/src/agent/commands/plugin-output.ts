@@ -73,7 +73,7 @@ export function readOutput(stdout: string, nowSeconds: number): Output {
   }
 }
 
-const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
+const decimal = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
 
 /**
  * `'label'=value[unit];warning;critical;least;most`; a quote in a quoted label is doubled. Lengths are bounded, so that an output without sense is not searched
@@ -84,7 +84,7 @@ const figure =
 const blank = /\s/g
 const word = /\S/g
 
-const withUnit = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)([^\d\s.+-]*)$/i
+const withUnit = /^([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?)([^\d\s.+-]*)$/i
 
 function figuresOf(data: string): Figure[] {
   const figures: Figure[] = []

@@ -93,6 +93,17 @@ describe('units of systemd', () => {
   })
 })
 
+test('a name that is none keeps no failed unit out, and is said once', async (t) => {
+  const { PATH } = programs(t, {
+    systemctl: `[ "$1" = list-units ] || { echo "Invalid unit name" >&2; exit 1; }`,
+  })
+  const problems: string[] = []
+  const source = unitSource(['a b'], { PATH }, { clock: new TestClock(), onProblem: (text) => problems.push(text) })
+  for (let time = 1; time <= 2; time++)
+    assert.deepEqual(short(await source.once()), [['systemd.failed', 0, 'ok', 'no unit failed']])
+  assert.deepEqual(problems, ['systemctl does not answer: Invalid unit name'])
+})
+
 describe('the clock', () => {
   const clock = new TestClock()
   const ask = async (t: TestContext, scripts: Readonly<Record<string, string>>, lastMs?: number) => {

@@ -36,17 +36,13 @@ export function unitSource(
     isAway = isAbsent(listed)
     if (isAway && units.length > 0) onProblem('units of systemd cannot be watched: no systemd runs here')
     if (!isGood(listed)) return complain(listed)
-    isSilent = false
-    // a unit's name may begin with a minus sign, as that of the root folder does
-    const shown =
-      units.length === 0
-        ? undefined
-        : await systemctl(['show', `--property=${properties.join(',')}`, '--', ...units], signal)
-    if (shown !== undefined && !isGood(shown)) complain(shown)
-    const events = [
-      ...failed(listed.stdout),
-      ...(shown !== undefined && isGood(shown) ? states(units, shown.stdout) : []),
-    ]
+    const events = failed(listed.stdout)
+    if (units.length > 0) {
+      // a unit's name may begin with a minus sign, as that of the root folder does
+      const shown = await systemctl(['show', `--property=${properties.join(',')}`, '--', ...units], signal)
+      events.push(...(isGood(shown) ? states(units, shown.stdout) : complain(shown)))
+      isSilent &&= !isGood(shown)
+    } else isSilent = false
     return events.map((event) => ({ ...event, metricType: 'double', ttl }))
   }
 

@@ -6,13 +6,6 @@ const thresholds = { warning: 0.9, critical: 0.95 }
 /** File systems that are space on a disk of this machine. A share of another machine is left out: asking one that is gone hangs. */
 const onDisk = /^(?:ext[234]|xfs|btrfs|zfs|f2fs|jfs|reiserfs|bcachefs|vfat|exfat|ntfs3?|fuseblk)$/
 
-export interface Mount {
-  readonly point: string
-  readonly isReadOnly: boolean
-  /** The kernel makes it read-only when it finds an error. */
-  readonly isReadOnlyOnErrors: boolean
-}
-
 export interface FileSystem {
   readonly mountPoint: string
   /** Blocks of this many bytes. */
@@ -30,42 +23,26 @@ export interface FileSystem {
  * Mount points whose space is worth measuring, one per device: the shortest. A container's root is an overlay and counts, too.
  * Source: proc(5), /proc/mounts.
  */
-export function mountsOf(mounts: string): Mount[] {
-  const byDevice = new Map<string, Mount>()
+export function mountPoints(mounts: string): string[] {
+  const byDevice = new Map<string, string>()
   for (const line of mounts.split('\n')) {
-    const [device, point, type, options = ''] = line.split(' ')
-    if (point === undefined || !(onDisk.test(type) || (type === 'overlay' && point === '/'))) continue
-    const path = point.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+    const [device, point, type] = line.split(' ')
+    if (point === undefined || !isSpace(type, point)) continue
+    const path = pathOf(point)
     const known = byDevice.get(device)
-    if (known !== undefined && path.length >= known.point.length) continue
-    const words = options.split(',')
-    byDevice.set(device, {
-      point: path,
-      isReadOnly: words.includes('ro'),
-      isReadOnlyOnErrors: words.includes('errors=remount-ro'),
-    })
+    if (known === undefined || path.length < known.length) byDevice.set(device, path)
   }
-  // of what is mounted over something else the last is what one sees
-  return [...new Map(Array.from(byDevice.values(), (mount) => [mount.point, mount])).values()].sort((a, b) =>
-    a.point < b.point ? -1 : 1,
-  )
+  return [...new Set(byDevice.values())].sort()
 }
 
-/**
- * `disk POINT read-only`: 1 or 0; `critical` where it was writable before, or is one that turns read-only when an error is found.
- * @param wasWritable mount points that were, which is added to
- */
-export function readOnly(mounts: readonly Mount[], wasWritable: Set<string>): Measurement[] {
-  return mounts.map(({ point, isReadOnly, isReadOnlyOnErrors }) => {
-    const service = `disk ${point} read-only`
-    if (!isReadOnly) {
-      wasWritable.add(point)
-      return { service, metric: 0, state: 'ok' }
-    }
-    const isBroken = wasWritable.has(point) || isReadOnlyOnErrors
-    const description = isBroken ? 'it takes no writes any more: look into the kernel’s log' : 'mounted read-only'
-    return { service, metric: 1, state: isBroken ? 'critical' : 'ok', description }
-  })
+/** A file system of that type, mounted there, is space on a disk of this machine, or a container's own. */
+export function isSpace(type: string, point: string): boolean {
+  return onDisk.test(type) || (type === 'overlay' && point === '/')
+}
+
+/** A path as the kernel writes it, blanks and the like in octal. */
+export function pathOf(text: string): string {
+  return text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 }
 
 /**

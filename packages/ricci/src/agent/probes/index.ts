@@ -12,13 +12,28 @@ import { paging } from './paging.ts'
 import { pressure } from './pressure.ts'
 import type { ProcessTable } from './process-table.ts'
 import { processes } from './processes.ts'
+import { readOnly } from './read-only.ts'
 import { listening, protocols, sockets, sockets6 } from './sockets.ts'
 import { tcpStates } from './tcp-states.ts'
 import { uptime } from './uptime.ts'
 
 /** Every probe that reads texts; the space of file systems is asked for besides (see the sampler). */
 export const probes: readonly Probe[] = [
-  ...[cpu, load, kernel, memory, paging, ...pressure, diskIo, network, protocols, listening, sockets, sockets6],
+  ...[
+    cpu,
+    load,
+    kernel,
+    memory,
+    paging,
+    ...pressure,
+    diskIo,
+    readOnly,
+    network,
+    protocols,
+    listening,
+    sockets,
+    sockets6,
+  ],
   ...[fileDescriptors, conntrack, uptime],
 ]
 

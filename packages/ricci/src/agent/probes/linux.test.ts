@@ -124,6 +124,8 @@ describe('sockets', () => {
     assert.deepEqual([listen, wait], [2, 1])
     const many = { ...files, 'net/sockstat': 'TCP: inuse 3000 orphan 0 tw 3000 alloc 9 mem 1\n' }
     assert.deepEqual(await tcpStates.measure(machineWith(many), 0), [])
+    const of6 = { ...files, 'net/sockstat6': 'TCP6: inuse 6000\n' }
+    assert.deepEqual(await tcpStates.measure(machineWith(of6), 0), [])
     assert.deepEqual(await tcpStates.measure(machineWith({}), 0), [])
   })
 })

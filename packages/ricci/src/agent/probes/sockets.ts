@@ -61,8 +61,8 @@ const socketServices = {
 }
 
 /**
- * `sockets`: those of all kinds; of TCP `tcp.sockets` (of both IP versions), `tcp.orphans` (no program holds them any more), `tcp.time-wait`; `udp.sockets`.
- * Source: /proc/net/sockstat and sockstat6.
+ * `sockets`: those of all kinds; of TCP over both versions of IP `tcp.orphans` (no program holds them any more) and `tcp.time-wait`; of version 4
+ * `tcp.sockets`, `udp.sockets`. Source: the kernel's net/ipv4/proc.c, /proc/net/sockstat.
  */
 export const sockets: Probe = {
   name: 'sockets',
@@ -74,7 +74,7 @@ export const sockets: Probe = {
   },
 }
 
-/** The same of IP version 6 alone, where the kernel has it: `tcp6.sockets`, `udp6.sockets`. */
+/** Of version 6, a socket for both among them: `tcp6.sockets`, `udp6.sockets`. Source: /proc/net/sockstat6. */
 export const sockets6: Probe = {
   name: 'sockets of IPv6',
   files: ['net/sockstat6'],

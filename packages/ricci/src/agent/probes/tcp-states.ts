@@ -29,8 +29,9 @@ export const tcpStates: Survey = {
   name: 'TCP states',
   async measure(machine) {
     const ifThere = (file: string) => machine.read(file).catch(() => '')
-    const known = socketCounts(await ifThere('net/sockstat'))
-    const expected = (known.get('TCP.inuse') ?? Infinity) + (known.get('TCP.tw') ?? 0)
+    const known = socketCounts((await ifThere('net/sockstat')) + (await ifThere('net/sockstat6')))
+    const count = (name: string, otherwise: number) => known.get(name) ?? otherwise
+    const expected = count('TCP.inuse', Infinity) + count('TCP.tw', 0) + count('TCP6.inuse', 0)
     if (expected > maxSocketsRead) return []
     const counts = states.map(() => 0)
     for (const text of await Promise.all(['net/tcp', 'net/tcp6'].map(ifThere))) {

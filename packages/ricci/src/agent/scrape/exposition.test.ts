@@ -143,6 +143,45 @@ describe('forms', () => {
     )
   })
 
+  test('recordings with some bytes changed are read or refused, too', () => {
+    const body = recorded('python-client.openmetrics')
+    const change = fc.tuple(fc.nat(body.length - 1), fc.integer({ min: 0, max: 255 }))
+    fc.assert(
+      fc.property(fc.array(change, { minLength: 1, maxLength: 5 }), fc.boolean(), (changes, isOpenMetrics) => {
+        const changed = Buffer.from(body)
+        for (const [at, byte] of changes) changed[at] = byte
+        try {
+          for (const { labels } of samplesOf(changed, isOpenMetrics)) assert.ok(labels.length < 9)
+        } catch (error) {
+          assert.equal((error as Error).name, 'ExpositionError')
+        }
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  test('a line as long as one may be takes no longer than its length', () => {
+    const began = process.cpuUsage()
+    for (const [start, filling, end] of [
+      ['# TYPE ', ' ', '!'],
+      ['a ', '1', 'x'],
+      ['a ', ' ', ''],
+      ['a 1 ', ' #', 'x'],
+      ['a{b="', '\\', ''],
+      ['a{b="', '\\"', '"} 1'],
+      ['a{', 'b="",', ''],
+      ['', '{', ''],
+    ]) {
+      const text = start + filling.repeat(Math.floor(65_000 / filling.length)) + end
+      try {
+        read(text)
+      } catch (error) {
+        assert.equal((error as Error).name, 'ExpositionError')
+      }
+    }
+    assert.ok(process.cpuUsage(began).user < 1e6, 'it takes more than a second')
+  })
+
   test('labels come back as they were, whatever they hold', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.stringMatching(/^[a-z]{1,5}$/), fc.string({ unit: 'grapheme' })), (labels) => {

@@ -75,9 +75,13 @@ class Families {
   #kind: Kind = 'other'
 
   read(line: string): void {
-    const words = /^#[ \t]+TYPE[ \t]+(.*?)[ \t]+(\w+)$/.exec(line)
-    if (words === null) return
-    const [, name, type] = words
+    const [keyword, ...words] = line
+      .slice(1)
+      .trim()
+      .split(/[ \t]+/)
+    const type = words.pop()
+    if (keyword !== 'TYPE' || type === undefined || words.length === 0) return
+    const name = words.join(' ')
     this.#types.set(name.startsWith('"') ? quoted(name, 0).text : name, type)
     this.#last = ''
   }
@@ -186,7 +190,7 @@ function skip(line: string, at: number): number {
   return line[at] === ' ' || line[at] === '\t' ? at + match(blanks, line, at)!.length : at
 }
 
-const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
+const decimal = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
 const infinite = /^([+-]?)inf(?:inity)?$/i
 
 function valueOf(text: string): number {

@@ -35,7 +35,7 @@ function scraping(t: TestContext, url: string, options: Partial<ScrapeOptions> =
     problems,
     async ask() {
       const [up, ...others] = await source.once()
-      const said = (up.description ?? '').replace(`${url}: `, '')
+      const said = (up.description ?? '').replace(`${url.replace('?a=1', '')}: `, '')
       return { up, said, services: others.map(({ service }) => service) }
     },
   }

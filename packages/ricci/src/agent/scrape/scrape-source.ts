@@ -38,13 +38,15 @@ export function scrapeSource(options: ScrapeOptions, surroundings: SourceSurroun
   const { clock } = surroundings
   const ttl = ttlSeconds(intervalMs)
   const series = new Series({ ...options, maxSeries, ttl })
+  // what follows a "?" may be a secret
+  const where = url.replace(/[?#].*$/, '')
   const upService = job === undefined ? 'up' : `up job=${job}`
   const up = (metric: number, state: string, description: string): Event => ({
     service: upService,
     metric,
     metricType: 'double',
     state,
-    description: `${url}: ${description}`,
+    description: `${where}: ${description}`,
     ttl,
     attributes: { __name__: 'up', ...(job !== undefined && { job }) },
   })
@@ -71,7 +73,7 @@ export function scrapeSource(options: ScrapeOptions, surroundings: SourceSurroun
 
   return periodic(
     {
-      name: `scraping ${job ?? url}`,
+      name: `scraping ${job ?? where}`,
       intervalMs,
       async ask(signal) {
         const limit = new AbortController()

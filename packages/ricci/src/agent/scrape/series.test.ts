@@ -85,6 +85,8 @@ describe('series', () => {
     assert.deepEqual(services({ keep: ['node_*', 'nothing'] }), ['node_load1', 'node_load15'])
     assert.deepEqual(services({ keep: ['node*'], drop: ['*15'] }), ['node_load1', 'node.x'])
     assert.deepEqual(services({ drop: ['*'] }), [])
+    assert.deepEqual(services({ keep: ['n*_l*d*1', 'node_load1*15', '*de*.*'] }), ['node_load1', 'node.x'])
+    assert.deepEqual(services({ keep: ['node_load*', 'node_load1*5'], drop: ['*load1'] }), ['node_load15'])
     assert.deepEqual(services({ keep: ['node.x', 'o_*'] }), ['node.x'])
   })
 

@@ -118,22 +118,29 @@ export class Series {
 
 /** Whether a name matches one of the patterns; samples of one name follow each other, so the last answer is kept. */
 function anyOf(patterns: readonly string[]): (name: string) => boolean {
-  if (patterns.length === 0) return () => false
-  const all = new RegExp(`^(?:${patterns.map(expression).join('|')})$`)
-  let last = ''
+  const all = patterns.map((pattern) => pattern.split('*'))
+  let last: string | undefined
   let answer = false
   return (name) => {
     if (name !== last) {
       last = name
-      answer = all.test(name)
+      answer = all.some((parts) => matches(name, parts))
     }
     return answer
   }
 }
 
-function expression(pattern: string): string {
-  return pattern
-    .split('*')
-    .map((part) => part.replaceAll(/[\\^$.+?()[\]{}|]/g, '\\$&'))
-    .join('.*')
+/** Without a regular expression, which would try all ways to share a long name out among several stars. */
+function matches(name: string, [first, ...rest]: readonly string[]): boolean {
+  const end = rest.pop()
+  if (end === undefined) return name === first
+  const to = name.length - end.length
+  if (!name.startsWith(first) || !name.endsWith(end) || to < first.length) return false
+  let at = first.length
+  for (const part of rest) {
+    const found = name.indexOf(part, at)
+    if (found < 0 || found + part.length > to) return false
+    at = found + part.length
+  }
+  return true
 }
