@@ -19,7 +19,12 @@ afterEach(async () => {
 async function* none(): AsyncGenerator<WatchPage> {}
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-const answerOf = (pages: AsyncIterable<Uint8Array>): QueryAnswer => ({ pages, missing: [], fresh: [] })
+const answerOf = (pages: AsyncIterable<Uint8Array>): QueryAnswer => ({
+  pages,
+  missing: [],
+  fresh: [],
+  cursor: () => undefined,
+})
 
 const aborted = (signal: AbortSignal): Promise<unknown> =>
   new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
@@ -97,14 +102,34 @@ describe('HTTP', () => {
     }
     const answer = await fetch(`${url}/api/v1/query?query=true&limit=3`)
     assert.deepEqual(await answer.json(), { events: [{ host: 'a' }, { host: 'b' }, { host: 'c' }] })
-    assert.deepEqual({ ...(asked[0] as object) }, { query: 'true', limit: 3, shape: 'json' })
+    assert.deepEqual({ ...(asked[0] as object) }, { query: 'true', limit: 3, cursor: undefined, shape: 'json' })
   })
 
   it('says of several partitions which are missing, and how fresh the others are', async () => {
     const missing = [{ partition: 1, code: 'NO_OWNER' }]
     const fresh = [{ partition: 0, instance: 'here', offset: 7, ageMs: 12 }]
-    const { url } = await serve({ query: async () => ({ pages: nothing(), missing, fresh }) })
+    const { url } = await serve({ query: async () => ({ ...answerOf(nothing()), missing, fresh }) })
     assert.deepEqual(await (await fetch(`${url}/api/v1/query?query=true`)).json(), { events: [], missing, fresh })
+  })
+
+  it('hands a cursor on, and gives the one that is known at the end', async () => {
+    const asked: unknown[] = []
+    let known: string | undefined
+    const { url } = await serve({
+      query: async (request) => {
+        asked.push(request.cursor)
+        return { ...answerOf(pages()), cursor: () => known }
+      },
+    })
+    async function* pages(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('{"host":"a"}')
+      known = 'next'
+    }
+    for (const cursor of ['', 'abc']) {
+      const answer = await fetch(`${url}/api/v1/query?query=true&limit=1&cursor=${cursor}`)
+      assert.deepEqual(await answer.json(), { events: [{ host: 'a' }], cursor: 'next' })
+    }
+    assert.deepEqual(asked, ['', 'abc'])
   })
 
   for (const [code, status] of [
