@@ -31,9 +31,9 @@ export interface QueryRequest {
 export interface QueryAnswer {
   /** Each the JSON texts of some events, joined by `,` and a newline (never empty). */
   readonly pages: AsyncIterable<Uint8Array>
-  /** Of several partitions, those whose events are not in it. */
+  /** Partitions whose events are not in it. */
   readonly missing: readonly Missing[]
-  /** Of several partitions, how far each of the others was applied. */
+  /** How far each of the others was applied. */
   readonly fresh: readonly Freshness[]
   /** Where the next answer goes on, once all pages were read; undefined where there is no more, or no cursor was asked for. */
   cursor(): string | undefined

@@ -101,11 +101,12 @@ describe('HTTP', () => {
       yield Buffer.from('{"host":"c"}')
     }
     const answer = await fetch(`${url}/api/v1/query?query=true&limit=3`)
-    assert.deepEqual(await answer.json(), { events: [{ host: 'a' }, { host: 'b' }, { host: 'c' }] })
+    const events = [{ host: 'a' }, { host: 'b' }, { host: 'c' }]
+    assert.deepEqual(await answer.json(), { events, missing: [], fresh: [] })
     assert.deepEqual({ ...(asked[0] as object) }, { query: 'true', limit: 3, cursor: undefined, shape: 'json' })
   })
 
-  it('says of several partitions which are missing, and how fresh the others are', async () => {
+  it('says which partitions are missing, and how fresh the others are', async () => {
     const missing = [{ partition: 1, code: 'NO_OWNER' }]
     const fresh = [{ partition: 0, instance: 'here', offset: 7, ageMs: 12 }]
     const { url } = await serve({ query: async () => ({ ...answerOf(nothing()), missing, fresh }) })
@@ -127,7 +128,7 @@ describe('HTTP', () => {
     }
     for (const cursor of ['', 'abc']) {
       const answer = await fetch(`${url}/api/v1/query?query=true&limit=1&cursor=${cursor}`)
-      assert.deepEqual(await answer.json(), { events: [{ host: 'a' }], cursor: 'next' })
+      assert.deepEqual(await answer.json(), { events: [{ host: 'a' }], cursor: 'next', missing: [], fresh: [] })
     }
     assert.deepEqual(asked, ['', 'abc'])
   })
@@ -195,7 +196,8 @@ describe('HTTP', () => {
     const refused = await ask()
     assert.deepEqual([refused.status, ((await refused.json()) as { code: string }).code], [503, 'TOO_MANY_QUERIES'])
     for (const resolve of waiting) resolve()
-    for (const answer of await Promise.all(first)) assert.deepEqual(await answer.json(), { events: [] })
+    for (const answer of await Promise.all(first))
+      assert.deepEqual(await answer.json(), { events: [], missing: [], fresh: [] })
     const next = ask()
     while (waiting.length < 65) await new Promise(setImmediate)
     waiting[64]()

@@ -345,9 +345,7 @@ async function* queryBody(
       if (step.done !== true) yield comma
     }
     const next = cursor()
-    const several = fresh.length + missing.length > 1
-    const end = JSON.stringify({ ...(next !== undefined && { cursor: next }), ...(several && { missing, fresh }) })
-    yield Buffer.from(end === '{}' ? ']}\n' : `],${end.slice(1)}\n`)
+    yield Buffer.from(`],${JSON.stringify({ cursor: next, missing, fresh }).slice(1)}\n`)
   } finally {
     await rest.return?.() // who asked went away: the engine need not go on
   }
