@@ -8,6 +8,7 @@ import type { RulesDescription } from './streams/stream.ts'
 import type { StateCut } from './state/writer.ts'
 import type { RulesReport } from './streams/tree.ts'
 import type { ChangePosition, ChangesOptions, ChangesPage } from './index/changes.ts'
+import type { SortValues } from './query/sort.ts'
 import type { Event } from '@ricci/client'
 
 /** Told while records are applied; never asked. What it does has no influence on the engine. */
@@ -67,6 +68,11 @@ export interface QueryOptions {
   readonly limit?: number
   /** As `nextCursor` of the page before. */
   readonly cursor?: number
+  /**
+   * In the order of its sort keys, then of host and service, and of that only what stands behind these values (`sortValuesOf` the last event that was had): goes on with
+   * an answer at any engine of the same log. Empty: from the first on.
+   */
+  readonly behind?: SortValues
   /** Rows looked at in this call before it returns with a cursor; where the query is a costly one, fewer. */
   readonly budget?: number
 }
@@ -144,7 +150,7 @@ export interface Engine {
   stats(): EngineStats
   /** Paths of the operators in force by their numbers, which the progress words name. */
   operatorPaths(): readonly string[]
-  /** @throws QueryError; EngineError `ANSWER_GONE` for a cursor that nobody went on from for too long */
+  /** @throws QueryError; EngineError `ANSWER_GONE` for a cursor that nobody went on from for too long, `CURSOR_INVALID` for values of another sort */
   query(query: string, options?: QueryOptions): QueryPage
   /**
    * A page of the events that changed the index: put in, or saying that their entry has gone. They come from a bounded ring that is

@@ -64,9 +64,10 @@ export class Answers {
   readonly #open = new Map<number, Answer>()
   #begun = 0
 
-  begin(asked: Asked, limit: number, budget: number): AnswerPage {
-    const { sort } = asked.compiled.query
-    return this.#page(--this.#begun, sort === undefined ? new Limited(asked) : new Sorted(asked), limit, budget)
+  /** @param behind sorted in any case, and what stands behind these values. @throws EngineError `CURSOR_INVALID` */
+  begin(asked: Asked, limit: number, budget: number, behind?: SortValues): AnswerPage {
+    const sorted = asked.compiled.query.sort !== undefined || behind !== undefined
+    return this.#page(--this.#begun, sorted ? new Sorted(asked, behind) : new Limited(asked), limit, budget)
   }
 
   /** @throws EngineError `ANSWER_GONE` */
@@ -140,6 +141,7 @@ class Sorted implements Answer {
   readonly #asked: Asked
   readonly #read: (event: EventCursor) => SortValues
   readonly #compare: (a: Entry, b: Entry) => number
+  readonly #isBehind: (values: SortValues) => boolean
   /** Each in order, the next to be given last. */
   readonly #runs: Entry[][] = []
   #collected: Entry[] = []
@@ -147,12 +149,17 @@ class Sorted implements Answer {
   #row = 0
   #left: number
 
-  constructor(asked: Asked) {
+  constructor(asked: Asked, behind: SortValues = []) {
     const { sort = [], limit = Infinity } = asked.compiled.query
     this.#asked = asked
     this.#read = sortReader(sort, asked.table)
     const compare = compareSorted(sort)
     this.#compare = (a, b) => compare(b.values, a.values)
+    // host and service come behind the keys
+    if (behind.length > 0 && behind.length !== sort.length + 2) {
+      throw new EngineError('CURSOR_INVALID', 'the cursor is of a query with another sort; begin without one')
+    }
+    this.#isBehind = behind.length === 0 ? () => true : (values) => compare(values, behind) > 0
     this.#left = limit
   }
 
@@ -179,7 +186,9 @@ class Sorted implements Answer {
     for (; row >= 0 && budget > 0; row = walk.after(row), budget -= costOf(asked)) {
       if (!matching(asked, row)) continue
       budget -= sortedCost
-      this.#collected.push({ row, values: this.#read(cursor) })
+      const values = this.#read(cursor)
+      if (!this.#isBehind(values)) continue
+      this.#collected.push({ row, values })
       if (this.#collected.length === runLength) this.#endRun()
     }
     this.#row = row

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import type { Event } from '@ricci/client'
 import { EngineBench } from '@ricci/testkit'
 import fc from 'fast-check'
-import { index, rules } from '../index.ts'
+import { index, rules, sortValuesOf } from '../index.ts'
 
 const t0 = 1_700_000_000_000
 
@@ -88,6 +88,39 @@ describe('a query for one host, or one service', () => {
       assert.ok(bench.engine.query(query, { budget: 1_000 }).events.length <= 10, query.slice(-20))
     }
     assert.equal(all(bench, `${hosts} sort by host`, 100, 1_000).length, 800)
+  })
+})
+
+describe('what stands behind an event', () => {
+  it('is had in order, with a sort or without, also where the query is a look-up', () => {
+    const bench = new EngineBench(rules(index()))
+    const hosts = ['c', 'a', 'b', undefined]
+    for (const host of hosts)
+      bench.events(t0, { host, service: 's', metric: host === 'a' ? 2 : 1, time: t0 / 1000 + 1.3e-6 })
+    const behind = (query: string, event?: Event) => {
+      const sort = query.includes('sort') ? [{ field: query.split(' ').at(-1)!, descending: false }] : []
+      const values = event === undefined ? [] : sortValuesOf(sort, { ...event, time: (t0 * 1000 + 1) / 1e6 })
+      return bench.engine.query(query, { behind: values }).events
+    }
+    for (const [query, order] of [
+      ['true', ['a', 'b', 'c', undefined]],
+      ['true sort by metric', ['b', 'c', undefined, 'a']],
+      // to the microsecond, as it is on the wire
+      ['true sort by time', ['a', 'b', 'c', undefined]],
+      ['host = "b" and service = "s"', ['b']],
+      ['true limit 2', ['a', 'b']],
+    ] as const) {
+      let events = behind(query)
+      for (const [i, host] of order.entries()) {
+        assert.deepEqual(
+          events.slice(0, order.length - i).map((event) => event.host),
+          order.slice(i),
+          query,
+        )
+        events = behind(query, { ...events[0], host })
+      }
+    }
+    assert.throws(() => bench.engine.query('true sort by metric', { behind: ['a', 's'] }), { code: 'CURSOR_INVALID' })
   })
 })
 

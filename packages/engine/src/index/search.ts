@@ -23,8 +23,8 @@ export class Search {
     this.#table = table
   }
 
-  /** @throws EngineError `ANSWER_GONE` for a cursor of an answer that was let go */
-  page(compiled: CompiledQuery, { limit, cursor = 0, budget = defaultBudget }: QueryOptions): AnswerPage {
+  /** @throws EngineError `ANSWER_GONE` for a cursor of an answer that was let go, `CURSOR_INVALID` for values of another sort */
+  page(compiled: CompiledQuery, { limit, cursor = 0, behind, budget = defaultBudget }: QueryOptions): AnswerPage {
     const most = Math.min(limit ?? largestPage, largestPage)
     if (cursor < 0) return this.#answers.goOn(cursor, most, budget)
     const index = this.#index
@@ -32,6 +32,7 @@ export class Search {
     const { query } = compiled
     const { host, service } = query.keys
     const asked: Asked = { index, table, compiled, walk: () => walkOf(index, table, query.keys) }
+    if (behind !== undefined) return this.#answers.begin(asked, most, budget, behind)
     if (host !== undefined && service !== undefined) {
       const row = index.lookup(table.find(host), table.find(service))
       return { events: row >= 0 && matching(asked, row) ? [found(asked)] : [] }

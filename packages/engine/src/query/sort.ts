@@ -14,13 +14,29 @@ function allOf(keys: readonly SortKey[]): readonly SortKey[] {
 
 /** Reads what an event is sorted by. */
 export function sortReader(keys: readonly SortKey[], table: QueryTable): (event: EventCursor) => SortValues {
-  const readers = allOf(keys).map(({ field }) => fieldReader(field, table))
+  const all = allOf(keys)
+  const readers = all.map(({ field }) => fieldReader(field, table))
   return (event) =>
-    readers.map((read) => {
+    readers.map((read, i) => {
       const value = read(event)
       if (value === tagList) return Array.from(table.tagsOf(event.tags), (id) => table.text(id)).join(' ')
-      return typeof value === 'boolean' ? undefined : (value ?? undefined)
+      return typeof value === 'boolean' ? undefined : asAnswered(all[i].field, value ?? undefined)
     })
+}
+
+/** Of 64 bits with a sign. */
+const mostMicros = 0x8000_0000_0000_0000
+
+/**
+ * A number as whoever is answered has it (the client's writer): microseconds cut off, 32 bits of a ttl, integers of 64 bits. It is put in order by that, so that
+ * an answer that goes on behind an event goes on there.
+ */
+function asAnswered(field: string, value: SortValue): SortValue {
+  if (typeof value === 'bigint') return BigInt.asIntN(64, value) === value ? value : Number(value)
+  if (typeof value !== 'number') return value
+  if (field === 'ttl') return Math.fround(value)
+  if (field !== 'time') return value
+  return Number.isNaN(value) ? 0 : Math.max(-mostMicros, Math.min(mostMicros, Math.trunc(value * 1e6))) / 1e6
 }
 
 /** The same of an event that has left its index: for whoever puts sorted answers together. */

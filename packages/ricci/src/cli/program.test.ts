@@ -257,6 +257,22 @@ export default rules(index(), incident('bad', { bad: 'state = "bad"', to: 'conso
     assert.deepEqual([wrong.status, ((await wrong.json()) as { code: string }).code], [400, 'CURSOR_INVALID'])
   })
 
+  it('prints an answer in parts, and how to go on', async () => {
+    const { server, url, bench } = await serving()
+    const hosts = ['a', 'b', 'c', 'd', 'e']
+    await bench.client(server).send(hosts.map((host) => ({ host, service: 's', ttl: 600 })))
+    const told: string[] = []
+    let cursor: string[] = []
+    for (let left = 5; left > 0; left -= 2) {
+      const { out, err } = await run('query', 'true', '--url', url, '-o', 'json', '-n', '2', ...cursor)
+      told.push(...(JSON.parse(out) as { host: string }[]).map(({ host }) => host))
+      const [, next] = /^There are more; go on with --cursor (\S+)$/m.exec(err) ?? []
+      assert.equal(next === undefined, left < 2, err)
+      cursor = ['--cursor', next]
+    }
+    assert.deepEqual(told, hosts)
+  })
+
   it('tells of hosts whose clocks are away, as their marks say', async () => {
     const { server, url } = await serving()
     const client = benches.at(-1)!.client(server)

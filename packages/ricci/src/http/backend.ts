@@ -22,6 +22,8 @@ export interface QueryRequest {
   readonly query: string
   /** At most so many events in all. */
   readonly limit?: number
+  /** As the answer before gave it, or empty at first: in the order of the query's sort, then of host and service. */
+  readonly cursor?: string
   readonly shape: JsonShape
 }
 
@@ -29,10 +31,12 @@ export interface QueryRequest {
 export interface QueryAnswer {
   /** Each the JSON texts of some events, joined by `,` and a newline (never empty). */
   readonly pages: AsyncIterable<Uint8Array>
-  /** Of several partitions, those whose events are not in it. */
+  /** Partitions whose events are not in it. */
   readonly missing: readonly Missing[]
-  /** Of several partitions, how far each of the others was applied. */
+  /** How far each of the others was applied. */
   readonly fresh: readonly Freshness[]
+  /** Where the next answer goes on, once all pages were read; undefined where there is no more, or no cursor was asked for. */
+  cursor(): string | undefined
 }
 
 /** A page of what was decided and still counts. */
@@ -75,7 +79,7 @@ export interface HttpBackend {
   readiness(): Readiness
   /** For people and programs; every value can be written as JSON. */
   status(): Promise<unknown>
-  /** @throws QueryError, also at the first page; RicciError `NOT_EVALUATED` */
+  /** @throws QueryError, also at the first page; RicciError `NOT_EVALUATED`; EngineError `CURSOR_INVALID` */
   query(request: QueryRequest): Promise<QueryAnswer>
   /**
    * Some of the open incidents, of the closed ones and of the pages not settled, with a cursor where there are more, as JSON text.

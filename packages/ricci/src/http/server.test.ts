@@ -19,7 +19,12 @@ afterEach(async () => {
 async function* none(): AsyncGenerator<WatchPage> {}
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-const answerOf = (pages: AsyncIterable<Uint8Array>): QueryAnswer => ({ pages, missing: [], fresh: [] })
+const answerOf = (pages: AsyncIterable<Uint8Array>): QueryAnswer => ({
+  pages,
+  missing: [],
+  fresh: [],
+  cursor: () => undefined,
+})
 
 const aborted = (signal: AbortSignal): Promise<unknown> =>
   new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
@@ -96,15 +101,36 @@ describe('HTTP', () => {
       yield Buffer.from('{"host":"c"}')
     }
     const answer = await fetch(`${url}/api/v1/query?query=true&limit=3`)
-    assert.deepEqual(await answer.json(), { events: [{ host: 'a' }, { host: 'b' }, { host: 'c' }] })
-    assert.deepEqual({ ...(asked[0] as object) }, { query: 'true', limit: 3, shape: 'json' })
+    const events = [{ host: 'a' }, { host: 'b' }, { host: 'c' }]
+    assert.deepEqual(await answer.json(), { events, missing: [], fresh: [] })
+    assert.deepEqual({ ...(asked[0] as object) }, { query: 'true', limit: 3, cursor: undefined, shape: 'json' })
   })
 
-  it('says of several partitions which are missing, and how fresh the others are', async () => {
+  it('says which partitions are missing, and how fresh the others are', async () => {
     const missing = [{ partition: 1, code: 'NO_OWNER' }]
     const fresh = [{ partition: 0, instance: 'here', offset: 7, ageMs: 12 }]
-    const { url } = await serve({ query: async () => ({ pages: nothing(), missing, fresh }) })
+    const { url } = await serve({ query: async () => ({ ...answerOf(nothing()), missing, fresh }) })
     assert.deepEqual(await (await fetch(`${url}/api/v1/query?query=true`)).json(), { events: [], missing, fresh })
+  })
+
+  it('hands a cursor on, and gives the one that is known at the end', async () => {
+    const asked: unknown[] = []
+    let known: string | undefined
+    const { url } = await serve({
+      query: async (request) => {
+        asked.push(request.cursor)
+        return { ...answerOf(pages()), cursor: () => known }
+      },
+    })
+    async function* pages(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('{"host":"a"}')
+      known = 'next'
+    }
+    for (const cursor of ['', 'abc']) {
+      const answer = await fetch(`${url}/api/v1/query?query=true&limit=1&cursor=${cursor}`)
+      assert.deepEqual(await answer.json(), { events: [{ host: 'a' }], cursor: 'next', missing: [], fresh: [] })
+    }
+    assert.deepEqual(asked, ['', 'abc'])
   })
 
   for (const [code, status] of [
@@ -170,7 +196,8 @@ describe('HTTP', () => {
     const refused = await ask()
     assert.deepEqual([refused.status, ((await refused.json()) as { code: string }).code], [503, 'TOO_MANY_QUERIES'])
     for (const resolve of waiting) resolve()
-    for (const answer of await Promise.all(first)) assert.deepEqual(await answer.json(), { events: [] })
+    for (const answer of await Promise.all(first))
+      assert.deepEqual(await answer.json(), { events: [], missing: [], fresh: [] })
     const next = ask()
     while (waiting.length < 65) await new Promise(setImmediate)
     waiting[64]()

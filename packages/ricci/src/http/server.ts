@@ -10,7 +10,8 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { listenError } from '../server/listen-error.ts'
 import { betweenTexts } from '../server/worker-protocol.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
-import type { HttpBackend, IncidentsRequest, QueryAnswer } from './backend.ts'
+import { maxCursorLength } from '../peers/query-cursor.ts'
+import type { HttpBackend, IncidentsRequest, QueryAnswer, QueryRequest } from './backend.ts'
 import { RicciError } from '../errors.ts'
 import { answerError, type HttpErrorCode } from './errors.ts'
 import { addEventRoutes } from './event-routes.ts'
@@ -54,6 +55,7 @@ const queryString = {
   properties: {
     query: { type: 'string', minLength: 1 },
     limit: { type: 'integer', minimum: 1, maximum: 1_000_000 },
+    cursor: { type: 'string', maxLength: maxCursorLength },
   },
 } as const
 
@@ -226,13 +228,13 @@ export class HttpServer {
       async ({ query: { limit, cursor } }, reply) =>
         reply.type('application/json; charset=utf-8').send(await backend.incidents({ limit, cursor })),
     )
-    app.get<{ Querystring: { query: string; limit?: number } }>(
+    app.get<{ Querystring: Omit<QueryRequest, 'shape'> }>(
       '/api/v1/query',
       { schema: { querystring: queryString } },
       async (request, reply) => {
         this.countQuery(reply)
-        const { query, limit } = request.query
-        const answer = await backend.query({ query, limit, shape: 'json' })
+        const { query, limit, cursor } = request.query
+        const answer = await backend.query({ query, limit, cursor, shape: 'json' })
         const pages = answer.pages[Symbol.asyncIterator]()
         const first = await pages.next() // errors come before the first byte
         return reply.type('application/json; charset=utf-8').send(Readable.from(queryBody(first, pages, answer)))
@@ -321,7 +323,7 @@ export class HttpServer {
 async function* queryBody(
   first: IteratorResult<Uint8Array>,
   rest: AsyncIterator<Uint8Array>,
-  { missing, fresh }: Pick<QueryAnswer, 'missing' | 'fresh'>,
+  { missing, fresh, cursor }: Pick<QueryAnswer, 'missing' | 'fresh' | 'cursor'>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   try {
     yield Buffer.from('{"events":[')
@@ -330,8 +332,8 @@ async function* queryBody(
       step = await rest.next()
       if (step.done !== true) yield comma
     }
-    const several = fresh.length + missing.length > 1
-    yield Buffer.from(several ? `],"missing":${JSON.stringify(missing)},"fresh":${JSON.stringify(fresh)}}\n` : ']}\n')
+    const next = cursor()
+    yield Buffer.from(`],${JSON.stringify({ cursor: next, missing, fresh }).slice(1)}\n`)
   } finally {
     await rest.return?.() // who asked went away: the engine need not go on
   }

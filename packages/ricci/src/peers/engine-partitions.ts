@@ -11,6 +11,7 @@ import type { EngineService } from '../server/engine-service.ts'
 import { asTheyCome } from './as-they-come.ts'
 import { maxListingText, maxSortedAnswers, partitionsAtOnce, watchLookMs } from './limits.ts'
 import { formOfSources, merged, type PageSource } from './merge.ts'
+import { readCursor } from './query-cursor.ts'
 import type {
   Freshness,
   ListedItem,
@@ -45,10 +46,12 @@ export class EnginePartitions implements PartitionsBackend {
     return this.options.engineOf(partition) !== undefined
   }
 
-  async query({ query, form, partitions, limit, waitMs }: PeerQuery, signal: AbortSignal): Promise<PeerAnswer> {
+  async query(request: PeerQuery, signal: AbortSignal): Promise<PeerAnswer> {
+    const { query, form, partitions, limit, cursor, waitMs } = request
     const { clock, instance } = this.options
     const { sort: asked, limit: ownLimit = Infinity } = parseQuery(query)
-    const sort = partitions.length > 1 ? asked : undefined
+    const behind = cursor === undefined ? undefined : readCursor(cursor).behind
+    const sort = partitions.length > 1 ? (asked ?? (behind && [])) : undefined
     const most = Math.min(limit ?? Infinity, ownLimit)
     const deadlineMs = clock.monotonicMs() + waitMs
     const fresh: Freshness[] = []
@@ -68,6 +71,7 @@ export class EnginePartitions implements PartitionsBackend {
               // in its turn
               clock.monotonicMs() + queryWaitMs,
               most === Infinity ? undefined : most,
+              behind,
             ),
           )
         } catch (error) {

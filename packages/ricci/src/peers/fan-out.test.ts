@@ -107,6 +107,47 @@ describe('a query for the whole cluster', () => {
     assert.equal((await jsonOf(await a.fanOut.answer('true limit 4', 'json', now(), 9))).length, 4)
   })
 
+  for (const query of ['true', 'true sort by metric desc', 'true sort by service', 'true sort by metric limit 17']) {
+    test(`with a cursor it goes on at another instance, each event once, in order: ${query}`, async (context) => {
+      const { cluster } = await three(context)
+      const [whole] = cluster.instances
+      const expected = await jsonOf(await whole.fanOut.answer(query, 'json', now(), undefined, ''))
+      assert.equal(expected.length, query.includes('limit') ? 17 : 30)
+      for (const limit of [1, 4, 16, 17, 30, 31]) {
+        const told: Event[] = []
+        let cursor: string | undefined = ''
+        for (let page = 0; cursor !== undefined; page++) {
+          const { fanOut } = cluster.instances[page % 3]
+          const answer: ClusterAnswer = await fanOut.answer(query, 'json', now(), limit, cursor)
+          const events = await jsonOf(answer)
+          cursor = answer.cursor()
+          assert.ok(events.length === limit || cursor === undefined, `${events.length} events in the middle`)
+          assert.ok(events.length > 0, 'an answer without events')
+          told.push(...events)
+        }
+        assert.deepEqual(told, expected)
+      }
+    })
+  }
+
+  test('a cursor that no answer gave, or one of another sort, is refused', async (context) => {
+    const { a } = await three(context)
+    const answer = await a.fanOut.answer('true', 'json', now(), 1, '')
+    await jsonOf(answer)
+    const refused = (query: string, cursor: string) =>
+      assert.rejects(a.fanOut.answer(query, 'json', now(), 1, cursor), { code: 'CURSOR_INVALID' })
+    await refused('true sort by metric', answer.cursor()!)
+    for (const cursor of [
+      'x',
+      'e30',
+      Buffer.from('[null]').toString('base64url'),
+      Buffer.from('[-1,"sa","sb"]').toString('base64url'),
+      Buffer.from('[null,"xa","bz"]').toString('base64url'),
+    ]) {
+      await refused('true', cursor)
+    }
+  })
+
   test('a wrong query is refused before anybody is asked', async (context) => {
     const { a, c } = await three(context)
     await assert.rejects(a.fanOut.answer('service =', 'json', now()), { code: 'QUERY_SYNTAX' })

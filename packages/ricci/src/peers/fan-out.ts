@@ -3,7 +3,7 @@
  * known before the first page; pages pass through as they are read.
  */
 import { maxReplyBytes } from '@ricci/client'
-import { parseQuery } from '@ricci/engine'
+import { EngineError, parseQuery } from '@ricci/engine'
 import { RicciError } from '../errors.ts'
 import type { IncidentsRequest, WatchPage, WatchPlace } from '../http/backend.ts'
 import { queryWaitMs } from '../intake/limits.ts'
@@ -17,6 +17,7 @@ import { Keepers } from './keepers.ts'
 import { marginMs, takeoverMs } from './limits.ts'
 import { formOfSources, merged } from './merge.ts'
 import { notEvaluated } from './missing.ts'
+import { readCursor, writeCursor } from './query-cursor.ts'
 import type { Freshness, Missing, PeerAnswer } from './protocol.ts'
 import { ClusterWatch } from './watch.ts'
 
@@ -26,6 +27,8 @@ export interface ClusterAnswer {
   readonly missing: readonly Missing[]
   /** How far each of the others was applied. */
   readonly fresh: readonly Freshness[]
+  /** Where the next answer goes on, known once all pages were read; undefined where there is no more, or no cursor was asked for. */
+  cursor(): string | undefined
   /** Ends early with an error when somebody who answers goes away. To be read, or left. */
   readonly pages: AsyncIterable<Uint8Array>
 }
@@ -63,13 +66,27 @@ export class QueryFanOut implements QueryPort {
   /**
    * Resolves once each partition is known to be answered for, or to be missing.
    * @param sinceMs monotonic time at which it arrived; it waits at most 5 s from then on
-   * @throws RicciError `NOT_EVALUATED` when nobody answers; QueryError
+   * @param cursor of the answer before, or empty at first: sorted in any case, and where the limit ends it another cursor goes on
+   * @throws RicciError `NOT_EVALUATED` when nobody answers; QueryError; EngineError `CURSOR_INVALID`
    */
-  async answer(query: string, form: AnswerForm, sinceMs: number, limit?: number): Promise<ClusterAnswer> {
+  async answer(
+    query: string,
+    form: AnswerForm,
+    sinceMs: number,
+    limit?: number,
+    cursor?: string,
+  ): Promise<ClusterAnswer> {
     const { partitions, clock } = this.options
     const parsed = parseQuery(query)
-    const sort = partitions > 1 ? parsed.sort : undefined
-    const most = Math.min(limit ?? Infinity, parsed.limit ?? Infinity)
+    const goesOn = cursor === undefined ? undefined : readCursor(cursor)
+    if (goesOn !== undefined && ![0, (parsed.sort ?? []).length + 2].includes(goesOn.behind.length)) {
+      throw new EngineError('CURSOR_INVALID', 'the cursor is of a query with another sort; begin without one')
+    }
+    const sort = goesOn !== undefined ? (parsed.sort ?? []) : partitions > 1 ? parsed.sort : undefined
+    const wanted = goesOn?.left ?? parsed.limit ?? Infinity
+    const most = Math.min(limit ?? Infinity, wanted)
+    // one more says that there is more
+    const ofEach = goesOn === undefined ? limit : Math.min(most + 1, wanted)
     const deadlineMs = sinceMs + queryWaitMs
     const gone = new AbortController()
     const covered = await cover<PeerAnswer>({
@@ -77,7 +94,8 @@ export class QueryFanOut implements QueryPort {
       candidates: (partition) =>
         candidatesOf(this.options, partition, (backend, asked, signal) => {
           const waitMs = deadlineMs - clock.monotonicMs() - marginMs
-          const request = { query, form: formOfSources(sort, form), partitions: asked, limit, waitMs }
+          const some = ofEach === Infinity ? undefined : ofEach
+          const request = { query, form: formOfSources(sort, form), partitions: asked, limit: some, cursor, waitMs }
           return backend.query(request, signal)
         }),
       clock,
@@ -87,15 +105,20 @@ export class QueryFanOut implements QueryPort {
     })
     const { answers, missing } = covered
     if (answers.length === 0) throw notEvaluated(missing, partitions)
+    let next: string | undefined
     const pages = merged({
       sources: answers.map((answer) => () => answer.pages),
       sort,
       form,
       limit: most === Infinity ? undefined : most,
+      onCut: (behind) => {
+        if (goesOn === undefined || wanted === most) return
+        next = writeCursor({ behind, ...(wanted !== Infinity && { left: wanted - most }) })
+      },
       atOnce: answers.length,
     })
     const fresh = answers.flatMap((answer) => answer.fresh).sort((a, b) => a.partition - b.partition)
-    return { missing, fresh, pages: new ClusterPages(pages, covered) }
+    return { missing, fresh, cursor: () => next, pages: new ClusterPages(pages, covered) }
   }
 
   /**

@@ -16,6 +16,8 @@ export interface Merge {
   readonly sort: readonly SortKey[] | undefined
   readonly form: AnswerForm
   readonly limit: number | undefined
+  /** Told, where a sorted answer ends at the limit and there is more, what its last event is sorted by. */
+  readonly onCut?: (last: SortValues) => void
   /** Sources that give pages at a time, where nothing is sorted; the others have not begun. */
   readonly atOnce: number
 }
@@ -26,8 +28,8 @@ export function formOfSources(sort: readonly SortKey[] | undefined, form: Answer
 }
 
 /** The pages of all sources. The first error of any of them ends it. */
-export function merged({ sources, sort, form, limit, atOnce }: Merge): AsyncIterable<Uint8Array> {
-  if (sort !== undefined) return inOrder(sources, sort, form, limit ?? Infinity)
+export function merged({ sources, sort, form, limit, onCut, atOnce }: Merge): AsyncIterable<Uint8Array> {
+  if (sort !== undefined) return inOrder(sources, sort, form, limit ?? Infinity, onCut)
   const pages = sources.length === 1 ? sources[0]() : asTheyCome(sources, atOnce)
   return limit === undefined ? pages : cut(pages, limit, form)
 }
@@ -53,22 +55,26 @@ async function* inOrder(
   sort: readonly SortKey[],
   form: AnswerForm,
   limit: number,
+  onCut?: (last: SortValues) => void,
 ): AsyncGenerator<Uint8Array> {
   const compare = compareSorted(sort)
   const all = sources.map((begin) => new SortedEvents(begin()[Symbol.asyncIterator](), sort))
   try {
     await Promise.all(all.map((one) => one.next()))
     let rest = all.filter((one) => !one.over)
+    let last: SortValues = []
     for (let left = limit; left > 0 && rest.length > 0;) {
       const page = new PageOfEvents(form)
       while (left > 0 && rest.length > 0 && page.count < sortedPage) {
         const first = rest.reduce((a, b) => (compare(b.values, a.values) < 0 ? b : a))
         page.add(first)
+        last = first.values
         left--
         if (first.step()) continue
         await first.next()
         if (first.over) rest = rest.filter((one) => one !== first)
       }
+      if (left === 0 && rest.length > 0) onCut?.(last)
       yield page.finish()
     }
   } finally {

@@ -10,6 +10,8 @@ export interface PeerQuery {
   readonly partitions: readonly number[]
   /** At most so many events in all. */
   readonly limit?: number
+  /** Sorted in any case, and what stands behind the values that it says: see `QueryCursor`. */
+  readonly cursor?: string
   /** How long it may wait for the log to be applied. */
   readonly waitMs: number
 }

@@ -1,6 +1,6 @@
 /** What tests of the peers share: engines that do as they are told, and instances in one process that ask each other over real sockets. */
 import { encodeMsg, type Event } from '@ricci/client'
-import { compareSorted, parseQuery, sortValuesOf, type ChangePosition } from '@ricci/engine'
+import { compareSorted, parseQuery, sortValuesOf, type ChangePosition, type SortValues } from '@ricci/engine'
 import type { SnapshotInfo, SnapshotPort } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import type { WatchPage } from '../http/backend.ts'
@@ -54,12 +54,22 @@ export class FakeEngine implements PartitionEngine {
     return { offset: this.events.length - 1, calendarMs: nodeClock.wallMs() - 700 }
   }
 
-  async *answerAt(query: string, form: AnswerForm, _atLeast: number, _deadlineMs: number, limit = Infinity) {
-    const { sort } = parseQuery(query)
-    const events = this.events.slice()
+  async *answerAt(
+    query: string,
+    form: AnswerForm,
+    _atLeast: number,
+    _deadlineMs: number,
+    limit = Infinity,
+    behind?: SortValues,
+  ) {
+    const sort = parseQuery(query).sort ?? (behind && [])
+    let events = this.events.slice()
     if (sort !== undefined) {
       const compare = compareSorted(sort)
-      events.sort((a, b) => compare(sortValuesOf(sort, a), sortValuesOf(sort, b)))
+      const valuesOf = (event: Event) => sortValuesOf(sort, event)
+      events.sort((a, b) => compare(valuesOf(a), valuesOf(b)))
+      if (behind !== undefined && behind.length > 0)
+        events = events.filter((event) => compare(valuesOf(event), behind) > 0)
     }
     let whole = false
     try {

@@ -101,6 +101,22 @@ describe('a watch of the whole cluster', () => {
     while (b.engines.get(2)!.kept > 0) await turn()
   })
 
+  test('lets go of an instance that is no member any more, though its connection stays', async (context) => {
+    const { cluster, a, b, ending } = await two(context)
+    const pages = (await a.fanOut.watch('true', 'json', ending.signal))[Symbol.asyncIterator]()
+    b.engines.get(1)!.change(changedAt('first', 1, 7))
+    assert.deepEqual(await next(pages), { text: 'first\n' })
+    const [gone] = cluster.instances.splice(1)
+    const engine = new FakeEngine([])
+    a.engines.set(1, engine)
+    const asked = next(pages)
+    while (engine.watched === 0) await turn()
+    assert.deepEqual(engine.froms, [{ partition: 1, offset: 7, nth: 1 }])
+    while (b.engines.get(1)!.watched > 0) await turn()
+    await asked
+    cluster.instances.push(gone)
+  })
+
   test('what one has forgotten is asked of the others, and told to be missing where none knows', async (context) => {
     const { a, b, ending } = await two(context)
     const place = { partition: 2, offset: 7, nth: 1 }

@@ -3,7 +3,7 @@
  * that runs, waits for the next one when there is none, and keeps what the last one reported.
  */
 import type { ResourceLimits } from 'node:worker_threads'
-import type { ChangePosition, EngineStats } from '@ricci/engine'
+import type { ChangePosition, EngineStats, SortValues } from '@ricci/engine'
 import type { Clock, EngineHost, HostEvents, HostFactory, Progress } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import type { WatchPage } from '../http/backend.ts'
@@ -161,6 +161,7 @@ export class EngineService {
   /**
    * Answers a query from what is applied up to an offset at least, in encoded pages.
    * @param deadlineMs monotonic time by which it must have begun
+   * @param behind as in `QueryOptions`
    * @throws RicciError `NOT_EVALUATED`; EngineError for a wrong query
    */
   async *answerAt(
@@ -169,10 +170,11 @@ export class EngineService {
     atLeast: number,
     deadlineMs: number,
     limit?: number,
+    behind?: SortValues,
   ): AsyncGenerator<Uint8Array> {
     for (;;) {
       const host = await this.runningHost(deadlineMs)
-      const pages = host.ask(query, form, atLeast, limit)[Symbol.asyncIterator]()
+      const pages = host.ask(query, form, atLeast, limit, behind)[Symbol.asyncIterator]()
       let first: IteratorResult<Uint8Array> | undefined
       try {
         // once it begins to answer it is no longer waiting for the log

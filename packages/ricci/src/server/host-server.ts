@@ -150,10 +150,10 @@ export class HostServer {
   }
 
   /** The pages of an answer, encoded. Between two of them records are applied. */
-  private async *pages({ query, form, limit }: Ask): AsyncGenerator<Uint8Array, void, undefined> {
+  private async *pages({ query, form, limit, behind }: Ask): AsyncGenerator<Uint8Array, void, undefined> {
     let left = limit ?? Infinity
     for (let cursor: number | undefined = undefined; left > 0;) {
-      const options: QueryOptions = { limit: Math.min(pageLimit, left), cursor, budget: pageBudget }
+      const options: QueryOptions = { limit: Math.min(pageLimit, left), cursor, behind, budget: pageBudget }
       const page: QueryPage = await this.host.query(query, options)
       left -= page.events.length
       if (page.events.length > 0) yield form === 'msg' ? msgOf(page.events) : jsonOf(page.events, form)

@@ -369,7 +369,8 @@ export class Server {
       refresh: refreshed,
       readiness: () => this.readiness(),
       status: () => this.status(),
-      query: ({ query, limit, shape }) => this.running().queries.answer(query, shape, this.clock.monotonicMs(), limit),
+      query: ({ query, limit, cursor, shape }) =>
+        this.running().queries.answer(query, shape, this.clock.monotonicMs(), limit, cursor),
       incidents: (request) => this.running().queries.incidents(request),
       watch: (query, shape, signal, from) => this.running().queries.watch(query, shape, signal, from),
       logId: () => this.running().backends.log.id,

@@ -4,7 +4,7 @@
  * What a worker still says after it failed or was stopped is dropped: a new generation may be running by then.
  */
 import { Worker, type ResourceLimits } from 'node:worker_threads'
-import type { ChangePosition, QueryOptions, QueryPage } from '@ricci/engine'
+import type { ChangePosition, QueryOptions, QueryPage, SortValues } from '@ricci/engine'
 import {
   ReplicaError,
   type Clock,
@@ -135,11 +135,17 @@ export class WorkerHost implements EngineHost {
   }
 
   /**
-   * Asks for all pages of an answer, encoded by the worker, once everything up to `atLeast` is applied.
+   * Asks for all pages of an answer, encoded by the worker, once everything up to `atLeast` is applied. `behind` as in {@link QueryOptions}.
    * Leaving the iteration early cancels the rest.
    */
-  ask(query: string, form: AnswerForm, atLeast: number, limit?: number): AsyncIterable<Uint8Array> {
-    return this.request((id) => ({ type: 'ask', id, query, form, atLeast, limit }))
+  ask(
+    query: string,
+    form: AnswerForm,
+    atLeast: number,
+    limit?: number,
+    behind?: SortValues,
+  ): AsyncIterable<Uint8Array> {
+    return this.request((id) => ({ type: 'ask', id, query, form, atLeast, limit, behind }))
   }
 
   /**

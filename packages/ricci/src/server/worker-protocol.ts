@@ -7,6 +7,7 @@ import {
   type QueryOptions,
   type QueryPage,
   type RulesReport,
+  type SortValues,
 } from '@ricci/engine'
 import { ReplicaError, type HostFailure, type HostStart, type Progress, type ReplicaErrorCode } from '@ricci/replica'
 import type { RabbitLogOptions } from '../log/rabbitmq/rabbit-log.ts'
@@ -84,6 +85,7 @@ export type ToWorker =
       readonly form: AnswerForm
       readonly atLeast: number
       readonly limit?: number
+      readonly behind?: SortValues
     }
   /** Asks for a page of changes of the index, once there is one that matches; at once where `from` is absent. */
   | {
