@@ -2,9 +2,9 @@
 import { execFile } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { RiemannTcpClient, type Event } from '@ricci/client'
+import { builtProgram } from '../bench/built.ts'
 import { Daemon } from '../faults/daemon.ts'
 import type { DebianTree } from '../house/tools.ts'
 import { CertificateAuthority } from '../servers/certificates.ts'
@@ -12,7 +12,6 @@ import { freePorts } from '../servers/ports.ts'
 import { removeFolder, serverFolder } from '../servers/process.ts'
 import type { Guide } from './guide.ts'
 
-const program = fileURLToPath(new URL('../../../../ricci.mjs', import.meta.url))
 const execute = promisify(execFile)
 
 /** The ports that the guide speaks of, Riemann's own. */
@@ -47,7 +46,7 @@ export class Site {
       copyFileSync(certFile, join(etc, `riemann/${name}.pem`))
       copyFileSync(keyFile, join(etc, `riemann/${name}.key`))
     }
-    writeShim(join(folder, 'bin/ricci'), [process.execPath, program])
+    writeShim(join(folder, 'bin/ricci'), [process.execPath, builtProgram('ricci')])
     const site = new Site(folder, ports)
     const heading = 'Start Ricci beside Riemann'
     site.write('ricci/ricci.yaml', guide.block(heading, 'yaml'))
@@ -116,7 +115,7 @@ export class Site {
   /** Starts it on the same data and ports; resolves once it takes events. */
   async again(): Promise<void> {
     const words = ['serve', '--config', join(this.folder, 'etc/ricci/ricci.yaml'), '--log-format', 'json']
-    this.daemon = new Daemon(program, words, { cwd: this.folder })
+    this.daemon = new Daemon(builtProgram('ricci'), words, { cwd: this.folder })
     await this.daemon.serving()
     while (!(await fetch(`http://127.0.0.1:${this.port('5556')}/readyz`)).ok) continue
   }
