@@ -149,29 +149,38 @@ describe('from Riemann, by the guide', { skip: without('openssl'), timeout: 180_
     },
   )
 
-  it('collectd and syslog-ng, over TLS', { skip: lacking('collectd', 'cClient', 'syslogNg') }, async () => {
-    const collectd = await Collectd.start(
-      tree('collectd'),
-      tree('cClient').libraries,
-      configuration('collectd', 'apache', 'Protocol TLS'),
-    )
-    const syslogNg = await SyslogNg.start(tree('syslogNg'), configuration('syslog-ng', '', 'type("tls")'))
-    try {
-      await collectd.put('PUTVAL web-5/df-root/percent_bytes-used interval=60 N:81.5')
-      syslogNg.send('<165>', 'web-5', 'cron[7]: it ran')
-      const found = await collectd.flushed(site.found('host = "web-5"', 2))
-      assert.deepEqual(
-        found.map(({ service, metric }) => [service, metric]),
-        [
-          ['cron', 1],
-          ['df-root/percent_bytes-used', 81.5],
-        ],
-      )
-    } finally {
-      await collectd.end()
-      await syslogNg.end()
-    }
-  })
+  for (const [transport, host] of [
+    ['TLS', 'web-5'],
+    ['UDP', 'web-6'],
+  ])
+    it(`collectd and syslog-ng, over ${transport}`, { skip: lacking('collectd', 'cClient', 'syslogNg') }, async () => {
+      const [ofCollectd, ofSyslogNg] = [`Protocol ${transport}`, `type("${transport.toLowerCase()}")`]
+      // where the guide has no block of its own, that over TCP
+      const like = transport === 'UDP' ? ['Protocol TCP', 'type("tcp")'] : [ofCollectd, ofSyslogNg]
+      const settings = configuration('collectd', 'apache', like[0]).replace(like[0], ofCollectd)
+      const collectd = await Collectd.start(tree('collectd'), tree('cClient').libraries, settings)
+      const destination = configuration('syslog-ng', '', like[1]).replace(like[1], ofSyslogNg)
+      const syslogNg = await SyslogNg.start(tree('syslogNg'), destination)
+      try {
+        await collectd.put(`PUTVAL ${host}/df-root/percent_bytes-used interval=60 N:81.5`)
+        syslogNg.send('<165>', host, 'cron[7]: it ran')
+        const found = timeless(await collectd.flushed(site.found(`host = "${host}"`, 2)))
+        const source = { plugin: 'df', plugin_instance: 'root', type: 'percent_bytes', type_instance: 'used' }
+        assert.deepEqual(found, [
+          {
+            ...{ host, service: 'cron', state: 'notice', description: 'it ran', metric: 1, ttl: 300 },
+            ...{ tags: ['syslog'], attributes: { facility: 'local4' } },
+          },
+          {
+            ...{ host, service: 'df-root/percent_bytes-used', metric: 81.5, ttl: 120, tags: ['collectd'] },
+            attributes: { ...source, ds_index: '0', ds_name: 'value', ds_type: 'gauge' },
+          },
+        ])
+      } finally {
+        await collectd.end()
+        await syslogNg.end()
+      }
+    })
 
   it(
     'syslog-ng, over TCP; what it takes while the server is away arrives once that is back',
