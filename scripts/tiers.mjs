@@ -10,7 +10,7 @@ export const tiers = [
   { name: 'faults', path: /[./-]faults?[./]|kill/, atOnce: 1, budgetMs: 400_000, fileMs: 600_000 },
   {
     name: 'servers',
-    path: /packages\/ricci\/src\/(server|intake|http|cli|agent|receivers)\/|\/house\/(packages|riemann-client)\.|\/testkit\/src\/servers\/|\/election\/src\/(stores|cli)\/|\/log\/rabbitmq\/rabbit|\/bench\/bench\.|\/coordination\/stores\./,
+    path: /packages\/ricci\/src\/(server|intake|http|cli|agent|receivers)\/|\/house\/(packages|riemann-client)\.|\/testkit\/src\/(servers|clients)\/|\/election\/src\/(stores|cli)\/|\/log\/rabbitmq\/rabbit|\/bench\/bench\.|\/coordination\/stores\./,
     atOnce: 2,
     budgetMs: 400_000,
     fileMs: 600_000,

@@ -17,7 +17,6 @@ export {
   type AppendFate,
 } from './scripted/ports.ts'
 export { EngineBench } from './laws/engine-bench.ts'
-export { debianTool } from './house/tools.ts'
 export { House } from './scripted/house.ts'
 export { CertificateAuthority, type Certificate, type CertificateOptions } from './servers/certificates.ts'
 export { ConsulCluster, type ConsulAgent, type ConsulOptions } from './servers/consul.ts'

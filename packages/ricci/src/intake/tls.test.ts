@@ -131,15 +131,16 @@ describe("Riemann's protocol over TLS", () => {
     assert.deepEqual(await old.client.received(1), [{ ok: true }])
   })
 
-  it('counts who speaks no TLS, and is there for the others', async (context) => {
+  it('counts who speaks no TLS, says so, and is there for the others', async (context) => {
     const signer = await authority(context, 'one')
-    const { open, plain, malformed } = await serve(context, pair(await signer.issue('server')))
+    const { open, plain, malformed, logged } = await serve(context, pair(await signer.issue('server')))
     const silent = plain()
     const socket = plain()
     socket.write(Buffer.from([0, 0, 0, 2, 0x10, 1, ...Buffer.from('GET / HTTP/1.1\r\n\r\n')]))
     socket.resume()
     await once(socket, 'close')
     assert.match((await malformed())!, / 1$/)
+    assert.match(logged.at(-1)!, /: it does not speak TLS, /)
     const { client } = await open({ ca: signer.certificate })
     client.send({ events: [{ host: 'a' }] })
     await client.received(1)

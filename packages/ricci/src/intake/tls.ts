@@ -58,7 +58,7 @@ export class TlsListener {
     })
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
       // who leaves before it has said anything is a probe
-      if (error.code !== 'ECONNRESET') host.telemetry.malformed('tls', String(socket.remoteAddress), error.message)
+      if (error.code !== 'ECONNRESET') host.telemetry.malformed('tls', String(socket.remoteAddress), whyNot(error))
     })
     this.listener = new StreamListener({
       ...riemannConnections(host, maxConnections),
@@ -117,6 +117,13 @@ export class TlsListener {
 /** Clients are asked for a certificate where somebody is known who signs them; who shows none that is good is counted, and let go of after the handshake. */
 function secured(pems: Pems): TlsOptions {
   return { ...pems, requestCert: pems.ca !== undefined, rejectUnauthorized: false, minVersion: 'TLSv1.2' }
+}
+
+/** OpenSSL's words for bytes of another protocol: Riemann's without TLS, HTTP. */
+const foreign = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_HTTP_REQUEST'])
+
+function whyNot({ code, message }: NodeJS.ErrnoException): string {
+  return foreign.has(code ?? '') ? 'it does not speak TLS, which is spoken here' : message.trim()
 }
 
 function firstServer(files: PemFiles): { readonly server: Server; readonly pems: Pems } {

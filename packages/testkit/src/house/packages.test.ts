@@ -2,11 +2,12 @@
 // recommended one, and compiled against by a program that sees nothing but the installed declarations. What a README begins with is run.
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
+import { Guide } from '../clients/guide.ts'
 import { ConsulCluster } from '../servers/consul.ts'
 import { without } from '../servers/program.ts'
 import { nodeTool } from './tools.ts'
@@ -216,6 +217,25 @@ describe('published packages', () => {
       said.join(''),
     )
     for (const [at, [, expected]] of wrong.entries()) assert.match(said[at], expected)
+  })
+
+  it('install for a whole machine as the guide says, and check a configuration and its rules there', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ricci-machine-'))
+    try {
+      const [packs, install] = new Guide().block('Start Ricci beside Riemann', 'sh', '--global').split('\n')
+      assert.equal(packs, 'npm run -s package')
+      const own = { audit: 'false', fund: 'false', ignore_scripts: 'true', loglevel: 'error', prefer_offline: 'true' }
+      const settings = Object.entries({ ...own, prefix: folder }).map(([name, value]) => [`npm_config_${name}`, value])
+      const env = { ...process.env, ...(Object.fromEntries(settings) as Record<string, string>) }
+      execFileSync('bash', ['-c', install], { env, stdio: 'pipe' })
+      mkdirSync(join(folder, 'rules'))
+      writeFileSync(join(folder, 'rules/index.ts'), new Guide().block('Start Ricci beside Riemann', 'ts'))
+      writeFileSync(join(folder, 'ricci.yaml'), 'data: data\n')
+      const said = execFileSync(join(folder, 'bin/ricci'), ['check', 'ricci.yaml'], { cwd: folder, encoding: 'utf8' })
+      assert.match(said, /rules: ok .*\n {2}types: right/)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 
   describe('election’s README', { skip: without('consul') }, () => {

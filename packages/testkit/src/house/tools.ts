@@ -6,20 +6,38 @@ import { join } from 'node:path'
 /** A program that can be started, or why it cannot. */
 export type Tool = { command: string; env: NodeJS.ProcessEnv } | { missing: string }
 
+/** A Debian package and what it needs, unpacked. */
+export interface DebianTree {
+  readonly root: string
+  /** Folders with programs. */
+  readonly path: readonly string[]
+  /** Folders with libraries. */
+  readonly libraries: readonly string[]
+}
+
+/** A Debian package and what it needs. Throws in CI when it cannot be had. */
+export function debianTree(packageName: string): DebianTree | { missing: string } {
+  return fetched(['scripts/debian.mjs', packageName], (output) => JSON.parse(output) as DebianTree)
+}
+
 /**
  * A program of a Debian package, e.g. `debianTool('riemann-c-client', 'riemann-client')`: its path, and the environment with the
  * libraries that came with it. Throws in CI when it cannot be had.
  */
 export function debianTool(packageName: string, program: string): Tool {
-  return fetched(['scripts/debian.mjs', packageName], (output) => {
-    const { path, libraries } = JSON.parse(output) as { path: string[]; libraries: string[] }
-    return { command: join(path[0], program), env: { ...process.env, LD_LIBRARY_PATH: libraries.join(':') } }
-  })
+  const tree = debianTree(packageName)
+  if ('missing' in tree) return tree
+  return { command: join(tree.path[0], program), env: { ...process.env, LD_LIBRARY_PATH: tree.libraries.join(':') } }
 }
 
 /** Another version of Node, e.g. `nodeTool('24.21.0')`. Throws in CI when it cannot be had. */
 export function nodeTool(version: string): Tool {
   return fetched(['scripts/node.mjs', version], (output) => ({ command: output.trim(), env: process.env }))
+}
+
+/** A folder with the npm clients of Riemann that tests run. Throws in CI when they cannot be had. */
+export function npmClients(): { folder: string } | { missing: string } {
+  return fetched(['scripts/npm-clients.mjs'], (output) => ({ folder: output.trim() }))
 }
 
 /** What a script that brings a program said of it. Throws in CI when it cannot be had. */

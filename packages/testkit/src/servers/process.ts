@@ -61,7 +61,7 @@ export class ServerProcess {
   private readonly listeners = new Set<() => void>()
 
   constructor(
-    program: Program,
+    program: Pick<Program, 'file' | 'libraries'>,
     args: readonly string[],
     private readonly options: ServerProcessOptions,
   ) {
