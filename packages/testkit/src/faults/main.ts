@@ -3,11 +3,13 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { faultElections } from '../election/faults/main.ts'
 import { faultCluster } from './cluster/main.ts'
+import { faultInput } from './hostile/main.ts'
 import { killsText, runKills } from './kills.ts'
 
 const usage = `usage: npm run faults -- [--kills N] [--seed SEED] [--program FILE]
        npm run faults -- election …
-       npm run faults -- cluster …`
+       npm run faults -- cluster …
+       npm run faults -- input …`
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -32,6 +34,7 @@ async function main(): Promise<number> {
 const commands: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
   election: faultElections,
   cluster: faultCluster,
+  input: faultInput,
 }
 const command = commands[process.argv[2]] as ((args: string[]) => Promise<number>) | undefined
 process.exitCode = await (command === undefined ? main() : command(process.argv.slice(3)))
