@@ -54,6 +54,50 @@ describe('engine.changes', () => {
     assert.throws(() => bench.engine.changes(from, { query: '(' }), { code: 'QUERY_SYNTAX' })
   })
 
+  it('gives whoever names a host the changes of that host, and looks at no other', () => {
+    const bench = indexing()
+    const { next: start } = bench.engine.changes()
+    const hosts = ['a', 'b', 'c']
+    let service = 0
+    for (let record = 0; record < 40; record++) {
+      const events = Array.from({ length: 1 + ((record * 7) % 5) }, () => ({
+        host: hosts[(service * service + record) % 3],
+        service: `s${service++}`,
+      }))
+      bench.events(t0, ...events, { service: `nobody's ${record}` })
+    }
+    const all = bench.engine.changes(start)
+    assert.equal(all.looked, service + 40)
+    for (const host of hosts) {
+      const due = all.changes.filter(({ event }) => event.host === host)
+      assert.ok(due.length > 10)
+      for (const [limit, budget] of [
+        [1_000, 1_000],
+        [3, 1_000],
+        [1_000, 2],
+        [1, 1],
+      ]) {
+        const found: unknown[] = []
+        let looked = 0
+        for (let from = start; from.offset <= bench.engine.appliedOffset;) {
+          const page = bench.engine.changes(from, { query: `host = "${host}"`, limit, budget })
+          found.push(...page.changes)
+          looked += page.looked
+          from = page.next
+        }
+        assert.deepEqual(found, due)
+        assert.ok(looked <= due.length + 1, `${looked} of ${due.length} were looked at`)
+      }
+      const odd = bench.engine.changes(start, { query: `host = "${host}" and service =~ "%1"` })
+      assert.deepEqual(
+        odd.changes,
+        due.filter(({ event }) => event.service!.endsWith('1')),
+      )
+    }
+    const nobody = bench.engine.changes(start, { query: 'host = "z"' })
+    assert.deepEqual([nobody.changes, nobody.next], [[], all.next])
+  })
+
   it('says from where on it knows changes when asked for older ones', () => {
     const bench = indexing()
     bench.events(t0, { host: 'a', service: 'before' })
@@ -139,10 +183,14 @@ class SmallRing {
   }
 
   put(...descriptions: (string | undefined)[]): void {
+    this.putOf('a', ...descriptions)
+  }
+
+  putOf(host: string, ...descriptions: (string | undefined)[]): void {
     this.appliedOffset++
     const cursor = new EventCursor()
     for (const description of descriptions) {
-      assert.ok(eventToCursor({ host: 'a', service: 's', description }, this.table, cursor))
+      assert.ok(eventToCursor({ host, service: 's', description }, this.table, cursor))
       this.index.put(cursor, 0)
     }
   }
@@ -191,6 +239,23 @@ describe('ChangeRing', () => {
     small.put('x'.repeat(129))
     const page = small.read(from)
     assert.deepEqual([page.changes, page.gapUntil], [[], { offset: 201, nth: 1 }])
+  })
+
+  it('gives a host what is left of its changes when the ring has gone round', () => {
+    const small = new SmallRing({ changes: 8, textBytes: 64 })
+    const { next } = small.read()
+    for (let n = 0; n < 40; n++) {
+      small.putOf(n % 5 === 0 ? 'a' : 'b', String(n))
+      const all = small.read(next)
+      for (const host of ['a', 'b', 'c']) {
+        const page = small.ring.read(next, { ...everything, query: { keys: { host } } }, {})
+        assert.deepEqual(
+          page.changes,
+          all.changes.filter(({ event }) => event.host === host),
+        )
+        assert.deepEqual([page.next, page.gapUntil], [all.next, all.gapUntil])
+      }
+    }
   })
 
   it('stops when a whole ring of changes went by that nobody asked for, and begins again when somebody asks', () => {

@@ -5,6 +5,9 @@
  * makes, and in which order, follows from the log alone, so a place in their sequence means the same to every engine that applies
  * that record: a reader may go on at another engine, or at one restored, where it stopped at the first.
  *
+ * Changes of one host are linked: a reader whose query names its host, as those of dashboards and of programs that look after one machine do, is
+ * given them without a look at the others, however many read.
+ *
  * It costs nothing until somebody reads, and again once as many changes as it holds have come that nobody asked for. With a reader
  * each change is copied by numbers and ids: 30 ns by itself; all in all a reader whom nothing matches made decode + index over
  * 150,000 keys dearer by 90 to 130 ns of 400 an event (the benchmark `watch`).
@@ -47,10 +50,12 @@ export interface ChangesPage {
   /** The page begins here and not where it was asked to: what lies before has fallen out of the ring, or was never in it. */
   readonly gapUntil?: ChangePosition
   readonly appliedOffset: number
+  /** How many changes were looked at: what the call cost, in those of a budget. */
+  readonly looked: number
 }
 
 /** Which changes somebody wants. */
-type Wanted = Pick<CompiledQuery, 'matches' | 'cost'>
+type Wanted = Pick<CompiledQuery, 'matches' | 'cost'> & { readonly query?: Pick<CompiledQuery['query'], 'keys'> }
 
 /** How much the ring holds: powers of two, so that places in it are found by a mask. */
 export interface ChangeLimits {
@@ -92,6 +97,9 @@ export class ChangeRing {
   #lastNth = -1
   /** Bytes of descriptions so far, those left free at the buffer's end included; counted round and round in 32 bits. */
   #written = 0
+  /** Changes kept so far, and for each host, by its symbol, how many there were with its newest. */
+  #count = 0
+  #newest = new Float64Array(0)
   readonly #cursor = new EventCursor()
 
   constructor(
@@ -114,9 +122,14 @@ export class ChangeRing {
     this.#keepFrom(wanted, end)
     const gapUntil = isBefore(wanted, this.#first) ? this.#first : undefined
     const limit = Math.min(options.limit ?? largestPage, largestPage)
-    const { changes, behind } = this.#collect(gapUntil ?? wanted, which, limit, options.budget ?? defaultBudget)
+    const budget = options.budget ?? defaultBudget
+    const host = which.query?.keys.host
+    const { changes, behind, left } =
+      host === undefined
+        ? this.#collect(gapUntil ?? wanted, which, limit, budget)
+        : this.#collectOf(this.#table.find(host), gapUntil ?? wanted, which, limit, budget)
     const next = behind > 0 ? this.#positionOf(behind) : isBefore(wanted, end) ? end : wanted
-    return { changes, next, appliedOffset, ...(gapUntil === undefined ? {} : { gapUntil }) }
+    return { changes, next, appliedOffset, looked: budget - left, ...(gapUntil === undefined ? {} : { gapUntil }) }
   }
 
   /**
@@ -155,6 +168,7 @@ export class ChangeRing {
   #stop(): void {
     this.#index.onChange = unread
     this.#kept = undefined
+    this.#newest = new Float64Array(0)
     this.#size = 0
     this.#head = 0
     this.#written = 0
@@ -180,9 +194,22 @@ export class ChangeRing {
       while (this.#size > 0 && ((end - kept.textStart(this.#slot(this.#size))) | 0) > textBytes) this.#dropOldest()
     }
     kept.put(this.#head, event, offset, nth, this.#written)
+    kept.link(this.#head, this.#stepTo(event.host))
     if (length > 0) this.#written = (this.#written + length) | 0
     this.#head = (this.#head + 1) & (changes - 1)
     this.#size++
+  }
+
+  /** One more change of a host: how many changes lie between it and the one before, which counts too; 0 where none is kept. */
+  #stepTo(host: number): number {
+    if (host >= this.#newest.length) {
+      const larger = new Float64Array(Math.max(1_024, 2 * host))
+      larger.set(this.#newest)
+      this.#newest = larger
+    }
+    const before = this.#newest[host]
+    const count = (this.#newest[host] = ++this.#count)
+    return before > 0 && count - before <= this.#size ? count - before : 0
   }
 
   /** Slot of the change that lies so many behind the end. */
@@ -211,12 +238,7 @@ export class ChangeRing {
   }
 
   /** Changes from a place on, and how many behind the end the first lies that was not looked at. */
-  #collect(
-    from: ChangePosition,
-    { matches, cost }: Wanted,
-    limit: number,
-    budget: number,
-  ): { changes: IndexChange[]; behind: number } {
+  #collect(from: ChangePosition, { matches, cost }: Wanted, limit: number, budget: number): Collected {
     const changes: IndexChange[] = []
     const event = this.#cursor
     let behind = this.#behindOf(from)
@@ -227,7 +249,38 @@ export class ChangeRing {
       changes.push({ ...this.#positionOf(behind), event: cursorToEvent(event, this.#table) })
       textRoom -= event.descriptionLength
     }
-    return { changes, behind }
+    return { changes, behind, left: budget }
+  }
+
+  /** The same of one host's alone, newest to oldest by their links and told the other way round. @param host its symbol; 0: nobody has heard of it */
+  #collectOf(host: number, from: ChangePosition, which: Wanted, limit: number, budget: number): Collected {
+    const newest = host === 0 || host >= this.#newest.length ? 0 : this.#newest[host]
+    let behind = newest === 0 ? this.#size + 1 : this.#count - newest + 1
+    // mostly there is nothing new of it, and the place need not be looked for
+    if (behind > this.#size || isBefore(this.#positionOf(behind), from))
+      return { changes: [], behind: 0, left: budget - 1 }
+    const all = this.#behindOf(from)
+    const places: number[] = []
+    for (let step = 1; step > 0 && behind <= all; behind += step) {
+      places.push(behind)
+      step = this.#kept!.step(this.#slot(behind))
+    }
+    const { matches, cost } = which
+    const changes: IndexChange[] = []
+    const event = this.#cursor
+    let textRoom = largestPageTextBytes
+    for (
+      ;
+      places.length > 0 && budget > 0 && changes.length < limit && textRoom > 0;
+      places.pop(), budget -= cost(event)
+    ) {
+      const at = places[places.length - 1]
+      this.#load(at)
+      if (!matches(event)) continue
+      changes.push({ ...this.#positionOf(at), event: cursorToEvent(event, this.#table) })
+      textRoom -= event.descriptionLength
+    }
+    return { changes, behind: places.at(-1) ?? 0, left: budget }
   }
 
   /** How many changes lie at a place or after it. */
@@ -243,6 +296,14 @@ export class ChangeRing {
   }
 }
 
+interface Collected {
+  readonly changes: IndexChange[]
+  /** Where the first lies that was not looked at; 0: all were. */
+  readonly behind: number
+  /** Of the budget. */
+  readonly left: number
+}
+
 /**
  * Slots for changes: the cursor's numbers and ids side by side, as a change is written and read as a whole (columns would be a cache
  * line each), and descriptions in a ring of their own, whose size is exact.
@@ -253,8 +314,10 @@ class Kept {
   /** Integers beyond 2^53, by slot: rare. */
   readonly #bigs = new Map<number, bigint>()
   readonly #texts: Uint8Array
+  readonly #steps: Int32Array
 
   constructor({ changes, textBytes }: ChangeLimits) {
+    this.#steps = new Int32Array(changes)
     this.#ints = new Int32Array(changes * intsPerChange)
     this.#doubles = new Float64Array(changes * doublesPerChange)
     this.#texts = new Uint8Array(textBytes)
@@ -289,6 +352,15 @@ class Kept {
     // a loop beats `set(subarray)` below some hundred bytes: no view is made
     if (length < 200) for (let n = 0; n < length; n++) texts[at + n] = from[start + n]
     else texts.set(from.subarray(start, start + length), at)
+  }
+
+  /** So many changes lie from it to the one before of its host; 0: it is the first. */
+  link(slot: number, step: number): void {
+    this.#steps[slot] = step
+  }
+
+  step(slot: number): number {
+    return this.#steps[slot]
   }
 
   /** The description's bytes stay in the ring: valid until its slot is written again. */

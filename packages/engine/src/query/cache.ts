@@ -6,8 +6,8 @@ import type { EventTest } from './fields.ts'
 import { parseQuery } from './parser.ts'
 import type { QueryTable } from './verdicts.ts'
 
-/** Compiled queries kept: dashboards ask some dozens over and over. */
-export const queryCacheLimit = 64
+/** Compiled queries kept: dashboards ask some dozens over and over, and as many as may watch do so with one of their own. */
+export const queryCacheLimit = 1_024
 /** Characters of all queries kept, and the newest one: at some ten a condition, this bounds the verdicts kept to some 100 MB. */
 const charactersKept = 65_536
 /** Ids that a query's conditions judge once: more than a fleet of ten thousand hosts has. */

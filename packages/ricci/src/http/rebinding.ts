@@ -10,7 +10,7 @@ import type { HttpErrorCode } from './errors.ts'
 /** Why a request is refused. */
 export interface Refusal {
   readonly status: number
-  readonly code: HttpErrorCode
+  readonly code: HttpErrorCode | 'TOO_MANY_WATCHES'
   readonly error: string
 }
 

@@ -2,56 +2,12 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { request, type IncomingMessage } from 'node:http'
-import { afterEach, describe, it } from 'node:test'
-import { Registry } from 'prom-client'
-import { silentLogger } from '../telemetry/logger.ts'
-import { Telemetry } from '../telemetry/telemetry.ts'
-import { RicciError } from '../errors.ts'
-import type { HttpBackend, QueryAnswer, WatchPage } from './backend.ts'
+import { describe, it } from 'node:test'
+import type { RicciError } from '../errors.ts'
+import type { HttpBackend, WatchPage } from './backend.ts'
 import { refusalOf } from './rebinding.ts'
 import { HttpServer } from './server.ts'
-
-const open: HttpServer[] = []
-afterEach(async () => {
-  for (const server of open.splice(0)) await server.close()
-})
-
-async function* none(): AsyncGenerator<WatchPage> {}
-async function* nothing(): AsyncGenerator<Uint8Array> {}
-
-const answerOf = (pages: AsyncIterable<Uint8Array>): QueryAnswer => ({
-  pages,
-  missing: [],
-  fresh: [],
-  cursor: () => undefined,
-})
-
-const aborted = (signal: AbortSignal): Promise<unknown> =>
-  new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
-
-/** A server around a scripted backend; gives its address. */
-async function serve(
-  script: Partial<HttpBackend>,
-  more: { readonly stalledReadMs?: number } = {},
-): Promise<{ url: string; telemetry: Telemetry; server: HttpServer }> {
-  const telemetry = new Telemetry(silentLogger(), () => 0)
-  const backend: HttpBackend = {
-    metrics: new Registry(),
-    refresh: async () => undefined,
-    readiness: () => ({ ready: true, degraded: [] }),
-    status: async () => ({ instance: 'here' }),
-    query: async () => answerOf(nothing()),
-    incidents: async () => '{"pages":[]}',
-    watch: async () => none(),
-    logId: () => 'log',
-    take: async () => undefined,
-    cluster: () => assert.fail(),
-    ...script,
-  }
-  const server = new HttpServer({ host: '127.0.0.1', port: 0, backend, telemetry, nowSeconds: () => 1_000, ...more })
-  open.push(server)
-  return { url: `http://127.0.0.1:${await server.listen()}`, telemetry, server }
-}
+import { aborted, answerOf, none, nothing, serve } from './testing.ts'
 
 describe('HTTP', () => {
   it('is healthy as soon as it answers, and ready when the backend says so', async () => {

@@ -11,14 +11,15 @@ import { listenError } from '../server/listen-error.ts'
 import { betweenTexts } from '../server/worker-protocol.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { maxCursorLength } from '../peers/query-cursor.ts'
-import type { HttpBackend, IncidentsRequest, QueryAnswer, QueryRequest } from './backend.ts'
+import type { HttpBackend, IncidentsRequest, QueryAnswer, QueryRequest, WatchPage } from './backend.ts'
 import { RicciError } from '../errors.ts'
+import { HttpConnections, maxHeaderBytes, requestMs } from './connections.ts'
 import { answerError, type HttpErrorCode } from './errors.ts'
 import { addEventRoutes } from './event-routes.ts'
 import { maxTokenLength, Places } from './places.ts'
 import { corsOf, mayStream, refusalOf, type Refusal } from './rebinding.ts'
 import { stream, streamHeaders, type StreamForm } from './streams.ts'
-import { statesAndChanges, watchFrom } from './watching.ts'
+import { statesAndChanges, stalledReadMs, watchFrom } from './watching.ts'
 import { WebSockets } from './web-sockets.ts'
 
 export interface HttpOptions {
@@ -37,17 +38,8 @@ export interface HttpOptions {
   readonly stalledReadMs?: number
 }
 
-/** The request line and all headers: Node takes 16 KiB, too few for the longest query, each of whose bytes may stand as %XX. */
-const maxHeaderBytes = 3 * maxQueryBytes + 16 * 1024
-
-/** Connections at once: watchers, queries, and as many again that say nothing yet. What comes beyond is closed. */
-const maxConnections = 1_024
-
 /** Queries answered at once: whoever does not read its answer holds some 4 MB of it, in pages that wait here and with the engine. */
 const maxQueries = 64
-
-/** An answer must be read on within this, as over TCP. */
-const stalledReadMs = 60_000
 
 const queryString = {
   type: 'object',
@@ -97,12 +89,16 @@ export class HttpServer {
   private readonly urls = new Set<string>()
   private readonly closing = new AbortController()
   private readonly sockets: WebSockets | undefined
+  private readonly connections: HttpConnections
+  private readonly stalledReadMs: number
   /** Queries being answered. */
   private queries = 0
   private listening: Promise<number> | undefined
   private closed: Promise<void> | undefined
 
   constructor(private readonly options: HttpOptions) {
+    this.connections = new HttpConnections(options.telemetry)
+    this.stalledReadMs = options.stalledReadMs ?? stalledReadMs
     this.app = Fastify({
       forceCloseConnections: true,
       http: { maxHeaderSize: maxHeaderBytes },
@@ -110,7 +106,8 @@ export class HttpServer {
       routerOptions: { maxParamLength: 200 },
       // a peer that opens a connection and says nothing
       connectionTimeout: 0,
-      requestTimeout: 30_000,
+      requestTimeout: requestMs,
+      clientErrorHandler: this.connections.clientError,
       // before any route or hook: a path that cannot be decoded
       frameworkErrors: (_error, request, reply) => {
         const error = `The path ${request.url.split('?')[0]} cannot be read: %XX must be bytes of UTF-8; mend the address.`
@@ -118,7 +115,7 @@ export class HttpServer {
         this.count(400)
       },
     })
-    this.app.server.maxConnections = maxConnections
+    this.connections.of(this.app.server)
     this.app.addHook('onRoute', ({ url }) => void this.urls.add(url))
     this.addHooks()
     this.addIndex()
@@ -126,8 +123,16 @@ export class HttpServer {
     this.addRoutes()
     const { backend, telemetry, nowSeconds } = options
     addEventRoutes(this.app, { backend, telemetry, nowSeconds })
-    this.sockets = new WebSockets({ backend, telemetry, nowSeconds, refusalOf: (request) => this.refusalOf(request) })
+    this.sockets = new WebSockets({
+      ...{ backend, telemetry, nowSeconds, stalledReadMs: this.stalledReadMs },
+      refusalOf: (request) => this.refusalOf(request),
+    })
     this.app.server.on('upgrade', this.sockets.upgrade)
+  }
+
+  /** Connections that are open now, WebSockets among them. */
+  get size(): number {
+    return this.connections.size
   }
 
   /** What it answers at. */
@@ -172,11 +177,12 @@ export class HttpServer {
   private addHooks(): void {
     const { app } = this
     app.addHook('onRequest', async (request, reply) => {
+      if (!this.connections.begin(request.raw, reply.raw)) return reply.hijack()
       const { host, allowedHosts = [] } = this.options
       const refusal = refusalOf(request.headers, request.method, host, allowedHosts)
       if (refusal !== undefined) {
         const { status, code, error } = refusal
-        await reply.code(status).send({ error, code: code satisfies HttpErrorCode })
+        await reply.code(status).send({ error, code })
       } else if (changesSomething(request) && !fromThisMachine(request)) {
         await reply.code(403).send({
           error: 'What changes something is taken from this machine only (127.0.0.1); ask there.',
@@ -192,6 +198,7 @@ export class HttpServer {
       const error = `The query has ${bytes} bytes; at most ${maxQueryBytes} are taken.`
       await reply.code(400).send({ error, code: 'USAGE' satisfies HttpErrorCode })
     })
+    app.addHook('onSend', async (request, reply) => this.cutWhenUnread(request, reply))
     app.addHook('onResponse', async (_request, reply) => this.count(reply.statusCode))
     app.setNotFoundHandler((request, reply) => {
       void reply
@@ -269,8 +276,7 @@ export class HttpServer {
     if (request.method === 'HEAD') return reply.headers(streamHeaders(form)).send()
     const until = this.until(reply)
     const pages = await watchFrom(this.options.backend, request.query.query, form.shape, until, form.places)
-    await stream(reply, pages, form, until)
-    return reply
+    return this.streamed(request, reply, pages, form, until)
   }
 
   /** As Riemann's SSE server: what matches, then what changes. */
@@ -280,7 +286,19 @@ export class HttpServer {
     const form: StreamForm = { sse: true, shape: 'riemann-json', headers, ...this.placesOf(request) }
     if (request.method === 'HEAD') return reply.headers(streamHeaders(form)).send()
     const until = this.until(reply)
-    await stream(reply, await statesAndChanges(backend, request.query.query, until, form.places), form, until)
+    const pages = await statesAndChanges(backend, request.query.query, until, form.places)
+    return this.streamed(request, reply, pages, form, until)
+  }
+
+  private async streamed(
+    { ip }: FastifyRequest,
+    reply: FastifyReply,
+    pages: AsyncIterable<WatchPage>,
+    form: StreamForm,
+    until: AbortSignal,
+  ): Promise<FastifyReply> {
+    const slow = await stream(reply, pages, form, until, this.stalledReadMs)
+    if (slow) this.options.telemetry.connectionClosed('slow-reader', ip, 'changes were not read, or came faster')
     return reply
   }
 
@@ -301,7 +319,16 @@ export class HttpServer {
     }
     this.queries++
     raw.once('close', () => this.queries--)
-    raw.setTimeout(this.options.stalledReadMs ?? stalledReadMs, () => raw.destroy())
+  }
+
+  /** Whoever does not read its answer on is let go of. */
+  private cutWhenUnread({ ip }: FastifyRequest, { raw }: FastifyReply): void {
+    const { telemetry } = this.options
+    const ms = this.stalledReadMs
+    raw.setTimeout(ms, () => {
+      telemetry.connectionClosed('slow-reader', ip, `an answer was not read for ${ms / 1000} s`)
+      raw.destroy()
+    })
   }
 
   /** Aborts when the peer is gone or the server closes. */

@@ -32,13 +32,17 @@ export function streamHeaders({ sse, headers }: StreamForm): Record<string, stri
   }
 }
 
-/** Streams until the peer goes or the signal aborts; the reply is then over. */
+/**
+ * Streams until the peer goes or the signal aborts; the reply is then over.
+ * @returns whether it was because the peer reads too slowly
+ */
 export async function stream(
   reply: FastifyReply,
   pages: AsyncIterable<WatchPage>,
   form: StreamForm,
   until: AbortSignal,
-): Promise<void> {
+  stalledReadMs: number,
+): Promise<boolean> {
   reply.hijack()
   const { raw } = reply
   raw.writeHead(200, { ...streamHeaders(form), connection: 'close' })
@@ -49,9 +53,10 @@ export async function stream(
     if (!raw.writableNeedDrain) raw.write(heartbeat)
   }, heartbeatMs)
   try {
-    await tell(pages, new ResponseOutlet(raw, form), form.shape, until)
+    return await tell(pages, new ResponseOutlet(raw, form), form.shape, until, stalledReadMs)
   } catch {
     // the peer went, or we close
+    return false
   } finally {
     clearInterval(timer)
     raw.end()

@@ -13,11 +13,15 @@ export interface Outlet {
   drained(signal: AbortSignal): Promise<void>
 }
 
+/** What was sent must be read on within this, as over TCP. */
+export const stalledReadMs = 60_000
+
 /** What who reads too slowly is told, before the watch ends. */
 export const tooSlow = 'the watch ends here, watch again with a narrower query or read faster'
 
 /**
- * Hands pages on until the signal aborts, the peer goes, or changes are lost for one who was waited for.
+ * Hands pages on until the signal aborts, the peer goes, or changes are lost for one who was waited for; or until one reads nothing of what it was sent.
+ * @param stalledMs {@link stalledReadMs} but in tests
  * @returns whether that was it: it read too slowly, and was told
  */
 export async function tell(
@@ -25,6 +29,7 @@ export async function tell(
   outlet: Outlet,
   shape: JsonShape,
   signal: AbortSignal,
+  stalledMs = stalledReadMs,
 ): Promise<boolean> {
   let waited = false
   for await (const { gap, lines, at } of pages) {
@@ -32,11 +37,21 @@ export async function tell(
       outlet.write(notice(`${gap}; ${tooSlow}`, shape))
       return true
     }
-    if (gap !== undefined) outlet.write(notice(gap, shape))
-    waited = !outlet.write(lines, at)
-    if (waited) await outlet.drained(signal)
+    const isRoom = gap === undefined || outlet.write(notice(gap, shape))
+    waited = !outlet.write(lines, at) || !isRoom
+    if (!waited || (await isReadWithin(stalledMs, outlet, signal))) continue
+    outlet.write(notice(`nothing was read for ${stalledMs / 1000} s; ${tooSlow}`, shape))
+    return true
   }
   return false
+}
+
+function isReadWithin(ms: number, outlet: Outlet, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(false), ms)
+    const read = outlet.drained(signal).then(() => resolve(true), reject)
+    void read.finally(() => clearTimeout(timer))
+  })
 }
 
 /**

@@ -12,6 +12,7 @@ import { eventOfText } from '../intake/json/json-body.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { HttpBackend, PagePlaces } from './backend.ts'
 import { placedText, Places } from './places.ts'
+import { answerRaw } from './connections.ts'
 import type { Refusal } from './rebinding.ts'
 import { heartbeatMs } from './streams.ts'
 import { states, statesAndChanges, tell, tooSlow, watchFrom, type Outlet } from './watching.ts'
@@ -23,10 +24,21 @@ export interface WebSocketOptions {
   readonly refusalOf: (request: IncomingMessage) => Refusal | undefined
   /** Seconds since 1970: the time of events that name none. */
   readonly nowSeconds: () => number
+  /** See {@link stalledReadMs}. */
+  readonly stalledReadMs: number
 }
 
 /** An event as JSON: the largest that may be sent, as a body over HTTP may be. */
 const maxMessageBytes = 1 << 20
+
+/** A message may come in so many frames: programs send one, and each costs more than its bytes. */
+const maxFragments = 128
+
+/** A frame may come in so many pieces, of which each costs more than its bytes: twice those of the longest over Ethernet. */
+const maxPieces = 2_048
+
+/** WebSockets at once: each may hold the most of a message. What comes beyond is answered 503. */
+const maxWebSockets = 1_024
 
 /** Events of one connection that are taken in and not yet answered; then it is not read any more. */
 const maxUnanswered = 1_000
@@ -48,6 +60,8 @@ const closeCodes: Readonly<Record<string, number>> = {
   TOO_MANY_QUERIES: Close.later,
 }
 
+const isFull = (error: unknown): boolean => /^TOO_MANY_/.test((error as { code?: string }).code ?? '')
+
 type Serve = (socket: WebSocket, peer: string) => Promise<void> | void
 
 /** Takes over connections of an HTTP server by {@link WebSockets.upgrade}; `close` ends them. */
@@ -55,6 +69,8 @@ export class WebSockets {
   private readonly server = new WebSocketServer({
     noServer: true,
     maxPayload: maxMessageBytes,
+    maxFragments,
+    maxBufferedChunks: maxPieces,
     perMessageDeflate: false,
   })
   private readonly closing = new AbortController()
@@ -65,6 +81,10 @@ export class WebSockets {
   constructor(private readonly options: WebSocketOptions) {
     this.timer = setInterval(() => this.ping(), heartbeatMs)
     this.timer.unref()
+    this.server.on('wsClientError', ({ message }, connection, { socket }) => {
+      this.options.telemetry.malformed('http', `${socket.remoteAddress}:${socket.remotePort}`, message)
+      this.refuse(connection, { status: 400, code: 'USAGE', error: `No WebSocket can be opened so: ${message}.` })
+    })
   }
 
   get size(): number {
@@ -76,13 +96,22 @@ export class WebSockets {
     // a reset is the peer's business
     connection.on('error', () => undefined)
     const ended: Refusal = { status: 503, code: 'NOT_RUNNING', error: 'The server ends; ask another.' }
-    const serve = this.closing.signal.aborted ? ended : this.routeOf(request)
-    if ('status' in serve) return refuse(connection, serve)
+    const full: Refusal = {
+      status: 503,
+      code: 'TOO_MANY_WATCHES',
+      error: `${maxWebSockets} WebSockets are open already.`,
+    }
+    const serve = this.closing.signal.aborted ? ended : this.size >= maxWebSockets ? full : this.routeOf(request)
+    if ('status' in serve) return this.refuse(connection, serve)
     this.server.handleUpgrade(request, connection, head, (socket) => {
       const peer = `${request.socket.remoteAddress}:${request.socket.remotePort}`
       this.alive.add(socket)
       socket.on('pong', () => this.alive.add(socket))
-      socket.on('error', (error) => this.options.telemetry.malformed('http', peer, error.message))
+      socket.on('error', ({ message }) => {
+        const { telemetry } = this.options
+        telemetry.malformed('http', peer, message)
+        telemetry.connectionClosed('malformed', peer, message)
+      })
       this.count(101)
       void serve.with(socket, peer)
     })
@@ -140,7 +169,7 @@ export class WebSockets {
     const gone = new AbortController()
     socket.once('close', () => gone.abort())
     const until = AbortSignal.any([gone.signal, this.closing.signal])
-    const { backend, telemetry } = this.options
+    const { backend, telemetry, stalledReadMs } = this.options
     try {
       const places = new Places(backend.logId(), from)
       const pages =
@@ -149,15 +178,17 @@ export class WebSockets {
           : what === 'changes'
             ? await watchFrom(backend, query, 'riemann-json', until, places)
             : await statesAndChanges(backend, query, until, places)
-      const slow = await tell(pages, new SocketOutlet(socket, places, from !== undefined), 'riemann-json', until)
+      const outlet = new SocketOutlet(socket, places, from !== undefined)
+      const slow = await tell(pages, outlet, 'riemann-json', until, stalledReadMs)
       if (slow) {
-        telemetry.connectionClosed('slow-reader', peer, 'changes came faster than they were read')
+        telemetry.connectionClosed('slow-reader', peer, 'changes were not read, or came faster')
         end(socket, Close.later, tooSlow)
       } else end(socket, Close.done)
     } catch (error) {
       if (until.aborted) return
       const code = closeCodes[(error as { code?: string }).code ?? ''] ?? Close.failed
       if (code === Close.failed) telemetry.log.error({ err: error }, 'a WebSocket failed')
+      if (isFull(error)) telemetry.connectionClosed('too-many', peer, (error as Error).message)
       end(socket, code, (error as Error).message)
     }
   }
@@ -166,14 +197,20 @@ export class WebSockets {
     let unanswered = 0
     let answered = Promise.resolve()
     socket.on('message', (data: RawData) => {
-      if (++unanswered >= maxUnanswered) socket.pause()
+      if (++unanswered >= maxUnanswered && !socket.isPaused) {
+        this.options.telemetry.tally.pauses++
+        socket.pause()
+      }
       const taken = this.taken(data, peer)
       // in the order of the events, whichever is durable first
       answered = answered.then(async () => {
         const error = await taken
-        if (socket.readyState === socket.OPEN) socket.send(error === undefined ? '{}' : JSON.stringify({ error }))
-        unanswered--
-        if (socket.isPaused) socket.resume()
+        if (socket.readyState !== socket.OPEN) return
+        // until the network has it: who does not read its answers is not read either
+        socket.send(error === undefined ? '{}' : JSON.stringify({ error }), () => {
+          unanswered--
+          if (socket.isPaused) socket.resume()
+        })
       })
     })
   }
@@ -197,7 +234,9 @@ export class WebSockets {
   /** Who answered none since the last is gone, or does not read. */
   private ping(): void {
     for (const socket of this.server.clients) {
-      if (!this.alive.has(socket)) {
+      // of whom we do not read for now the answer may be on its way
+      const unread = socket.isPaused && socket.bufferedAmount === 0
+      if (!this.alive.has(socket) && !unread) {
         this.options.telemetry.connectionClosed(
           'slow-reader',
           'a WebSocket',
@@ -209,6 +248,11 @@ export class WebSockets {
       this.alive.delete(socket)
       socket.ping()
     }
+  }
+
+  private refuse(connection: Duplex, { status, code, error }: Refusal): void {
+    this.count(status)
+    answerRaw(connection, status, { error, code })
   }
 
   private count(status: number): void {
@@ -264,16 +308,4 @@ function end(socket: WebSocket, code: number, why = ''): void {
   let reason = why
   while (Buffer.byteLength(reason) > maxReasonBytes) reason = `${reason.slice(0, -2)}…`
   socket.close(code, reason)
-}
-
-/** Answers a request that is not taken over. */
-function refuse(connection: Duplex, { status, code, error }: Refusal): void {
-  const body = `${JSON.stringify({ error, code })}\n`
-  const head = [
-    `HTTP/1.1 ${status} Refused`,
-    'content-type: application/json; charset=utf-8',
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-  ]
-  connection.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }

@@ -19,6 +19,7 @@ import {
 } from './limits.ts'
 import type { QueryPort } from './queries.ts'
 import { passes } from './refused.ts'
+import { UnreadReplies } from './unread-replies.ts'
 
 /** What all connections share. */
 export interface ConnectionHost {
@@ -32,7 +33,7 @@ export interface ConnectionHost {
   draining(): boolean
   /** Whether all connections together hold as much as intake may. */
   full(): boolean
-  /** Bytes of messages that are not whole came, or went (below 0). Whoever holds most of them may be closed. */
+  /** Bytes of messages that are not whole, or of questions that wait, came, or went (below 0). Whoever holds most of them may be closed. */
   begun(bytes: number): void
   /** Bytes of answers came from the engine, or went to the kernel (below 0). Whoever holds most of them may be closed. */
   answers(bytes: number): void
@@ -58,8 +59,9 @@ export class Connection {
   inFlightBytes = 0
   /** Msgs of this connection handed to the log and not settled. */
   appending = 0
-  /** Bytes of a message that is not whole. */
+  /** Bytes of a message that is not whole, and of questions that wait for their turn. */
   begunBytes = 0
+  private questionBytes = 0
   /** Bytes of answers, from the engine's pages until the kernel has them. */
   answerBytes = 0
   /** Queries that wait until the engine may be asked, oldest first; how many it is answering; since when there is room for more. */
@@ -71,9 +73,7 @@ export class Connection {
   private ending = false
   private closed = false
   private lastByteMs: number
-  /** Since when the peer has read none of the replies that wait, and how much it had read by then. */
-  private unreadSinceMs = 0
-  private readBytes = 0
+  private readonly unread: UnreadReplies
 
   constructor(
     private readonly socket: Socket,
@@ -81,6 +81,7 @@ export class Connection {
     readonly host: ConnectionHost,
   ) {
     this.reader = new FrameReader(host.maxFrameBytes)
+    this.unread = new UnreadReplies(socket)
     this.lastByteMs = host.clock.monotonicMs()
     socket.setNoDelay(true)
     socket.setKeepAlive(true, 60_000)
@@ -91,8 +92,8 @@ export class Connection {
     socket.on('error', () => undefined)
     socket.on('close', () => {
       this.closed = true
-      this.begin(0)
       this.forgetAnswers()
+      this.begin(0)
       this.slots = []
       this.head = 0
     })
@@ -101,13 +102,8 @@ export class Connection {
   /** Looks after what no event tells: idle peers, frames that stop in the middle, replies nobody reads. */
   sweep(nowMs: number): void {
     if (this.closed) return
-    const read = this.socket.bytesWritten - this.socket.writableLength
-    if (this.socket.writableLength === 0 || read !== this.readBytes || this.unreadSinceMs === 0) {
-      this.unreadSinceMs = nowMs
-      this.readBytes = read
-    } else if (nowMs - this.unreadSinceMs > stalledWriteMs) {
+    if (this.unread.stalled(nowMs))
       return this.drop('slow-reader', `its replies were not read for ${stalledWriteMs / 1000} s`)
-    }
     if (this.ending || this.paused || this.waiting > 0) return
     const silentMs = nowMs - this.lastByteMs
     if (this.reader.pendingBytes > 0 && silentMs > stalledFrameMs) {
@@ -127,8 +123,10 @@ export class Connection {
       this.host.full()
     if (stop === this.paused) return
     this.paused = stop
-    if (stop) this.socket.pause()
-    else {
+    if (stop) {
+      this.host.telemetry.tally.pauses++
+      this.socket.pause()
+    } else {
       this.lastByteMs = this.host.clock.monotonicMs()
       this.socket.resume()
     }
@@ -143,13 +141,14 @@ export class Connection {
 
   /** Closes at once, for holding more of something than any other. */
   giveWay(reason: CloseReason, what: string): void {
-    this.begin(0)
     this.forgetAnswers()
+    this.begin(0)
     this.drop(reason, `${what} fill the room there is, and it has most of them`)
   }
 
   /** Asks the engine in its turn: not while many of its answers are on their way, or it does not read them. */
   ask(slot: Slot): void {
+    if (this.closed || this.socket.destroyed) return
     this.questions.push(slot)
     this.askOn()
   }
@@ -179,12 +178,14 @@ export class Connection {
       const slot = this.questions.shift()
       if (slot === undefined) return
       this.asking++
+      this.wait(-slot.bytes)
       slot.ask(this.roomSinceMs)
     }
   }
 
   private forgetAnswers(): void {
     this.questions = []
+    this.questionBytes = 0
     this.host.answers(-this.answerBytes)
     this.answerBytes = 0
   }
@@ -258,10 +259,18 @@ export class Connection {
     else this.steer()
   }
 
+  /** Bytes of questions wait, or no more (below 0). */
+  private wait(bytes: number): void {
+    this.questionBytes += bytes
+    this.begunBytes += bytes
+    this.host.begun(bytes)
+  }
+
+  /** So many bytes of a message that is not whole are there. */
   private begin(bytes: number): void {
-    const more = bytes - this.begunBytes
+    const more = bytes + this.questionBytes - this.begunBytes
     if (more === 0) return
-    this.begunBytes = bytes
+    this.begunBytes += more
     this.host.begun(more)
   }
 
@@ -275,7 +284,10 @@ export class Connection {
     const query = asks ? host.distributor.queryOf(frame) : undefined
     tally.tcpMessages++
     tally.tcpEvents += events
-    if (asks) tally.queries++
+    if (query !== undefined) {
+      tally.queries++
+      this.wait(frame.length)
+    }
     const slot = new Slot(this, frame.length, query, facts)
     this.slots.push(slot)
     this.inFlightBytes += frame.length

@@ -142,8 +142,9 @@ export class Intake {
           'INTAKE_FULL',
           `${this.options.maxQueuedBytes} bytes wait for the log already; send it again in a moment`,
         )
-      const msg = encodeMsg({ events })
+      let msg: Uint8Array
       try {
+        msg = encodeMsg({ events })
         this.distributor.inspect(msg)
       } catch (error) {
         throw new RicciError('EVENT_MALFORMED', (error as Error).message, { cause: error })
@@ -184,7 +185,7 @@ export class Intake {
     this.distributor.close()
   }
 
-  /** Bytes of messages that have begun and are not whole, over all connections. */
+  /** Bytes of messages that have begun and are not whole, and of questions that wait, over all connections. */
   begunBytes = 0
 
   private begun(bytes: number): void {
@@ -200,9 +201,12 @@ export class Intake {
     if (bytes > 0 && this.answerBytes > (this.options.maxAnswerBytes ?? maxAnswerBytes)) this.closeSlowest()
   }
 
-  /** Makes room by closing whoever holds most of a message that is not whole. */
+  /** Makes room by closing whoever holds most of a message that is not whole, or of questions that wait. */
   private closeLargest(): void {
-    this.most((connection) => connection.begunBytes)?.giveWay('half-sent', 'messages that are not whole')
+    this.most((connection) => connection.begunBytes)?.giveWay(
+      'half-sent',
+      'messages that are not whole, or questions that wait,',
+    )
   }
 
   /** Makes room by closing whoever has most of the answers that are not read yet. */

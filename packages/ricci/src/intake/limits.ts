@@ -28,7 +28,7 @@ export const maxQueriesAtOnce = 8
 export const maxAnswerBytes = 512 << 20
 
 /**
- * Bytes of messages that have begun and are not whole, over all connections; then the connection with most of them is closed.
+ * Bytes of messages that have begun and are not whole, and of questions that wait for their turn, over all connections; then the connection with most of them is closed.
  * Room for four times the largest message that can be allowed (64 MiB), or for 700 of the usual large ones (3,000 events) at once.
  */
 export const maxBegunBytes = 256 << 20

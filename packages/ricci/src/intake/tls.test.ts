@@ -62,7 +62,7 @@ async function serve(context: TestContext, pems: Pems) {
     return socket
   }
   const malformed = async (): Promise<string | undefined> =>
-    (await telemetry.metrics.registry.metrics()).split('\n').find((line) => /malformed.*tls/.test(line))
+    (await telemetry.metrics.registry.metrics()).split('\n').find((line) => /malformed.*tls|stalled/.test(line))
   return { files, clock, logged, records, intake, open, plain, malformed }
 }
 
@@ -160,6 +160,21 @@ describe("Riemann's protocol over TLS", () => {
     }
     await silent()
     await assert.rejects(open({ ca: signer.certificate }))
+  })
+
+  it('who leaves in the middle of its handshake takes no place any more', async (context) => {
+    const signer = await authority(context, 'one')
+    const { open, plain, malformed } = await serve(context, pair(await signer.issue('server')))
+    const closed = Array.from({ length: 10 }, () => {
+      const socket = plain().resume()
+      // the head of a record, and no more
+      socket.end(Buffer.from('160301020001', 'hex'))
+      return once(socket, 'close')
+    })
+    await Promise.all(closed)
+    // not for having taken too long
+    assert.equal(await malformed(), undefined)
+    await open({ ca: signer.certificate })
   })
 
   it('says what is wrong with certificates that cannot be used', async (context) => {

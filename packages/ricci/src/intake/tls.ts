@@ -56,18 +56,28 @@ export class TlsListener {
         `${maxConnections} are in their handshake already`,
       )
     })
+    const refuse = (socket: TLSSocket, why: string): void => {
+      host.telemetry.malformed('tls', String(socket.remoteAddress), why)
+      host.telemetry.connectionClosed('malformed', String(socket.remoteAddress), why)
+    }
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+      const { code } = error
       // who leaves before it has said anything is a probe
-      if (error.code !== 'ECONNRESET') host.telemetry.malformed('tls', String(socket.remoteAddress), whyNot(error))
+      if (code === 'ECONNRESET') return
+      if (code !== 'ERR_TLS_HANDSHAKE_TIMEOUT') return refuse(socket, whyNot(error))
+      const why = `its handshake was not made within ${handshakeMs / 1000} s`
+      host.telemetry.connectionClosed('stalled', String(socket.remoteAddress), why)
     })
     this.listener = new StreamListener({
       ...riemannConnections(host, maxConnections),
       name: 'Riemann TLS',
       serve: (accept) =>
         server.on('secureConnection', (socket) => {
+          // from here on: whoever leaves in the middle of the handshake is gone
+          socket.allowHalfOpen = true
           if (this.shown.ca === undefined || socket.authorized) return accept(socket)
           const why = `its certificate is not accepted: ${String(socket.authorizationError)}`
-          host.telemetry.malformed('tls', String(socket.remoteAddress), why)
+          refuse(socket, why)
           socket.destroy()
         }),
     })
@@ -129,7 +139,7 @@ function whyNot({ code, message }: NodeJS.ErrnoException): string {
 function firstServer(files: PemFiles): { readonly server: Server; readonly pems: Pems } {
   try {
     const pems = files.read()
-    const server = createServer({ ...secured(pems), allowHalfOpen: true, handshakeTimeout: handshakeMs })
+    const server = createServer({ ...secured(pems), handshakeTimeout: handshakeMs })
     return { server, pems }
   } catch (error) {
     const why = `the certificates for TLS cannot be used (${(error as Error).message}); look at ${files.place}.`

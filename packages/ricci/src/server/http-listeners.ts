@@ -39,6 +39,11 @@ export class HttpListeners {
     return this.sse?.listen()
   }
 
+  /** Connections that are open now, WebSockets among them. */
+  get connections(): number {
+    return (this.api?.size ?? 0) + (this.sse?.size ?? 0)
+  }
+
   /** Idempotent. */
   async close(): Promise<void> {
     await Promise.all([this.api?.close(), this.sse?.close()])

@@ -321,6 +321,16 @@ describe('events over HTTP', () => {
     assert.deepEqual((await client.query('true')).map(({ host }) => host).sort(), ['a', 'b'])
   })
 
+  it("a number that no event can hold is that event's mistake", async (context) => {
+    const { post } = await begin(context)
+    for (const body of ['{"host":"a","time":1e999}', '{"host":"a","time":-1e300}']) {
+      const whole = await post('/api/v1/events', body)
+      assert.deepEqual([whole.status, ((await whole.json()) as { code: string }).code], [400, 'EVENT_MALFORMED'], body)
+      const each = await post('/events', `${body}\n{"host":"b"}`)
+      assert.match(await each.text(), /^\{"error":".*"\}\n\{\}\n$/)
+    }
+  })
+
   it('refuses what is too large, and what a page of elsewhere sends', async (context) => {
     const { post } = await begin(context)
     const large = await post('/events', `{"host":"${'x'.repeat(1 << 20)}"}`)

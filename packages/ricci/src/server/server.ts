@@ -389,6 +389,7 @@ export class Server {
       Math.max(0, ...partitions.all().map(({ engine }) => Math.abs(engine.stats?.skews[0]?.aheadMs ?? 0)))
     telemetry.observe({
       ricci_intake_connections: () => intake.connections,
+      ricci_http_connections: () => this.http.connections,
       ricci_intake_queued_bytes: () => intake.queuedBytes,
       ricci_intake_held_acks: () => intake.lag.heldMessages,
       ricci_log_end_offset: () => partitions.sum(({ number }) => backends.end(number)),

@@ -21,6 +21,12 @@ export const pageLimit = 200
  * process was 500 to 560 MB large, and 260 to 300 MB so.
  */
 export const readersPerTurn = 4
+/**
+ * Changes looked at in a turn, by all; a look itself costs as much as some of them. Three hundred readers whom nothing new concerns are
+ * through in one turn, and in one message to who keeps their places.
+ */
+const turnBudget = readersPerTurn * pageBudget
+const lookCost = 50
 
 interface Watch {
   readonly query: string
@@ -77,19 +83,24 @@ export class Watches {
   private turn(): void {
     const idle: number[] = []
     let before: ChangePosition | undefined
-    for (const id of [...this.behind].slice(0, readersPerTurn)) {
+    let readers = readersPerTurn
+    let budget = turnBudget
+    for (const id of this.behind) {
       this.behind.delete(id)
-      const seen = this.look(id, this.asked.get(id)!)
-      if (seen === undefined) continue
-      idle.push(id)
-      before = seen
+      const { seen, looked } = this.look(id, this.asked.get(id)!)
+      budget -= lookCost + looked
+      if (seen !== undefined) {
+        idle.push(id)
+        before = seen
+      } else if (--readers === 0) break
+      if (budget <= 0) break
     }
     // nothing is applied in a turn: they have all seen the same
     if (before !== undefined) this.answers.nothing(idle, before)
   }
 
-  /** Gives the position before which all was seen, where nothing was found and nothing is left to look at. */
-  private look(id: number, watch: Watch): ChangePosition | undefined {
+  /** Gives the position before which all was seen, where nothing was found and nothing is left to look at; and what it cost. */
+  private look(id: number, watch: Watch): { readonly seen?: ChangePosition; readonly looked: number } {
     const { query, shape, from } = watch
     let page: ChangesPage
     try {
@@ -97,9 +108,9 @@ export class Watches {
     } catch (error) {
       this.asked.delete(id)
       this.answers.refuse(id, error)
-      return
+      return { looked: 0 }
     }
-    const { changes, next, gapUntil, appliedOffset } = page
+    const { changes, next, gapUntil, appliedOffset, looked } = page
     if (from === undefined || changes.length > 0 || gapUntil !== undefined) {
       this.asked.delete(id)
       const jsonOf = jsonWriters[shape]
@@ -107,11 +118,12 @@ export class Watches {
       const after = changes.slice(0, -1).flatMap(({ offset, nth }) => [offset, nth + 1])
       after.push(next.offset, next.nth)
       this.answers.answer(id, { lines, after, next, ...(gapUntil === undefined ? {} : { gapUntil }) })
-      return
+      return { looked }
     }
     watch.from = next
-    if (next.offset > appliedOffset) return { offset: appliedOffset + 1, nth: 0 }
+    if (next.offset > appliedOffset) return { seen: { offset: appliedOffset + 1, nth: 0 }, looked }
     this.behind.add(id)
+    return { looked }
   }
 }
 

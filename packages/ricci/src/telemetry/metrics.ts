@@ -7,7 +7,8 @@ export type LiveGauge = keyof typeof liveGauges | keyof typeof liveCounters
 
 /** Every gauge that is read when asked, with its help text. Listed in docs/telemetry.md. */
 const liveGauges = {
-  ricci_intake_connections: 'Riemann TCP connections open now',
+  ricci_intake_connections: 'Connections of Riemann, Graphite and OpenTSDB clients open now',
+  ricci_http_connections: 'HTTP connections open now, WebSockets among them',
   ricci_intake_queued_bytes: 'Bytes taken in and not yet durable',
   ricci_intake_held_acks: 'Messages durable whose acknowledgement is held back because the engine lags',
   ricci_log_end_offset: 'Offset the next record of the log will get',
@@ -81,6 +82,9 @@ export class Metrics {
       udp: () => tally.udpBytes,
     })
     this.tallied('ricci_intake_queries_total', 'Queries of Riemann clients', { '': () => tally.queries })
+    this.tallied('ricci_intake_pauses_total', 'Times that a connection was not read on until there was room', {
+      '': () => tally.pauses,
+    })
     this.tallied('ricci_log_records_total', 'Records of events appended to the log', {
       '': () => tally.appendedRecords,
     })

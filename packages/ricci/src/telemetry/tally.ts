@@ -13,6 +13,8 @@ export class Tally {
   graphiteEvents = 0
   opentsdbEvents = 0
   queries = 0
+  /** Times that a connection was not read on, until there was room. */
+  pauses = 0
   appendedRecords = 0
   appendedBytes = 0
   appendGroups = 0

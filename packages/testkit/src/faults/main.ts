@@ -4,12 +4,14 @@ import { parseArgs } from 'node:util'
 import { agentKillsText, runAgentKills } from './agent.ts'
 import { faultElections } from '../election/faults/main.ts'
 import { faultCluster } from './cluster/main.ts'
+import { faultInput } from './hostile/main.ts'
 import { killsText, runKills } from './kills.ts'
 
 const usage = `usage: npm run faults -- [--kills N] [--seed SEED] [--program FILE]
        npm run faults -- agent [--minutes M] [--seed SEED]
        npm run faults -- election …
-       npm run faults -- cluster …`
+       npm run faults -- cluster …
+       npm run faults -- input …`
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -53,6 +55,7 @@ const commands: Readonly<Record<string, (args: string[]) => Promise<number>>> = 
   agent: faultAgent,
   election: faultElections,
   cluster: faultCluster,
+  input: faultInput,
 }
 const command = commands[process.argv[2]] as ((args: string[]) => Promise<number>) | undefined
 process.exitCode = await (command === undefined ? main() : command(process.argv.slice(3)))

@@ -30,6 +30,13 @@ describe('events of a JSON body', () => {
     assert.throws(() => eventsOfBody(Buffer.from([0x7b, 0xff]), 0), { code: 'EVENT_MALFORMED' })
   })
 
+  it('takes so many at once, and none of more', () => {
+    assert.equal(of(`[${'{},'.repeat(9_999)}{}]`).length, 10_000)
+    const tooMany = { code: 'EVENT_MALFORMED', message: /10001 events, at most 10000/ }
+    assert.throws(() => of(`[${'1,'.repeat(10_000)}1]`), tooMany)
+    assert.throws(() => of('{}\n'.repeat(10_001)), tooMany)
+  })
+
   it('reads the forms that Riemann takes, and what it would not', () => {
     const event = (text: string): unknown => {
       const parsed = eventOfText(text, 1_000)

@@ -9,7 +9,7 @@ import { VirtualClock } from '@ricci/testkit'
 import { silentLogger } from '../../telemetry/logger.ts'
 import { Telemetry } from '../../telemetry/telemetry.ts'
 import { Distributor } from '../distributor.ts'
-import { maxLineBytes, refusedLinesRetryMs, stalledFrameMs } from '../limits.ts'
+import { maxLineBytes, refusedLinesRetryMs, stalledFrameMs, stalledWriteMs } from '../limits.ts'
 import { ScriptedLog } from '../testing.ts'
 import { graphite } from './graphite.ts'
 import { LineListener, type LineProtocol } from './line-listener.ts'
@@ -129,5 +129,49 @@ describe('a listener of lines', () => {
     const lines = await counted('ricci_intake_connections_closed_total')
     assert.ok(lines.includes('ricci_intake_connections_closed_total{reason="too-many"} 1'))
     assert.ok(lines.includes('ricci_intake_connections_closed_total{reason="stalled"} 1'))
+  })
+
+  it('a line whose event is beyond what one may hold keeps no other out', async () => {
+    const { connect, services, counted, telemetry } = await serve(graphite)
+    const socket = await connect()
+    const tags = Array.from({ length: 300 }, (_, n) => `;t${n}=x`).join('')
+    // a byte that is no UTF-8 becomes three that are
+    const bytes = Buffer.concat([Buffer.alloc(4_000, 0xff), Buffer.from(' 1 1400000000\n')])
+    socket.write(`a 1 1400000000\nb${tags} 1 1400000000\nc 1 1400000000\nd 1 9007199254740991\n`)
+    socket.write(Buffer.concat([bytes, Buffer.from('e 1 1400000000\n')]))
+    await finish(socket)
+    assert.deepEqual(services(), ['a', 'c', 'e'])
+    assert.deepEqual(await counted('ricci_intake_malformed_total{transport="graphite"}'), [
+      'ricci_intake_malformed_total{transport="graphite"} 3',
+    ])
+    assert.equal(telemetry.tally.graphiteEvents, 3)
+  })
+
+  it('answers the last line, too, where it is wrong and has no end', async () => {
+    const { connect } = await serve(openTsdb)
+    const socket = await connect()
+    let answer = ''
+    socket.setEncoding('utf8').on('data', (text: string) => (answer += text))
+    socket.write('x')
+    await finish(socket)
+    assert.match(answer, /^put: illegal argument: unknown command: "x"/)
+  })
+
+  it('does not go on reading from a sender that reads no complaint, and closes it', async () => {
+    const { connect, clock, counted, listener } = await serve(openTsdb)
+    const socket = await connect()
+    while (listener.size === 0) await new Promise((resolve) => setImmediate(resolve))
+    socket.pause()
+    // each two bytes have an answer of sixty
+    socket.write(Buffer.alloc(1 << 20, 'x\n'))
+    while (listener.size > 0) {
+      await clock.advance(stalledWriteMs / 6)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    assert.deepEqual(await counted('ricci_intake_connections_closed_total'), [
+      'ricci_intake_connections_closed_total{reason="slow-reader"} 1',
+    ])
+    const [line] = await counted('ricci_intake_malformed_total')
+    assert.ok(Number(line.split(' ')[1]) < 500_000, line)
   })
 })

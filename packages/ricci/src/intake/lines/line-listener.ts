@@ -1,6 +1,6 @@
 /** A TCP listener for protocols of text lines: each line is an event, good ones are not answered, a sender that is too fast is not read for a while. */
 import { createServer, type Socket } from 'node:net'
-import { encodeMsg, type Event } from '@ricci/client'
+import { CodecError, encodeMsg, type Event } from '@ricci/client'
 import type { Clock, Timer } from '@ricci/replica'
 import type { LineTransport, Telemetry } from '../../telemetry/telemetry.ts'
 import type { Appended } from '../appender.ts'
@@ -10,11 +10,14 @@ import {
   maxHeldLineBytes,
   maxLineBytes,
   maxLinesPerMsg,
+  maxUnreadReplyBytes,
   refusedLinesRetryMs,
   stalledFrameMs,
+  stalledWriteMs,
 } from '../limits.ts'
 import { passes } from '../refused.ts'
 import { StreamListener, type StreamConnection } from '../stream-listener.ts'
+import { UnreadReplies } from '../unread-replies.ts'
 import { LineError } from './line-parser.ts'
 
 /** What a protocol makes of a line: an event, or something to be said. @throws LineError */
@@ -56,7 +59,7 @@ export class LineListener {
     const retry = (bytes: number, again: () => void): boolean => this.retry(bytes, again)
     this.listener = new StreamListener({
       name: protocol.name,
-      serve: createServer,
+      serve: (accept) => createServer({ allowHalfOpen: true }, accept),
       open: (socket, peer) => new LineConnection(socket, peer, protocol, host, retry),
       telemetry,
       clock,
@@ -105,14 +108,16 @@ export class LineListener {
 }
 
 const newline = 10
+const noBytes: Buffer = Buffer.alloc(0)
 
 /** A line, or how long one was of which nothing is kept. */
 type Line = string | { readonly tooLong: number }
 
 class LineConnection implements StreamConnection {
   /** The line that is not whole; of one that is too long nothing is kept. */
-  private partial: Buffer[] = []
+  private partial = noBytes
   private partialBytes = 0
+  private readonly unread: UnreadReplies
   private inFlightBytes = 0
   private paused = false
   private ending = false
@@ -126,28 +131,38 @@ class LineConnection implements StreamConnection {
     private readonly retry: (bytes: number, again: () => void) => boolean,
   ) {
     this.lastByteMs = host.clock.monotonicMs()
+    this.unread = new UnreadReplies(socket)
     socket.setKeepAlive(true, 60_000)
     socket.on('data', (chunk) => this.onData(chunk))
-    // the last line needs no end
-    socket.on('end', () => this.take([this.whole(noBytes)]))
+    socket.on('drain', () => this.steer())
+    // the last line needs no end, and may have an answer
+    socket.on('end', () => {
+      this.take([this.whole(noBytes)])
+      socket.end()
+    })
     // a reset is the peer's business; 'close' follows
     socket.on('error', () => undefined)
   }
 
   /** Reads on, or not, as the bounds say. */
   steer(): void {
-    const stop = this.inFlightBytes > maxConnectionBytes || this.host.full()
+    const stop =
+      this.inFlightBytes > maxConnectionBytes || this.socket.writableLength > maxUnreadReplyBytes || this.host.full()
     if (stop === this.paused || this.socket.destroyed) return
     this.paused = stop
-    if (stop) this.socket.pause()
-    else {
+    if (stop) {
+      this.host.telemetry.tally.pauses++
+      this.socket.pause()
+    } else {
       this.lastByteMs = this.host.clock.monotonicMs()
       this.socket.resume()
     }
   }
 
-  /** Looks after what no event tells: senders that are gone, lines that stop in the middle. */
+  /** Looks after what no event tells: senders that are gone, lines that stop in the middle, complaints nobody reads. */
   sweep(nowMs: number): void {
+    if (this.unread.stalled(nowMs))
+      return this.drop('slow-reader', `its answers were not read for ${stalledWriteMs / 1000} s`)
     if (this.socket.destroyed || this.ending || this.paused || this.inFlightBytes > 0) return
     const silentMs = nowMs - this.lastByteMs
     if (this.partialBytes > 0 && silentMs > stalledFrameMs)
@@ -167,7 +182,7 @@ class LineConnection implements StreamConnection {
     this.socket.destroy()
   }
 
-  private drop(reason: 'stalled' | 'idle', why: string): void {
+  private drop(reason: 'stalled' | 'idle' | 'slow-reader', why: string): void {
     this.host.telemetry.connectionClosed(reason, this.peer, why)
     this.socket.destroy()
   }
@@ -192,19 +207,21 @@ class LineConnection implements StreamConnection {
 
   /** The line whose last bytes these are. */
   private whole(last: Buffer): Line {
-    this.keep(last)
-    const bytes = this.partialBytes
-    const line = bytes > maxLineBytes ? { tooLong: bytes } : Buffer.concat(this.partial).toString('utf8')
-    this.partial = []
+    const bytes = this.partialBytes + last.length
+    const line = bytes > maxLineBytes ? { tooLong: bytes } : this.text(last)
+    this.partial = noBytes
     this.partialBytes = 0
     return line
   }
 
+  private text(last: Buffer): string {
+    return (this.partialBytes === 0 ? last : Buffer.concat([this.partial, last])).toString('utf8')
+  }
+
   private keep(bytes: Buffer): void {
-    if (bytes.length === 0) return
     this.partialBytes += bytes.length
-    if (this.partialBytes > maxLineBytes) this.partial = []
-    else this.partial.push(bytes)
+    // copied: who sends byte by byte makes no object of each, and none of the chunks they came in is kept
+    this.partial = this.partialBytes > maxLineBytes ? noBytes : Buffer.concat([this.partial, bytes])
   }
 
   private take(lines: readonly Line[]): void {
@@ -220,7 +237,6 @@ class LineConnection implements StreamConnection {
         this.refuse(error.message)
       }
     }
-    this.host.telemetry.tally[`${this.protocol.transport}Events`] += events.length
     for (let at = 0; at < events.length; at += maxLinesPerMsg) this.append(events.slice(at, at + maxLinesPerMsg))
   }
 
@@ -229,10 +245,20 @@ class LineConnection implements StreamConnection {
     throw new LineError(`a line of ${line.tooLong} bytes, at most ${maxLineBytes} are taken`)
   }
 
+  /** One that is beyond what an event may hold keeps none of the others out. */
   private append(events: readonly Event[]): void {
-    const msg = encodeMsg({ events })
-    this.inFlightBytes += msg.length
-    this.add(msg)
+    try {
+      const msg = encodeMsg({ events })
+      this.add(msg)
+      this.inFlightBytes += msg.length
+      this.host.telemetry.tally[`${this.protocol.transport}Events`] += events.length
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error
+      if (events.length === 1) return this.refuse(error.message)
+      const half = events.length >> 1
+      this.append(events.slice(0, half))
+      this.append(events.slice(half))
+    }
   }
 
   private add(msg: Uint8Array): void {
@@ -281,5 +307,3 @@ class Lines implements Appended {
 
   groupEnd(): void {}
 }
-
-const noBytes = Buffer.alloc(0)
