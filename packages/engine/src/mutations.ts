@@ -24,6 +24,7 @@ export type Mutation =
   | 'member-resolve'
   | 'digest-doubt'
   | 'retry-after'
+  | 'look-up'
   | 'tick-rank'
   | 'stall-rule'
   | 'claim-read-back'

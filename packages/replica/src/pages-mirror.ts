@@ -13,6 +13,8 @@ export class PagesMirror {
    * an attempt before its request begins, so what we have read of for that long is not under way any more. Pruned: what has passed says nothing.
    */
   readonly #quietAt = new Map<string, number>()
+  /** The same of pending pages, with how many of their attempts are in doubt. */
+  readonly #doubts = new Map<string, { readonly attempts: number; readonly quietAtMs: number }>()
   #sinceMs = 0
 
   /** @param nowMs monotonic */
@@ -20,9 +22,11 @@ export class PagesMirror {
     for (const page of changes.changed) {
       this.#pages.set(page.id, page)
       for (const attempt of page.attempts) this.#byAttempt.set(nameOf(attempt), page.id)
+      this.#noteDoubts(page, nowMs)
     }
     for (const { id, inDoubt } of changes.settled) {
       this.#noteQuiet(id, inDoubt, nowMs)
+      this.#doubts.delete(id)
       const page = this.#pages.get(id)
       if (page === undefined) continue
       this.#pages.delete(id)
@@ -54,9 +58,9 @@ export class PagesMirror {
     return this.#pages.size
   }
 
-  /** When no request of a settled page can be under way any more; monotonic. */
-  quietAtMs(settled: string): number {
-    return this.#quietAt.get(settled) ?? this.#sinceMs + doubtMs
+  /** When no request of a page, settled or with an attempt in doubt, can be under way any more; monotonic. */
+  quietAtMs(id: string): number {
+    return this.#doubts.get(id)?.quietAtMs ?? this.#quietAt.get(id) ?? this.#sinceMs + doubtMs
   }
 
   /** Nothing is known, from now on (monotonic). */
@@ -64,7 +68,19 @@ export class PagesMirror {
     this.#pages.clear()
     this.#byAttempt.clear()
     this.#quietAt.clear()
+    this.#doubts.clear()
     this.#sinceMs = nowMs
+  }
+
+  /** An attempt is in doubt until it has an outcome that says; its request has ended `doubtMs` after we first read of it. */
+  #noteDoubts({ id, attempts: all }: Readonly<PendingPage>, nowMs: number): void {
+    const attempts = all.filter(({ result }) => result === undefined || result === 'unknown').length
+    const before = this.#doubts.get(id)?.attempts ?? 0
+    if (attempts === 0) this.#doubts.delete(id)
+    else if (attempts !== before) {
+      const quietAtMs = attempts > before ? nowMs + doubtMs : this.#doubts.get(id)!.quietAtMs
+      this.#doubts.set(id, { attempts, quietAtMs })
+    }
   }
 
   #noteQuiet(id: string, inDoubt: boolean, nowMs: number): void {

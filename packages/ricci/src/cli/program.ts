@@ -6,6 +6,7 @@ import { devCommand } from './dev.ts'
 import { incidentsCommand } from './incidents.ts'
 import { lead, leadCommand } from './lead.ts'
 import { queryCommand } from './query.ts'
+import { receiversCommand } from './receivers.ts'
 import { sendCommand } from './send.ts'
 import { serveCommand } from './serve.ts'
 import { statusCommand } from './status.ts'
@@ -45,11 +46,15 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
     watchCommand(surroundings),
     statusCommand(surroundings),
     incidentsCommand(surroundings),
+    receiversCommand(surroundings),
     clusterCommand(surroundings),
     leadCommand(),
     versionCommand(surroundings),
   ]
-  for (const command of commands) program.addCommand(command.copyInheritedSettings(program))
+  for (const command of commands) {
+    program.addCommand(command.copyInheritedSettings(program))
+    for (const sub of command.commands) sub.copyInheritedSettings(program)
+  }
   if (words.length === 0) {
     program.outputHelp({ error: true })
     return ExitCode.usage

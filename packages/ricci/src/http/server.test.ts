@@ -39,6 +39,8 @@ async function serve(
     incidents: async () => '{"pages":[]}',
     watch: async () => none(),
     take: async () => undefined,
+    receivers: () => [],
+    tryReceiver: () => assert.fail(),
     cluster: () => assert.fail(),
     ...script,
   }

@@ -60,7 +60,7 @@ export function judgeAttempts(evidence: AttemptEvidence, say: Say): void {
     if (page.action === 'resolve' && trigger !== undefined) {
       // a request that began so long ago has ended, whoever owned meanwhile
       const tried = attemptsOf(evidence, trigger, false)
-      if (evidence.classOf(page.receiver) === 'A')
+      if (evidence.classOf(page.receiver) !== 'C')
         judgeDoubt(what, attempts, tried, (_, { atMs }) => atMs, 'its trigger was tried', say)
       if (evidence.settled.get(trigger) === 'digested' && arrivals.length > 0)
         say('page doubled', `${what} was sent, though a digest stands for its trigger and for it`)
@@ -126,7 +126,7 @@ function judgeRequests(
       say('sent without an attempt', `${sent}; ${both} ${Math.round(other.begunAtMs)} ms`)
     }
     used.set(attempt, arrival)
-    if (evidence.classOf(arrival.receiver) === 'C') judgeMark(sent, arrival, attempt, attempts, say)
+    if (evidence.classOf(arrival.receiver) !== 'A') judgeMark(sent, arrival, attempt, attempts, say)
   }
   for (const [attempt, arrival] of used) {
     judgeOutcome(what, attempt, arrival, evidence, say)
