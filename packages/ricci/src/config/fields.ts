@@ -123,6 +123,9 @@ export function fieldsOf(surroundings: ConfigSurroundings) {
 
   const pem = (what: string) => readable(what, (_file, text) => text)
 
+  const authority = () =>
+    pem("file with the certificates of who signed its certificate, instead of Node's own").optional()
+
   /** Read again and again: its path is kept. */
   const pemFile = (what: string) => readable(what, (file) => file)
 
@@ -147,7 +150,21 @@ export function fieldsOf(surroundings: ConfigSurroundings) {
       })
       .refine((value) => isWithoutLogin(value.reveal()), { error: loginInAddress })
 
-  return { path, duration, size, count, address, requiredAddress, secret, pem, pemFile, header, url, secretUrl }
+  return {
+    path,
+    duration,
+    size,
+    count,
+    address,
+    requiredAddress,
+    secret,
+    pem,
+    authority,
+    pemFile,
+    header,
+    url,
+    secretUrl,
+  }
 }
 
 export type Fields = ReturnType<typeof fieldsOf>

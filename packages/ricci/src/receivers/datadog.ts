@@ -34,7 +34,7 @@ export const datadogKind = receiverKind({
         'where events are posted to; each site of Datadog has its own, like `https://api.datadoghq.eu/api/v1/events`',
       )
       .default('https://api.datadoghq.com/api/v1/events'),
-    ca: fields.pem("file with the certificates of who signed its certificate, instead of Node's own").optional(),
+    ca: fields.authority(),
   }),
   transport: ({ apiKey, url, ca }, { clock }) =>
     new HttpTransport(

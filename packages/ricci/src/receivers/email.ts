@@ -54,7 +54,7 @@ export const emailKind = receiverKind({
       .describe(
         '`starttls`: nothing is sent before it is encrypted; `implicit`: from the first byte; `off`: in the clear',
       ),
-    ca: fields.pem("file with the certificates of who signed its certificate, instead of Node's own").optional(),
+    ca: fields.authority(),
     user: z.string().min(1).describe('name to log in with').optional(),
     password: fields.secret('password to log in with: `{ env: NAME }`, `{ file: PATH }` or text').optional(),
     from: mailAddress('whose address stands as the sender'),

@@ -34,7 +34,7 @@ export const pagerDutyKind = receiverKind({
     url: fields
       .url('where events are posted to; the service region EU has another')
       .default('https://events.pagerduty.com/v2/enqueue'),
-    ca: fields.pem("file with the certificates of who signed its certificate, instead of Node's own").optional(),
+    ca: fields.authority(),
   }),
   transport: ({ routingKey, url, ca }, { clock }) => {
     const body = (page: SendRequest) => pagerDutyEvent(page, routingKey.reveal())

@@ -15,7 +15,7 @@ export const slackWebhookKind = receiverKind({
   test: ['notify'],
   settings: (fields) => ({
     url: fields.secretUrl('address of the incoming webhook, which is a secret'),
-    ca: fields.pem("file with the certificates of who signed its certificate, instead of Node's own").optional(),
+    ca: fields.authority(),
   }),
   transport: ({ url, ca }, { clock }) => {
     const answer = { bytes: answerBytes, judge: answered }

@@ -35,7 +35,7 @@ export const slackKind = receiverKind({
       })
       .describe("id of the channel, like `C0123ABCD`; Slack shows it in the channel's details"),
     url: fields.url("where Slack's API is").default('https://slack.com/api'),
-    ca: fields.pem("file with the certificates of who signed its certificate, instead of Node's own").optional(),
+    ca: fields.authority(),
   }),
   transport: (settings, { clock }) => new SlackTransport(settings, clock),
 })

@@ -92,7 +92,7 @@ export const webhookKind = receiverKind({
         error: `a secret of at least ${leastKeyBytes} bytes is needed here, e.g. of: openssl rand -hex 32`,
       })
       .optional(),
-    ca: fields.pem("file with the certificates of who signed its certificate, instead of Node's own").optional(),
+    ca: fields.authority(),
     class: z
       .enum(['A', 'C'])
       .default('A')
