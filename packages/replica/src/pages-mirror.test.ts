@@ -34,7 +34,7 @@ describe('PagesMirror', () => {
     assert.equal(read(1_000, undefined), 1_000 + doubtMs)
     assert.equal(read(5_000, 'unknown'), 1_000 + doubtMs, 'its outcome says no more than was known')
     assert.equal(read(14_000, 'unknown', undefined), 14_000 + doubtMs)
-    assert.equal(read(15_000, 'unknown', 'failed'), 14_000 + doubtMs)
+    assert.equal(read(15_000, 'unknown', 'failed'), 1_000 + doubtMs, 'the second did nothing')
     mirror.apply(settled('p', false), 50_000)
     assert.equal(mirror.quietAtMs('p'), doubtMs, 'settled, it is as any other')
   })

@@ -13,8 +13,8 @@ export class PagesMirror {
    * an attempt before its request begins, so what we have read of for that long is not under way any more. Pruned: what has passed says nothing.
    */
   readonly #quietAt = new Map<string, number>()
-  /** The same of pending pages, with how many of their attempts are in doubt. */
-  readonly #doubts = new Map<string, { readonly attempts: number; readonly quietAtMs: number }>()
+  /** Of pending pages, the attempts in doubt with the time at which we first read of each. */
+  readonly #doubts = new Map<string, ReadonlyMap<string, number>>()
   #sinceMs = 0
 
   /** @param nowMs monotonic */
@@ -60,7 +60,9 @@ export class PagesMirror {
 
   /** When no request of a page, settled or with an attempt in doubt, can be under way any more; monotonic. */
   quietAtMs(id: string): number {
-    return this.#doubts.get(id)?.quietAtMs ?? this.#quietAt.get(id) ?? this.#sinceMs + doubtMs
+    const doubts = this.#doubts.get(id)
+    if (doubts !== undefined) return Math.max(...doubts.values()) + doubtMs
+    return this.#quietAt.get(id) ?? this.#sinceMs + doubtMs
   }
 
   /** Nothing is known, from now on (monotonic). */
@@ -73,14 +75,11 @@ export class PagesMirror {
   }
 
   /** An attempt is in doubt until it has an outcome that says; its request has ended `doubtMs` after we first read of it. */
-  #noteDoubts({ id, attempts: all }: Readonly<PendingPage>, nowMs: number): void {
-    const attempts = all.filter(({ result }) => result === undefined || result === 'unknown').length
-    const before = this.#doubts.get(id)?.attempts ?? 0
-    if (attempts === 0) this.#doubts.delete(id)
-    else if (attempts !== before) {
-      const quietAtMs = attempts > before ? nowMs + doubtMs : this.#doubts.get(id)!.quietAtMs
-      this.#doubts.set(id, { attempts, quietAtMs })
-    }
+  #noteDoubts({ id, attempts }: Readonly<PendingPage>, nowMs: number): void {
+    const before = this.#doubts.get(id)
+    const doubtful = attempts.filter(({ result }) => result === undefined || result === 'unknown').map(nameOf)
+    if (doubtful.length === 0) this.#doubts.delete(id)
+    else this.#doubts.set(id, new Map(doubtful.map((name) => [name, before?.get(name) ?? nowMs])))
   }
 
   #noteQuiet(id: string, inDoubt: boolean, nowMs: number): void {

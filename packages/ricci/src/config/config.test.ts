@@ -172,6 +172,11 @@ describe('configuration mistakes', () => {
       /:5:5: there is no field \{\{sumary\}\}; did you mean "summary"\?; there are version, id/,
     ],
     [
+      'JSON in a text',
+      `receivers:\n  a:\n    type: webhook\n    url: http://x\n    body: '{"text": "{{summary}}"}'\n`,
+      /:5:11: this is JSON in a text, which a quote in an event would break; write it as keys and lists/,
+    ],
+    [
       'template without end',
       'receivers:\n  a:\n    type: webhook\n    url: http://x\n    body: "{{summary"\n',
       /:5:11: "\{\{summary" begins no field; write \{\{summary\}\}/,

@@ -12,14 +12,21 @@ class ConsoleTransport implements Transport {
   /** @param write takes a line without its newline; rejects where nobody can read it */
   constructor(private readonly write: (line: string) => void | Promise<void>) {}
 
-  async send(request: SendRequest, mayStart: () => boolean): Promise<SendResult> {
+  async send(request: SendRequest, mayStart: () => boolean, signal: AbortSignal): Promise<SendResult> {
     if (!mayStart()) return { kind: 'failed', detail: 'nothing was sent: the send window had passed' }
-    try {
-      await this.write(pageLine(request))
-    } catch (error) {
-      return { kind: 'failed', detail: `nothing was printed: ${(error as Error).message}` }
-    }
-    return { kind: 'delivered', detail: 'printed' }
+    return new Promise((resolve) => {
+      const outOfTime = (): void => end({ kind: 'unknown', detail: 'written, and nobody took the line in time' })
+      const end = (result: SendResult): void => {
+        signal.removeEventListener('abort', outOfTime)
+        resolve(result)
+      }
+      signal.addEventListener('abort', outOfTime)
+      const print = async (): Promise<void> => this.write(pageLine(request))
+      print().then(
+        () => end({ kind: 'delivered', detail: 'printed' }),
+        (error: Error) => end({ kind: 'failed', detail: `nothing was printed: ${error.message}` }),
+      )
+    })
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { SendResult } from '@ricci/replica'
+import { sendOnce, type SendResult } from '@ricci/replica'
 import { parseConfig } from '../config/config.ts'
 import { pageLine } from './console.ts'
 import { pagerDutyEvent } from './pagerduty.ts'
@@ -36,6 +36,16 @@ test('console: a line that nobody takes is a page that was not sent', async () =
     kind: 'failed',
     detail: 'nothing was printed: write EPIPE',
   })
+})
+
+test('console: a line that is neither taken nor refused leaves it in doubt', async () => {
+  const clock = new TestClock()
+  const write = () => new Promise<void>(() => undefined)
+  const { transport } = createReceivers(parseConfig('', 'test.yaml'), { clock, write }).get('console')!
+  const sending = sendOnce(transport, page, clock)
+  clock.advance(10_000)
+  assert.deepEqual(await sending, { kind: 'unknown', detail: 'written, and nobody took the line in time' })
+  assert.equal(clock.pendingTimers, 0)
 })
 
 test('what became of a request is told by the name of its receiver', async () => {

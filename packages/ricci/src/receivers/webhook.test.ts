@@ -63,6 +63,13 @@ describe('a body of one’s own', () => {
     assert.ok(text.length < 512_000, `${text.length}`)
     assert.equal((JSON.parse(text) as { id: string }).id, page.idempotencyKey)
     assert.deepEqual(Object.keys(JSON.parse((await send()).text) as object), ['all'], 'the next page has its own again')
+    const line = await hook(t, { body: '{{summary}}'.repeat(20) })
+    const long = await line({ summary: 'x'.repeat(60_000) })
+    assert.match(long.text, /^x{999}…x/, 'what is cut fits')
+    const never = await hook(t, { body: '{{summary}}'.repeat(1_000) })
+    const plain = await never({ summary: 'x'.repeat(60_000) })
+    assert.match(plain.text, /^trigger critical: x{60000} \(log-1\/0\/17\/0\/9a8b\)$/)
+    assert.equal(plain.headers['content-type'], 'text/plain; charset=utf-8')
   })
 
   it('has each field of the plain body, and bounds', () => {

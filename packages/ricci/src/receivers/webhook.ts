@@ -77,8 +77,15 @@ export const webhookKind = receiverKind({
       .optional()
       .transform((value, context): { readonly template: Template; readonly isText: boolean } | undefined => {
         if (value === undefined) return undefined
+        const isText = typeof value === 'string'
+        if (isText && /^\s*(\{\s*"|\[)/.test(value)) {
+          return fail(
+            context,
+            'this is JSON in a text, which a quote in an event would break; write it as keys and lists',
+          )
+        }
         try {
-          return { template: templateOf(value, Object.keys(bodyFields)), isText: typeof value === 'string' }
+          return { template: templateOf(value, Object.keys(bodyFields)), isText }
         } catch (error) {
           if (error instanceof TemplateError) return fail(context, error.message)
           throw error
@@ -107,7 +114,8 @@ export const webhookKind = receiverKind({
         ca,
         bodyLimit,
         body: template === undefined ? webhookBody : (page) => template({ ...webhookBody(page) }),
-        plainBody: webhookBody,
+        // in the form that its receiver expects
+        plainBody: body?.isText === true ? plainLine : webhookBody,
         headers: (page, text) => ({
           ...(body?.isText === true && { 'content-type': 'text/plain; charset=utf-8' }),
           ...own,
@@ -137,6 +145,10 @@ export function webhookBody(request: SendRequest): WebhookBody {
     memberCount: memberCountOf(request),
     provenance: request.provenance ?? null,
   }
+}
+
+function plainLine(page: SendRequest): string {
+  return `${page.action} ${page.severity}: ${headline(page)} (${page.idempotencyKey})`
 }
 
 /** Shorter ones can be tried out. */
