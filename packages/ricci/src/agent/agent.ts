@@ -7,15 +7,12 @@ import type { Measurement } from './probe.ts'
 import { Producer } from './producer.ts'
 import { type Machine, Sampler, thisMachine } from './sampler.ts'
 
-/** What the agent sends through: a `RiemannTcpClient`, or a test's. */
+/** What the agent sends through: the servers, or a test's. */
 export interface AgentClient {
-  sendMsg(msg: Msg, options?: { readonly signal?: AbortSignal }): Promise<Msg>
-  close(): Promise<void>
-  destroy(): Promise<void>
+  sendMsg(msg: Msg): Promise<Msg>
 }
 
 export interface AgentOptions {
-  /** Closed by the agent when it stops. */
   readonly client: AgentClient
   /** Name of this machine in its events. */
   readonly host: string
@@ -28,6 +25,8 @@ export interface AgentOptions {
   readonly machine?: Machine
   readonly platform?: NodeJS.Platform
   readonly maxBufferedEvents?: number
+  /** What else this process says about itself, with each sample. */
+  readonly own?: () => readonly Measurement[]
 }
 
 /** About 10 MB, and two hours of a machine's events at an interval of 10 s. */
@@ -108,23 +107,21 @@ export class Agent {
     this.#sample()
   }
 
-  /** Ends measuring, waits a second for what is on its way, and closes the client. Idempotent. */
+  /** Ends measuring, and waits a second for what is on its way. Idempotent. */
   stop(): Promise<void> {
     this.#stopped ??= this.#end()
     return this.#stopped
   }
 
   async #end(): Promise<void> {
-    const { client, clock } = this.#options
+    const { clock } = this.#options
     this.#timer?.cancel()
     this.#retry?.cancel()
     await this.#sampling
     let limit: Timer | undefined
     const late = new Promise<void>((resolve) => (limit = clock.setTimer(stopLimitMs, resolve)))
-    await Promise.race([client.close(), late])
+    await Promise.race([this.#sending, late])
     limit?.cancel()
-    await client.destroy()
-    await this.#sending
   }
 
   /** Samples now, and again on the grid of intervals: a late sample does not move the later ones. */
@@ -150,6 +147,7 @@ export class Agent {
     return [
       { service: 'ricci agent buffered', metric: buffered },
       { service: 'ricci agent dropped', metric: dropped },
+      ...(this.#options.own?.() ?? []),
     ]
   }
 

@@ -2,15 +2,13 @@
 import { isAbsolute, join } from 'node:path'
 import { z } from 'zod'
 import { Secret } from './secret.ts'
+import type { StateOf } from './state-folder.ts'
 import { parseAddress, parseDuration, parseSize } from './units.ts'
 
 /** What resolving a configuration needs from the outside. */
-export interface ConfigSurroundings {
+export interface ConfigSurroundings extends StateOf {
   /** Where relative paths in the file start: the file's own folder. */
   readonly folder: string
-  readonly env: Readonly<Record<string, string | undefined>>
-  /** Whether the process runs as root: decides the default data directory. */
-  readonly root: boolean
   readFile(path: string): string
 }
 

@@ -9,6 +9,7 @@ import { defaultSettings } from '@ricci/engine'
 import { z } from 'zod'
 import { receiverKinds } from '../receivers/kinds.ts'
 import { fieldsOf, type ConfigSurroundings } from './fields.ts'
+import { stateFolder } from './state-folder.ts'
 
 /** Names are used in rules, metrics and file names. */
 const namePattern = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/
@@ -40,10 +41,6 @@ export function configSchema(surroundings: ConfigSurroundings) {
   const [first, ...others] = receiverKinds.map((kind) => kind.schema(fields))
   const receiver = z.discriminatedUnion('type', [first, ...others])
 
-  const defaultData = surroundings.root
-    ? '/var/lib/ricci'
-    : join(surroundings.env.XDG_STATE_HOME || join(surroundings.env.HOME || '.', '.local/state'), 'ricci')
-
   return z.strictObject({
     instance: z
       .string()
@@ -53,7 +50,7 @@ export function configSchema(surroundings: ConfigSurroundings) {
       .describe('name of this instance, in alarms and claims; by default the name of the machine'),
     data: path(
       'folder of log and snapshots; by default `/var/lib/ricci` for root, else `$XDG_STATE_HOME/ricci` or `~/.local/state/ricci`',
-    ).default(defaultData),
+    ).default(stateFolder(surroundings)),
     rules: path('folder whose `index.ts` holds the rules; by default `rules` beside the file').default(
       join(surroundings.folder, 'rules'),
     ),

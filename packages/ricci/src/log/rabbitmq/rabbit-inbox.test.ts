@@ -6,7 +6,7 @@ import { decodeMsg, defaultLimits, encodeMsg, readMark, withMark, type ProducerM
 import { decodeRecord } from '@ricci/engine'
 import { partitionOf, ReplicaError } from '@ricci/replica'
 import { PlainClient, RabbitCluster, without } from '@ricci/testkit'
-import { headWith, Recorder } from '../../intake/recorder.ts'
+import { headWith, oneProducer, Recorder } from '../../intake/recorder.ts'
 import { nodeClock } from '../../server/node-clock.ts'
 import { Canary } from './canary.ts'
 import { EventsSender } from './events-sender.ts'
@@ -118,7 +118,7 @@ describe('Inboxes', { skip: without('rabbitmq', 'erlang') }, () => {
         const nowMs = nodeClock.wallMs()
         if (marked) return headWith(nowMs)
         let recorder = recorders.get(partition)
-        if (recorder === undefined) recorders.set(partition, (recorder = new Recorder(`${name}/inbox`, 1)))
+        if (recorder === undefined) recorders.set(partition, (recorder = new Recorder(oneProducer(`${name}/inbox`, 1))))
         return recorder.head(nowMs)
       },
       append: (partition, records) => log.publish(partition, records),
