@@ -25,6 +25,7 @@ export type Mutation =
   | 'digest-doubt'
   | 'retry-after'
   | 'look-up'
+  | 'look-up-wait'
   | 'tick-rank'
   | 'stall-rule'
   | 'claim-read-back'

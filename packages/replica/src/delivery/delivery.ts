@@ -164,7 +164,7 @@ export class Delivery implements QueueOwner {
   }
 
   quietAtMs(page: string): number {
-    if (this.#without('resolve-wait')) return 0
+    if (this.#without(this.#options.mirror.has(page) ? 'look-up-wait' : 'resolve-wait')) return 0
     return this.#options.mirror.quietAtMs(page) - (this.#without('doubt-time') ? 6_000 : 0)
   }
 

@@ -24,6 +24,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'digest-doubt': 1,
   'retry-after': 1,
   'look-up': 1,
+  'look-up-wait': 1,
   'tick-rank': 110,
   'stall-rule': 300,
   'claim-read-back': 1,

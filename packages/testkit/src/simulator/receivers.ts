@@ -67,7 +67,10 @@ export class SimReceiver {
 
   /** Whether it was told of a page, class B only; undefined where it cannot say at present. */
   lookUp(id: string): boolean | undefined {
-    return this.mood === 'well' && !this.down ? this.#seen.has(id) : undefined
+    if (this.down || this.mood === 'away') return undefined
+    // who reads may be served while who writes is not
+    if (this.mood !== 'well' && this.#random.chance(0.5)) return undefined
+    return this.#seen.has(id)
   }
 
   /** A request's bytes are here. `answer` is called with what goes back, `onReset` when the connection ends instead, or neither. */

@@ -56,6 +56,7 @@ export function judgeAttempts(evidence: AttemptEvidence, say: Say): void {
     const arrivals = evidence.arrivals.get(page.id) ?? []
     const isTrigger = page.action === 'trigger' && evidence.classOf(page.receiver) === 'A'
     if (!isTrigger) judgeDoubt(what, attempts, attempts, ({ claimedMs }) => claimedMs, 'its claim', say)
+    if (evidence.classOf(page.receiver) === 'B') judgeLookUps(what, attempts, say)
     const { trigger } = page
     if (page.action === 'resolve' && trigger !== undefined) {
       // a request that began so long ago has ended, whoever owned meanwhile
@@ -96,6 +97,19 @@ function judgeDoubt(
     const which = `the attempt ${doubtful.epoch}.${doubtful.n} has no outcome yet`
     const said = `${what}: attempt ${attempt.epoch}.${attempt.n} came ${waitedMs} ms after ${sinceWhat}`
     say('sent too soon', `${said}, ${which}`)
+  }
+}
+
+/** A look for what an attempt may have left comes when the request of that one has ended: else it says nothing. */
+function judgeLookUps(what: string, attempts: readonly LoggedAttempt[], say: Say): void {
+  for (const attempt of attempts) {
+    const isTooSoon = (older: LoggedAttempt): boolean =>
+      isKnown(older, attempt.offset) && older.outcome!.result === 'unknown' && attempt.atMs - older.atMs < doubtMs
+    const doubtful = attempts.find((older) => older.offset < attempt.offset && isTooSoon(older))
+    if (doubtful === undefined) continue
+    const waitedMs = Math.round(attempt.atMs - doubtful.atMs)
+    const which = `attempt ${doubtful.epoch}.${doubtful.n}, of which nobody knows`
+    say('sent too soon', `${what}: attempt ${attempt.epoch}.${attempt.n} came ${waitedMs} ms after ${which}`)
   }
 }
 
