@@ -24,6 +24,8 @@ export type Mutation =
   | 'member-resolve'
   | 'digest-doubt'
   | 'retry-after'
+  | 'look-up'
+  | 'look-up-wait'
   | 'tick-rank'
   | 'stall-rule'
   | 'claim-read-back'

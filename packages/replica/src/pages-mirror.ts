@@ -13,6 +13,8 @@ export class PagesMirror {
    * an attempt before its request begins, so what we have read of for that long is not under way any more. Pruned: what has passed says nothing.
    */
   readonly #quietAt = new Map<string, number>()
+  /** Of pending pages, the attempts in doubt with the time at which we first read of each. */
+  readonly #doubts = new Map<string, ReadonlyMap<string, number>>()
   #sinceMs = 0
 
   /** @param nowMs monotonic */
@@ -20,9 +22,11 @@ export class PagesMirror {
     for (const page of changes.changed) {
       this.#pages.set(page.id, page)
       for (const attempt of page.attempts) this.#byAttempt.set(nameOf(attempt), page.id)
+      this.#noteDoubts(page, nowMs)
     }
     for (const { id, inDoubt } of changes.settled) {
       this.#noteQuiet(id, inDoubt, nowMs)
+      this.#doubts.delete(id)
       const page = this.#pages.get(id)
       if (page === undefined) continue
       this.#pages.delete(id)
@@ -54,9 +58,11 @@ export class PagesMirror {
     return this.#pages.size
   }
 
-  /** When no request of a settled page can be under way any more; monotonic. */
-  quietAtMs(settled: string): number {
-    return this.#quietAt.get(settled) ?? this.#sinceMs + doubtMs
+  /** When no request of a page, settled or with an attempt in doubt, can be under way any more; monotonic. */
+  quietAtMs(id: string): number {
+    const doubts = this.#doubts.get(id)
+    if (doubts !== undefined) return Math.max(...doubts.values()) + doubtMs
+    return this.#quietAt.get(id) ?? this.#sinceMs + doubtMs
   }
 
   /** Nothing is known, from now on (monotonic). */
@@ -64,7 +70,16 @@ export class PagesMirror {
     this.#pages.clear()
     this.#byAttempt.clear()
     this.#quietAt.clear()
+    this.#doubts.clear()
     this.#sinceMs = nowMs
+  }
+
+  /** An attempt is in doubt until it has an outcome that says; its request has ended `doubtMs` after we first read of it. */
+  #noteDoubts({ id, attempts }: Readonly<PendingPage>, nowMs: number): void {
+    const before = this.#doubts.get(id)
+    const doubtful = attempts.filter(({ result }) => result === undefined || result === 'unknown').map(nameOf)
+    if (doubtful.length === 0) this.#doubts.delete(id)
+    else this.#doubts.set(id, new Map(doubtful.map((name) => [name, before?.get(name) ?? nowMs])))
   }
 
   #noteQuiet(id: string, inDoubt: boolean, nowMs: number): void {

@@ -179,7 +179,8 @@ export interface SendRequest {
   readonly receiver: string
   readonly idempotencyKey: string
   readonly dedupKey: string
-  readonly action: 'trigger' | 'resolve' | 'notify'
+  /** `acknowledge`: somebody has taken on the incident of this key. */
+  readonly action: 'trigger' | 'acknowledge' | 'resolve' | 'notify'
   readonly severity: string
   readonly summary: string
   readonly host: string
@@ -191,7 +192,10 @@ export interface SendRequest {
   readonly members?: readonly string[]
   /** For a digest: how many they are in all. */
   readonly memberCount?: number
-  /** An attempt in doubt went before: at a blind receiver this may be a repeat. */
+  /**
+   * An attempt in doubt went before: at a blind receiver (class C) this may be a repeat. One that can be looked up (class B) is to be asked
+   * first: where the page is there already it is `delivered`, and where nobody can tell now nothing is sent.
+   */
   readonly possibleRepeat: boolean
 }
 
@@ -203,8 +207,8 @@ export type SendResult =
   /** The request went out, and no answer came or none that says: it may have taken effect. */
   | { readonly kind: 'unknown'; readonly detail: string; readonly retryAfterMs?: number }
 
-/** Keyed (one open incident per key) or blind; class B (can be looked up) comes later. */
-export type ReceiverClass = 'A' | 'C'
+/** Keyed (one open incident per key), one that can be looked up afterwards, or blind. */
+export type ReceiverClass = 'A' | 'B' | 'C'
 
 /** Sends requests to receivers. */
 export interface Transport {

@@ -272,6 +272,41 @@ describe('a pair', () => {
     await house.close()
   })
 
+  it('one that can be looked up is asked once the doubtful request must have ended, by whoever owns then', async () => {
+    const house = new House()
+    house.receiverClass = 'B'
+    const owner = await house.owner()
+    const standby = await house.started(house.replica('b'), 'following')
+    const { oncall, clock } = house
+    oncall.answer = () => ({ kind: 'unknown', detail: 'HTTP 504' })
+    house.event('h', 'down')
+    await house.until('a request is out', () => oncall.sent.length === 1)
+    let sinceMs = clock.monotonicMs()
+    oncall.answer = () => never
+    await house.until('it is asked', () => oncall.sent.length === 2)
+    assert.ok(clock.monotonicMs() - sinceMs >= 11_000, 'its own attempt, too, may be acted on for a while')
+    assert.equal(owner.stats().lookUps, 1)
+    house.kill(owner)
+    sinceMs = clock.monotonicMs()
+    oncall.answer = () => ({ kind: 'delivered' })
+    house.event('h', 'ok')
+    await house.until('it is asked by another', () => oncall.sent.length === 3)
+    assert.ok(clock.monotonicMs() - sinceMs >= 11_000)
+    await house.until('it is resolved', () => oncall.sent.length === 4)
+    assert.deepEqual(
+      oncall.sent.map((r) => [r.action, r.possibleRepeat]),
+      [
+        ['trigger', false],
+        ['trigger', true],
+        ['trigger', true],
+        ['resolve', false],
+      ],
+    )
+    const { lookUps, possibleRepeats } = standby.stats()
+    assert.deepEqual([lookUps, possibleRepeats], [1, 0])
+    await house.close()
+  })
+
   it('a blind receiver that rather misses is not asked again', async () => {
     const house = new House()
     house.receiverClass = 'C'

@@ -35,6 +35,8 @@ export type RicciErrorCode =
   | 'NO_PARTITION'
   /** No instance goes by that name. */
   | 'NO_INSTANCE'
+  /** The configuration names no such receiver. */
+  | 'NO_RECEIVER'
   /** What came as JSON is no event, or none that can be kept. */
   | 'EVENT_MALFORMED'
   /** An agent passes a question on, and no server can be asked now. */

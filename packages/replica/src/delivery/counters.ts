@@ -9,6 +9,8 @@ export interface DeliveryCounters {
   gaveUp: number
   /** Requests marked as a possible repeat: blind receivers only. */
   possibleRepeats: number
+  /** Attempts before which the receiver was asked whether an earlier one had arrived: class B only. */
+  lookUps: number
   /** Attempts that were written and whose send window had passed, or that somebody else's claim overtook: never sent. */
   neverSent: number
   digests: number
@@ -25,6 +27,7 @@ export function noDeliveries(): DeliveryCounters {
     unknown: 0,
     gaveUp: 0,
     possibleRepeats: 0,
+    lookUps: 0,
     neverSent: 0,
     digests: 0,
     pagesRepaired: 0,

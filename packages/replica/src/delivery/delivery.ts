@@ -163,9 +163,9 @@ export class Delivery implements QueueOwner {
     return this.#options.digestAgeMs ?? digestAgeMs
   }
 
-  quietAtMs(trigger: string): number {
-    if (this.#without('resolve-wait')) return 0
-    return this.#options.mirror.quietAtMs(trigger) - (this.#without('doubt-time') ? 6_000 : 0)
+  quietAtMs(page: string): number {
+    if (this.#without(this.#options.mirror.has(page) ? 'look-up-wait' : 'resolve-wait')) return 0
+    return this.#options.mirror.quietAtMs(page) - (this.#without('doubt-time') ? 6_000 : 0)
   }
 
   canBeMember(page: Readonly<PendingPage>): boolean {
@@ -269,8 +269,8 @@ export class Delivery implements QueueOwner {
     const mayStart = (): boolean => !(isLate = !this.#active || !(anyTime || window.mayBegin()))
     if (!mayStart()) return this.#tellUnsent(attempt, page, this.#active ? 'its record was read too late' : dethroned)
     attempt.phase = 'sending'
-    if (attempt.possibleRepeat) counters.possibleRepeats++
-    let request = requestFor(page, attempt.possibleRepeat)
+    if (attempt.possibleRepeat) counters[attempt.queue.receiver.class === 'B' ? 'lookUps' : 'possibleRepeats']++
+    let request = requestFor(page, attempt.possibleRepeat && !this.#without('look-up'))
     if (this.#without('dedup-key')) {
       const each = `${page.id}.${this.epoch}.${attempt.n}`
       request = { ...request, idempotencyKey: each, dedupKey: each }

@@ -13,7 +13,7 @@ export interface QueueOwner {
   /** Pages that waited for so long go together. */
   readonly digestAgeMs: number
   page(id: string): Readonly<PendingPage> | undefined
-  quietAtMs(trigger: string): number
+  quietAtMs(page: string): number
   /** Whether a digest of what waited can stand for the page. */
   canBeMember(page: Readonly<PendingPage>): boolean
   /** The log's calendar: the age of pages is judged by it. */
@@ -252,7 +252,7 @@ export class ReceiverQueue {
       class: this.receiver.class,
       blindPolicy: this.receiver.blindPolicy ?? 'repeat',
       isPending: (id) => this.#owner.page(id) !== undefined,
-      quietAtMs: (trigger) => this.#owner.quietAtMs(trigger),
+      quietAtMs: (id) => this.#owner.quietAtMs(id),
       notBeforeMs: this.#notBeforeMs(page, waiting, nowMs),
     }
   }

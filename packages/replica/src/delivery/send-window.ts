@@ -1,6 +1,12 @@
 import { clockLookMs, sendBeginMs, sendEndMs, transportGraceMs } from '../limits.ts'
 import type { Clock, SendRequest, SendResult, Timer, Transport } from '../ports.ts'
 
+/** Sends a request that no record announces, in a window of its own: a test of a receiver. Never rejects. */
+export function sendOnce(transport: Transport, request: SendRequest, clock: Clock): Promise<SendResult> {
+  const window = new SendWindow(clock)
+  return window.send(transport, request, () => window.mayBegin())
+}
+
 /**
  * The time in which an attempt may become a request and in which that has ended, counted from the append of its record on the
  * monotonic and on the wall clock; the stricter wins. The monotonic clock stands still while a machine is suspended, the wall

@@ -11,8 +11,8 @@ export interface Circumstances {
   readonly blindPolicy: 'repeat' | 'miss'
   /** Whether a page still waits. */
   isPending(id: string): boolean
-  /** When the last request that a settled trigger may have left under way must have ended. */
-  quietAtMs(trigger: string): number
+  /** When the last request that a page's attempts may have left under way must have ended. */
+  quietAtMs(page: string): number
   /** Not to be tried earlier, as its last failure (or its digest's minute) says. */
   readonly notBeforeMs: number
 }
@@ -31,12 +31,13 @@ export type Verdict =
  * What is to be done about a page for which nothing of ours is under way. The rules of attempts in doubt (DESIGN, Delivery):
  * an attempt of an older epoch without outcome is in doubt; class A triggers are repeated at once, all else when no outcome
  * came within 11 s of the claim. A resolve waits for its trigger, and at a keyed receiver also until no request of its trigger
- * can still be under way: one that arrives after the resolve would open again what nobody would ever close.
+ * can still be under way: one that arrives after the resolve would open again what nobody would ever close. At one that can be
+ * looked up all in doubt waits for that, too: what arrives after the look would be there twice.
  */
 export function verdictOn(page: Readonly<PendingPage>, at: Circumstances): Verdict {
   if (page.action === 'resolve' && page.trigger !== undefined) {
     if (at.isPending(page.trigger)) return { do: 'hold' }
-    const quietAtMs = at.class === 'A' ? at.quietAtMs(page.trigger) : 0
+    const quietAtMs = at.class === 'C' ? 0 : at.quietAtMs(page.trigger)
     if (at.nowMs < quietAtMs) return { do: 'wait', untilMs: quietAtMs }
   }
   const open = page.attempts.filter((attempt) => attempt.result === undefined)
@@ -49,6 +50,10 @@ export function verdictOn(page: Readonly<PendingPage>, at: Circumstances): Verdi
   const doubtful = open[0] ?? page.attempts.find((attempt) => attempt.result === 'unknown')
   if (doubtful !== undefined && at.class === 'C' && at.blindPolicy === 'miss')
     return { do: 'give-up', attempt: doubtful }
+  if (doubtful !== undefined && at.class === 'B') {
+    const quietAtMs = at.quietAtMs(page.id)
+    if (at.nowMs < quietAtMs) return { do: 'wait', untilMs: quietAtMs }
+  }
   if (at.nowMs < at.notBeforeMs) return { do: 'wait', untilMs: at.notBeforeMs }
-  return { do: 'attempt', possibleRepeat: at.class === 'C' && doubtful !== undefined }
+  return { do: 'attempt', possibleRepeat: at.class !== 'A' && doubtful !== undefined }
 }

@@ -21,10 +21,12 @@ export async function ask(
   return request(base, path, parameters, { signal })
 }
 
-/** Tells the server's API something. @throws CommandError with a sentence for people */
-export async function tell(base: string, path: string, what: unknown): Promise<void> {
+/** Tells the server's API something; gives its answer. @throws CommandError with a sentence for people */
+export async function tell<Answer>(base: string, path: string, what: unknown): Promise<Answer> {
   const headers = { 'content-type': 'application/json' }
-  await request(base, path, {}, { method: 'POST', headers, body: JSON.stringify(what) })
+  return (await jsonOf(
+    await request(base, path, {}, { method: 'POST', headers, body: JSON.stringify(what) }),
+  )) as Answer
 }
 
 async function request(

@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, (surroundings: Surroundings) => Promise<
   watch: async (surroundings) => (await import('./watch.ts')).watchCommand(surroundings),
   status: async (surroundings) => (await import('./status.ts')).statusCommand(surroundings),
   incidents: async (surroundings) => (await import('./incidents.ts')).incidentsCommand(surroundings),
+  receivers: async (surroundings) => (await import('./receivers.ts')).receiversCommand(surroundings),
   cluster: async (surroundings) => (await import('./cluster.ts')).clusterCommand(surroundings),
   lead: async () => (await import('./lead.ts')).leadCommand(),
   version: async (surroundings) => (await import('./version.ts')).versionCommand(surroundings),
@@ -43,6 +44,7 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
   for (const name of wanted) {
     const command = await commands[name](surroundings)
     program.addCommand(command.copyInheritedSettings(program))
+    for (const sub of command.commands) sub.copyInheritedSettings(program)
   }
   if (words.length === 0) {
     program.outputHelp({ error: true })

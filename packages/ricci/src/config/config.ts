@@ -19,12 +19,12 @@ import { RicciError } from '../errors.ts'
 import { atPlace } from './excerpt.ts'
 import { didYouMean } from './nearest.ts'
 import { keysAt } from './reference.ts'
-import { configSchema, type ConfigSurroundings, type ParsedConfig } from './schema.ts'
+import { receiverKinds } from '../receivers/kinds.ts'
+import type { ConfiguredReceiver } from '../receivers/kind.ts'
+import type { ConfigSurroundings } from './fields.ts'
+import { configSchema, type ParsedConfig } from './schema.ts'
 import type { Secret } from './secret.ts'
 import type { Address } from './units.ts'
-
-/** One receiver, secrets resolved. */
-export type ReceiverConfig = ParsedConfig['receivers'][string]
 
 /** What the daemon runs with. Paths are absolute, durations milliseconds, sizes bytes; secrets are resolved and hidden. */
 export interface Config {
@@ -46,7 +46,7 @@ export interface Config {
   /** Absent: this server works alone. */
   readonly cluster?: ClusterConfig
   /** By name; `console` is always among them. */
-  readonly receivers: ReadonlyMap<string, ReceiverConfig>
+  readonly receivers: ReadonlyMap<string, ConfiguredReceiver>
   readonly fallback: string
   readonly self: string | undefined
   /** Goes into the rules record as it is. */
@@ -162,10 +162,7 @@ export function parseConfig(text: string, file: string, surroundings: Partial<Co
 
 /** Checks what no single field can tell, and gives things their unit's name. */
 function finish(parsed: ParsedConfig, source: Source): Config {
-  const receivers = new Map<string, ReceiverConfig>([
-    ['console', { type: 'console', class: 'C', inDoubt: 'repeat', sendOvertaken: false }],
-    ...Object.entries(parsed.receivers),
-  ])
+  const receivers = new Map<string, ConfiguredReceiver>(Object.entries(parsed.receivers))
   const problems: string[] = []
   if (receivers.has('self')) {
     const message = 'the name self stands for the receiver that the key "self" names; give this one another name'
@@ -384,7 +381,7 @@ function problemsOf(issue: z.core.$ZodIssue, source: Source): string[] {
       return [source.problemAtKey(path.slice(0, -1), String(path.at(-1)), issue.issues[0]?.message ?? issue.message)]
     case 'invalid_union':
       if (issue.discriminator !== undefined) return [typeProblem(path, source)]
-      return [source.problemAt(path, issue.message)]
+      return [source.problemAt(path, issue.input === undefined ? missing(path) : issue.message)]
     case 'invalid_value':
       return [source.problemAt(path, `one of ${issue.values.map(String).join(', ')} is needed here`)]
     case 'invalid_type':
@@ -397,7 +394,7 @@ function problemsOf(issue: z.core.$ZodIssue, source: Source): string[] {
 function typeMessage(issue: z.core.$ZodIssueInvalidType, path: readonly PropertyKey[]): string {
   // a message of the schema's own says more than a type's name
   if (!issue.message.startsWith('Invalid input')) return issue.message
-  if (issue.input === undefined) return `"${String(path.at(-1))}" is missing here; add it`
+  if (issue.input === undefined) return missing(path)
   const names: Readonly<Record<string, string>> = {
     object: 'a block of keys',
     record: 'a block of keys',
@@ -406,7 +403,11 @@ function typeMessage(issue: z.core.$ZodIssueInvalidType, path: readonly Property
   return `${names[issue.expected] ?? `a ${issue.expected}`} is needed here`
 }
 
-const receiverTypes = ['console', 'webhook', 'pagerduty']
+function missing(path: readonly PropertyKey[]): string {
+  return `"${String(path.at(-1))}" is missing here; add it`
+}
+
+const receiverTypes = receiverKinds.map(({ type }) => type)
 
 function typeProblem(path: readonly PropertyKey[], source: Source): string {
   const given = source.document.getIn(path)

@@ -3,20 +3,13 @@
  * `docs/configuration.md` come.
  */
 import { hostname } from 'node:os'
-import { isAbsolute, join } from 'node:path'
+import { join } from 'node:path'
 import { maxSymbols } from '@ricci/client'
 import { defaultSettings } from '@ricci/engine'
 import { z } from 'zod'
-import { Secret } from './secret.ts'
-import { stateFolder, type StateOf } from './state-folder.ts'
-import { parseAddress, parseDuration, parseSize } from './units.ts'
-
-/** What resolving a configuration needs from the outside. */
-export interface ConfigSurroundings extends StateOf {
-  /** Where relative paths in the file start: the file's own folder. */
-  readonly folder: string
-  readFile(path: string): string
-}
+import { receiverKinds } from '../receivers/kinds.ts'
+import { fieldsOf, type ConfigSurroundings } from './fields.ts'
+import { stateFolder } from './state-folder.ts'
 
 /** Names are used in rules, metrics and file names. */
 const namePattern = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/
@@ -27,120 +20,10 @@ const leastSecretLength = 16
 /** Each is a stream with three replicas on the brokers, and an engine on two instances. */
 const maxPartitions = 1_024
 
-/** RFC 9110, 5.5: whoever sends another gets an error with each page instead of sending it. */
-const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/
-
-/** Headers with which nothing would be sent: the connection makes its own. */
-const ownHeaders = ['connection', 'content-length', 'expect', 'keep-alive', 'transfer-encoding', 'upgrade']
-
 /** Makes the schema; the surroundings are needed for secrets and relative paths only. */
 export function configSchema(surroundings: ConfigSurroundings) {
-  const path = (what: string) =>
-    z
-      .string()
-      .min(1)
-      .describe(what)
-      .transform((text) => (isAbsolute(text) ? text : join(surroundings.folder, text)))
-
-  const duration = (what: string, shortest: string, longest: string) =>
-    z
-      .string({ error: 'a duration needs its unit, like 30s, 15m or 24h' })
-      .describe(what)
-      .transform((text, context) => {
-        const ms = parseDuration(text)
-        if (ms === undefined) return fail(context, `"${text}" is no duration; write it like 500ms, 30s, 15m, 24h or 7d`)
-        if (ms < parseDuration(shortest)! || ms > parseDuration(longest)!) {
-          return fail(context, `${text} is out of range: from ${shortest} to ${longest}`)
-        }
-        return ms
-      })
-
-  const size = (what: string, smallest: string, largest: string) =>
-    z
-      .string({ error: 'a size needs its unit, like 64MiB or 10GB' })
-      .describe(what)
-      .transform((text, context) => {
-        const bytes = parseSize(text)
-        if (bytes === undefined) return fail(context, `"${text}" is no size; write it like 512kB, 64MiB or 10GB`)
-        if (bytes < parseSize(smallest)! || bytes > parseSize(largest)!) {
-          return fail(context, `${text} is out of range: from ${smallest} to ${largest}`)
-        }
-        return bytes
-      })
-
-  const count = (what: string, least: number, most: number) =>
-    z
-      .int({ error: 'a whole number is needed here' })
-      .min(least, { error: `out of range: from ${least} to ${most}` })
-      .max(most, { error: `out of range: from ${least} to ${most}` })
-      .describe(what)
-
-  const address = (what: string) =>
-    z
-      .union([z.literal('off'), z.literal(false), z.string()], { error: 'an address is host:port, or off' })
-      .describe(what)
-      .transform((text, context) => {
-        if (text === false || text === 'off') return undefined
-        return (
-          parseAddress(text) ?? fail(context, `"${text}" is no address; write host:port like 127.0.0.1:5555, or off`)
-        )
-      })
-
-  const requiredAddress = (what: string) =>
-    z
-      .string()
-      .describe(what)
-      .transform(
-        (text, context) =>
-          parseAddress(text) ?? fail(context, `"${text}" is no address; write host:port like 10.0.0.1:5557`),
-      )
-
-  const secret = (what: string) =>
-    z
-      .union(
-        [z.string().min(1), z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })],
-        {
-          error: 'a secret is { env: NAME }, { file: PATH } or the text itself',
-        },
-      )
-      .describe(what)
-      .transform((value, context) => {
-        if (typeof value === 'string') return new Secret(value)
-        if ('env' in value) {
-          const found = surroundings.env[value.env]
-          if (found === undefined || found === '') {
-            return fail(context, `the environment variable ${value.env} is not set; set it before Ricci starts`)
-          }
-          return new Secret(found)
-        }
-        const file = isAbsolute(value.file) ? value.file : join(surroundings.folder, value.file)
-        try {
-          const text = surroundings.readFile(file).trim()
-          return text === '' ? fail(context, `${file} is empty; write the secret into it`) : new Secret(text)
-        } catch (error) {
-          return fail(context, `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`)
-        }
-      })
-
-  /** A file that can be read: what is wanted of it. */
-  const readable = (what: string, wanted: (file: string, text: string) => string) =>
-    z
-      .string()
-      .min(1)
-      .describe(what)
-      .transform((text, context) => {
-        const file = isAbsolute(text) ? text : join(surroundings.folder, text)
-        try {
-          return wanted(file, surroundings.readFile(file))
-        } catch (error) {
-          return fail(context, `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`)
-        }
-      })
-
-  const pem = (what: string) => readable(what, (_file, text) => text)
-
-  /** Read again and again: its path is kept. */
-  const pemFile = (what: string) => readable(what, (file) => file)
+  const fields = fieldsOf(surroundings)
+  const { path, duration, size, count, address, requiredAddress, secret, pem, pemFile } = fields
 
   const broker = (what: string) =>
     secret(what).refine(
@@ -155,71 +38,8 @@ export function configSchema(surroundings: ConfigSurroundings) {
       error: 'an address beginning with http:// or https:// is needed here',
     })
 
-  const header = (what: string) =>
-    secret(what).refine((value) => headerValue.test(value.reveal()), {
-      error: 'a header is one line, without letters beyond U+00FF; write it so, or encode it',
-    })
-
-  const url = (what: string) =>
-    z
-      .string()
-      .describe(what)
-      .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), {
-        error: 'an address beginning with http:// or https:// is needed here',
-        abort: true,
-      })
-      .refine((text) => new URL(text).username === '' && new URL(text).password === '', {
-        error: 'a name or password in an address is not sent; put it into the header Authorization',
-      })
-
-  const sendOvertaken = z
-    .boolean()
-    .default(false)
-    .describe('also send trigger and resolve of an incident that was over before its trigger could be sent')
-  const inDoubt = z
-    .enum(['repeat', 'miss'])
-    .default('repeat')
-    .describe('class C only: what to do with an attempt whose effect nobody can know')
-
-  const receiver = z.discriminatedUnion('type', [
-    z
-      .strictObject({ type: z.literal('console'), inDoubt, sendOvertaken })
-      .transform((fields) => ({ ...fields, class: 'C' as const })),
-    z.strictObject({
-      type: z.literal('webhook'),
-      url: url('where pages are posted to'),
-      headers: z
-        .record(
-          z
-            .string()
-            .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, { error: 'the name of a header holds letters, digits and -' })
-            .refine((name) => !ownHeaders.includes(name.toLowerCase()), {
-              error: 'this header belongs to the connection; leave it out',
-            }),
-          header('value of a header'),
-        )
-        .default({})
-        .describe('headers sent with each request; values are secrets: `{ env: NAME }`, `{ file: PATH }` or text'),
-      class: z
-        .enum(['A', 'C'])
-        .default('A')
-        .describe('`A` when the receiver honours Idempotency-Key or dedupKey, `C` when it is blind'),
-      inDoubt,
-      sendOvertaken,
-    }),
-    z
-      .strictObject({
-        type: z.literal('pagerduty'),
-        routingKey: secret(
-          'the integration key of an Events v2 integration: `{ env: NAME }`, `{ file: PATH }` or text',
-        ),
-        url: url('where events are posted to; the service region EU has another').default(
-          'https://events.pagerduty.com/v2/enqueue',
-        ),
-        sendOvertaken,
-      })
-      .transform((fields) => ({ ...fields, class: 'A' as const, inDoubt: 'repeat' as const })),
-  ])
+  const [first, ...others] = receiverKinds.map((kind) => kind.schema(fields))
+  const receiver = z.discriminatedUnion('type', [first, ...others])
 
   return z.strictObject({
     instance: z
@@ -318,6 +138,7 @@ export function configSchema(surroundings: ConfigSurroundings) {
         receiver,
       )
       .default({})
+      .transform((named) => ({ console: receiver.parse({ type: 'console' }), ...named }))
       .describe('who can be paged, by the name that rules use; `console` is always there'),
     fallback: z.string().default('console').describe('name of the receiver that hears of pages another one refused'),
     self: z
@@ -387,9 +208,3 @@ export function configSchema(surroundings: ConfigSurroundings) {
 }
 
 export type ParsedConfig = z.output<ReturnType<typeof configSchema>>
-
-/** Adds the problem to what zod reports, at the value's own place. */
-function fail(context: z.core.$RefinementCtx, message: string): never {
-  context.issues.push({ code: 'custom', message, input: context.value })
-  return z.NEVER
-}

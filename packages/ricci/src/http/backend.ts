@@ -3,6 +3,7 @@ import type { ChangePosition } from '@ricci/engine'
 import type { PlacementView } from '@ricci/replica'
 import type { Registry } from 'prom-client'
 import type { Freshness, Missing } from '../peers/protocol.ts'
+import type { ReceiverTest, ReceiverView } from '../receivers/try.ts'
 import type { ClusterStatus } from '../server/cluster-status.ts'
 import type { JsonShape } from '../server/worker-protocol.ts'
 
@@ -104,6 +105,10 @@ export interface HttpBackend {
    * @throws RicciError `INTAKE_FULL`, `EVENT_MALFORMED`; ReplicaError: why the log does not take them
    */
   take(events: readonly Event[]): Promise<void>
+  /** The receivers of the configuration. */
+  receivers(): readonly ReceiverView[]
+  /** Sends a receiver test pages; whoever asks while that goes on hears the same. @throws RicciError `NO_RECEIVER` */
+  tryReceiver(name: string): Promise<ReceiverTest>
   /** @throws RicciError `NO_CLUSTER` where this server works alone */
   cluster(): ClusterBackend
 }

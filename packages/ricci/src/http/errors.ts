@@ -33,6 +33,7 @@ export const statusOf: Readonly<Record<string, number>> = {
   NO_CLUSTER: 404,
   NO_PARTITION: 404,
   NO_INSTANCE: 404,
+  NO_RECEIVER: 404,
   PEER_UNREACHABLE: 503,
 }
 

@@ -247,6 +247,10 @@ export class HttpServer {
         return reply.type('application/json; charset=utf-8').send(Readable.from(queryBody(first, pages, answer)))
       },
     )
+    app.get('/api/v1/receivers', async () => ({ receivers: backend.receivers() }))
+    app.post<{ Params: { name: string } }>('/api/v1/receivers/:name/test', async ({ params: { name } }) =>
+      backend.tryReceiver(name),
+    )
     app.get('/api/v1/cluster', async () => backend.cluster().status())
     app.get<{ Querystring: { partition: number } | { key: string } }>(
       '/api/v1/cluster/explain',

@@ -41,6 +41,8 @@ export async function serve(
     watch: async () => none(),
     logId: () => 'log',
     take: async () => undefined,
+    receivers: () => [],
+    tryReceiver: () => assert.fail(),
     cluster: () => assert.fail(),
     ...script,
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { SendResult } from '@ricci/replica'
+import { sendOnce, type SendResult } from '@ricci/replica'
 import { parseConfig } from '../config/config.ts'
 import { pageLine } from './console.ts'
 import { pagerDutyEvent } from './pagerduty.ts'
@@ -38,6 +38,16 @@ test('console: a line that nobody takes is a page that was not sent', async () =
   })
 })
 
+test('console: a line that is neither taken nor refused leaves it in doubt', async () => {
+  const clock = new TestClock()
+  const write = () => new Promise<void>(() => undefined)
+  const { transport } = createReceivers(parseConfig('', 'test.yaml'), { clock, write }).get('console')!
+  const sending = sendOnce(transport, page, clock)
+  clock.advance(10_000)
+  assert.deepEqual(await sending, { kind: 'unknown', detail: 'written, and nobody took the line in time' })
+  assert.equal(clock.pendingTimers, 0)
+})
+
 test('what became of a request is told by the name of its receiver', async () => {
   const told: unknown[] = []
   const surroundings = {
@@ -73,6 +83,7 @@ test('console: what kinds of pages look like', () => {
     pageLine({ ...page, members: ['a', 'b'], memberCount: 5_000 }),
     'PAGE      critical  0.97 for 30 s (5000 pages in one) [cpu-high web-7 cpu]',
   )
+  assert.equal(pageLine({ ...page, action: 'acknowledge' }), 'TAKEN ON  critical  0.97 for 30 s [cpu-high web-7 cpu]')
   assert.equal(pageLine({ ...page, summary: '\n' }), 'PAGE      critical  cpu-high: web-7 cpu')
 })
 
@@ -127,13 +138,27 @@ receivers:
   assert.deepEqual([await kind('blind'), await kind('keyed')], ['unknown', 'unknown'])
 })
 
+test('the examples in docs/receivers.md are valid', async () => {
+  const { readFileSync } = await import('node:fs')
+  const examples = [...readFileSync('docs/receivers.md', 'utf8').matchAll(/```yaml\n([^]*?)```/g)]
+  const env = { SLACK_TOKEN: 'xoxb-1', MATRIX_HOOK: 'https://matrix.example/hook' }
+  const types = examples.flatMap(([, yaml]) => {
+    const { receivers } = parseConfig(yaml, 'receivers.md', { env, readFile: () => 'password' })
+    return [...receivers.values()].map(({ type }) => type)
+  })
+  assert.deepEqual(
+    types.filter((type) => type !== 'console'),
+    ['webhook', 'slack', 'email'],
+  )
+})
+
 test('webhook: docs/receivers.md names every field of the body', async () => {
   const { readFileSync } = await import('node:fs')
   const doc = readFileSync('docs/receivers.md', 'utf8')
   for (const field of Object.keys(webhookBody(page))) assert.ok(doc.includes(`\`${field}\``), field)
 })
 
-test('pagerduty: trigger, resolve and notify', async (t) => {
+test('pagerduty: trigger, resolve, notify and acknowledge', async (t) => {
   const bodies: Record<string, unknown>[] = []
   const url = await httpServer(t, async (request, response) => {
     bodies.push(JSON.parse(await bodyOf(request)))
@@ -147,7 +172,7 @@ self: pd
   const { transport, class: receiverClass } = receivers.get('pd')!
   assert.equal(receiverClass, 'A')
   assert.equal(receivers.get('self')!.transport, transport)
-  for (const action of ['trigger', 'resolve', 'notify'] as const) {
+  for (const action of ['trigger', 'resolve', 'notify', 'acknowledge'] as const) {
     const result = await transport.send({ ...page, action }, () => true, new AbortController().signal)
     assert.equal(result.kind, 'delivered')
   }
@@ -173,6 +198,7 @@ self: pd
   assert.deepEqual(bodies[1], { routing_key: 'secret-key', event_action: 'resolve', dedup_key: page.dedupKey })
   assert.equal(bodies[2].event_action, 'trigger')
   assert.equal(bodies[2].dedup_key, page.idempotencyKey)
+  assert.deepEqual(bodies[3], { routing_key: 'secret-key', event_action: 'acknowledge', dedup_key: page.dedupKey })
 })
 
 test('pagerduty: its limits and its severities', () => {
@@ -181,6 +207,7 @@ test('pagerduty: its limits and its severities', () => {
   assert.match(event({ dedupKey: 'x'.repeat(256) }).dedup_key, /^[0-9a-f]{64}$/)
   assert.equal(event({ dedupKey: 'x'.repeat(255) }).dedup_key.length, 255)
   assert.equal(event({ summary: 'x'.repeat(2_000) }).payload.summary.length, 1_024)
+  assert.match(event({ summary: 'x'.repeat(2_000), members: ['a'] }).payload.summary, /… \(1 pages in one\)$/)
   assert.equal(event({ host: '' }).payload.source, 'ricci')
   assert.deepEqual(event({ members: ['a', 'b'] }).payload.custom_details, {
     state: 'critical',

@@ -1,13 +1,9 @@
-import type { Clock, Receiver, SendResult, Transport } from '@ricci/replica'
-import type { Config, ReceiverConfig } from '../config/config.ts'
-import { ConsoleTransport } from './console.ts'
-import { PagerDutyTransport } from './pagerduty.ts'
-import { WebhookTransport } from './webhook.ts'
+import type { Receiver, SendResult, Transport } from '@ricci/replica'
+import type { Config } from '../config/config.ts'
+import type { Means } from './kind.ts'
+import { receiverViews, tryReceiver, type ReceiversConfig, type ReceiverTest, type ReceiverView } from './try.ts'
 
-export interface ReceiverSurroundings {
-  readonly clock: Clock
-  /** Takes a line without its newline, for receivers of type console; rejects where it cannot. */
-  readonly write: (line: string) => void | Promise<void>
+export interface ReceiverSurroundings extends Means {
   /** Told what became of each request, by the receiver's name. */
   readonly onResult?: (receiver: string, result: SendResult) => void
 }
@@ -15,8 +11,6 @@ export interface ReceiverSurroundings {
 /**
  * The configured receivers by the names that rules use. The one that the configuration calls `self` is there under that name as
  * well: what cannot travel the log is sent to it.
- *
- * A new kind of receiver is a file with a `Transport`, an option of `receiver` in `config/schema.ts`, and a line here.
  */
 export function createReceivers(
   config: Pick<Config, 'receivers' | 'self'>,
@@ -25,13 +19,43 @@ export function createReceivers(
   const receivers = new Map<string, Receiver>()
   for (const [name, settings] of config.receivers) {
     receivers.set(name, {
-      transport: toldOf(transport(settings, surroundings), (result) => surroundings.onResult?.(name, result)),
+      transport: toldOf(settings.connect(surroundings), (result) => surroundings.onResult?.(name, result)),
       class: settings.class,
       blindPolicy: settings.inDoubt,
     })
   }
   if (config.self !== undefined) receivers.set('self', receivers.get(config.self)!)
   return receivers
+}
+
+/** The receivers of one process: what delivery sends to, and what people try out. */
+export class Receivers {
+  readonly byName: ReadonlyMap<string, Receiver>
+  readonly #trying = new Map<string, Promise<ReceiverTest>>()
+
+  constructor(
+    private readonly config: ReceiversConfig,
+    private readonly surroundings: ReceiverSurroundings,
+  ) {
+    this.byName = createReceivers(config, surroundings)
+  }
+
+  views(): readonly ReceiverView[] {
+    return receiverViews(this.config)
+  }
+
+  /** Sends one test pages; whoever asks while that goes on hears the same. @throws RicciError `NO_RECEIVER` */
+  try(name: string): Promise<ReceiverTest> {
+    let trying = this.#trying.get(name)
+    if (trying === undefined) {
+      const { transport } = this.byName.get(name) ?? {}
+      trying = tryReceiver(name, this.config, transport, this.surroundings.clock).finally(() =>
+        this.#trying.delete(name),
+      )
+      this.#trying.set(name, trying)
+    }
+    return trying
+  }
 }
 
 /** Why a page does not arrive would otherwise stand in the log of records alone. */
@@ -42,16 +66,5 @@ function toldOf(transport: Transport, tell: (result: SendResult) => void): Trans
       tell(result)
       return result
     },
-  }
-}
-
-function transport(settings: ReceiverConfig, { clock, write }: ReceiverSurroundings): Transport {
-  switch (settings.type) {
-    case 'console':
-      return new ConsoleTransport(write)
-    case 'webhook':
-      return new WebhookTransport(settings, clock)
-    case 'pagerduty':
-      return new PagerDutyTransport(settings, clock)
   }
 }

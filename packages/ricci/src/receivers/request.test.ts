@@ -3,17 +3,20 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ServerResponse } from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { post } from './request.ts'
+import { jsonText, judge, post } from './request.ts'
 import { bodyOf, httpServer, rawServer, TestClock } from './testing.ts'
 
 const yes = () => true
 const sendMs = 10_000
 
 /** Posts with ten seconds to go on a clock that only the test moves. */
-function send(url: string, { clock = new TestClock(), mayStart = yes } = {}) {
+async function send(url: string, { clock = new TestClock(), mayStart = yes } = {}) {
   const end = new AbortController()
   const timer = clock.setTimer(sendMs, () => end.abort())
-  return post({ url, headers: {}, body: { a: 'ü' } }, clock, mayStart, end.signal).finally(() => timer.cancel())
+  const headers = { 'content-type': 'application/json' }
+  const fate = await post({ url, headers, body: jsonText({ a: 'ü' }) }, mayStart, end.signal)
+  timer.cancel()
+  return judge(fate, clock.wallMs())
 }
 
 test('2xx is delivered, and the request arrived whole', async (t) => {
@@ -34,7 +37,7 @@ test('half a character is none', async (t) => {
     response.writeHead(202).end()
   })
   const body = { cut: '🔥'.slice(0, 1), whole: '🔥', list: ['\\ud83d'] }
-  await post({ url, headers: {}, body }, new TestClock(), yes, new AbortController().signal)
+  await post({ url, headers: {}, body: jsonText(body) }, yes, new AbortController().signal)
   assert.equal(seen, JSON.stringify({ ...body, cut: '\ufffd' }))
 })
 
@@ -139,6 +142,17 @@ test('a receiver that hangs is unknown when its time is over', async (t) => {
   assert.equal(clock.pendingTimers, 0)
 })
 
+test('a body that counts is read up to a bound', async (t) => {
+  const url = await httpServer(t, (request, response) => {
+    response.writeHead(200).end(request.url === '/long' ? 'x'.repeat(100) : 'yes')
+  })
+  const ask = (path: string) =>
+    post({ url: new URL(path, url).href, headers: {}, answerBytes: 10 }, yes, new AbortController().signal)
+  const common = { kind: 'answered', status: 200, retryAfter: undefined }
+  assert.deepEqual(await ask('/'), { ...common, text: 'yes' })
+  assert.deepEqual(await ask('/long'), { ...common, text: 'x'.repeat(10) })
+})
+
 test('a slow answer in time counts', async (t) => {
   const clock = new TestClock()
   const url = await httpServer(t, async (_request, response) => {
@@ -169,8 +183,7 @@ test('a server that never finishes the TLS handshake: nothing was sent', async (
 test('its time gone by: nothing is even tried', async (t) => {
   let connections = 0
   const url = await rawServer(t, () => connections++)
-  const clock = new TestClock()
-  const result = await post({ url, headers: {}, body: {} }, clock, yes, AbortSignal.abort())
+  const result = await post({ url, headers: {}, body: '{}' }, yes, AbortSignal.abort())
   assert.deepEqual(result, { kind: 'failed', detail: 'nothing was sent: its time had passed before it began' })
   assert.equal(connections, 0)
 })

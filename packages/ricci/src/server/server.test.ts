@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { afterEach, describe, it } from 'node:test'
+import { parseConfig } from '../config/config.ts'
 import type { RicciError } from '../errors.ts'
 import type { TypeCheck } from '../rules/type-check.ts'
 import { createLogger } from '../telemetry/logger.ts'
@@ -146,7 +147,7 @@ export default rules(index(), where('service = "disk"', incident('disk-full', { 
     const b = bench(
       `import { notify, rules, tagged } from 'ricci'\nexport default rules(tagged('x', notify('chat')))\n`,
     )
-    const chat = { type: 'console', class: 'C', inDoubt: 'repeat', sendOvertaken: false } as const
+    const chat = parseConfig('receivers: { chat: { type: console } }', 'test.yaml').receivers.get('chat')!
     let checks = 0
     const types = { check: async () => `${++checks}`, close: async () => undefined } as unknown as TypeCheck
     const first = b.server({
@@ -292,10 +293,9 @@ export default rules(index(), by(['host', 'service'], where('service =~ "ricci %
     const b = bench(`import { incident, index, rules } from 'ricci'
 export default rules(index(), incident('bad', { bad: 'state = "bad"', to: 'away' }))
 `)
-    const receivers = new Map(b.config().receivers)
     // nobody listens there: its pages stay pending, most of them without an attempt
-    const url = 'http://127.0.0.1:1/'
-    receivers.set('away', { type: 'webhook', url, headers: {}, class: 'A', inDoubt: 'repeat', sendOvertaken: false })
+    const away = 'receivers: { away: { type: webhook, url: "http://127.0.0.1:1/" } }'
+    const { receivers } = parseConfig(away, 'test.yaml')
     const config = { ...b.config(), receivers }
     const decided = async (http: string | undefined): Promise<number> => {
       const text = await (await fetch(`http://${http}/metrics`)).text()

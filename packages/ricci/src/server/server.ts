@@ -18,7 +18,7 @@ import { Intake } from '../intake/intake.ts'
 import { makeDirectory } from '../log/index.ts'
 import { EnginePartitions } from '../peers/engine-partitions.ts'
 import { QueryFanOut } from '../peers/fan-out.ts'
-import { createReceivers } from '../receivers/receivers.ts'
+import { Receivers } from '../receivers/receivers.ts'
 import type { TypeCheck } from '../rules/type-check.ts'
 import { AlarmPace } from '../telemetry/alarm-pace.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
@@ -62,6 +62,7 @@ export class Server {
   private readonly rules: ServerRules
   private addresses: Addresses = {}
   private readonly http: HttpListeners
+  private readonly receivers: Receivers
   /** It listens for events. */
   private serves = false
   /** What it waits for before it can. */
@@ -78,6 +79,11 @@ export class Server {
       if (this.stopping !== undefined) throw notRunning()
     }
     this.rules = new ServerRules({ config, telemetry, types, clock: this.clock, assertRuns })
+    this.receivers = new Receivers(config, {
+      clock: this.clock,
+      write: options.console,
+      onResult: (receiver, result) => telemetry.sent(receiver, result),
+    })
     this.http = new HttpListeners({ config, backend: this.backend(), telemetry, clock: this.clock })
   }
 
@@ -206,11 +212,6 @@ export class Server {
     await this.rules.load(isNew)
     if (isNew) await backends.whenThere(() => writeFirstRules(log, this.rules.folder!, clock, this.ending.signal))
 
-    const receivers = createReceivers(config, {
-      clock,
-      write: this.options.console,
-      onResult: (receiver, result) => telemetry.sent(receiver, result),
-    })
     const { instance, cluster } = config
     const membership =
       cluster &&
@@ -219,7 +220,7 @@ export class Server {
     const partitions = new Partitions(() => ({
       instance,
       backends: { ...backends, snapshots: membership?.snapshots ?? backends.snapshots },
-      receivers,
+      receivers: this.receivers.byName,
       clock,
       random,
       telemetry,
@@ -375,6 +376,8 @@ export class Server {
       watch: (query, shape, signal, from) => this.running().queries.watch(query, shape, signal, from),
       logId: () => this.running().backends.log.id,
       take: (events) => this.running().intake.take(events),
+      receivers: () => this.receivers.views(),
+      tryReceiver: (name) => this.receivers.try(name),
       cluster: () => {
         const { membership, placement } = this.running()
         if (membership !== undefined) return membership.backend(placement)

@@ -89,7 +89,7 @@ export class Cluster {
       [
         new SimReceiver(world, 'pager', 'A', true),
         new SimReceiver(world, 'keyed', 'A', false),
-        new SimReceiver(world, 'chat', 'C', false),
+        new SimReceiver(world, 'chat', world.random.fork('chat class').pick(['B', 'C']), false),
         new SimReceiver(world, 'self', 'A', true),
       ].map((receiver) => [receiver.name, receiver]),
     )

@@ -23,6 +23,8 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'member-resolve': 200,
   'digest-doubt': 1,
   'retry-after': 1,
+  'look-up': 1,
+  'look-up-wait': 1,
   'tick-rank': 110,
   'stall-rule': 300,
   'claim-read-back': 1,

@@ -43,7 +43,7 @@ const slowEffectMs = 7_500
 
 /**
  * A receiver of pages. Class A keeps one open incident per key (`idempotent`: and knows a request again by its Idempotency-Key);
- * class C tells people whatever comes in. Its list of arrivals is what the oracle judges by.
+ * classes B and C tell people whatever comes in, and B says afterwards what it was told. Its list of arrivals is what the oracle judges by.
  */
 export class SimReceiver {
   mood: ReceiverMood = 'well'
@@ -63,6 +63,14 @@ export class SimReceiver {
     readonly idempotent: boolean,
   ) {
     this.#random = world.random.fork(`receiver/${name}`)
+  }
+
+  /** Whether it was told of a page, class B only; undefined where it cannot say at present. */
+  lookUp(id: string): boolean | undefined {
+    if (this.down || this.mood === 'away') return undefined
+    // who reads may be served while who writes is not
+    if (this.mood !== 'well' && this.#random.chance(0.5)) return undefined
+    return this.#seen.has(id)
   }
 
   /** A request's bytes are here. `answer` is called with what goes back, `onReset` when the connection ends instead, or neither. */
@@ -141,6 +149,10 @@ export class SimReceiver {
   #act(call: Call, tooLate = false): Arrival {
     const { request } = call
     if (this.receiverClass === 'C') return this.#arrive(call, 'told')
+    if (this.receiverClass === 'B') {
+      this.#seen.add(request.idempotencyKey)
+      return this.#arrive(call, 'told')
+    }
     if (this.idempotent && this.#seen.has(request.idempotencyKey)) return this.#arrive(call, 'repeat')
     this.#seen.add(request.idempotencyKey)
     const isOpen = this.open.has(request.dedupKey)
@@ -204,6 +216,18 @@ export class SimTransport implements Transport {
       const receiver = this.receivers.get(request.receiver)
       if (receiver === undefined) throw new Error(`no receiver is named ${request.receiver}`)
       const connectMs = random.chance(weather.slowConnect) ? random.between(500, 4_000) : random.between(0.5, 30)
+      if (receiver.receiverClass === 'B' && request.possibleRepeat) {
+        const found = receiver.lookUp(request.idempotencyKey)
+        world.exercise('look-up')
+        world.trace.add(process.name, `looks up ${request.idempotencyKey}: ${found}`)
+        if (found !== false) {
+          const answer: SendResult = found
+            ? { kind: 'delivered', detail: 'it was there' }
+            : { kind: 'failed', detail: 'nothing was sent: it could not be looked up' }
+          process.deliverAfter(connectMs, () => resolve(answer))
+          return
+        }
+      }
       weather.onConnecting?.(process, request)
       if (request.receiver === 'self') weather.onSelf?.(process, request)
       let started = false

@@ -78,6 +78,7 @@ export const exerciseKinds = [
   'page sent',
   'page decided by a timer',
   'attempt in doubt',
+  'look-up',
   'hashes compared',
   'checkpoint with a state hash',
   'snapshot stored',

@@ -1,6 +1,6 @@
 import { encodeMsg } from '@ricci/client'
 import { encodeRecord, type LogRecord, type PendingPage } from '@ricci/engine'
-import type { SendRequest } from '@ricci/replica'
+import type { ReceiverClass, SendRequest } from '@ricci/replica'
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { crc32 } from 'node:zlib'
@@ -14,12 +14,13 @@ import type { Decision } from './truth.ts'
 
 const idOf = (ordinal: number): string => `log.0.7.${ordinal}.00000000`
 
-/** A log of one owner that claimed at 0 ms, and what came to a receiver of class A. */
+/** A log of one owner that claimed at 0 ms, and what came to a receiver, of class A unless told. */
 class Scene {
   readonly #records: { readonly bytes: Uint8Array; readonly atMs: number }[] = []
   readonly #arrivals = new Map<string, Arrival[]>()
   clocksWrongMs = Infinity
   suspensions: AttemptEvidence['suspensions'] = []
+  receiverClass: ReceiverClass = 'A'
   #n = 0
 
   constructor() {
@@ -29,8 +30,8 @@ class Scene {
   /** An attempt, the request `afterMs` later, its answer 50 ms after that and the outcome that was written of it. */
   send(
     atMs: number,
-    answer: 'delivered' | 'failed',
-    told: 'delivered' | 'failed' = answer,
+    answer: 'delivered' | 'failed' | 'unknown',
+    told: 'delivered' | 'failed' | 'unknown' = answer,
     page = 0,
     afterMs = 10,
   ): this {
@@ -39,7 +40,8 @@ class Scene {
     const whose = { epoch: 1, n, receiver: 'pager', pages: [id] }
     this.#add({ kind: 'attempt', ...whose }, atMs)
     this.#add({ kind: 'outcome', ...whose, result: told }, begunAtMs + 60)
-    const request = { receiver: 'pager', idempotencyKey: id, action: 'trigger' } as SendRequest
+    const possibleRepeat = this.receiverClass === 'B' && this.#arrivals.has(id)
+    const request = { receiver: 'pager', idempotencyKey: id, action: 'trigger', possibleRepeat } as SendRequest
     const effect = answer === 'delivered' ? 'opened' : 'none'
     const answered = { answeredAtMs: begunAtMs + 50, answer }
     const arrival = {
@@ -67,7 +69,7 @@ class Scene {
       settled: new Map(),
       ledgers: [new Ledger({ records: stored, writtenMs: this.#records.map(({ atMs }) => atMs) })],
       arrivals: this.#arrivals,
-      classOf: () => 'A',
+      classOf: () => this.receiverClass,
       clocksWrongMs: this.clocksWrongMs,
       clockSpreadMs: 100,
       suspensions: this.suspensions,
@@ -102,6 +104,13 @@ describe('the judgement on attempts', () => {
     assert.deepEqual(new Scene().send(100, 'failed').send(300, 'delivered').found(), ['sent too soon'])
     const scene = new Scene().send(100, 'failed').send(1_000, 'failed').send(2_500, 'failed').send(3_500, 'delivered')
     assert.deepEqual(scene.found(), ['sent too soon'])
+  })
+
+  it('finds a look at a receiver for a request that may be under way', () => {
+    const scene = (): Scene => Object.assign(new Scene(), { receiverClass: 'B' })
+    assert.deepEqual(scene().send(100, 'unknown').send(11_200, 'delivered').found(), [])
+    assert.deepEqual(scene().send(100, 'unknown').send(10_000, 'delivered').found(), ['sent too soon'])
+    assert.deepEqual(new Scene().send(100, 'unknown').send(2_000, 'delivered').found(), [], 'a keyed one is not asked')
   })
 
   it('finds more requests under way than one owner may have at a receiver', () => {

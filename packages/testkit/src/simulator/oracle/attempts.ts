@@ -56,11 +56,12 @@ export function judgeAttempts(evidence: AttemptEvidence, say: Say): void {
     const arrivals = evidence.arrivals.get(page.id) ?? []
     const isTrigger = page.action === 'trigger' && evidence.classOf(page.receiver) === 'A'
     if (!isTrigger) judgeDoubt(what, attempts, attempts, ({ claimedMs }) => claimedMs, 'its claim', say)
+    if (evidence.classOf(page.receiver) === 'B') judgeLookUps(what, attempts, say)
     const { trigger } = page
     if (page.action === 'resolve' && trigger !== undefined) {
       // a request that began so long ago has ended, whoever owned meanwhile
       const tried = attemptsOf(evidence, trigger, false)
-      if (evidence.classOf(page.receiver) === 'A')
+      if (evidence.classOf(page.receiver) !== 'C')
         judgeDoubt(what, attempts, tried, (_, { atMs }) => atMs, 'its trigger was tried', say)
       if (evidence.settled.get(trigger) === 'digested' && arrivals.length > 0)
         say('page doubled', `${what} was sent, though a digest stands for its trigger and for it`)
@@ -99,6 +100,19 @@ function judgeDoubt(
   }
 }
 
+/** A look for what an attempt may have left comes when the request of that one has ended: else it says nothing. */
+function judgeLookUps(what: string, attempts: readonly LoggedAttempt[], say: Say): void {
+  for (const attempt of attempts) {
+    const isTooSoon = (older: LoggedAttempt): boolean =>
+      isKnown(older, attempt.offset) && older.outcome!.result === 'unknown' && attempt.atMs - older.atMs < doubtMs
+    const doubtful = attempts.find((older) => older.offset < attempt.offset && isTooSoon(older))
+    if (doubtful === undefined) continue
+    const waitedMs = Math.round(attempt.atMs - doubtful.atMs)
+    const which = `attempt ${doubtful.epoch}.${doubtful.n}, of which nobody knows`
+    say('sent too soon', `${what}: attempt ${attempt.epoch}.${attempt.n} came ${waitedMs} ms after ${which}`)
+  }
+}
+
 function judgeRequests(
   what: string,
   attempts: readonly LoggedAttempt[],
@@ -126,7 +140,7 @@ function judgeRequests(
       say('sent without an attempt', `${sent}; ${both} ${Math.round(other.begunAtMs)} ms`)
     }
     used.set(attempt, arrival)
-    if (evidence.classOf(arrival.receiver) === 'C') judgeMark(sent, arrival, attempt, attempts, say)
+    if (evidence.classOf(arrival.receiver) !== 'A') judgeMark(sent, arrival, attempt, attempts, say)
   }
   for (const [attempt, arrival] of used) {
     judgeOutcome(what, attempt, arrival, evidence, say)

@@ -73,7 +73,7 @@ export function judgePages(evidence: PageEvidence): Verdict[] {
       const left = (page.members ?? []).filter((member) => request.members?.includes(member) !== true)
       if (left.length > 0) say('page lost', `${what} is a digest that was delivered without ${left.join(' and ')}`)
     }
-    judgeBlind(what, effects, evidence.disturbances, say)
+    judgeTold(what, effects, evidence, say)
     const made = evidence.ledgers[partitionOf(page.id)].attempts(page.id, page.action === 'resolve').at(0)
     if (made?.isDigest !== true || made.atMs > evidence.clocksWrongMs) continue
     const young = (page.members ?? []).filter((id) => page.decidedAtMs - decidedAt.get(id)! < digestAgeMs)
@@ -97,10 +97,25 @@ export function judgePages(evidence: PageEvidence): Verdict[] {
 
 type Say = (kind: Verdict['kind'], text: string) => void
 
+/** One that can be looked up is told once. */
+function judgeTold(
+  what: string,
+  effects: readonly Arrival[],
+  { receivers, disturbances }: PageEvidence,
+  say: Say,
+): void {
+  const told = effects.filter(({ effect }) => effect === 'told')
+  if (told.length < 2 || receivers.get(told[0].receiver)!.receiverClass === 'C') {
+    return judgeBlind(what, told, disturbances, say)
+  }
+  const times = told.map(({ atMs, from }) => `at ${Math.round(atMs)} ms by ${from}`).join(' and ')
+  say('page doubled', `${what} was told ${times}, where it could be looked up`)
+}
+
 /** A blind receiver may be told again only where nobody could know of the first time, and must be told that it may be again. */
 function judgeBlind(what: string, effects: readonly Arrival[], disturbances: readonly number[], say: Say): void {
   // In the order of their sending: a gateway's upstream may act after the repeat of what it was asked.
-  const told = effects.filter((arrival) => arrival.effect === 'told').sort((a, b) => a.begunAtMs - b.begunAtMs)
+  const told = effects.toSorted((a, b) => a.begunAtMs - b.begunAtMs)
   for (let i = 1; i < told.length; i++) {
     const [before, again] = [told[i - 1], told[i]]
     const times = `at ${Math.round(before.atMs)} ms by ${before.from} and at ${Math.round(again.atMs)} ms by ${again.from}`
