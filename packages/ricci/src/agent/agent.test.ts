@@ -5,6 +5,7 @@ import {
   ClientError,
   decodeMsg,
   encodeMsg,
+  type Event,
   frame,
   FrameReader,
   type Msg,
@@ -15,6 +16,7 @@ import { TestClock } from '../receivers/testing.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { type Agent, type AgentClient, type AgentOptions, startAgent } from './agent.ts'
 import { type Machine, thisMachine } from './sampler.ts'
+import type { EventSource } from './sources.ts'
 
 /** A machine that only has an uptime, which counts samples. */
 class SmallMachine implements Machine {
@@ -220,6 +222,35 @@ describe('agent', () => {
     clock.advance(1)
     await client.until(3)
     await agent.stop()
+  })
+
+  test('events of sources go out as they come, with what they lack; they are stopped with it', async () => {
+    let emit = (_events: readonly Event[]): void => undefined
+    const calls: string[] = []
+    const source: EventSource = {
+      name: 'scraping',
+      once: async () => [],
+      start: (take) => {
+        calls.push('start')
+        emit = take
+      },
+      stop: async () => void calls.push('stop'),
+    }
+    const { clock, client, agent } = start([], { sources: [source] })
+    await client.until(1)
+    emit([
+      { service: 'up', metric: 1, ttl: 45 },
+      { service: 'a', metric: 2, time: 7, tags: ['b'] },
+    ])
+    await client.until(2)
+    await agent.stop()
+    assert.deepEqual(client.sent[1].events, [
+      { time: clock.wallMs() / 1000, ttl: 45, tags: ['agent'], service: 'up', metric: 1, host: 'web-7' },
+      { time: 7, ttl: 10, tags: ['b'], service: 'a', metric: 2, host: 'web-7' },
+    ])
+    assert.equal(client.sent[1].mark!.sequence, 2)
+    assert.deepEqual(calls, ['start', 'stop'])
+    assert.equal(clock.pendingTimers, 0)
   })
 
   test('elsewhere than on Linux: a sentence', () => {

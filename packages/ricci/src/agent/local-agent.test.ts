@@ -29,7 +29,7 @@ function agents(t: TestContext) {
     const agent = new LocalAgent({
       host: 'm',
       version: '0.0.0',
-      servers: server.split(',').map((name) => parseServer(name)!),
+      to: { servers: server.split(',').map((name) => parseServer(name)!) },
       intervalMs: 60_000,
       telemetry: new Telemetry(log, () => nodeClock.monotonicMs()),
       clock: nodeClock,

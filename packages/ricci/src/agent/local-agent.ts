@@ -7,25 +7,30 @@ import type { Clock, Random } from '@ricci/replica'
 import type { Address } from '../config/units.ts'
 import { RicciError } from '../errors.ts'
 import { Intake } from '../intake/intake.ts'
+import type { BrokersOptions } from '../log/rabbitmq/brokers.ts'
 import type { Resolver } from '../resolver.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { startAgent, type Agent } from './agent.ts'
 import type { AgentStatus } from './local-http.ts'
+import type { Survey } from './probe.ts'
 import { DiskSpool } from './relay/disk-spool.ts'
 import { keepPlaces, keptPlaces, type Unsent } from './relay/places-file.ts'
 import { Relay } from './relay/relay.ts'
 import { MemorySpool, type Spool } from './relay/spool.ts'
+import type { Exchange } from './servers/exchange.ts'
 import type { Place, ServerName } from './servers/places.ts'
 import { Servers } from './servers/servers.ts'
+import type { EventSource } from './sources.ts'
 
 export interface LocalAgentOptions {
   /** Name of this machine in its events. */
   readonly host: string
   readonly version: string
-  readonly servers: readonly ServerName[]
-  /** How a server is connected to: plain TCP unless told. */
-  readonly connect?: (place: Place) => Socket
+  readonly to: Destination
   readonly intervalMs: number
+  /** What is measured besides the machine's files: see the agent's options. */
+  readonly surveys?: readonly Survey[]
+  readonly sources?: readonly EventSource[]
   /** For this machine's programs; none where absent. */
   readonly local?: LocalOptions
   readonly telemetry: Telemetry
@@ -33,6 +38,11 @@ export interface LocalAgentOptions {
   readonly random: Random
   readonly resolver?: Resolver
 }
+
+/** Where it sends: servers, over plain TCP unless told how they are connected to; or brokers of RabbitMQ. */
+export type Destination =
+  | { readonly servers: readonly ServerName[]; readonly connect?: (place: Place) => Socket }
+  | { readonly brokers: readonly string[]; readonly tls?: BrokersOptions['tls'] }
 
 export interface LocalOptions {
   /** Riemann's protocol, TCP and UDP. */
@@ -59,7 +69,7 @@ const idleConnectionMs = 24 * 3_600_000
 
 export class LocalAgent {
   readonly #options: LocalAgentOptions
-  readonly #servers: Servers
+  #servers: Servers | Exchange | undefined
   #agent: Agent | undefined
   #relay: Relay | undefined
   #trouble: string | undefined
@@ -70,25 +80,22 @@ export class LocalAgent {
   listens: { readonly riemann?: number; readonly http?: number } = {}
 
   constructor(options: LocalAgentOptions) {
-    const { servers, connect, telemetry, clock, random, resolver } = options
     this.#options = options
-    this.#servers = new Servers({
-      ...{ names: servers, clock, random, connect, resolver },
-      onChange: (text) => telemetry.log.warn(text),
-    })
   }
 
   /** @throws RicciError `LISTEN`, `AGENT_UNSUPPORTED`; ReplicaError where the disk cannot be used */
   async start(): Promise<void> {
-    const { host, intervalMs, clock, random, local } = this.#options
-    this.#open.push(() => this.#servers.destroy())
+    const { host, intervalMs, clock, random, local, surveys, sources } = this.#options
+    const servers = (this.#servers = await this.#destination())
+    this.#open.push(() => servers.destroy())
     // a name of its own in each life, so that its marks never meet those of an earlier one
     const life = [random.next(), random.next()].map((part) => Math.floor(part * 2 ** 32).toString(36)).join('')
     try {
-      if (local !== undefined) await this.#listen(local, `${host}/relay-${life}`)
+      if (local !== undefined) await this.#listen(local, servers, `${host}/relay-${life}`)
       const onProblem = (text: string): void => this.#say(text)
       this.#agent = startAgent({
-        ...{ client: this.#servers, host, producer: `${host}/agent-${life}`, intervalMs, clock, onProblem },
+        ...{ client: servers, host, producer: `${host}/agent-${life}`, intervalMs, clock, onProblem },
+        ...{ surveys, sources },
         own: () => this.#own(),
       })
     } catch (error) {
@@ -100,7 +107,7 @@ export class LocalAgent {
 
   get status(): AgentStatus {
     const { version, host } = this.#options
-    const server = this.#servers.current
+    const server = this.#servers?.current
     return {
       ...{ version, host },
       ...(server === undefined ? { trouble: this.#trouble ?? 'no server was connected to yet' } : { server }),
@@ -118,12 +125,27 @@ export class LocalAgent {
     for (const close of this.#open.splice(0).reverse()) await close()
   }
 
-  async #listen({ riemann, http, yields, keep }: LocalOptions, producer: string): Promise<void> {
+  async #destination(): Promise<Servers | Exchange> {
+    const { to, host, telemetry, clock, random, resolver } = this.#options
+    if ('servers' in to) {
+      const { servers: names, connect } = to
+      const onChange = (text: string): void => telemetry.log.warn(text)
+      return new Servers({ names, clock, random, connect, resolver, onChange })
+    }
+    const { Exchange } = await import('./servers/exchange.ts')
+    return new Exchange({ urls: to.brokers, tls: to.tls, name: `agent of ${host}`, clock, resolver })
+  }
+
+  async #listen(
+    { riemann, http, yields, keep }: LocalOptions,
+    servers: Servers | Exchange,
+    producer: string,
+  ): Promise<void> {
     const { telemetry, clock, host } = this.#options
     const { spool, places } = await this.#spool(keep)
     this.#open.push(() => spool.close())
     const relay = new Relay({
-      ...{ spool, servers: this.#servers, clock, producer },
+      ...{ spool, servers, clock, producer },
       unsent: places === undefined ? undefined : keptPlaces(places, spool.id),
       keep: (unsent) => {
         if (places !== undefined) this.#keep(places, spool.id, unsent)

@@ -5,18 +5,20 @@ import { join } from 'node:path'
 import { connect as tlsConnect } from 'node:tls'
 import { setFlagsFromString } from 'node:v8'
 import { Command, Option } from 'commander'
-import type { LocalAgent, LocalOptions } from '../agent/local-agent.ts'
+import type { Destination, LocalAgent, LocalOptions } from '../agent/local-agent.ts'
 import { parseServer, type Place, type ServerName } from '../agent/servers/places.ts'
 import { stateFolder } from '../config/state-folder.ts'
 import { parseAddress, parseDuration, parseSize, type Address } from '../config/units.ts'
 import { isLoopback } from '../http/rebinding.ts'
 import { nodeClock, nodeRandom } from '../server/node-clock.ts'
 import { createLogger, type LogFormat } from '../telemetry/logger.ts'
+import { agentSources, withSourceOptions, type SourceWords } from './agent-sources.ts'
+import { outputOption, type OutputFormat } from './output.ts'
 import { untilStopped } from './signals.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 import { version } from './version.ts'
 
-interface Options {
+interface Options extends SourceWords {
   readonly server: readonly string[]
   readonly tls?: boolean
   readonly ca?: string
@@ -49,13 +51,13 @@ const usualHttp = '127.0.0.1:5556'
 export function agentCommand(surroundings: Surroundings): Command {
   const { env } = surroundings
   const given = (name: string): string | undefined => (env[name] === '' ? undefined : env[name])
-  return new Command('agent')
+  return withSourceOptions(new Command('agent'))
     .description(
       'measure this machine, take what its programs send, and bring both to a server, whatever becomes of servers; until SIGTERM or Ctrl-C',
     )
     .option(
       '--server <host:port...>',
-      'where servers are, or the name of an SRV record (_riemann._tcp.example.org); one is sent to at a time (RICCI_SERVER, several with commas)',
+      'where servers are, or the name of an SRV record (_riemann._tcp.example.org), one is sent to at a time; or amqp:// and amqps:// addresses of brokers (RICCI_SERVER, several with commas)',
       listOf(given('RICCI_SERVER') ?? usualServer),
     )
     .option('--tls', 'speak TLS to servers (RICCI_TLS=1)', given('RICCI_TLS') === '1')
@@ -90,14 +92,14 @@ export function agentCommand(surroundings: Surroundings): Command {
       given('RICCI_DATA') ?? join(stateFolder({ env, root: process.getuid?.() === 0 }), 'agent'),
     )
     .addOption(new Option('--log-format <format>', 'json or people').choices(['json', 'people']))
+    .addCommand(checkCommand(surroundings))
     .action(async (options: Options) => {
-      const names = options.server.flatMap(listOf).map(serverOf)
+      const to = destinationOf(options)
       const intervalMs = parseDuration(options.interval)
       if (intervalMs === undefined || intervalMs < shortestMs || intervalMs > longestMs) {
         throw usage(`"${options.interval}" is no interval; write one from 500ms to 1h, like 5s`)
       }
-      const local = localOf(options, names)
-      const connect = options.tls === true ? overTls(options) : undefined
+      const local = localOf(options, 'servers' in to ? to.servers : [])
       // measured: a young generation that grows takes 10 MB more, and an agent makes little garbage
       setFlagsFromString('--semi-space-growth-factor=1')
       // all that a server needs besides is not loaded: an agent is small
@@ -107,8 +109,9 @@ export function agentCommand(surroundings: Surroundings): Command {
       ])
       const format = options.logFormat ?? (surroundings.interactive ? 'people' : 'json')
       const log = createLogger({ format, write: surroundings.complain })
+      const besides = agentSources(options, env, { clock: nodeClock, onProblem: (text) => log.warn(text) })
       const agent: LocalAgent = new LocalAgent({
-        ...{ host: options.host, version, servers: names, connect, intervalMs, local },
+        ...{ host: options.host, version, to, intervalMs, local, ...besides },
         telemetry: new Telemetry(log, () => nodeClock.monotonicMs()),
         clock: nodeClock,
         random: nodeRandom,
@@ -122,6 +125,21 @@ export function agentCommand(surroundings: Surroundings): Command {
         await agent.stop()
         stopped.dispose()
       }
+    })
+}
+
+/** Its options are those of the agent. */
+function checkCommand(surroundings: Surroundings): Command {
+  return new Command('check')
+    .description('measure once, print what would be sent, and send nothing')
+    .addOption(outputOption())
+    .action(async (_own: unknown, command: Command) => {
+      const { host, output, ...words } = command.optsWithGlobals<Options & { output: OutputFormat }>()
+      const onProblem = (text: string): void => surroundings.complain(`${text}\n`)
+      const besides = agentSources(words, surroundings.env, { clock: nodeClock, onProblem })
+      const [{ wouldSend }, { eventTable }] = await Promise.all([import('../agent/agent.ts'), import('./events.ts')])
+      const events = await wouldSend({ host, clock: nodeClock, onProblem, ...besides })
+      surroundings.write(output === 'json' ? `${JSON.stringify(events)}\n` : eventTable(events))
     })
 }
 
@@ -139,6 +157,30 @@ function serverOf(text: string): ServerName {
   throw usage(
     `"${text}" is no server; write host:port like 127.0.0.1:5555, or the name of an SRV record, which begins with _`,
   )
+}
+
+function destinationOf(options: Options): Destination {
+  const given = options.server.flatMap(listOf).map((text) => text.trim())
+  const brokers = given.filter((text) => /^amqps?(\+srv)?:\/\//.test(text))
+  if (brokers.length === 0) {
+    const connect = options.tls === true ? overTls(options) : undefined
+    return { servers: given.map(serverOf), connect }
+  }
+  if (brokers.length < given.length) throw usage('servers, or brokers of RabbitMQ: give one kind')
+  // not repeated in what is said: there is a password in it
+  if (!brokers.every((url) => URL.canParse(url)))
+    throw usage('the address of a broker is amqps://USER:PASSWORD@HOST/VHOST')
+  const [ca, cert, key] = [options.ca, options.cert, options.key].map(read)
+  return { brokers, ...((ca ?? cert) !== undefined && { tls: { ca, cert, key } }) }
+}
+
+function read(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw usage(`${file} cannot be read: ${(error as Error).message}`)
+  }
 }
 
 /** What is listened for: where nothing was said, the usual places, unless a server is there or is to be reached there. */
@@ -159,6 +201,8 @@ function localOf(options: Options, names: readonly ServerName[]): LocalOptions |
   const riemann = where(options.listen, usualListen, '--listen')
   const http = where(options.http, usualHttp, '--http')
   if (riemann === undefined && http === undefined) return undefined
+  if (!Object.hasOwn(keepSizes, options.keep))
+    throw usage(`"${options.keep}" is no place to keep; write disk or memory`)
   const size = options.keepSize ?? keepSizes[options.keep]
   const maxBytes = parseSize(size)
   if (maxBytes === undefined || maxBytes < smallestKeepBytes) {
@@ -178,14 +222,6 @@ function sameAddress(a: Address, b: Address): boolean {
 /** Files are read with each connection: those that were renewed count from then on. @throws CommandError for one that cannot be read now */
 function overTls({ ca, cert, key }: Options): (place: Place) => Socket {
   if ((cert === undefined) !== (key === undefined)) throw usage('--cert and --key go together; give both, or neither')
-  const read = (file: string | undefined): string | undefined => {
-    if (file === undefined) return undefined
-    try {
-      return readFileSync(file, 'utf8')
-    } catch (error) {
-      throw usage(`${file} cannot be read: ${(error as Error).message}`)
-    }
-  }
   for (const file of [ca, cert, key]) read(file)
   return ({ host, address, port }) =>
     tlsConnect({

@@ -57,7 +57,7 @@ export class ForeignPublishers {
       onRefused: (why) => telemetry.malformed('amqp', 'an inbox', why),
       onTrouble: warn,
     })
-    this.sender = new EventsSender({ urls, tls, name, clock, topology })
+    this.sender = new EventsSender({ urls, tls, name: `${name} proves the way in`, clock, topology })
     this.canary = new Canary({
       producer: `${instance}/canary-${identity}`,
       ...{ clock, route, partitions: options.owns },
