@@ -5,6 +5,7 @@ import {
   ClientError,
   decodeMsg,
   encodeMsg,
+  type Event,
   frame,
   FrameReader,
   type Msg,
@@ -15,6 +16,7 @@ import { TestClock } from '../receivers/testing.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { type Agent, type AgentClient, type AgentOptions, startAgent } from './agent.ts'
 import { type Machine, thisMachine } from './sampler.ts'
+import type { EventSource } from './sources.ts'
 
 /** A machine that only has an uptime, which counts samples. */
 class SmallMachine implements Machine {
@@ -37,7 +39,6 @@ type Answer = (msg: Msg) => Promise<Msg>
 /** A client whose answers are a script; a message without one left waits for the next. */
 class ScriptedClient implements AgentClient {
   readonly sent: Msg[] = []
-  closed = 0
   readonly #answers: Answer[]
   #waiting: (() => void)[] = []
 
@@ -56,12 +57,6 @@ class ScriptedClient implements AgentClient {
     while (this.sent.length < count) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     await turns()
   }
-
-  async close(): Promise<void> {
-    this.closed++
-  }
-
-  async destroy(): Promise<void> {}
 }
 
 const ok: Answer = () => Promise.resolve({ ok: true })
@@ -206,17 +201,13 @@ describe('agent', () => {
   test('stop is idempotent, ends every timer, and waits a second at most', async () => {
     const { clock, client, agent } = start([() => new Promise(() => {})])
     await client.until(1)
-    client.close = () => new Promise(() => {})
-    client.destroy = async () => {
-      client.closed++
-    }
-    const stopping = agent.stop()
-    assert.equal(agent.stop(), stopping)
+    let stopped = false
+    const stopping = agent.stop().then(() => (stopped = true))
+    assert.equal(agent.stop(), agent.stop())
     await turns()
-    assert.equal(client.closed, 0)
+    assert.equal(stopped, false)
     clock.advance(1_000)
-    await turns()
-    assert.equal(client.closed, 1)
+    await stopping
     assert.equal(clock.pendingTimers, 0)
   })
 
@@ -233,6 +224,35 @@ describe('agent', () => {
     await agent.stop()
   })
 
+  test('events of sources go out as they come, with what they lack; they are stopped with it', async () => {
+    let emit = (_events: readonly Event[]): void => undefined
+    const calls: string[] = []
+    const source: EventSource = {
+      name: 'scraping',
+      once: async () => [],
+      start: (take) => {
+        calls.push('start')
+        emit = take
+      },
+      stop: async () => void calls.push('stop'),
+    }
+    const { clock, client, agent } = start([], { sources: [source] })
+    await client.until(1)
+    emit([
+      { service: 'up', metric: 1, ttl: 45 },
+      { service: 'a', metric: 2, time: 7, tags: ['b'] },
+    ])
+    await client.until(2)
+    await agent.stop()
+    assert.deepEqual(client.sent[1].events, [
+      { time: clock.wallMs() / 1000, ttl: 45, tags: ['agent'], service: 'up', metric: 1, host: 'web-7' },
+      { time: 7, ttl: 10, tags: ['b'], service: 'a', metric: 2, host: 'web-7' },
+    ])
+    assert.equal(client.sent[1].mark!.sequence, 2)
+    assert.deepEqual(calls, ['start', 'stop'])
+    assert.equal(clock.pendingTimers, 0)
+  })
+
   test('elsewhere than on Linux: a sentence', () => {
     assert.throws(() => start([], { platform: 'darwin' }), {
       code: 'AGENT_UNSUPPORTED',
@@ -245,6 +265,7 @@ test('this machine, over TCP: more than twenty events, CPUs among them once they
   if (process.platform !== 'linux') return t.skip('needs /proc')
   const services = new Set<string>()
   let agent: Agent
+  let client: RiemannTcpClient
   const sockets = new Set<Socket>()
   const enough = new Promise<void>((resolve) => {
     const server = createServer((socket) => {
@@ -262,12 +283,14 @@ test('this machine, over TCP: more than twenty events, CPUs among them once they
     })
     t.after(async () => {
       await agent.stop()
+      await client.destroy()
       for (const socket of sockets) socket.destroy()
       await new Promise((done) => server.close(done))
     })
     server.listen(0, '127.0.0.1', () => {
+      client = new RiemannTcpClient({ port: (server.address() as AddressInfo).port })
       agent = startAgent({
-        client: new RiemannTcpClient({ port: (server.address() as AddressInfo).port }),
+        client,
         host: 'here',
         producer: 'agent here 1',
         intervalMs: 100,

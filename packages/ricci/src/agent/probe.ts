@@ -1,3 +1,5 @@
+import type { Machine } from './sampler.ts'
+
 /** What one probe measured, before it gets host, time and ttl. */
 export interface Measurement {
   readonly service: string
@@ -18,6 +20,8 @@ export interface Probe {
   readonly name: string
   /** Files it reads, below /proc. */
   readonly files: readonly string[]
+  /** Not every kernel and every container has them: where one cannot be read the probe is left out without a word. */
+  readonly optional?: boolean
   /**
    * @param now the files' texts, in the order of `files`
    * @param before the same of the sample before; undefined in the first
@@ -25,6 +29,17 @@ export interface Probe {
    * @throws Error with a sentence when a text is not what the kernel writes
    */
   measure(now: readonly string[], before: readonly string[] | undefined, seconds: number): Measurement[]
+}
+
+/**
+ * Measures what no fixed list of files shows: it reads what it needs, with each sample.
+ *
+ * What costs more than a sample may is made {@link seldom}.
+ */
+export interface Survey {
+  readonly name: string
+  /** @throws Error with a sentence: what is wrong is named once, and the survey left out of the sample */
+  measure(machine: Machine, nowMs: number): Promise<readonly Measurement[]>
 }
 
 export interface Thresholds {
@@ -40,6 +55,19 @@ export function stateOf(metric: number, { warning, critical }: Thresholds): Stat
 /** What a counter moved by per second. Counters wrap, and start over with their device: then nobody knows, and it is 0. */
 export function perSecond(now: number, before: number, seconds: number): number {
   return now >= before && seconds > 0 ? (now - before) / seconds : 0
+}
+
+/** The rates of those counters that are in both. */
+export function rates(
+  now: ReadonlyMap<string, number>,
+  before: ReadonlyMap<string, number>,
+  seconds: number,
+  services: Readonly<Record<string, string>>,
+): Measurement[] {
+  return Object.entries(services).flatMap(([counter, service]) => {
+    const [count, then] = [now.get(counter), before.get(counter)]
+    return count === undefined || then === undefined ? [] : [{ service, metric: perSecond(count, then, seconds) }]
+  })
 }
 
 /** 0.427 as "43 %", for descriptions. */

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import { bytesText, type Measurement, perSecond, type Probe, stateOf } from './probe.ts'
 import { cpu } from './probes/cpu.ts'
 import { diskIo } from './probes/disk-io.ts'
-import { diskSpace, mountPoints } from './probes/disk-space.ts'
+import { diskSpace, mountsOf, readOnly } from './probes/disk-space.ts'
 import { load } from './probes/load.ts'
 import { memory } from './probes/memory.ts'
 import { network } from './probes/network.ts'
@@ -22,7 +22,7 @@ const first = (probe: Probe, ...texts: string[]) => probe.measure(texts, undefin
 describe('cpu', () => {
   test('recorded: shares of all and of each', () => {
     const measured = cpu.measure([recorded('stat.2')], [recorded('stat.1')], 2)
-    assert.equal(measured.length, 15)
+    assert.equal(measured.length, 30)
     const { 'cpu.user': user, 'cpu.system': system, ...rest } = metrics(measured)
     assert.deepEqual([user, system], [0.952, 0.048])
     assert.equal(rest.cpu, 1)
@@ -48,13 +48,18 @@ describe('cpu', () => {
       'cpu.system': 0.303,
       'cpu.iowait': 0,
       'cpu.idle': 0.404,
+      'cpu.nice': 0.101,
+      'cpu.irq': 0.101,
+      'cpu.softirq': 0.101,
+      'cpu.steal': 0.101,
+      'cpu.guest': 0.101,
     })
   })
 
   test('a CPU that came is left out until the next sample', () => {
     const before = 'cpu  0 0 0 10 0 0 0 0\ncpu0 0 0 0 10 0 0 0 0\n'
     const now = 'cpu  5 0 0 15 0 0 0 0\ncpu0 5 0 0 15 0 0 0 0\ncpu1 5 0 0 15 0 0 0 0\n'
-    assert.equal(cpu.measure([now], [before], 1).length, 10)
+    assert.equal(cpu.measure([now], [before], 1).length, 20)
   })
 
   test('another text is an error', () => {
@@ -116,7 +121,16 @@ describe('memory', () => {
 describe('disks', () => {
   test('recorded: one disk at work', () => {
     const measured = diskIo.measure([recorded('diskstats.2')], [recorded('diskstats.1')], 2)
-    assert.deepEqual(metrics(measured), { 'disk.vda.read': 8_192, 'disk.vda.write': 266_240, 'disk.vda.use': 0 })
+    assert.deepEqual(metrics(measured), {
+      'disk.vda.read': 8_192,
+      'disk.vda.write': 266_240,
+      'disk.vda.reads': 1,
+      'disk.vda.writes': 41,
+      'disk.vda.read.latency': 0.0005,
+      'disk.vda.write.latency': 0.0003,
+      'disk.vda.queue': 0.0135,
+      'disk.vda.use': 0,
+    })
     assert.deepEqual(first(diskIo, recorded('diskstats.1')), [])
   })
 
@@ -147,10 +161,28 @@ describe('disks', () => {
 
   test('use is at most all the time; counters that start over give 0', () => {
     const measured = diskIo.measure([line('sda', 8, 3_000)], [line('sda', 80, 1_000)], 1)
-    assert.deepEqual(metrics(measured), { 'disk.sda.read': 0, 'disk.sda.write': 0, 'disk.sda.use': 1 })
+    assert.equal(metrics(measured)['disk.sda.use'], 1)
+    assert.equal(metrics(measured)['disk.sda.read'], 0)
   })
 
-  test('recorded mounts: one file system', () => assert.deepEqual(mountPoints(recorded('mounts.1')), ['/']))
+  test('requests a second, seconds a request, and how many waited', () => {
+    const before = ' 8 0 sda 100 0 1 1000 200 0 1 4000 0 0 5000 1 1 1 1\n'
+    const now = ' 8 0 sda 120 0 1 1100 250 0 1 4500 9 200 8000 1 1 1 1\n'
+    const { 'disk.sda.use': use, ...rest } = metrics(diskIo.measure([now], [before], 2))
+    assert.equal(use, 0.1)
+    assert.deepEqual(rest, {
+      'disk.sda.read': 0,
+      'disk.sda.write': 0,
+      'disk.sda.reads': 10,
+      'disk.sda.writes': 25,
+      'disk.sda.read.latency': 0.005,
+      'disk.sda.write.latency': 0.01,
+      'disk.sda.queue': 1.5,
+    })
+  })
+
+  test('recorded mounts: one file system', () =>
+    assert.deepEqual(mountsOf(recorded('mounts.1')), [{ point: '/', isReadOnly: false, isReadOnlyOnErrors: false }]))
 
   test('mounts: one per device, the shortest; shares and pseudo file systems are left out', () => {
     const mounts = [
@@ -163,18 +195,60 @@ describe('disks', () => {
       'tmpfs /run tmpfs rw 0 0',
       '/dev/loop1 /snap/core/1 squashfs ro 0 0',
     ].join('\n')
-    assert.deepEqual(mountPoints(mounts), ['/', '/data', '/mnt/my disk'])
+    assert.deepEqual(
+      mountsOf(mounts).map(({ point }) => point),
+      ['/', '/data', '/mnt/my disk'],
+    )
   })
 
   test('space as df computes it: what is kept for root counts as neither', () => {
     const systems = [
-      { mountPoint: '/', blockBytes: 4096, blocks: 1000, freeBlocks: 100, availableBlocks: 50 },
-      { mountPoint: '/empty', blockBytes: 4096, blocks: 0, freeBlocks: 0, availableBlocks: 0 },
+      {
+        mountPoint: '/',
+        blockBytes: 4096,
+        blocks: 1000,
+        freeBlocks: 100,
+        availableBlocks: 50,
+        inodes: 50,
+        freeInodes: 2,
+      },
+      {
+        mountPoint: '/empty',
+        blockBytes: 4096,
+        blocks: 0,
+        freeBlocks: 0,
+        availableBlocks: 0,
+        inodes: 0,
+        freeInodes: 0,
+      },
     ]
     const measured = diskSpace(systems)
-    assert.deepEqual(metrics(measured), { 'disk /': 0.9474, 'disk / free': 204_800 })
+    assert.deepEqual(metrics(measured), { 'disk /': 0.9474, 'disk / free': 204_800, 'disk / inodes': 0.96 })
     assert.equal(measured[0].state, 'warning')
     assert.equal(measured[0].description, '95 % used, 200.0 KiB free')
+    assert.deepEqual([measured[2].state, measured[2].description], ['critical', '96 % used, 2 free'])
+  })
+
+  test('read-only: of no interest where it always was, critical where it turned so or does so on errors', () => {
+    const mounts = (data: string) =>
+      mountsOf(
+        `/dev/a / ext4 ro,errors=remount-ro 0 0\n/dev/b /data xfs ${data},relatime 0 0\n/dev/c /usr ext4 ro 0 0\n`,
+      )
+    const wasWritable = new Set<string>()
+    const states = (data: string) => readOnly(mounts(data), wasWritable).map(({ metric, state }) => [metric, state])
+    assert.deepEqual(states('rw'), [
+      [1, 'critical'],
+      [0, 'ok'],
+      [1, 'ok'],
+    ])
+    assert.deepEqual(states('ro')[1], [1, 'critical'])
+    assert.deepEqual(states('rw')[1], [0, 'ok'])
+    assert.deepEqual(readOnly(mounts('ro'), new Set())[1], {
+      service: 'disk /data read-only',
+      metric: 1,
+      state: 'ok',
+      description: 'mounted read-only',
+    })
   })
 })
 
@@ -183,7 +257,10 @@ describe('network', () => {
     const measured = network.measure([recorded('net-dev.2')], [recorded('net-dev.1')], 2)
     assert.deepEqual(
       measured.map(({ service }) => service),
-      ['net.eth0.in', 'net.eth0.out', 'net.eth0.in.errors', 'net.eth0.out.errors'],
+      [
+        ...['net.eth0.in', 'net.eth0.out', 'net.eth0.in.packets', 'net.eth0.out.packets'],
+        ...['net.eth0.in.errors', 'net.eth0.out.errors', 'net.eth0.in.drops', 'net.eth0.out.drops'],
+      ],
     )
     assert.deepEqual(first(network, recorded('net-dev.1')), [])
   })
@@ -195,8 +272,12 @@ describe('network', () => {
     assert.deepEqual(metrics(network.measure([now], [before], 4)), {
       'net.eth0.in': 500,
       'net.eth0.out': 1_000,
+      'net.eth0.in.packets': 0,
+      'net.eth0.out.packets': 0,
       'net.eth0.in.errors': 1_000,
       'net.eth0.out.errors': 500,
+      'net.eth0.in.drops': 500,
+      'net.eth0.out.drops': 500,
     })
   })
 })

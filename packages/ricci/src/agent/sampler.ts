@@ -1,6 +1,6 @@
 import { readFile, statfs } from 'node:fs/promises'
-import type { Measurement, Probe } from './probe.ts'
-import { diskSpace, type FileSystem, mountPoints } from './probes/disk-space.ts'
+import type { Measurement, Probe, Survey } from './probe.ts'
+import { diskSpace, type FileSystem, mountsOf, readOnly } from './probes/disk-space.ts'
 import { probes as allProbes } from './probes/index.ts'
 
 /** The machine as probes see it; handed in by tests. */
@@ -19,8 +19,9 @@ const patienceMs = 1_000
 export const thisMachine: Machine = {
   read: (file) => readFile(`/proc/${file}`, 'utf8'),
   async fileSystem(mountPoint) {
-    const { bsize, blocks, bfree, bavail } = await statfs(mountPoint)
-    return { mountPoint, blockBytes: bsize, blocks, freeBlocks: bfree, availableBlocks: bavail }
+    const { bsize, blocks, bfree, bavail, files, ffree } = await statfs(mountPoint)
+    const space = { blockBytes: bsize, blocks, freeBlocks: bfree, availableBlocks: bavail }
+    return { mountPoint, ...space, inodes: files, freeInodes: ffree }
   },
   patience() {
     let timer: NodeJS.Timeout | undefined
@@ -36,17 +37,25 @@ export const thisMachine: Machine = {
 export class Sampler {
   readonly #machine: Machine
   readonly #probes: readonly Probe[]
+  readonly #surveys: readonly Survey[]
   readonly #onProblem: (text: string) => void
   readonly #named = new Set<string>()
   readonly #before = new Map<Probe, readonly string[]>()
   /** Mount points that were asked and have not answered: not asked again, for each question holds a thread. */
   readonly #asked = new Map<string, Promise<FileSystem | undefined>>()
+  readonly #wasWritable = new Set<string>()
   #beforeMs = 0
 
-  constructor(machine: Machine, onProblem: (text: string) => void, probes: readonly Probe[] = allProbes) {
+  constructor(
+    machine: Machine,
+    onProblem: (text: string) => void,
+    probes: readonly Probe[] = allProbes,
+    surveys: readonly Survey[] = [],
+  ) {
     this.#machine = machine
     this.#onProblem = onProblem
     this.#probes = probes
+    this.#surveys = surveys
   }
 
   /** One sample. Shares and rates are those since the sample before, and absent in the first. */
@@ -55,18 +64,35 @@ export class Sampler {
     const seconds = (nowMs - this.#beforeMs) / 1000
     this.#beforeMs = nowMs
     const measured = this.#probes.flatMap((probe) =>
-      this.#attempt(probe.name, () => {
-        const now = probe.files.map((file) => {
-          const text = texts.get(file)!
-          if (text instanceof Error) throw text
-          return text
-        })
-        const before = this.#before.get(probe)
-        this.#before.set(probe, now)
-        return probe.measure(now, before, seconds)
-      }),
+      this.#attempt(probe.name, () => this.#probe(probe, texts, seconds)),
     )
-    return [...measured, ...(await this.#space(texts.get('mounts')!))]
+    // one after the other: each is told what it costs
+    for (const survey of this.#surveys) measured.push(...(await this.#survey(survey, nowMs)))
+    return [...measured, ...(await this.#disks(texts.get('mounts')!))]
+  }
+
+  #probe(probe: Probe, texts: ReadonlyMap<string, string | Error>, seconds: number): Measurement[] {
+    const before = this.#before.get(probe)
+    // what cannot be read now is no basis for the next rates
+    this.#before.delete(probe)
+    const now: string[] = []
+    for (const file of probe.files) {
+      const text = texts.get(file)!
+      if (typeof text === 'string') now.push(text)
+      else if (probe.optional === true) return []
+      else throw text
+    }
+    this.#before.set(probe, now)
+    return probe.measure(now, before, seconds)
+  }
+
+  async #survey(survey: Survey, nowMs: number): Promise<readonly Measurement[]> {
+    try {
+      return await survey.measure(this.#machine, nowMs)
+    } catch (error) {
+      this.#say(survey.name, error as Error)
+      return []
+    }
   }
 
   async #readAll(): Promise<Map<string, string | Error>> {
@@ -75,11 +101,12 @@ export class Sampler {
     return new Map(files.map((file, i) => [file, texts[i]]))
   }
 
-  async #space(mounts: string | Error): Promise<Measurement[]> {
-    const points = this.#attempt('disk space', () => {
-      if (mounts instanceof Error) throw mounts
-      return mountPoints(mounts)
+  async #disks(text: string | Error): Promise<Measurement[]> {
+    const mounts = this.#attempt('disk space', () => {
+      if (text instanceof Error) throw text
+      return mountsOf(text)
     })
+    const points = mounts.map(({ point }) => point)
     const answers = points.map((point) => this.#ask(point))
     const patience = this.#machine.patience()
     const systems = await Promise.all(answers.map((answer) => Promise.race([answer, patience.over])))
@@ -87,7 +114,7 @@ export class Sampler {
     for (const point of points) {
       if (this.#asked.has(point)) this.#say(`disk ${point}`, new Error('it does not answer; is the disk ill?'))
     }
-    return diskSpace(systems.filter((system) => system !== undefined))
+    return [...readOnly(mounts, this.#wasWritable), ...diskSpace(systems.filter((system) => system !== undefined))]
   }
 
   #ask(point: string): Promise<FileSystem | undefined> {

@@ -89,6 +89,7 @@ describe('Commands without a server', () => {
     [['send', '--ttl', '-5'], 2, /--ttl takes seconds from 0 on, not -5/],
     [['send', '--attribute', '=x'], 2, /"=x" is no attribute; write name=value/],
     [['agent', '--interval', '5'], 2, /"5" is no interval/],
+    [['agent', '--scrape', 'localhost'], 2, /"localhost" is no URL of a target to scrape/],
     [['dev', '--port', '70000'], 2, /"70000" is no port/],
     [['dev', '--data', '/proc/none', '--port', '0', '--http-port', '0'], 78, /\/proc\/none cannot be made \(ENOENT\)/],
     [['check', '/nowhere/ricci.yaml'], 78, /cannot be read/],

@@ -1,18 +1,23 @@
 import { Command, CommanderError } from 'commander'
-import { agentCommand } from './agent.ts'
-import { checkCommand } from './check.ts'
-import { clusterCommand } from './cluster.ts'
-import { devCommand } from './dev.ts'
-import { incidentsCommand } from './incidents.ts'
-import { lead, leadCommand } from './lead.ts'
-import { queryCommand } from './query.ts'
-import { sendCommand } from './send.ts'
-import { serveCommand } from './serve.ts'
-import { statusCommand } from './status.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
-import { testCommand } from './test.ts'
-import { version, versionCommand } from './version.ts'
-import { watchCommand } from './watch.ts'
+import { version } from './version.ts'
+
+/** Each loads what it needs when it is asked for: an agent is to be small, and a question about a server quick. */
+const commands: Readonly<Record<string, (surroundings: Surroundings) => Promise<Command>>> = {
+  dev: async (surroundings) => (await import('./dev.ts')).devCommand(surroundings),
+  serve: async (surroundings) => (await import('./serve.ts')).serveCommand(surroundings),
+  agent: async (surroundings) => (await import('./agent.ts')).agentCommand(surroundings),
+  check: async (surroundings) => (await import('./check.ts')).checkCommand(surroundings),
+  test: async (surroundings) => (await import('./test.ts')).testCommand(surroundings),
+  send: async (surroundings) => (await import('./send.ts')).sendCommand(surroundings),
+  query: async (surroundings) => (await import('./query.ts')).queryCommand(surroundings),
+  watch: async (surroundings) => (await import('./watch.ts')).watchCommand(surroundings),
+  status: async (surroundings) => (await import('./status.ts')).statusCommand(surroundings),
+  incidents: async (surroundings) => (await import('./incidents.ts')).incidentsCommand(surroundings),
+  cluster: async (surroundings) => (await import('./cluster.ts')).clusterCommand(surroundings),
+  lead: async () => (await import('./lead.ts')).leadCommand(),
+  version: async (surroundings) => (await import('./version.ts')).versionCommand(surroundings),
+}
 
 /** Codes of errors that mean: the configuration or the rules are wrong, starting again will not help. */
 const configurationCodes = /^(CONFIG_|RULES_)/
@@ -24,7 +29,7 @@ const configurationCodes = /^(CONFIG_|RULES_)/
  */
 export async function runProgram(words: readonly string[], surroundings: Surroundings): Promise<number> {
   // Its command line is that of `elect`, with a command of its own behind `--`.
-  if (words[0] === 'lead') return lead(words.slice(1))
+  if (words[0] === 'lead') return (await import('./lead.ts')).lead(words.slice(1))
   const program = new Command('ricci')
     .description('Monitoring that stays up: watches streams of events, keeps state, pages people')
     .version(version, '-V, --version', 'print the version')
@@ -34,22 +39,11 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
       writeOut: (text) => surroundings.write(text),
       writeErr: (text) => surroundings.complain(text),
     })
-  const commands = [
-    devCommand(surroundings),
-    serveCommand(surroundings),
-    agentCommand(surroundings),
-    checkCommand(surroundings),
-    testCommand(surroundings),
-    sendCommand(surroundings),
-    queryCommand(surroundings),
-    watchCommand(surroundings),
-    statusCommand(surroundings),
-    incidentsCommand(surroundings),
-    clusterCommand(surroundings),
-    leadCommand(),
-    versionCommand(surroundings),
-  ]
-  for (const command of commands) program.addCommand(command.copyInheritedSettings(program))
+  const wanted = Object.hasOwn(commands, words[0] ?? '') ? [words[0]] : Object.keys(commands)
+  for (const name of wanted) {
+    const command = await commands[name](surroundings)
+    program.addCommand(command.copyInheritedSettings(program))
+  }
   if (words.length === 0) {
     program.outputHelp({ error: true })
     return ExitCode.usage

@@ -9,13 +9,18 @@ interface Times {
   readonly system: number
   readonly iowait: number
   readonly idle: number
+  readonly nice: number
+  readonly irq: number
+  readonly softirq: number
+  readonly steal: number
+  readonly guest: number
   readonly total: number
 }
 
 /**
  * How the CPUs spent the time since the sample before, in shares from 0 to 1: `cpu` (not idle), `cpu.user`, `cpu.system`,
- * `cpu.iowait`, `cpu.idle` of all together, and `cpu.0`, `cpu.0.user` … of each.
- * Source: proc(5), /proc/stat. Nice time counts as user, interrupts as system; stolen time is in `cpu` alone.
+ * `cpu.iowait`, `cpu.idle`, `cpu.steal` of all together, and `cpu.0`, `cpu.0.user` … of each. Parts of others: `.nice` and `.guest` of user, `.irq` and
+ * `.softirq` of system. Source: proc(5), /proc/stat.
  */
 export const cpu: Probe = {
   name: 'cpu',
@@ -29,6 +34,8 @@ export const cpu: Probe = {
     })
   },
 }
+
+const parts = ['nice', 'irq', 'softirq', 'steal', 'guest'] as const
 
 function shares(name: string, now: Times, before: Times): Measurement[] {
   const total = now.total - before.total
@@ -49,6 +56,7 @@ function shares(name: string, now: Times, before: Times): Measurement[] {
     { service: `${name}.system`, metric: system },
     { service: `${name}.iowait`, metric: iowait },
     { service: `${name}.idle`, metric: idle },
+    ...parts.map((part) => ({ service: `${name}.${part}`, metric: share(part) })),
   ]
 }
 
@@ -56,10 +64,13 @@ function shares(name: string, now: Times, before: Times): Measurement[] {
 function parseStat(text: string): Map<string, Times> {
   const all = new Map<string, Times>()
   for (const [, number, columns] of text.matchAll(/^cpu(\d*) +(.*)$/gm)) {
-    const [user, nice, system, idle, iowait = 0, irq = 0, softirq = 0, steal = 0] = columns.split(' ').map(Number)
-    const times = { user: user + nice, system: system + irq + softirq, iowait, idle }
+    const [user, nice, system, idle, iowait = 0, irq = 0, softirq = 0, steal = 0, guest = 0, niceGuest = 0] = columns
+      .split(' ')
+      .map(Number)
+    const times = { user: user + nice, system: system + irq + softirq, iowait, idle, nice, irq, softirq, steal }
     const total = times.user + times.system + iowait + idle + steal
-    all.set(number === '' ? 'cpu' : `cpu.${number}`, { ...times, total })
+    // of virtual machines that run here; the kernel counts it as user or nice, too
+    all.set(number === '' ? 'cpu' : `cpu.${number}`, { ...times, guest: guest + niceGuest, total })
   }
   if (!all.has('cpu')) throw new Error('/proc/stat has no line for the CPUs')
   return all

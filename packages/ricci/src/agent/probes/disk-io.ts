@@ -12,10 +12,17 @@ interface Counters {
   readonly readBytes: number
   readonly writtenBytes: number
   readonly busyMs: number
+  readonly reads: number
+  readonly writes: number
+  /** Of all requests together. */
+  readonly readMs: number
+  readonly writeMs: number
+  readonly waitingMs: number
 }
 
 /**
- * Of each disk since the sample before: `disk.NAME.read` and `disk.NAME.write` in bytes a second, `disk.NAME.use` the share of the time
+ * Of each disk since the sample before: `disk.NAME.read` and `.write` in bytes a second, `.reads` and `.writes` in requests a second,
+ * `.read.latency` and `.write.latency` in seconds a request, `.queue` how many waited or were at work on average, `.use` the share of the time
  * in which it was at work. Disks that never did anything are left out, and so are partitions of a disk that is there.
  * Source: the kernel's Documentation/admin-guide/iostats.rst, /proc/diskstats.
  */
@@ -33,11 +40,17 @@ export const diskIo: Probe = {
 }
 
 function measurements(name: string, now: Counters, before: Counters, seconds: number): Measurement[] {
-  const busy = perSecond(now.busyMs, before.busyMs, seconds) / 1000
+  const rate = (key: keyof Counters) => perSecond(now[key], before[key], seconds)
+  const latency = (spentMs: number, requests: number) => (requests > 0 ? spentMs / requests / 1000 : 0)
   return [
-    { service: `disk.${name}.read`, metric: perSecond(now.readBytes, before.readBytes, seconds) },
-    { service: `disk.${name}.write`, metric: perSecond(now.writtenBytes, before.writtenBytes, seconds) },
-    { service: `disk.${name}.use`, metric: Math.min(1, busy) },
+    { service: `disk.${name}.read`, metric: rate('readBytes') },
+    { service: `disk.${name}.write`, metric: rate('writtenBytes') },
+    { service: `disk.${name}.reads`, metric: rate('reads') },
+    { service: `disk.${name}.writes`, metric: rate('writes') },
+    { service: `disk.${name}.read.latency`, metric: latency(rate('readMs'), rate('reads')) },
+    { service: `disk.${name}.write.latency`, metric: latency(rate('writeMs'), rate('writes')) },
+    { service: `disk.${name}.queue`, metric: rate('waitingMs') / 1000 },
+    { service: `disk.${name}.use`, metric: Math.min(1, rate('busyMs') / 1000) },
   ]
 }
 
@@ -47,9 +60,13 @@ function parseDiskstats(text: string): Map<string, Counters> {
     const columns = line.trim().split(/\s+/)
     if (columns.length < 14 || noDisk.test(columns[2])) continue
     const [, , name] = columns
-    const readBytes = Number(columns[5]) * sectorBytes
-    const writtenBytes = Number(columns[9]) * sectorBytes
-    if (readBytes + writtenBytes > 0) disks.set(name, { readBytes, writtenBytes, busyMs: Number(columns[12]) })
+    const [reads, , readSectors, readMs, writes, , writtenSectors, writeMs, , busyMs, waitingMs] = columns
+      .slice(3)
+      .map(Number)
+    const readBytes = readSectors * sectorBytes
+    const writtenBytes = writtenSectors * sectorBytes
+    if (readBytes + writtenBytes > 0)
+      disks.set(name, { readBytes, writtenBytes, busyMs, reads, writes, readMs, writeMs, waitingMs })
   }
   for (const name of [...disks.keys()]) {
     const match = partition.exec(name)

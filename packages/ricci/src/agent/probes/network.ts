@@ -6,13 +6,29 @@ const leftOut = /^(?:lo|veth.*)$/
 interface Counters {
   readonly in: number
   readonly out: number
+  readonly inPackets: number
+  readonly outPackets: number
+  /** Broken or dropped. */
   readonly inErrors: number
   readonly outErrors: number
+  readonly inDrops: number
+  readonly outDrops: number
 }
 
+const services: readonly (readonly [keyof Counters, string])[] = [
+  ['in', 'in'],
+  ['out', 'out'],
+  ['inPackets', 'in.packets'],
+  ['outPackets', 'out.packets'],
+  ['inErrors', 'in.errors'],
+  ['outErrors', 'out.errors'],
+  ['inDrops', 'in.drops'],
+  ['outDrops', 'out.drops'],
+]
+
 /**
- * Of each interface since the sample before: `net.NAME.in` and `net.NAME.out` in bytes a second, `net.NAME.in.errors` and
- * `net.NAME.out.errors` in packets a second (broken or dropped). Interfaces that never carried anything are left out.
+ * Of each interface since the sample before: `net.NAME.in` and `.out` in bytes a second; in packets a second: `.in.packets`, `.out.packets`,
+ * `.in.errors`, `.out.errors` (broken or dropped), `.in.drops`, `.out.drops` (dropped). Interfaces that never carried anything are left out.
  * Source: proc(5), /proc/net/dev.
  */
 export const network: Probe = {
@@ -24,21 +40,23 @@ export const network: Probe = {
     return [...parseNetDev(now)].flatMap(([name, counters]) => {
       const then = earlier.get(name)
       if (then === undefined) return []
-      const rate = (key: keyof Counters) => perSecond(counters[key], then[key], seconds)
-      return [
-        { service: `net.${name}.in`, metric: rate('in') },
-        { service: `net.${name}.out`, metric: rate('out') },
-        { service: `net.${name}.in.errors`, metric: rate('inErrors') },
-        { service: `net.${name}.out.errors`, metric: rate('outErrors') },
-      ]
+      return services.map(([key, service]) => ({
+        service: `net.${name}.${service}`,
+        metric: perSecond(counters[key], then[key], seconds),
+      }))
     })
   },
+}
+
+/** Names of the interfaces that are worth measuring. */
+export function interfacesOf(text: string): string[] {
+  return [...parseNetDev(text).keys()]
 }
 
 function parseNetDev(text: string): Map<string, Counters> {
   const interfaces = new Map<string, Counters>()
   for (const [, name, columns] of text.matchAll(/^ *([^ :]+): *(.*)$/gm)) {
-    const [bytesIn, , errorsIn, droppedIn, , , , , bytesOut, , errorsOut, droppedOut] = columns
+    const [bytesIn, inPackets, errorsIn, inDrops, , , , , bytesOut, outPackets, errorsOut, outDrops] = columns
       .trim()
       .split(/\s+/)
       .map(Number)
@@ -46,8 +64,12 @@ function parseNetDev(text: string): Map<string, Counters> {
     interfaces.set(name, {
       in: bytesIn,
       out: bytesOut,
-      inErrors: errorsIn + droppedIn,
-      outErrors: errorsOut + droppedOut,
+      inPackets,
+      outPackets,
+      inErrors: errorsIn + inDrops,
+      outErrors: errorsOut + outDrops,
+      inDrops,
+      outDrops,
     })
   }
   return interfaces
