@@ -4,7 +4,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { Event } from '@ricci/client'
+import { builtProgram } from '../bench/built.ts'
+import { Daemon } from '../faults/daemon.ts'
 import { debianTree, npmClients, type DebianTree } from '../house/tools.ts'
+import { freePorts } from '../servers/ports.ts'
 import { without } from '../servers/program.ts'
 import { Collectd } from './collectd.ts'
 import { Guide } from './guide.ts'
@@ -201,6 +204,56 @@ describe('from Riemann, by the guide', { skip: without('openssl'), timeout: 180_
         ])
       } finally {
         await syslogNg.end()
+      }
+    },
+  )
+
+  it(
+    'collectd, by the agent, loses nothing while the server is away',
+    { skip: lacking('collectd', 'cClient') },
+    async () => {
+      const [tcp, http] = await freePorts(2)
+      const [, ...words] = configuration('Or to the agent beside them', 'sh').trim().split(' ')
+      const places = [
+        '--listen',
+        `127.0.0.1:${tcp}`,
+        '--http',
+        `127.0.0.1:${http}`,
+        '--data',
+        join(site.folder, 'agent'),
+      ]
+      const agent = new Daemon(builtProgram('ricci'), [...words, ...places, '--log-format', 'json'])
+      /** Resolves once the agent has acknowledged so many events. */
+      const taken = async (count: number): Promise<void> => {
+        const deadline = performance.now() + 20_000
+        for (let found = 0; found < count;) {
+          assert.ok(performance.now() < deadline, `${found} of ${count} events came to the agent`)
+          const text = await (await fetch(`http://127.0.0.1:${http}/metrics`)).text()
+          found = Number(/^ricci_intake_events_total\{transport="tcp"\} (\d+)$/m.exec(text)?.[1])
+        }
+      }
+      try {
+        await agent.logged(/takes what programs of this machine send/)
+        const own = configuration('collectd', 'apache', 'Protocol TCP').replace(`${site.port('5555')}`, `${tcp}`)
+        const collectd = await Collectd.start(tree('collectd'), tree('cClient').libraries, own)
+        try {
+          const put = (plugin: string): Promise<void> => collectd.put(`PUTVAL web-7/${plugin}/uptime interval=60 N:1.5`)
+          await put('before')
+          await collectd.flushed(site.found('host = "web-7"', 1))
+          await site.stop()
+          await put('away')
+          await collectd.flushed(taken(2))
+          await site.again()
+          const found = await site.found('host = "web-7"', 2)
+          assert.deepEqual(
+            found.map(({ service, metric }) => [service, metric]),
+            ['away', 'before'].map((plugin) => [`${plugin}/uptime`, 1.5]),
+          )
+        } finally {
+          await collectd.end()
+        }
+      } finally {
+        await agent.stop()
       }
     },
   )
