@@ -7,7 +7,7 @@ import { printed } from './report.ts'
 // Only that they run and what they print: figures are for `npm run bench`, on a machine that does nothing else.
 describe('benchmarks', () => {
   for (const [name, load] of Object.entries(benchmarks)) {
-    const skip = name === 'cluster' && without('rabbitmq', 'erlang', 'consul')
+    const skip = (name === 'cluster' || name === 'takeover') && without('rabbitmq', 'erlang', 'consul')
     it(`${name} runs and prints its table`, { skip }, async () => {
       const { benchmark } = await load()
       const report = await benchmark.run({ quick: true, tiny: true })

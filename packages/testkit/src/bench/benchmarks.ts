@@ -12,6 +12,10 @@ export const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benc
   operators: () => import('./operators.ts'),
   server: () => import('./server.ts'),
   watch: () => import('./watch.ts'),
+  subscribers: () => import('./subscribers.ts'),
   elections: () => import('./elections.ts'),
+  connections: () => import('./connections.ts'),
+  answers: () => import('./answers.ts'),
   cluster: () => import('./cluster.ts'),
+  takeover: () => import('./takeover.ts'),
 }

@@ -23,7 +23,7 @@ export class Daemon {
   private constructor(
     private readonly child: ChildProcess,
     private readonly folder: string,
-    private readonly url: string,
+    readonly url: string,
     readonly port: number,
   ) {}
 

@@ -12,6 +12,7 @@ import { residentBytesOf } from '../../bench/daemon.ts'
 import { SeededRandom } from '../../random.ts'
 import { CertificateAuthority } from '../../servers/certificates.ts'
 import { ask } from '../../servers/http.ts'
+import { guarded } from '../../servers/process.ts'
 import { pause } from '../../servers/wait.ts'
 import { Daemon } from '../daemon.ts'
 import { Staying, tried, type Target } from './attempt.ts'
@@ -99,7 +100,7 @@ export async function runHostile(options: HostileOptions): Promise<ListenerResul
     const config = { data: 'data', listen, tls: { cert: certFile, key: keyFile } }
     writeFileSync(join(folder, 'ricci.yaml'), JSON.stringify(config))
     const words = ['serve', '--config', 'ricci.yaml', '--log-format', 'json']
-    daemon = new Daemon(options.program, words, { cwd: folder })
+    daemon = new Daemon(options.program, words, { cwd: folder, through: ['setpriv', ...guarded()] })
     const listeners = await listenersOf(daemon)
     const hello = await recordedHello(authority.certificate)
     const targets = new Map<string, Target>(
@@ -200,7 +201,8 @@ class Siege {
         const why = await tried(target, attempt, staying, random)
         if (why !== undefined) this.blame(`${target.name} ${n} (${attempt.kind}): ${why}`)
         staying.dribble(random)
-        if (n % attemptsPerRound === 0) neighbours.serve().catch((error: unknown) => this.blame(error))
+        // who waits here lets the others go on: neighbours are never far behind
+        if (n % attemptsPerRound === 0) await neighbours.serve().catch((error: unknown) => this.blame(error))
       }
     }
     await Promise.all(Array.from({ length: atOnce }, one))
