@@ -18,8 +18,16 @@ const entries = {
     cli: 'packages/election/src/cli/elect.ts',
     ...electEntries,
   },
-  engine: { index: 'packages/engine/src/index.ts', vocabulary: 'packages/engine/src/streams/vocabulary.ts' },
-  replica: { index: 'packages/replica/src/index.ts' },
+  engine: {
+    index: 'packages/engine/src/index.ts',
+    vocabulary: 'packages/engine/src/streams/vocabulary.ts',
+    records: 'packages/engine/src/records.ts',
+  },
+  replica: {
+    index: 'packages/replica/src/index.ts',
+    errors: 'packages/replica/src/errors.ts',
+    'partition-of': 'packages/replica/src/partition-of.ts',
+  },
   ricci: {
     index: 'packages/ricci/src/index.ts',
     embedded: 'packages/ricci/src/embedded.ts',

@@ -38,7 +38,7 @@ try {
   const plugins = [seededProperties, externalPackages]
   await bundle(files, outdir, { outbase: '.', ignoreAnnotations: true, plugins })
   // tests of the daemon start its threads, and the program itself
-  if (files.some((file) => /ricci\/src\/(server|cli|rules)\/|testkit\/src\/(faults|playground)\//.test(file)))
+  if (files.some((file) => /ricci\/src\/(server|cli|rules|agent)\/|testkit\/src\/(faults|playground)\//.test(file)))
     await bundle(productEntries, outdir)
   if (files.some((file) => /election\/src\/cli\//.test(file))) await bundle(electEntries, outdir)
   if (files.some((file) => /\/faults\//.test(file))) await bundle(faultEntries, outdir)

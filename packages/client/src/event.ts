@@ -46,4 +46,9 @@ export interface Msg {
   readonly query?: string
   readonly events?: readonly Event[]
   readonly mark?: ProducerMark
+  /**
+   * Of an answer: who gave it is about to go away, and what comes next is better sent to another server. Extension field 1001 of Msg, which Riemann
+   * ignores; only those who mark what they send are told.
+   */
+  readonly draining?: boolean
 }

@@ -34,6 +34,7 @@ export function writeMsg(msg: Msg, writer: MsgWriter): void {
   if (msg.query !== undefined) writer.query(msg.query)
   if (msg.events !== undefined) for (const event of msg.events) writer.event(event)
   if (msg.mark !== undefined) writer.mark(msg.mark)
+  if (msg.draining !== undefined) writer.draining(msg.draining)
 }
 
 /** Writes an event of ids as a field of a Msg. */
@@ -71,6 +72,10 @@ export function decodeMsg(bytes: Uint8Array): Msg {
         break
       case MsgTag.mark:
         msg.mark = decodeMark(scan.length(end))
+        break
+      case MsgTag.draining:
+        scan.varint64(end)
+        msg.draining = (scan.low | scan.high) !== 0
         break
       default:
         scan.skipField(tag, end)

@@ -4,7 +4,14 @@ import { WireReader } from './wire.ts'
  * Tags (field number and wire type in one byte) of `riemann.proto`. A field of another wire type is an unknown field, as in
  * every protobuf library.
  */
-export const MsgTag = { ok: 0x10, error: 0x1a, query: 0x2a, event: 0x32, mark: (1000 << 3) | 2 } as const
+export const MsgTag = {
+  ok: 0x10,
+  error: 0x1a,
+  query: 0x2a,
+  event: 0x32,
+  mark: (1000 << 3) | 2,
+  draining: 1001 << 3,
+} as const
 export const EventTag = {
   time: 0x08,
   state: 0x12,

@@ -104,6 +104,13 @@ export class MsgWriter {
     this.endMessage(start, 1)
   }
 
+  draining(draining: boolean): void {
+    this.ensure(3)
+    this.bytes[this.length++] = (MsgTag.draining & 0x7f) | 0x80
+    this.bytes[this.length++] = MsgTag.draining >>> 7
+    this.bytes[this.length++] = draining ? 1 : 0
+  }
+
   /** Bytes that are an Event already. */
   rawEvent(bytes: Uint8Array, start: number, end: number): void {
     this.ensure(end - start + 6)

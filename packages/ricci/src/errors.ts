@@ -37,6 +37,10 @@ export type RicciErrorCode =
   | 'NO_INSTANCE'
   /** What came as JSON is no event, or none that can be kept. */
   | 'EVENT_MALFORMED'
+  /** An agent passes a question on, and no server can be asked now. */
+  | 'NO_SERVER'
+  /** The server that an agent passed a question on to refused it. */
+  | 'QUERY_REFUSED'
   /** As much waits for the log as may. */
   | 'INTAKE_FULL'
   /** More bytes than one reply may hold. */

@@ -9,15 +9,12 @@ import { probes } from './probes/index.ts'
 import { type Machine, Sampler, thisMachine } from './sampler.ts'
 import type { EventSource } from './sources.ts'
 
-/** What the agent sends through: a `RiemannTcpClient`, or a test's. */
+/** What the agent sends through: the servers, or a test's. */
 export interface AgentClient {
-  sendMsg(msg: Msg, options?: { readonly signal?: AbortSignal }): Promise<Msg>
-  close(): Promise<void>
-  destroy(): Promise<void>
+  sendMsg(msg: Msg): Promise<Msg>
 }
 
 export interface AgentOptions {
-  /** Closed by the agent when it stops. */
   readonly client: AgentClient
   /** Name of this machine in its events. */
   readonly host: string
@@ -30,6 +27,8 @@ export interface AgentOptions {
   readonly machine?: Machine
   readonly platform?: NodeJS.Platform
   readonly maxBufferedEvents?: number
+  /** What else this process says about itself, with each sample. */
+  readonly own?: () => readonly Measurement[]
   /** What is measured besides, with each sample. */
   readonly surveys?: readonly Survey[]
   /** What gives events at a pace of its own; started and stopped by the agent. */
@@ -57,6 +56,26 @@ const stopLimitMs = 1_000
  * @throws RicciError `AGENT_UNSUPPORTED` where there is no /proc
  */
 export function startAgent(options: AgentOptions): Agent {
+  const agent = agentOf(options)
+  agent.start()
+  return agent
+}
+
+/**
+ * What an agent would send: everything measured twice, a second apart, so that there are rates, and each source asked once.
+ * @throws RicciError `AGENT_UNSUPPORTED` where there is no /proc
+ */
+export function wouldSend(
+  options: Omit<AgentOptions, 'client' | 'producer' | 'intervalMs'>,
+): Promise<readonly Event[]> {
+  const client = { sendMsg: () => Promise.reject(new Error('nothing is sent')) }
+  return agentOf({ ...options, client, producer: '', intervalMs: lookMs }).look()
+}
+
+/** Between two looks of {@link wouldSend}. */
+const lookMs = 1_000
+
+function agentOf(options: AgentOptions): Agent {
   const platform = options.platform ?? process.platform
   if (platform !== 'linux') {
     throw new RicciError(
@@ -64,9 +83,7 @@ export function startAgent(options: AgentOptions): Agent {
       `the agent reads /proc, which ${platform} does not have; run it on Linux, or send events with a Riemann client`,
     )
   }
-  const agent = new Agent(options)
-  agent.start()
-  return agent
+  return new Agent(options)
 }
 
 /**
@@ -115,31 +132,44 @@ export class Agent {
     for (const source of this.#options.sources ?? []) source.start((events) => this.#take(events))
   }
 
-  /** Events of a source: what they lack is as in a sample. */
+  /** See {@link wouldSend}; instead of a start. */
+  async look(): Promise<readonly Event[]> {
+    const { clock, sources = [], intervalMs } = this.#options
+    const asked = Promise.all(sources.map((source) => source.once()))
+    await this.#sampler.sample(clock.monotonicMs())
+    await new Promise<void>((resolve) => clock.setTimer(intervalMs, resolve))
+    const measured = await this.#sampler.sample(clock.monotonicMs())
+    const events = measured.map((measurement) => this.#event(measurement, clock.wallMs()))
+    return [...events, ...(await asked).flatMap((given) => this.#completed(given))]
+  }
+
   #take(events: readonly Event[]): void {
-    const { host, clock } = this.#options
-    const time = clock.wallMs() / 1000
-    this.#outbox.add(events.map((event) => ({ time, ttl: this.#ttl, tags: ['agent'], ...event, host })))
+    this.#outbox.add(this.#completed(events))
     this.#send()
   }
 
-  /** Ends measuring, waits a second for what is on its way, and closes the client. Idempotent. */
+  /** Events of a source: what they lack is as in a sample. */
+  #completed(events: readonly Event[]): Event[] {
+    const { host, clock } = this.#options
+    const time = clock.wallMs() / 1000
+    return events.map((event) => ({ time, ttl: this.#ttl, tags: ['agent'], ...event, host }))
+  }
+
+  /** Ends measuring, and waits a second for what is on its way. Idempotent. */
   stop(): Promise<void> {
     this.#stopped ??= this.#end()
     return this.#stopped
   }
 
   async #end(): Promise<void> {
-    const { client, clock } = this.#options
+    const { clock } = this.#options
     this.#timer?.cancel()
     this.#retry?.cancel()
     await Promise.all([this.#sampling, ...(this.#options.sources ?? []).map((source) => source.stop())])
     let limit: Timer | undefined
     const late = new Promise<void>((resolve) => (limit = clock.setTimer(stopLimitMs, resolve)))
-    await Promise.race([client.close(), late])
+    await Promise.race([this.#sending, late])
     limit?.cancel()
-    await client.destroy()
-    await this.#sending
   }
 
   /** Samples now, and again on the grid of intervals: a late sample does not move the later ones. */
@@ -165,6 +195,7 @@ export class Agent {
     return [
       { service: 'ricci agent buffered', metric: buffered },
       { service: 'ricci agent dropped', metric: dropped },
+      ...(this.#options.own?.() ?? []),
     ]
   }
 

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { relative, resolve } from 'node:path'
 import { Command } from 'commander'
-import type { Agent } from '../agent/agent.ts'
+import { LocalAgent } from '../agent/local-agent.ts'
 import { defaultConfig, type Config } from '../config/config.ts'
 import { parseAddress } from '../config/units.ts'
 import type { RicciError } from '../errors.ts'
@@ -9,13 +9,12 @@ import { describeSwitch } from '../rules/switch-report.ts'
 import { TypeCheck } from '../rules/type-check.ts'
 import { watchFolder } from '../rules/watch-folder.ts'
 import { builtFile } from '../server/built-file.ts'
-import { nodeClock } from '../server/node-clock.ts'
+import { nodeClock, nodeRandom } from '../server/node-clock.ts'
 import { Server } from '../server/server.ts'
 import type { Addresses } from '../server/status.ts'
 import { createLogger, type Logger } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
 import { agentSources, noWords } from './agent-sources.ts'
-import { localAgent } from './agent.ts'
 import { portOf } from './ports.ts'
 import { untilStopped } from './signals.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -54,11 +53,11 @@ export function devCommand(surroundings: Surroundings): Command {
         console: (line) => surroundings.print(`${line}\n`),
       })
       const stopped = untilStopped(surroundings)
-      let agent: Agent | undefined
+      let agent: LocalAgent | undefined
       let unwatch: (() => void) | undefined
       try {
         const addresses = await server.start()
-        agent = agentBeside(addresses, log, surroundings)
+        agent = await agentBeside(addresses, log, surroundings)
         await Promise.race([server.ready(), stopped.promise])
         if (!stopped.signal.aborted) {
           tell(surroundings, greeting(config, addresses))
@@ -96,10 +95,21 @@ function tell(surroundings: Surroundings, text: string): void {
 }
 
 /** The agent of this machine; none where there is no /proc: the server is of use all the same. */
-function agentBeside({ tcp }: Addresses, log: Logger, surroundings: Surroundings): Agent | undefined {
+async function agentBeside(
+  { tcp }: Addresses,
+  log: Logger,
+  surroundings: Surroundings,
+): Promise<LocalAgent | undefined> {
+  const agent = new LocalAgent({
+    ...{ host: hostname(), version, clock: nodeClock, random: nodeRandom, intervalMs: agentIntervalMs },
+    ...agentSources(noWords, surroundings.env, { clock: nodeClock, onProblem: (text) => log.warn(text) }),
+    to: { servers: [{ kind: 'host', ...parseAddress(tcp!)! }] },
+    // figures of its own: the server's are not of what it sends
+    telemetry: new Telemetry(log, () => nodeClock.monotonicMs()),
+  })
   try {
-    const sources = agentSources(noWords, surroundings.env, { clock: nodeClock, onProblem: (text) => log.warn(text) })
-    return localAgent(parseAddress(tcp!)!, hostname(), agentIntervalMs, log, sources)
+    await agent.start()
+    return agent
   } catch (error) {
     if ((error as RicciError).code !== 'AGENT_UNSUPPORTED') throw error
     surroundings.complain(`${(error as Error).message}\n`)

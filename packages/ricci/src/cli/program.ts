@@ -2,6 +2,23 @@ import { Command, CommanderError } from 'commander'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 import { version } from './version.ts'
 
+/** Each loads what it needs when it is asked for: an agent is to be small, and a question about a server quick. */
+const commands: Readonly<Record<string, (surroundings: Surroundings) => Promise<Command>>> = {
+  dev: async (surroundings) => (await import('./dev.ts')).devCommand(surroundings),
+  serve: async (surroundings) => (await import('./serve.ts')).serveCommand(surroundings),
+  agent: async (surroundings) => (await import('./agent.ts')).agentCommand(surroundings),
+  check: async (surroundings) => (await import('./check.ts')).checkCommand(surroundings),
+  test: async (surroundings) => (await import('./test.ts')).testCommand(surroundings),
+  send: async (surroundings) => (await import('./send.ts')).sendCommand(surroundings),
+  query: async (surroundings) => (await import('./query.ts')).queryCommand(surroundings),
+  watch: async (surroundings) => (await import('./watch.ts')).watchCommand(surroundings),
+  status: async (surroundings) => (await import('./status.ts')).statusCommand(surroundings),
+  incidents: async (surroundings) => (await import('./incidents.ts')).incidentsCommand(surroundings),
+  cluster: async (surroundings) => (await import('./cluster.ts')).clusterCommand(surroundings),
+  lead: async () => (await import('./lead.ts')).leadCommand(),
+  version: async (surroundings) => (await import('./version.ts')).versionCommand(surroundings),
+}
+
 /** Codes of errors that mean: the configuration or the rules are wrong, starting again will not help. */
 const configurationCodes = /^(CONFIG_|RULES_)/
 
@@ -22,7 +39,9 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
       writeOut: (text) => surroundings.write(text),
       writeErr: (text) => surroundings.complain(text),
     })
-  for (const command of await commandsFor(words[0], surroundings)) {
+  const wanted = Object.hasOwn(commands, words[0] ?? '') ? [words[0]] : Object.keys(commands)
+  for (const name of wanted) {
+    const command = await commands[name](surroundings)
     program.addCommand(command.copyInheritedSettings(program))
   }
   if (words.length === 0) {
@@ -35,12 +54,6 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
   } catch (error) {
     return exitCodeOf(error, surroundings)
   }
-}
-
-/** The agent runs on every machine: it loads nothing of the server's, whose libraries alone would take 40 MB. */
-async function commandsFor(word: string | undefined, surroundings: Surroundings): Promise<Command[]> {
-  if (word === 'agent') return [(await import('./agent.ts')).agentCommand(surroundings)]
-  return (await import('./commands.ts')).allCommands(surroundings)
 }
 
 function exitCodeOf(error: unknown, surroundings: Surroundings): number {

@@ -8,15 +8,13 @@ import { maxSymbols } from '@ricci/client'
 import { defaultSettings } from '@ricci/engine'
 import { z } from 'zod'
 import { Secret } from './secret.ts'
+import { stateFolder, type StateOf } from './state-folder.ts'
 import { parseAddress, parseDuration, parseSize } from './units.ts'
 
 /** What resolving a configuration needs from the outside. */
-export interface ConfigSurroundings {
+export interface ConfigSurroundings extends StateOf {
   /** Where relative paths in the file start: the file's own folder. */
   readonly folder: string
-  readonly env: Readonly<Record<string, string | undefined>>
-  /** Whether the process runs as root: decides the default data directory. */
-  readonly root: boolean
   readFile(path: string): string
 }
 
@@ -223,10 +221,6 @@ export function configSchema(surroundings: ConfigSurroundings) {
       .transform((fields) => ({ ...fields, class: 'A' as const, inDoubt: 'repeat' as const })),
   ])
 
-  const defaultData = surroundings.root
-    ? '/var/lib/ricci'
-    : join(surroundings.env.XDG_STATE_HOME || join(surroundings.env.HOME || '.', '.local/state'), 'ricci')
-
   return z.strictObject({
     instance: z
       .string()
@@ -236,7 +230,7 @@ export function configSchema(surroundings: ConfigSurroundings) {
       .describe('name of this instance, in alarms and claims; by default the name of the machine'),
     data: path(
       'folder of log and snapshots; by default `/var/lib/ricci` for root, else `$XDG_STATE_HOME/ricci` or `~/.local/state/ricci`',
-    ).default(defaultData),
+    ).default(stateFolder(surroundings)),
     rules: path('folder whose `index.ts` holds the rules; by default `rules` beside the file').default(
       join(surroundings.folder, 'rules'),
     ),

@@ -1,4 +1,7 @@
 /** Codes of errors over HTTP, and the status that goes with each. */
+import type { FastifyReply } from 'fastify'
+import { passes } from '../intake/refused.ts'
+import type { Logger } from '../telemetry/logger.ts'
 
 /** Codes of answers that are HTTP's own. What a part of the server refuses has that part's code. */
 export type HttpErrorCode =
@@ -31,4 +34,19 @@ export const statusOf: Readonly<Record<string, number>> = {
   NO_PARTITION: 404,
   NO_INSTANCE: 404,
   PEER_UNREACHABLE: 503,
+}
+
+/** Answers with what went wrong, for who asked to read and to act on; what is our own defect is logged as well. */
+export function answerError(error: unknown, reply: FastifyReply, log: Logger): void {
+  const { code, message, validation } = error as { code?: string; message: string; validation?: unknown }
+  const known = statusOf[code ?? ''] ?? (error instanceof Error && passes(error) ? 503 : undefined)
+  const status = validation !== undefined ? 400 : (known ?? (error as { statusCode?: number }).statusCode)
+  // the framework's own codes are not ours, and change with it
+  const isUsage =
+    validation !== undefined || (code?.startsWith('FST_') === true && status !== undefined && status < 500)
+  if (status === undefined || (status >= 500 && known === undefined))
+    log.error({ err: error }, 'an HTTP request failed')
+  void reply
+    .code(status ?? 500)
+    .send({ error: message, code: isUsage ? ('USAGE' satisfies HttpErrorCode) : (code ?? 'FAILED') })
 }

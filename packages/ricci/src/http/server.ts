@@ -7,13 +7,12 @@ import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { maxQueryBytes } from '@ricci/client'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import { passes } from '../intake/refused.ts'
 import { listenError } from '../server/listen-error.ts'
 import { betweenTexts } from '../server/worker-protocol.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { HttpBackend, IncidentsRequest, QueryAnswer } from './backend.ts'
 import { RicciError } from '../errors.ts'
-import { statusOf, type HttpErrorCode } from './errors.ts'
+import { answerError, type HttpErrorCode } from './errors.ts'
 import { addEventRoutes } from './event-routes.ts'
 import { corsOf, mayStream, refusalOf, type Refusal } from './rebinding.ts'
 import { stream, streamHeaders, type StreamForm } from './streams.ts'
@@ -303,18 +302,7 @@ export class HttpServer {
   }
 
   private sendError(error: unknown, reply: FastifyReply): void {
-    const { code, message, validation } = error as { code?: string; message: string; validation?: unknown }
-    const known = statusOf[code ?? ''] ?? (error instanceof Error && passes(error) ? 503 : undefined)
-    const status = validation !== undefined ? 400 : (known ?? (error as { statusCode?: number }).statusCode)
-    // the framework's own codes are not ours, and change with it
-    const isUsage =
-      validation !== undefined || (code?.startsWith('FST_') === true && status !== undefined && status < 500)
-    if (status === undefined || (status >= 500 && known === undefined)) {
-      this.options.telemetry.log.error({ err: error }, 'an HTTP request failed')
-    }
-    void reply
-      .code(status ?? 500)
-      .send({ error: message, code: isUsage ? ('USAGE' satisfies HttpErrorCode) : (code ?? 'FAILED') })
+    answerError(error, reply, this.options.telemetry.log)
   }
 }
 

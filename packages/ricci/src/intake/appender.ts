@@ -1,4 +1,5 @@
-import { ReplicaError, type Clock } from '@ricci/replica'
+import type { Clock } from '@ricci/replica'
+import { ReplicaError } from '@ricci/replica/errors'
 import { maxAppendBytes, maxRecordBytes } from '../log/index.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { LagGate } from './lag.ts'

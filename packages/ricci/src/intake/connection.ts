@@ -28,6 +28,8 @@ export interface ConnectionHost {
   readonly clock: Clock
   readonly maxFrameBytes: number
   readonly idleConnectionMs: number
+  /** Whether who marks what it sends is told to go elsewhere with what comes next. */
+  draining(): boolean
   /** Whether all connections together hold as much as intake may. */
   full(): boolean
   /** Bytes of messages that are not whole came, or went (below 0). Whoever holds most of them may be closed. */
@@ -40,6 +42,9 @@ export interface ConnectionHost {
 const ackFrame = Buffer.from([0, 0, 0, 2, 0x10, 1])
 const acksInARow = 4096
 const ackRow = Buffer.alloc(ackFrame.length * acksInARow, ackFrame)
+
+/** An ack that sends who understands it elsewhere. */
+const drainingAck = frames([encodeMsg({ ok: true, draining: true })])
 
 /** After our last byte the peer may take this long to close its side. */
 const lingerMs = 5_000
@@ -271,7 +276,7 @@ export class Connection {
     tally.tcpMessages++
     tally.tcpEvents += events
     if (asks) tally.queries++
-    const slot = new Slot(this, frame.length, query, events > 0)
+    const slot = new Slot(this, frame.length, query, facts)
     this.slots.push(slot)
     this.inFlightBytes += frame.length
     if (events > 0) {
@@ -291,7 +296,7 @@ export class Connection {
     } catch (error) {
       const { code, message } = error as CodecError
       if (code !== 'QUERY_TOO_LONG') throw error
-      const slot = new Slot(this, frame.length, undefined, false)
+      const slot = new Slot(this, frame.length, undefined)
       slot.reply = frames([encodeMsg({ ok: false, error: `${message}; nothing of this message was taken` })])
       this.slots.push(slot)
       this.inFlightBytes += frame.length
@@ -317,14 +322,18 @@ class Slot implements Appended {
   reply: readonly Uint8Array[] | typeof ackFrame | undefined
   /** Bytes of the answer, as they came. */
   answerBytes = 0
+  private readonly hadEvents: boolean
+  private readonly marked: boolean
   private readonly arrivedMs: number
 
   constructor(
     private readonly connection: Connection,
     readonly bytes: number,
     private readonly query: string | undefined,
-    private readonly hadEvents: boolean,
+    facts?: MsgFacts,
   ) {
+    this.hadEvents = facts !== undefined && facts.events > 0
+    this.marked = facts?.marked === true
     this.arrivedMs = query === undefined ? 0 : connection.host.clock.monotonicMs()
   }
 
@@ -334,7 +343,8 @@ class Slot implements Appended {
   }
 
   acknowledge(): void {
-    if (this.query === undefined) this.reply = ackFrame
+    if (this.query !== undefined) return
+    this.reply = this.marked && this.connection.host.draining() ? drainingAck : ackFrame
   }
 
   refused(error: Error): void {

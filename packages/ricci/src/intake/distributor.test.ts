@@ -14,6 +14,7 @@ import { Distributor, type DistributorOptions } from './distributor.ts'
 import { Intake, type IntakeOptions } from './intake.ts'
 import type { Progress } from './lag.ts'
 import { RawClient, ScriptedLog } from './testing.ts'
+import { oneProducer } from './recorder.ts'
 
 const partitions = 4
 const open: { close(): unknown }[] = []
@@ -47,8 +48,7 @@ function distributorOver(log: RecordLog, more: Partial<DistributorOptions> = {})
     progress: () => undefined,
     telemetry: new Telemetry(silentLogger(), () => 0),
     clock: nodeClock,
-    producer: 'here',
-    incarnation: 7,
+    markingAs: oneProducer('here', 7),
     limits: defaultLimits,
     onSettled: () => undefined,
     ...more,
@@ -294,8 +294,7 @@ describe('Intake over a log of several partitions', () => {
       queries: { ask: async (query) => [encodeMsg({ events: [{ service: query }] })] },
       telemetry: new Telemetry(silentLogger(), () => 0),
       clock: nodeClock,
-      producer: 'here',
-      incarnation: 7,
+      markingAs: oneProducer('here', 7),
       tcp: loopback,
       udp: loopback,
       maxConnections: 100,

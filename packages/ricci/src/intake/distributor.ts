@@ -3,12 +3,13 @@
  * came; another one is divided, and counts as durable when all of its parts are (DESIGN 11.1).
  */
 import { encodeMark, inspectMsg, MsgReader, MsgRoute, readMark, type Limits, type MsgFacts } from '@ricci/client'
-import { partitionOf, type Clock } from '@ricci/replica'
+import type { Clock } from '@ricci/replica'
+import { partitionOf } from '@ricci/replica/partition-of'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { Appender, type Appended, type RecordLog } from './appender.ts'
 import { LagGate, type Progress } from './lag.ts'
 import { maxKnownKeys } from './limits.ts'
-import { headWith, Recorder } from './recorder.ts'
+import { headWith, Recorder, type MarkingAs } from './recorder.ts'
 import { passes } from './refused.ts'
 
 export interface DistributorOptions {
@@ -17,9 +18,7 @@ export interface DistributorOptions {
   readonly progress: (partition: number) => Progress | undefined
   readonly telemetry: Telemetry
   readonly clock: Clock
-  /** Name of this intake as a producer, and its incarnation (see `nextIncarnation`). */
-  readonly producer: string
-  readonly incarnation: number
+  readonly markingAs: MarkingAs
   readonly limits: Limits
   /** Something was settled: there may be room again. */
   readonly onSettled: () => void
@@ -87,6 +86,11 @@ export class Distributor {
     await Promise.all(busy.map(({ appender }) => appender.settledSoFar()))
   }
 
+  /** What comes from now on is marked as of another life. */
+  renew(): void {
+    for (const { recorder } of this.lanes) recorder.renew()
+  }
+
   /** Bytes handed in that are neither durable nor refused, over all partitions. */
   get queuedBytes(): number {
     return this.queued.bytes
@@ -138,8 +142,8 @@ export class Distributor {
   }
 
   private lane(partition: number): Lane {
-    const { log, producer, incarnation, progress, telemetry, clock, onSettled } = this.options
-    const recorder = new Recorder(producer, incarnation)
+    const { log, markingAs, progress, telemetry, clock, onSettled } = this.options
+    const recorder = new Recorder(markingAs)
     const lag = new LagGate(() => progress(partition), clock)
     const appender = new Appender({
       log,

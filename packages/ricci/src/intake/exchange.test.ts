@@ -19,6 +19,7 @@ import { Telemetry } from '../telemetry/telemetry.ts'
 import type { RecordLog } from './appender.ts'
 import { Intake } from './intake.ts'
 import { RawClient } from './testing.ts'
+import { oneProducer } from './recorder.ts'
 
 /* Recorded requests and replies of Riemann's TCP server; the format is described in packages/testkit/vectors/README.md. */
 interface Exchange {
@@ -55,8 +56,7 @@ async function serve(throwsOnHost: string | undefined): Promise<RawClient> {
     queries: { ask: async (query) => [encodeMsg({ events: engine.query(query).events })] },
     telemetry: new Telemetry(silentLogger(), () => 0),
     clock: { ...nodeClock, wallMs: () => recordedAtMs },
-    producer: 'exchange',
-    incarnation: 1,
+    markingAs: oneProducer('exchange', 1),
     tcp: { host: '127.0.0.1', port: 0 },
     maxConnections: 10,
     maxFrameBytes: 1 << 20,

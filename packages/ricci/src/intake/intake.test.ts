@@ -9,6 +9,7 @@ import { silentLogger } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
 import { Intake, type IntakeOptions } from './intake.ts'
 import { RawClient, ScriptedLog } from './testing.ts'
+import { oneProducer } from './recorder.ts'
 
 const open: { close(): unknown }[] = []
 afterEach(async () => {
@@ -27,8 +28,7 @@ async function serve(more: Partial<IntakeOptions> = {}) {
     queries: { ask: async (query) => [encodeMsg({ events: [{ service: query }] })] },
     telemetry,
     clock: nodeClock,
-    producer: 'here',
-    incarnation: 7,
+    markingAs: oneProducer('here', 7),
     tcp: loopback,
     udp: loopback,
     maxConnections: 100,

@@ -12,6 +12,7 @@ import { graphite } from './lines/graphite.ts'
 import { LineListener, type LineHost } from './lines/line-listener.ts'
 import { openTsdb } from './lines/opentsdb.ts'
 import { RicciError } from '../errors.ts'
+import type { MarkingAs } from './recorder.ts'
 import { tcpListener, type RiemannListener } from './tcp.ts'
 import { TlsListener, type PemFiles } from './tls.ts'
 import { UdpListener } from './udp.ts'
@@ -23,9 +24,9 @@ export interface IntakeOptions {
   readonly queries: QueryPort
   readonly telemetry: Telemetry
   readonly clock: Clock
-  /** Name of this intake as a producer, and its incarnation (see `nextIncarnation`). */
-  readonly producer: string
-  readonly incarnation: number
+  readonly markingAs: MarkingAs
+  /** Whether who sends is better off elsewhere from now on, and is told so where it understands. */
+  readonly draining?: () => boolean
   readonly tcp?: { readonly host: string; readonly port: number }
   readonly udp?: { readonly host: string; readonly port: number }
   readonly tls?: { readonly host: string; readonly port: number; readonly pems: PemFiles }
@@ -62,8 +63,7 @@ export class Intake {
       progress: options.progress,
       telemetry,
       clock,
-      producer: options.producer,
-      incarnation: options.incarnation,
+      markingAs: options.markingAs,
       limits: { ...defaultLimits, maxFrameBytes: options.maxFrameBytes },
       onSettled: () => this.settled(),
     })
@@ -74,6 +74,7 @@ export class Intake {
       clock,
       maxFrameBytes: options.maxFrameBytes,
       idleConnectionMs: options.idleConnectionMs,
+      draining: options.draining ?? (() => false),
       full: () => this.full(),
       begun: (bytes: number) => this.begun(bytes),
       answers: (bytes: number) => this.answers(bytes),
@@ -117,6 +118,12 @@ export class Intake {
 
   get queuedBytes(): number {
     return this.distributor.queuedBytes
+  }
+
+  /** What comes from now on is marked as of another life; resolves when everything before is durable or refused. */
+  renew(): Promise<void> {
+    this.distributor.renew()
+    return this.distributor.settledSoFar()
   }
 
   /** How far engines are behind what this process appended, as far as it knows of them, and what waits for them. */

@@ -9,6 +9,7 @@ import { silentLogger } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
 import type { RecordLog } from './appender.ts'
 import { Distributor } from './distributor.ts'
+import { oneProducer } from './recorder.ts'
 
 const partitions = 4
 const minute = 60_000
@@ -32,8 +33,7 @@ class House {
           progress: () => undefined,
           telemetry: new Telemetry(silentLogger(), () => 0),
           clock: this.clock,
-          producer,
-          incarnation: 1,
+          markingAs: oneProducer(producer, 1),
           limits: defaultLimits,
           onSettled: () => undefined,
         }),

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { encodeMsg, readMark } from '@ricci/client'
 import { decodeRecord } from '@ricci/engine'
-import { Recorder } from './recorder.ts'
+import { oneProducer, Recorder } from './recorder.ts'
 
 it('numbers Msgs without a mark one by one, of one instant or of many, from 1 again in a new life', () => {
   const msg = encodeMsg({ events: [{ service: 's' }] })
-  const recorder = new Recorder('here', 300)
+  const recorder = new Recorder(oneProducer('here', 300))
   const next = (nowMs: number) => {
     const record = decodeRecord(Buffer.concat([recorder.head(nowMs), msg]))
     assert.ok(record.kind === 'events' && record.receivedAtMs === nowMs)

@@ -1,8 +1,20 @@
-import { countMarkUp, encodeMark, maxProducerIdleMs } from '@ricci/client'
-import { eventsHeaderLength, writeEventsHeader } from '@ricci/engine'
+import { countMarkUp, encodeMark, maxProducerIdleMs, type ProducerMark } from '@ricci/client'
+import { eventsHeaderLength, writeEventsHeader } from '@ricci/engine/records'
 
 /** Sequences of a producer must not run out of exactness; at 100,000 Msgs a second this is 2,800 years away. */
 const maxSequence = Number.MAX_SAFE_INTEGER
+
+/** Who marks what came without a mark: of each life, counted from 0, a producer or an incarnation of its own. */
+export type MarkingAs = (life: number) => Pick<ProducerMark, 'producer' | 'incarnation' | 'spread'>
+
+/**
+ * One producer in all lives.
+ * @param producer name of this instance's intake as a producer; each partition knows producers of its own
+ * @param incarnation higher than that of any earlier life of this producer; see `nextIncarnation`
+ */
+export function oneProducer(producer: string, incarnation: number): MarkingAs {
+  return (life) => ({ producer, incarnation: incarnation + life })
+}
 
 /** Makes records of the Msgs that go to one partition, marking those that came without a producer mark as this instance's own. */
 export class Recorder {
@@ -11,15 +23,9 @@ export class Recorder {
   /** The head made last, and its time: further ones of the same instant differ in their sequence number alone. */
   private last: Uint8Array = noMark
   private lastMs = NaN
+  private spread = false
 
-  /**
-   * @param producer name of this instance's intake as a producer; each partition knows producers of its own
-   * @param incarnation higher than that of any earlier life of this producer; see `nextIncarnation`
-   */
-  constructor(
-    private readonly producer: string,
-    private readonly incarnation: number,
-  ) {}
+  constructor(private readonly markingAs: MarkingAs) {}
 
   /**
    * What goes before a Msg without a mark to make it a record: the record's head and a mark of ours. Fields of a protobuf message may
@@ -29,7 +35,7 @@ export class Recorder {
   head(nowMs: number): Uint8Array {
     if (this.sequence === maxSequence || nowMs - this.lastMs > maxProducerIdleMs) this.renew()
     this.sequence++
-    if (nowMs !== this.lastMs || !countMarkUp(this.last)) {
+    if (nowMs !== this.lastMs || this.spread || !countMarkUp(this.last)) {
       this.last = headWith(nowMs, this.mark(nowMs))
       this.lastMs = nowMs
     }
@@ -48,12 +54,9 @@ export class Recorder {
 
   private mark(nowMs: number): Uint8Array {
     // sentAtMs = receivedAtMs: the age of an event is then judged exactly as for a Msg without a mark
-    return encodeMark({
-      producer: this.producer,
-      incarnation: this.incarnation + this.life,
-      sequence: this.sequence,
-      sentAtMs: nowMs,
-    })
+    const who = this.markingAs(this.life)
+    this.spread = who.spread === true
+    return encodeMark({ ...who, sequence: this.sequence, sentAtMs: nowMs })
   }
 }
 

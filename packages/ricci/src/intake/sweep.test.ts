@@ -9,6 +9,7 @@ import { Telemetry } from '../telemetry/telemetry.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 import { Distributor } from './distributor.ts'
 import { ScriptedLog } from './testing.ts'
+import { oneProducer } from './recorder.ts'
 
 /** A connection on virtual time whose socket is never connected; the test looks at what becomes of it. */
 function connection() {
@@ -25,8 +26,7 @@ function connection() {
     progress: () => undefined,
     telemetry,
     clock,
-    producer: 'here',
-    incarnation: 1,
+    markingAs: oneProducer('here', 1),
     limits: defaultLimits,
     onSettled: () => undefined,
   })
@@ -37,6 +37,7 @@ function connection() {
     clock,
     maxFrameBytes: 1 << 20,
     idleConnectionMs: 600_000,
+    draining: () => false,
     full: () => false,
     begun: () => undefined,
     answers: () => undefined,

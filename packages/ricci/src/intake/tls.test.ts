@@ -12,6 +12,7 @@ import { Telemetry } from '../telemetry/telemetry.ts'
 import { Intake } from './intake.ts'
 import { RawClient, ScriptedLog } from './testing.ts'
 import type { Pems } from './tls.ts'
+import { oneProducer } from './recorder.ts'
 
 const any = { host: '127.0.0.1', port: 0 }
 
@@ -29,7 +30,7 @@ async function serve(context: TestContext, pems: Pems) {
   const telemetry = new Telemetry(log, () => 0)
   const records = new ScriptedLog()
   const intake = new Intake({
-    ...{ log: records, telemetry, clock, producer: 'here', incarnation: 1, tcp: any },
+    ...{ log: records, telemetry, clock, markingAs: oneProducer('here', 1), tcp: any },
     progress: () => undefined,
     queries: { ask: () => assert.fail('nobody asks') },
     tls: { ...any, pems: files },

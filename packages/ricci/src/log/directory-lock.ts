@@ -11,7 +11,7 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, readdirSync, unlinkSync } from 'node:fs'
 import { createServer, connect, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { ReplicaError } from '@ricci/replica'
+import { ReplicaError } from '@ricci/replica/errors'
 import { dataUnusable } from './errors.ts'
 import { makeDirectory } from './make-directory.ts'
 

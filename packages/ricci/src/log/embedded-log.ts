@@ -13,7 +13,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import { dirname, join } from 'node:path'
-import { ReplicaError, type AppendRank, type Clock, type LogPort, type StoredRecord } from '@ricci/replica'
+import type { AppendRank, Clock, LogPort, StoredRecord } from '@ricci/replica'
+import { ReplicaError } from '@ricci/replica/errors'
 import type { DirectoryLock } from './directory-lock.ts'
 import type { Disk, WritableFile } from './disk.ts'
 import { isFull } from './disk.ts'
@@ -168,6 +169,10 @@ export class EmbeddedLog implements LogPort {
   }
   set protectedOffset(offset: number) {
     this.room.protectedOffset = offset
+  }
+  /** What stands before this may go at once; 0 until it is set: a log keeps what its limits allow. */
+  set neededOffset(offset: number) {
+    this.room.neededOffset = offset
   }
   /** The newest snapshot holds what was before this. */
   get snapshotOffset(): number {

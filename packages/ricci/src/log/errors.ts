@@ -1,5 +1,6 @@
 /** Errors of the log, each a sentence that says what to do. */
-import { ReplicaError, type AppendRank } from '@ricci/replica'
+import type { AppendRank } from '@ricci/replica'
+import { ReplicaError } from '@ricci/replica/errors'
 import { isFull } from './disk.ts'
 
 /** The error for a segment that is damaged where it was durable. */

@@ -2,7 +2,8 @@
  * Reads a log that another thread of this process writes: opens the same files by itself, so that no event byte crosses threads.
  */
 import { join } from 'node:path'
-import { ReplicaError, type StoredRecord } from '@ricci/replica'
+import type { StoredRecord } from '@ricci/replica'
+import { ReplicaError } from '@ricci/replica/errors'
 import { corruptLog, trimmed } from './errors.ts'
 import { errorCode, type Disk, type ReadableFile } from './disk.ts'
 import { parseSegmentNames, type SegmentName } from './format.ts'

@@ -17,12 +17,14 @@ export interface RetentionPlan {
 /**
  * @param incoming bytes about to be appended
  * @param protectedOffset records from here on must stay
+ * @param neededOffset what stands before is of no use to anybody, and goes whatever room there is
  */
 export function planRetention(
   segments: readonly Segment[],
   nowMs: number,
   incoming: number,
   protectedOffset: number,
+  neededOffset: number,
   limits: Pick<LogLimits, 'maxAgeMs' | 'maxBytes'>,
 ): RetentionPlan {
   let bytes = incoming
@@ -32,7 +34,7 @@ export function planRetention(
     // A segment's last record is older than the making of the next one.
     const next = segments[remove + 1]
     const tooBig = bytes > limits.maxBytes
-    if (!tooBig && nowMs - next.createdAtMs <= limits.maxAgeMs) break
+    if (!tooBig && nowMs - next.createdAtMs <= limits.maxAgeMs && next.firstOffset > neededOffset) break
     if (next.firstOffset > protectedOffset) return { remove, bytes, held: tooBig ? 'size' : 'age' }
     bytes -= segments[remove].bytes
   }

@@ -27,6 +27,8 @@ export interface RoomOptions {
 export class Room {
   /** Records from this offset on are never taken. */
   protectedOffset = 0
+  /** What stands before is of no use to anybody: it goes as soon as something is appended. */
+  neededOffset = 0
   /** The newest snapshot holds what was before this. */
   snapshotOffset = 0
 
@@ -104,7 +106,8 @@ export class Room {
     const { segments, clock, limits } = this.options
     const { maxAgeMs } = limits
     const maxBytes = isDiskFull ? Math.min(limits.maxBytes, this.bytes) : limits.maxBytes
-    return planRetention(segments, clock.wallMs(), incoming, this.protectedOffset, { maxAgeMs, maxBytes })
+    const { protectedOffset, neededOffset } = this
+    return planRetention(segments, clock.wallMs(), incoming, protectedOffset, neededOffset, { maxAgeMs, maxBytes })
   }
 
   private async retain(incoming: number, isDiskFull: boolean): Promise<RetentionPlan> {

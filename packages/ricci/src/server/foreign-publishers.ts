@@ -4,7 +4,7 @@
  */
 import { defaultLimits } from '@ricci/client'
 import { partitionOf, type Clock, type SnapshotPort } from '@ricci/replica'
-import { headWith, Recorder } from '../intake/recorder.ts'
+import { headWith, oneProducer, Recorder } from '../intake/recorder.ts'
 import { Canary } from '../log/rabbitmq/canary.ts'
 import { EventsSender } from '../log/rabbitmq/events-sender.ts'
 import { Inboxes } from '../log/rabbitmq/inbox.ts'
@@ -47,7 +47,7 @@ export class ForeignPublishers {
     // sequences of their own: what waits here while the log refuses it must not be taken for lost
     const recorders = Array.from(
       { length: log.partitions },
-      () => new Recorder(`${instance}/inbox-${identity}`, incarnation),
+      () => new Recorder(oneProducer(`${instance}/inbox-${identity}`, incarnation)),
     )
     this.inboxes = new Inboxes({
       ...{ urls, tls, name, clock, topology, route },
@@ -57,7 +57,7 @@ export class ForeignPublishers {
       onRefused: (why) => telemetry.malformed('amqp', 'an inbox', why),
       onTrouble: warn,
     })
-    this.sender = new EventsSender({ urls, tls, name, clock, topology })
+    this.sender = new EventsSender({ urls, tls, name: `${name} proves the way in`, clock, topology })
     this.canary = new Canary({
       producer: `${instance}/canary-${identity}`,
       ...{ clock, route, partitions: options.owns },

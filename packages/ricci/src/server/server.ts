@@ -13,6 +13,7 @@ import { RicciError } from '../errors.ts'
 import type { HttpBackend, Degraded, Readiness } from '../http/backend.ts'
 import { isLoopback } from '../http/rebinding.ts'
 import { nextIncarnation } from '../intake/incarnation.ts'
+import { oneProducer } from '../intake/recorder.ts'
 import { Intake } from '../intake/intake.ts'
 import { makeDirectory } from '../log/index.ts'
 import { EnginePartitions } from '../peers/engine-partitions.ts'
@@ -253,8 +254,8 @@ export class Server {
       queries,
       telemetry,
       clock,
-      producer: `${instance}/intake-${identity}`,
-      incarnation,
+      markingAs: oneProducer(`${instance}/intake-${identity}`, incarnation),
+      draining: () => this.parts?.placement.draining === true,
       tcp: config.listen.tcp,
       udp: config.listen.udp,
       ...(config.listen.tls && config.tls && { tls: { ...config.listen.tls, pems: pemFilesOf(config.tls) } }),

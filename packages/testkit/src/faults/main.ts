@@ -1,11 +1,13 @@
 // `npm run faults -- [--kills N] [--seed SEED] [--program FILE]`: kills the real daemon and judges what is left. `npm test -- faults` runs all faults.
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { agentKillsText, runAgentKills } from './agent.ts'
 import { faultElections } from '../election/faults/main.ts'
 import { faultCluster } from './cluster/main.ts'
 import { killsText, runKills } from './kills.ts'
 
 const usage = `usage: npm run faults -- [--kills N] [--seed SEED] [--program FILE]
+       npm run faults -- agent [--minutes M] [--seed SEED]
        npm run faults -- election …
        npm run faults -- cluster …`
 
@@ -29,7 +31,26 @@ async function main(): Promise<number> {
   return result.wrong.length === 0 ? 0 : 1
 }
 
+/** An agent and its server, killed in turn. */
+async function faultAgent(args: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: { minutes: { type: 'string', default: '5' }, seed: { type: 'string', default: '1' } },
+  })
+  const minutes = Number(values.minutes)
+  const seed = Number(values.seed)
+  if (!(minutes > 0) || !Number.isInteger(seed)) {
+    console.error(`--minutes takes a number above 0, --seed a whole number\n${usage}`)
+    return 2
+  }
+  const program = fileURLToPath(new URL('./ricci.mjs', import.meta.url))
+  const result = await runAgentKills({ program, minutes, seed, report: (line) => console.log(line) })
+  console.log(agentKillsText(result))
+  return result.wrong.length === 0 ? 0 : 1
+}
+
 const commands: Readonly<Record<string, (args: string[]) => Promise<number>>> = {
+  agent: faultAgent,
   election: faultElections,
   cluster: faultCluster,
 }

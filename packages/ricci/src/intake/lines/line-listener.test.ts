@@ -14,6 +14,7 @@ import { ScriptedLog } from '../testing.ts'
 import { graphite } from './graphite.ts'
 import { LineListener, type LineProtocol } from './line-listener.ts'
 import { openTsdb } from './opentsdb.ts'
+import { oneProducer } from '../recorder.ts'
 
 const open: { close(): unknown }[] = []
 afterEach(async () => {
@@ -25,7 +26,7 @@ async function serve(protocol: LineProtocol, maxConnections = 10) {
   const clock = new VirtualClock()
   const telemetry = new Telemetry(silentLogger(), () => 0)
   const distributor = new Distributor({
-    ...{ log, telemetry, clock, producer: 'here', incarnation: 1, limits: defaultLimits },
+    ...{ log, telemetry, clock, markingAs: oneProducer('here', 1), limits: defaultLimits },
     progress: () => undefined,
     onSettled: () => undefined,
   })

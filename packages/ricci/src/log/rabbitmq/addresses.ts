@@ -1,23 +1,7 @@
 /** Where brokers are: what was given, and what DNS says of it. */
-import { promises as dns } from 'node:dns'
 import { isIP } from 'node:net'
-import { dnsMs, maxBrokers } from './limits.ts'
-
-/** How names become addresses. Handed in, so that a test can be DNS. */
-export interface Resolver {
-  /** Every address of a host, IPv4 and IPv6. */
-  addresses(host: string): Promise<readonly string[]>
-  /** The servers of a service: DNS SRV. */
-  services(
-    name: string,
-  ): Promise<readonly { readonly name: string; readonly port: number; readonly priority: number }[]>
-}
-
-/** The machine's resolver: hosts as every program finds them (/etc/hosts included), services from DNS. */
-export const systemResolver: Resolver = {
-  addresses: async (host) => (await dns.lookup(host, { all: true })).map(({ address }) => address),
-  services: (name) => new dns.Resolver({ timeout: dnsMs, tries: 2 }).resolveSrv(name),
-}
+import type { Resolver } from '../../resolver.ts'
+import { maxBrokers } from './limits.ts'
 
 /** A broker: its URL, with the name that TLS verifies, and the address that is connected to; without one the name is looked up anew each time. */
 export interface Address {

@@ -4,7 +4,8 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { after, describe, it } from 'node:test'
 import { VirtualClock } from '@ricci/testkit'
 import { nodeClock } from '../../server/node-clock.ts'
-import { distinct, findBrokers, type Resolver } from './addresses.ts'
+import type { Resolver } from '../../resolver.ts'
+import { distinct, findBrokers } from './addresses.ts'
 import { Brokers } from './brokers.ts'
 
 /** DNS, as a test has it. */

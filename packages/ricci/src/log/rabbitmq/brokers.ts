@@ -1,14 +1,7 @@
 /** The brokers of a cluster as one side of the log sees them: connections as they are needed, bad ones tried last. */
 import { ReplicaError, type Clock } from '@ricci/replica'
-import {
-  distinct,
-  findBrokers,
-  needsDns,
-  sameAddress,
-  systemResolver,
-  type Address,
-  type Resolver,
-} from './addresses.ts'
+import { distinct, findBrokers, needsDns, sameAddress, type Address } from './addresses.ts'
+import { systemResolver, type Resolver } from '../../resolver.ts'
 import { answered, BrokerConnection, type ConnectionSettings } from './connection.ts'
 import { answerMs, avoidAtMostMs, avoidMs, resolveAgainMs, resolveEveryMs } from './limits.ts'
 

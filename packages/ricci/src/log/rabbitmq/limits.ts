@@ -103,9 +103,6 @@ export const maxBrokers = 64
 export const resolveEveryMs = 30_000
 export const resolveAgainMs = 1_000
 
-/** How long a question to a server of DNS may take; it is put twice. */
-export const dnsMs = 1_000
-
 /** How often is looked where partitions begin, each at two brokers. */
 export const retentionLookMs = 60_000
 

@@ -2,11 +2,21 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { AMQPChannel } from '@cloudamqp/amqp-client'
-import { decodeMsg, defaultLimits, encodeMsg, readMark, withMark, type ProducerMark } from '@ricci/client'
+import {
+  decodeMsg,
+  defaultLimits,
+  encodeMsg,
+  readMark,
+  withMark,
+  type ClientError,
+  type Msg,
+  type ProducerMark,
+} from '@ricci/client'
 import { decodeRecord } from '@ricci/engine'
 import { partitionOf, ReplicaError } from '@ricci/replica'
 import { PlainClient, RabbitCluster, without } from '@ricci/testkit'
-import { headWith, Recorder } from '../../intake/recorder.ts'
+import { Exchange } from '../../agent/servers/exchange.ts'
+import { headWith, oneProducer, Recorder } from '../../intake/recorder.ts'
 import { nodeClock } from '../../server/node-clock.ts'
 import { Canary } from './canary.ts'
 import { EventsSender } from './events-sender.ts'
@@ -118,7 +128,7 @@ describe('Inboxes', { skip: without('rabbitmq', 'erlang') }, () => {
         const nowMs = nodeClock.wallMs()
         if (marked) return headWith(nowMs)
         let recorder = recorders.get(partition)
-        if (recorder === undefined) recorders.set(partition, (recorder = new Recorder(`${name}/inbox`, 1)))
+        if (recorder === undefined) recorders.set(partition, (recorder = new Recorder(oneProducer(`${name}/inbox`, 1))))
         return recorder.head(nowMs)
       },
       append: (partition, records) => log.publish(partition, records),
@@ -250,6 +260,60 @@ describe('Inboxes', { skip: without('rabbitmq', 'erlang') }, () => {
     }
     assert.equal(own.inboxes.refused, 4)
     await client.close()
+    await own.stop()
+  })
+
+  it('an agent that may only write there brings each event to the partition of its key, once', async () => {
+    const name = await vhost()
+    const user = { name: `agent-${name}`, password: 'secret' }
+    await rabbit.user(user, name, { configure: '^$', write: '^ricci\\.events$', read: '^$' })
+    const urls = rabbit.urls(name)
+    const asAgent = urls.map(
+      (url) => Object.assign(new URL(url), { username: user.name, password: user.password }).href,
+    )
+    const exchange = new Exchange({ urls: asAgent, name: 'agent', clock: nodeClock })
+    const msg = (sequence: number, hosts: readonly string[]): Msg => ({
+      events: hosts.map((host) => ({ host, metric: sequence })),
+      mark: { producer: 'agent', incarnation: 1, sequence, sentAtMs: 5 },
+    })
+    // no exchange is there yet: to be sent again
+    await assert.rejects(exchange.sendMsg(msg(1, ['a'])), (error: ClientError) => error.retriable)
+    const own = await instance('own', urls)
+    const [channel, client] = await connected(urls[0])
+    await declareInboxes(channel, topology)
+    await client.close()
+    own.inboxes.start()
+    const hosts = Array.from({ length: 20 }, (_, index) => `host-${index}`)
+    const all = Array.from({ length: 50 }, (_, index) => msg(index + 1, index % 2 === 0 ? hosts : [hosts[index % 20]]))
+    assert.deepEqual(
+      await Promise.all(all.map((one) => exchange.sendMsg(one))),
+      all.map(() => ({ ok: true })),
+    )
+    assert.equal(exchange.current, 'RabbitMQ')
+    const wanted = all.reduce((sum, { events }) => sum + events!.length, 0)
+    // an inbox may give a record twice; under its mark it counts once
+    const found = (msgs: readonly (readonly Uint8Array[])[]): Set<string> => {
+      const all = msgs.flatMap((own, partition) =>
+        own.flatMap((one) =>
+          decodeMsg(one).events!.map(({ host, metric }) => {
+            assert.equal(partition, partitionOf(host!, partitions), host)
+            assert.equal(readMark(one)!.sequence, metric)
+            return `${host} ${metric}`
+          }),
+        ),
+      )
+      return new Set(all)
+    }
+    const msgs = await read(own.log, (msgs) => found(msgs).size >= wanted)
+    assert.deepEqual(
+      [...found(msgs)].sort(),
+      all.flatMap(({ events }) => events!.map(({ host, metric }) => `${host} ${metric}`)).sort(),
+    )
+    // what an inbox would put among the refused is refused here
+    assert.match((await exchange.sendMsg({ query: 'true' })).error!, /ask an instance/)
+    const large = { events: Array.from({ length: 50 }, () => ({ host: 'a', description: 'x'.repeat(60_000) })) }
+    assert.match((await exchange.sendMsg({ ...msg(51, []), ...large })).error!, /an inbox takes 2097152/)
+    await exchange.destroy()
     await own.stop()
   })
 

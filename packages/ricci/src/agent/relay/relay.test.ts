@@ -1,0 +1,284 @@
+// What a machine's programs were told is kept, judged by a real engine: each event once, whatever became of servers and of the agent.
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test, type TestContext } from 'node:test'
+import { ClientError, decodeMsg, defaultLimits, encodeMsg, type Msg } from '@ricci/client'
+import { encodeEventsRecord, rules, tap, type EventView } from '@ricci/engine'
+import { EngineBench, SeededRandom, VirtualClock } from '@ricci/testkit'
+import { Distributor } from '../../intake/distributor.ts'
+import { silentLogger } from '../../telemetry/logger.ts'
+import { Telemetry } from '../../telemetry/telemetry.ts'
+import { DiskSpool } from './disk-spool.ts'
+import { keepPlaces, keptPlaces } from './places-file.ts'
+import { Relay } from './relay.ts'
+import { MemorySpool, type Spool } from './spool.ts'
+
+/** What becomes of a message: taken, taken with the answer lost, or not. */
+type Fate = 'taken' | 'lost' | 'away' | Msg
+
+/** A machine whose programs send to an agent, and the engine of a server far away. */
+class Machine {
+  readonly clock = new VirtualClock()
+  readonly engine = new EngineBench(rules(tap('all')))
+  readonly said: string[] = []
+  fate: () => Fate = () => 'taken'
+  asked: string[] = []
+  relay!: Relay
+  #door!: Distributor
+  #life = 0
+  #sent = 0
+
+  constructor(
+    readonly spool: Spool,
+    readonly places?: string,
+  ) {
+    this.engine.tick(0, this.clock.wallMs())
+    this.begin()
+  }
+
+  /** An agent begins; that before it, if any, was killed. */
+  begin(spool: Spool = this.spool): void {
+    const { places, clock } = this
+    this.relay = new Relay({
+      spool,
+      servers: { sendMsg: (msg) => this.#server(msg) },
+      clock,
+      producer: `m/relay-${this.#life++}`,
+      unsent: places === undefined ? undefined : keptPlaces(places, spool.id),
+      keep: (unsent) => {
+        if (places !== undefined) keepPlaces(places, spool.id, unsent)
+      },
+      onProblem: (text) => this.said.push(text),
+    })
+    const door = new Distributor({
+      log: spool,
+      progress: () => undefined,
+      telemetry: new Telemetry(silentLogger(), () => 0),
+      clock,
+      markingAs: this.relay.markingAs,
+      limits: defaultLimits,
+      onSettled: () => undefined,
+    })
+    this.#door = door
+    this.relay.start(() => {
+      door.renew()
+      return door.settledSoFar()
+    })
+  }
+
+  /** A program sends an event of a host, and is told that it is kept. */
+  send(host = 'm'): Promise<void> {
+    const bytes = encodeMsg({ events: [{ host, metric: this.#sent++ }] })
+    this.#door.inspect(bytes)
+    return new Promise((resolve, reject) => {
+      const owner = { durable: () => undefined, acknowledge: resolve, refused: reject, groupEnd: () => undefined }
+      this.#door.add(bytes, owner)
+    })
+  }
+
+  /** A second passes, at the server too. */
+  async second(count = 1): Promise<void> {
+    for (let i = 0; i < count; i++) {
+      await this.clock.advance(1_000)
+      this.engine.tick(1_000, this.clock.wallMs())
+    }
+  }
+
+  /** Until everything that waits has been sent. */
+  async settled(): Promise<void> {
+    let done = false
+    void this.relay.sentSoFar().then(() => (done = true))
+    while (!done) {
+      await this.second()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  get sent(): number[] {
+    return Array.from({ length: this.#sent }, (_, i) => i)
+  }
+
+  /** Metrics in the order in which the engine applied them. */
+  get applied(): number[] {
+    return (this.engine.tapped('all') as EventView[]).map(({ metric }) => Number(metric))
+  }
+
+  async #server(msg: Msg | Uint8Array): Promise<Msg> {
+    const fate = this.fate()
+    if (typeof fate === 'object') return fate
+    if (fate === 'away') throw new ClientError('UNREACHABLE', 'nobody is there', true)
+    if (!(msg instanceof Uint8Array)) {
+      this.asked.push(msg.query!)
+      return { ok: true, events: [{ service: 'found' }] }
+    }
+    this.engine.appendBytes(encodeEventsRecord(this.clock.wallMs(), msg))
+    if (fate === 'lost') throw new ClientError('CONNECTION_LOST', 'the connection ended', true)
+    return { ok: true }
+  }
+}
+
+const ascending = (numbers: readonly number[]): number[] => [...numbers].sort((a, b) => a - b)
+
+const inMemory = (maxBytes = 64 << 20): Machine => new Machine(new MemorySpool({ maxBytes, id: 'memory' }))
+
+async function onDisk(t: TestContext, maxBytes = 64 << 20): Promise<{ machine: Machine; open: () => Promise<Spool> }> {
+  const folder = mkdtempSync(join(tmpdir(), 'ricci-spool-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const open = (): Promise<Spool> =>
+    DiskSpool.open({ directory: folder, maxBytes, clock: new VirtualClock(), onProblem: assert.fail })
+  const machine = new Machine(await open(), join(folder, 'places.json'))
+  return { machine, open }
+}
+
+describe('relay', () => {
+  test('an hour without a server: each event once, and no loss told', async () => {
+    const machine = inMemory()
+    await machine.send()
+    await machine.second()
+    machine.fate = () => 'away'
+    for (let second = 0; second < 3_600; second++) {
+      await machine.send(`m${second % 3}`)
+      await machine.second()
+    }
+    assert.equal(machine.applied.length, 1)
+    assert.equal(machine.relay.stats.waiting, 3_600)
+    machine.fate = () => 'taken'
+    await machine.second(9)
+    await machine.settled()
+    await machine.send()
+    // a gap would be told of after a minute
+    await machine.second(70)
+    assert.deepEqual(ascending(machine.applied), machine.sent)
+    assert.deepEqual(machine.engine.alarms, [])
+    assert.deepEqual(machine.said, [
+      'messages wait here until a server takes them: nobody is there',
+      'a server takes events again; 3599 messages that waited follow',
+    ])
+    machine.relay.stop()
+    assert.equal(machine.clock.pendingTimers, 0)
+  })
+
+  test('while what waited is sent, what is fresh overtakes it; each part has a sequence of its own', async () => {
+    const machine = inMemory()
+    machine.fate = () => 'away'
+    for (let n = 0; n < 20; n++) {
+      await machine.send()
+      await machine.second()
+    }
+    // a server takes one, and then nothing until more has come
+    let taken = 0
+    machine.fate = () => (taken++ === 0 ? 'taken' : 'away')
+    await machine.second(9)
+    assert.deepEqual(machine.applied, [0])
+    await machine.send()
+    await machine.send()
+    machine.fate = () => 'taken'
+    await machine.settled()
+    // 20 and 21 are the fresh ones
+    assert.deepEqual(machine.applied.slice(0, 4), [0, 20, 21, 1])
+    assert.deepEqual(ascending(machine.applied), machine.sent)
+    await machine.second(120)
+    assert.deepEqual(machine.engine.alarms, [])
+  })
+
+  test('answers that are lost, servers that come and go: each event once', async () => {
+    const machine = inMemory()
+    const random = new SeededRandom(7)
+    let away = false
+    machine.fate = () => (away ? 'away' : random.chance(0.2) ? 'lost' : 'taken')
+    for (let n = 0; n < 2_000; n++) {
+      if (random.chance(0.01)) away = !away
+      void machine.send(`m${n % 5}`)
+      if (random.chance(0.3)) await machine.second(random.below(20))
+    }
+    away = false
+    await machine.settled()
+    await machine.second(120)
+    assert.deepEqual(ascending(machine.applied), machine.sent)
+    assert.deepEqual(machine.engine.alarms, [])
+  })
+
+  test('an agent that is killed: what it acknowledged is on the disk, and counts once', async (t) => {
+    const { machine, open } = await onDisk(t)
+    const random = new SeededRandom(3)
+    let spool = machine.spool
+    for (let life = 0; life < 8; life++) {
+      machine.fate = () => (random.chance(0.1) ? 'away' : random.chance(0.1) ? 'lost' : 'taken')
+      for (let n = 0; n < 60; n++) {
+        await machine.send(`m${n % 3}`)
+        if (random.chance(0.2)) await machine.second()
+      }
+      // killed: it keeps no places, and what is on its way may arrive all the same
+      machine.fate = () => 'away'
+      await spool.close()
+      spool = await open()
+      machine.begin(spool)
+    }
+    machine.fate = () => 'taken'
+    await machine.settled()
+    assert.deepEqual(ascending(machine.applied), machine.sent)
+    machine.relay.stop()
+    await spool.close()
+  })
+
+  test('what does not fit is dropped from the oldest on, and counted; what was sent makes room', async (t) => {
+    for (const machine of [inMemory(100_000), (await onDisk(t, 1 << 20)).machine]) {
+      machine.fate = () => 'away'
+      for (let n = 0; n < 20_000; n++) {
+        void machine.send()
+        if (n % 100 === 0) await machine.second()
+      }
+      await machine.send()
+      assert.ok(machine.spool.bytes <= 1.1 * (1 << 20))
+      machine.fate = () => 'taken'
+      await machine.settled()
+      const { applied } = machine
+      const { dropped, sent, waiting } = machine.relay.stats
+      assert.ok(dropped > 1_000, `${dropped}`)
+      assert.equal(waiting, 0)
+      assert.equal(sent + dropped, 20_001)
+      assert.equal(applied.length, sent)
+      assert.ok(applied.includes(20_000))
+      await machine.second(2)
+      // segments go with the next append
+      await machine.send()
+      await machine.settled()
+      assert.ok(machine.spool.bytes < (1 << 20) / 4, `${machine.spool.bytes}`)
+      machine.relay.stop()
+      await machine.spool.close()
+    }
+  })
+
+  test('what a server refuses for good is counted, and keeps nothing up', async () => {
+    const machine = inMemory()
+    let n = 0
+    machine.fate = () => (n++ === 0 ? { ok: false, error: 'too large' } : 'taken')
+    await machine.send()
+    await machine.send()
+    await machine.settled()
+    assert.deepEqual(machine.applied, [1])
+    assert.equal(machine.relay.stats.refused, 1)
+    assert.deepEqual(machine.said, ['a server refused a message: too large'])
+  })
+
+  test('a question goes to a server once it has all that was sent here before', async () => {
+    const machine = inMemory()
+    const ask = () => machine.relay.ask('true', machine.clock.monotonicMs(), () => true)
+    await machine.send()
+    const [page] = await ask()
+    assert.deepEqual(decodeMsg(page).events, [{ service: 'found' }])
+    assert.deepEqual([machine.applied.length, machine.asked], [1, ['true']])
+    machine.fate = () => 'away'
+    await assert.rejects(ask(), { code: 'NO_SERVER', message: /no server can be asked now: nobody is there/ })
+    await machine.send()
+    const late = assert.rejects(ask(), { code: 'NOT_EVALUATED' })
+    await machine.second(5)
+    await late
+    machine.fate = () => ({ ok: false, error: 'parse error' })
+    await machine.second(9)
+    await machine.settled()
+    await assert.rejects(ask(), { code: 'QUERY_REFUSED', message: 'parse error' })
+  })
+})
