@@ -2,7 +2,7 @@
 // A published package holds bundled ESM, declarations, README and LICENSE; no sources, and no `ricci-source` condition, which is
 // how the workspaces find each other's sources and would point into nothing.
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureInstalled, npm, root } from './install.mjs'
 import { electEntries, productEntries } from './product.mjs'
@@ -48,6 +48,8 @@ async function buildPackages() {
     const target = join(packed, name)
     await bundle(files, join(target, 'dist'), { sourcemap: false, plugins: [externalNames] })
     cpSync(join(packed, 'types', name, 'src'), join(target, 'dist'), { recursive: true })
+    if (existsSync(join(source, 'systemd')))
+      cpSync(join(source, 'systemd'), join(target, 'systemd'), { recursive: true })
     cpSync(join(source, 'README.md'), join(target, 'README.md'))
     cpSync(join(root, 'LICENSE'), join(target, 'LICENSE'))
     const manifest = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'))

@@ -24,6 +24,8 @@ export interface ChangePosition {
 export interface IndexChange {
   /** Offset of the record that made it. */
   readonly offset: number
+  /** Its number, from 0, among the changes that the record makes. */
+  readonly nth: number
   readonly event: Event
 }
 
@@ -222,7 +224,7 @@ export class ChangeRing {
     for (; behind > 0 && budget > 0 && changes.length < limit && textRoom > 0; behind--, budget -= cost(event)) {
       this.#load(behind)
       if (!matches(event)) continue
-      changes.push({ offset: this.#positionOf(behind).offset, event: cursorToEvent(event, this.#table) })
+      changes.push({ ...this.#positionOf(behind), event: cursorToEvent(event, this.#table) })
       textRoom -= event.descriptionLength
     }
     return { changes, behind }

@@ -46,7 +46,8 @@ class ScriptedClient implements AgentClient {
     this.#answers = answers
   }
 
-  async sendMsg(msg: Msg): Promise<Msg> {
+  async sendMsg(bytes: Uint8Array): Promise<Msg> {
+    const msg = decodeMsg(bytes)
     this.sent.push(msg)
     this.#waiting.splice(0).forEach((resolve) => resolve())
     return (this.#answers.shift() ?? ok)(msg)
@@ -196,6 +197,30 @@ describe('agent', () => {
       'events wait in memory until the server takes them: not taken for now: the disk is full',
       'the server takes events again; 0 that waited follow',
     ])
+  })
+
+  test('an event that cannot be put into bytes keeps nothing else out', async () => {
+    let emit: (events: readonly Event[]) => void = () => undefined
+    const source = {
+      name: 's',
+      start: (to: typeof emit) => void (emit = to),
+      once: async () => [],
+      stop: async () => {},
+    }
+    const { client, agent, problems } = start([], { sources: [source] })
+    await client.until(1)
+    emit([{ service: 'good', ttl: 60 }, { service: 'bad', metric: 'x' as never }, { service: 'better' }])
+    await client.until(2)
+    await agent.stop()
+    assert.deepEqual(
+      client.sent[1].events!.map(({ host, service, ttl }) => [host, service, ttl]),
+      [
+        ['web-7', 'good', 60],
+        ['web-7', 'better', 10],
+      ],
+    )
+    assert.equal(agent.stats.refused, 1)
+    assert.match(problems.at(-1)!, /^an event of service bad cannot be sent: /)
   })
 
   test('stop is idempotent, ends every timer, and waits a second at most', async () => {

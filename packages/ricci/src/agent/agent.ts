@@ -1,5 +1,5 @@
 /** The agent: measures this machine at an interval and sends what it finds to a server, whatever becomes of the server. */
-import { ClientError, CodecError, isRefusedForNow, type Event, type Msg } from '@ricci/client'
+import { ClientError, CodecError, encodeMark, encodeMsg, isRefusedForNow, type Event, type Msg } from '@ricci/client'
 import type { Clock, Timer } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import { type Batch, Outbox } from './outbox.ts'
@@ -11,7 +11,8 @@ import type { EventSource } from './sources.ts'
 
 /** What the agent sends through: the servers, or a test's. */
 export interface AgentClient {
-  sendMsg(msg: Msg): Promise<Msg>
+  /** @param msg the bytes of a Msg */
+  sendMsg(msg: Uint8Array): Promise<Msg>
 }
 
 export interface AgentOptions {
@@ -144,8 +145,7 @@ export class Agent {
   }
 
   #take(events: readonly Event[]): void {
-    this.#outbox.add(this.#completed(events))
-    this.#send()
+    this.#add(this.#completed(events))
   }
 
   /** Events of a source: what they lack is as in a sample. */
@@ -185,8 +185,26 @@ export class Agent {
     const { clock } = this.#options
     const measurements = await this.#sampler.sample(clock.monotonicMs())
     if (this.#stopped !== undefined) return
-    this.#outbox.add([...measurements, ...this.#own()].map((measurement) => this.#event(measurement, clock.wallMs())))
+    this.#add([...measurements, ...this.#own()].map((measurement) => this.#event(measurement, clock.wallMs())))
+  }
+
+  #add(events: readonly Event[]): void {
+    const { bytes, count } = this.#encoded(events)
+    if (count > 0) this.#outbox.add(bytes, count)
     this.#send()
+  }
+
+  /** What cannot be put into bytes never can, and keeps nothing else out. */
+  #encoded(events: readonly Event[]): { bytes: Uint8Array; count: number } {
+    try {
+      return { bytes: encodeMsg({ events }), count: events.length }
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error
+      if (events.length > 1) return this.#encoded(events.filter((event) => this.#encoded([event]).count > 0))
+      this.#refused++
+      this.#options.onProblem(`an event of service ${events[0].service} cannot be sent: ${error.message}`)
+      return { bytes: new Uint8Array(0), count: 0 }
+    }
   }
 
   /** What the agent says about itself. */
@@ -226,27 +244,27 @@ export class Agent {
     const { client, clock, onProblem } = this.#options
     const sentAtMs = clock.wallMs()
     batch.mark ??= this.#producer.next(sentAtMs)
-    const reply = await client.sendMsg({ events: batch.events, mark: { ...batch.mark, sentAtMs } })
+    // fields of a Msg may stand in any order
+    const reply = await client.sendMsg(Buffer.concat([batch.bytes, encodeMark({ ...batch.mark, sentAtMs })]))
     if (isRefusedForNow(reply.error)) throw new ClientError('REFUSED', reply.error!, true)
     if (this.#failures > 0) {
       this.#failures = 0
       onProblem(`the server takes events again; ${this.#outbox.events} that waited follow`)
     }
     if (reply.ok === false) {
-      this.#refused += batch.events.length
-      onProblem(`the server refused ${batch.events.length} events: ${reply.error ?? 'without a reason'}`)
+      this.#refused += batch.events
+      onProblem(`the server refused ${batch.events} events: ${reply.error ?? 'without a reason'}`)
     } else {
-      this.#sent += batch.events.length
+      this.#sent += batch.events
     }
   }
 
   #failed(batch: Batch, error: Error): void {
     const { clock, onProblem } = this.#options
     if (this.#stopped !== undefined) return
-    // what cannot be put into bytes never can
-    if (error instanceof CodecError || (error instanceof ClientError && !error.retriable)) {
-      this.#refused += batch.events.length
-      onProblem(`${batch.events.length} events could not be sent: ${error.message}`)
+    if (error instanceof ClientError && !error.retriable) {
+      this.#refused += batch.events
+      onProblem(`${batch.events} events could not be sent: ${error.message}`)
     } else {
       this.#outbox.putBack(batch)
       if (this.#failures++ === 0) onProblem(`events wait in memory until the server takes them: ${error.message}`)

@@ -1,46 +1,46 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Event } from '@ricci/client'
 import { Outbox } from './outbox.ts'
 import { Producer } from './producer.ts'
 
-const events = (time: number, count = 1): Event[] => Array.from({ length: count }, () => ({ time }))
+const bytes = (what: number): Uint8Array => Uint8Array.of(what)
+const next = (outbox: Outbox): number | undefined => outbox.take()?.bytes[0]
 
-/** Takes everything; gives the times in order. */
-function drained(outbox: Outbox): (number | undefined)[] {
-  const times = []
-  for (let batch = outbox.take(); batch !== undefined; batch = outbox.take()) times.push(batch.events[0].time)
-  return times
+/** Takes everything; gives what it was, in order. */
+function drained(outbox: Outbox): number[] {
+  const all = []
+  for (let what = next(outbox); what !== undefined; what = next(outbox)) all.push(what)
+  return all
 }
 
 describe('outbox', () => {
   test('the newest goes first, then what was missed from the oldest on', () => {
     const outbox = new Outbox(100)
-    for (const time of [1, 2, 3]) outbox.add(events(time))
-    assert.equal(outbox.take()!.events[0].time, 3)
-    outbox.add(events(4))
+    for (const what of [1, 2, 3]) outbox.add(bytes(what), 1)
+    assert.equal(next(outbox), 3)
+    outbox.add(bytes(4), 1)
     assert.deepEqual(drained(outbox), [4, 1, 2])
     assert.equal(outbox.events, 0)
   })
 
   test('what is put back takes its place by age and keeps its mark', () => {
     const outbox = new Outbox(100)
-    for (const time of [1, 2, 3]) outbox.add(events(time))
+    for (const what of [1, 2, 3]) outbox.add(bytes(what), 1)
     const batch = outbox.take()!
     batch.mark = { producer: 'p', incarnation: 1, sequence: 7, sentAtMs: 3 }
-    outbox.add(events(4))
+    outbox.add(bytes(4), 1)
     outbox.putBack(batch)
     assert.equal(outbox.events, 4)
-    assert.equal(outbox.take()!.events[0].time, 4)
-    assert.deepEqual([outbox.take()!.events[0].time, outbox.take()!.events[0].time], [1, 2])
+    assert.equal(next(outbox), 4)
+    assert.deepEqual([next(outbox), next(outbox)], [1, 2])
     assert.equal(outbox.take()!.mark!.sequence, 7)
   })
 
   test('beyond its limit the oldest is dropped and counted, the newest never', () => {
     const outbox = new Outbox(10)
-    for (const time of [1, 2, 3]) outbox.add(events(time, 4))
+    for (const what of [1, 2, 3]) outbox.add(bytes(what), 4)
     assert.deepEqual([outbox.events, outbox.dropped], [8, 4])
-    outbox.add(events(4, 20))
+    outbox.add(bytes(4), 20)
     assert.deepEqual([outbox.events, outbox.dropped], [20, 12])
     assert.deepEqual(drained(outbox), [4])
   })

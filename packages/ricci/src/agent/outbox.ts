@@ -1,8 +1,12 @@
-import type { Event, ProducerMark } from '@ricci/client'
+import type { ProducerMark } from '@ricci/client'
 
 /** Events of one sample: they travel as one Msg. */
 export interface Batch {
-  readonly events: readonly Event[]
+  /** The Msg's bytes, without a mark: as objects, events take ten times as much. */
+  readonly bytes: Uint8Array
+  readonly events: number
+  /** When it came, among all others. */
+  readonly order: number
   /** Given at the first attempt to send it and kept in all others, so that who has it already knows. */
   mark?: ProducerMark
 }
@@ -17,6 +21,7 @@ export class Outbox {
   #missed: Batch[] = []
   #events = 0
   #dropped = 0
+  #added = 0
 
   constructor(maxEvents: number) {
     this.#maxEvents = maxEvents
@@ -32,11 +37,14 @@ export class Outbox {
     return this.#dropped
   }
 
-  /** Takes a new sample in; the one before it, if still here, has become something missed. */
-  add(events: readonly Event[]): void {
+  /**
+   * Takes a new sample in; the one before it, if still here, has become something missed.
+   * @param bytes a Msg that holds so many events
+   */
+  add(bytes: Uint8Array, events: number): void {
     if (this.#fresh !== undefined) this.#missed.push(this.#fresh)
-    this.#fresh = { events }
-    this.#events += events.length
+    this.#fresh = { bytes, events, order: this.#added++ }
+    this.#events += events
     this.#shrink()
   }
 
@@ -44,24 +52,23 @@ export class Outbox {
   take(): Batch | undefined {
     const batch = this.#fresh ?? this.#missed.shift()
     this.#fresh = undefined
-    if (batch !== undefined) this.#events -= batch.events.length
+    if (batch !== undefined) this.#events -= batch.events
     return batch
   }
 
   /** Takes back what could not be sent. It is older than whatever came meanwhile, and counts as missed. */
   putBack(batch: Batch): void {
-    const { time = 0 } = batch.events[0] ?? {}
-    const at = this.#missed.findIndex((other) => (other.events[0]?.time ?? 0) > time)
+    const at = this.#missed.findIndex(({ order }) => order > batch.order)
     this.#missed.splice(at < 0 ? this.#missed.length : at, 0, batch)
-    this.#events += batch.events.length
+    this.#events += batch.events
     this.#shrink()
   }
 
   #shrink(): void {
     while (this.#events > this.#maxEvents && this.#missed.length > 0) {
-      const { length } = this.#missed.shift()!.events
-      this.#events -= length
-      this.#dropped += length
+      const { events } = this.#missed.shift()!
+      this.#events -= events
+      this.#dropped += events
     }
   }
 }

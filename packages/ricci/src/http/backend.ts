@@ -1,4 +1,5 @@
 import type { Event } from '@ricci/client'
+import type { ChangePosition } from '@ricci/engine'
 import type { PlacementView } from '@ricci/replica'
 import type { Registry } from 'prom-client'
 import type { Freshness, Missing } from '../peers/protocol.ts'
@@ -42,12 +43,26 @@ export interface IncidentsRequest {
   readonly cursor?: string
 }
 
+/** A place in the sequence of one partition's changes: it means the same at every instance. */
+export interface WatchPlace extends ChangePosition {
+  readonly partition: number
+}
+
+/** Where a watch goes on in one partition. */
+export interface PagePlaces {
+  readonly partition: number
+  /** Offset and number of the place after each line of a page, one pair after the other; of a page without lines one. */
+  readonly after: readonly number[]
+}
+
 /** Changes of the index, in their order. */
 export interface WatchPage {
   /** A sentence for who watches: changes before these are missing, and why. */
   readonly gap?: string
   /** Who keeps a picture of the index looks at it anew: what it was told before may no longer hold. */
   readonly stale?: boolean
+  /** Absent where the page is of no partition. */
+  readonly at?: PagePlaces
   /** The JSON text of each event, a newline after each; they stay bytes until they are sent. May be empty. */
   readonly lines: Uint8Array
 }
@@ -67,8 +82,19 @@ export interface HttpBackend {
    * @throws EngineError `CURSOR_INVALID`; RicciError `NOT_EVALUATED`
    */
   incidents(request: IncidentsRequest): Promise<string>
-  /** Resolves once the query is accepted; then yields changes of the index that match, as they come, until the signal aborts. */
-  watch(query: string, shape: JsonShape, signal: AbortSignal): Promise<AsyncIterable<WatchPage>>
+  /** Of the log whose changes are told. @throws RicciError `NOT_RUNNING` */
+  logId(): string
+  /**
+   * Resolves once the query is accepted; then yields changes of the index that match, as they come, until the signal aborts; besides, at the
+   * beginning and now and then, pages that only say where it goes on.
+   * @param from where who watched before goes on; without it, from now on
+   */
+  watch(
+    query: string,
+    shape: JsonShape,
+    signal: AbortSignal,
+    from?: readonly WatchPlace[],
+  ): Promise<AsyncIterable<WatchPage>>
   /**
    * Resolves when the partitions of these events have them, and may be told.
    * @throws RicciError `INTAKE_FULL`, `EVENT_MALFORMED`; ReplicaError: why the log does not take them

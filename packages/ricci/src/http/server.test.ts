@@ -38,6 +38,7 @@ async function serve(
     query: async () => answerOf(nothing()),
     incidents: async () => '{"pages":[]}',
     watch: async () => none(),
+    logId: () => 'log',
     take: async () => undefined,
     cluster: () => assert.fail(),
     ...script,

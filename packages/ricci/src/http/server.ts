@@ -14,9 +14,10 @@ import type { HttpBackend, IncidentsRequest, QueryAnswer } from './backend.ts'
 import { RicciError } from '../errors.ts'
 import { answerError, type HttpErrorCode } from './errors.ts'
 import { addEventRoutes } from './event-routes.ts'
+import { maxTokenLength, Places } from './places.ts'
 import { corsOf, mayStream, refusalOf, type Refusal } from './rebinding.ts'
 import { stream, streamHeaders, type StreamForm } from './streams.ts'
-import { statesAndChanges } from './watching.ts'
+import { statesAndChanges, watchFrom } from './watching.ts'
 import { WebSockets } from './web-sockets.ts'
 
 export interface HttpOptions {
@@ -55,6 +56,14 @@ const queryString = {
     limit: { type: 'integer', minimum: 1, maximum: 1_000_000 },
   },
 } as const
+
+const watchQueryString = {
+  type: 'object',
+  required: ['query'],
+  properties: { query: queryString.properties.query, from: { type: 'string', maxLength: maxTokenLength } },
+} as const
+
+type WatchRequest = FastifyRequest<{ Querystring: { query: string; from?: string } }>
 
 /** Incidents and pages of one answer: with the longest provenance, which is seldom, the answer ends earlier. */
 const maxIncidents = 1_000
@@ -191,9 +200,9 @@ export class HttpServer {
   }
 
   private addIndex(): void {
-    this.app.get<{ Querystring: { query: string } }>(
+    this.app.get<{ Querystring: { query: string; from?: string } }>(
       '/index',
-      { schema: { querystring: queryString } },
+      { schema: { querystring: watchQueryString } },
       (request, reply) => this.index(request, reply),
     )
   }
@@ -243,38 +252,41 @@ export class HttpServer {
         return { instance, drain }
       },
     )
-    app.get<{ Querystring: { query: string } }>(
+    app.get<{ Querystring: { query: string; from?: string } }>(
       '/api/v1/watch',
-      { schema: { querystring: queryString } },
+      { schema: { querystring: watchQueryString } },
       (request, reply) => this.watch(request, reply),
     )
   }
 
   /** Server-sent events for who asks for `text/event-stream`, else one JSON event a line. */
-  private async watch(
-    request: FastifyRequest<{ Querystring: { query: string } }>,
-    reply: FastifyReply,
-  ): Promise<FastifyReply> {
+  private async watch(request: WatchRequest, reply: FastifyReply): Promise<FastifyReply> {
     const sse = (request.headers.accept ?? '').includes('text/event-stream')
-    const form: StreamForm = { sse, shape: 'json' }
+    const form: StreamForm = { sse, shape: 'json', ...this.placesOf(request) }
     // who wants no events takes no watcher's place
     if (request.method === 'HEAD') return reply.headers(streamHeaders(form)).send()
     const until = this.until(reply)
-    await stream(reply, await this.options.backend.watch(request.query.query, 'json', until), form, until)
+    const pages = await watchFrom(this.options.backend, request.query.query, form.shape, until, form.places)
+    await stream(reply, pages, form, until)
     return reply
   }
 
   /** As Riemann's SSE server: what matches, then what changes. */
-  private async index(
-    { method, headers, query: { query } }: FastifyRequest<{ Querystring: { query: string } }>,
-    reply: FastifyReply,
-  ): Promise<FastifyReply> {
+  private async index(request: WatchRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { host, allowedHosts = [], backend } = this.options
-    const form: StreamForm = { sse: true, shape: 'riemann-json', headers: corsOf(headers, host, allowedHosts) }
-    if (method === 'HEAD') return reply.headers(streamHeaders(form)).send()
+    const headers = corsOf(request.headers, host, allowedHosts)
+    const form: StreamForm = { sse: true, shape: 'riemann-json', headers, ...this.placesOf(request) }
+    if (request.method === 'HEAD') return reply.headers(streamHeaders(form)).send()
     const until = this.until(reply)
-    await stream(reply, await statesAndChanges(backend, query, until), form, until)
+    await stream(reply, await statesAndChanges(backend, request.query.query, until, form.places), form, until)
     return reply
+  }
+
+  /** Where a watch begins: a browser that connects again says the id of the last event that it was given. */
+  private placesOf({ headers, query: { from } }: WatchRequest): Pick<StreamForm, 'places' | 'saysPlaces'> {
+    const last = headers['last-event-id']
+    const places = new Places(this.options.backend.logId(), typeof last === 'string' && last !== '' ? last : from)
+    return { places, saysPlaces: from !== undefined }
   }
 
   /** One more is answered, until its reply is read or its peer gone. @throws RicciError `TOO_MANY_QUERIES` */

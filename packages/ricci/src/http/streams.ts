@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import type { JsonShape } from '../server/worker-protocol.ts'
-import type { WatchPage } from './backend.ts'
+import type { PagePlaces, WatchPage } from './backend.ts'
+import { placedText, type Places, type Told } from './places.ts'
 import { tell, type Outlet } from './watching.ts'
 
 /** A watcher without an event is sent a sign of life, so that proxies keep the connection and clients notice a dead one. */
@@ -16,6 +17,9 @@ const lingerMs = 30_000
 export interface StreamForm {
   readonly sse: boolean
   readonly shape: JsonShape
+  /** Said with each server-sent event; to others only where they asked to go on from somewhere. */
+  readonly places: Places
+  readonly saysPlaces: boolean
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -45,7 +49,7 @@ export async function stream(
     if (!raw.writableNeedDrain) raw.write(heartbeat)
   }, heartbeatMs)
   try {
-    await tell(pages, new ResponseOutlet(raw, form.sse), form.shape, until)
+    await tell(pages, new ResponseOutlet(raw, form), form.shape, until)
   } catch {
     // the peer went, or we close
   } finally {
@@ -58,11 +62,15 @@ export async function stream(
 class ResponseOutlet implements Outlet {
   constructor(
     private readonly raw: ServerResponse,
-    private readonly sse: boolean,
+    private readonly form: StreamForm,
   ) {}
 
-  write(lines: Uint8Array): boolean {
-    return this.raw.write(this.sse ? serverSentEvents(lines) : lines)
+  write(lines: Uint8Array, at?: PagePlaces): boolean {
+    const { sse, saysPlaces, places } = this.form
+    if (!sse && !saysPlaces) return lines.length === 0 || this.raw.write(lines)
+    const told = places.along(lines, at)
+    const text = told.map(sse ? serverSentEvent : (one) => `${placedText(one)}\n`).join('')
+    return text === '' || this.raw.write(Buffer.from(text, 'latin1'))
   }
 
   async drained(signal: AbortSignal): Promise<void> {
@@ -70,17 +78,7 @@ class ResponseOutlet implements Outlet {
   }
 }
 
-/** Each line as a server-sent event. No JSON text has a newline inside. */
-function serverSentEvents(lines: Uint8Array): Buffer {
-  const parts: Uint8Array[] = []
-  for (let from = 0; from < lines.length;) {
-    const end = lines.indexOf(newline, from) + 1
-    parts.push(dataField, lines.subarray(from, end), emptyLine)
-    from = end
-  }
-  return Buffer.concat(parts)
+/** An event with the place after it as its id; without a line it tells nobody, but who comes again says the id. */
+function serverSentEvent({ line, token }: Told): string {
+  return `${token === undefined ? '' : `id: ${token}\n`}${line === undefined ? '' : `data: ${line}\n`}\n`
 }
-
-const newline = 0x0a
-const dataField = Buffer.from('data: ')
-const emptyLine = Buffer.from('\n')

@@ -2,12 +2,13 @@
 import type { Event } from '@ricci/client'
 import { jsonWriters } from '../server/json.ts'
 import { betweenTexts, type JsonShape } from '../server/worker-protocol.ts'
-import type { HttpBackend, WatchPage } from './backend.ts'
+import type { HttpBackend, PagePlaces, WatchPage } from './backend.ts'
+import type { Places } from './places.ts'
 
 /** What carries the pages. */
 export interface Outlet {
-  /** Takes JSON texts, a newline after each. False: what was written waits to be read. */
-  write(lines: Uint8Array): boolean
+  /** Takes JSON texts, a newline after each, and where who watches goes on. False: what was written waits to be read. */
+  write(lines: Uint8Array, at?: PagePlaces): boolean
   /** Resolves when what was written is read. @throws when the peer is gone, or the signal aborts */
   drained(signal: AbortSignal): Promise<void>
 }
@@ -26,12 +27,13 @@ export async function tell(
   signal: AbortSignal,
 ): Promise<boolean> {
   let waited = false
-  for await (const { gap, lines } of pages) {
+  for await (const { gap, lines, at } of pages) {
     if (gap !== undefined && waited) {
       outlet.write(notice(`${gap}; ${tooSlow}`, shape))
       return true
     }
-    waited = !outlet.write(gap === undefined ? lines : Buffer.concat([notice(gap, shape), lines]))
+    if (gap !== undefined) outlet.write(notice(gap, shape))
+    waited = !outlet.write(lines, at)
     if (waited) await outlet.drained(signal)
   }
   return false
@@ -40,28 +42,58 @@ export async function tell(
 /**
  * What matches a query now, then what changes, in Riemann's shape: nothing between the two is left out, as the changes are kept from before the index is looked
  * at. Where what was told may no longer hold, what matches is told again.
+ * @param places where it goes on: who watched before knows what matched
  * @throws QueryError; RicciError `NOT_EVALUATED`, `TOO_MANY_WATCHES`
  */
 export async function statesAndChanges(
   backend: Pick<HttpBackend, 'query' | 'watch'>,
   query: string,
   signal: AbortSignal,
+  { from, gap }: Places,
 ): Promise<AsyncIterable<WatchPage>> {
-  const changes = await backend.watch(query, 'riemann-json', signal)
-  return followed(backend, query, changes)
+  const changes = await backend.watch(query, 'riemann-json', signal, from)
+  return behind(gap, followed(backend, query, changes, from.length > 0))
+}
+
+/**
+ * What changes from a place on; where the place says nothing here, that is told first.
+ * @throws QueryError; RicciError `NOT_EVALUATED`, `TOO_MANY_WATCHES`
+ */
+export async function watchFrom(
+  backend: Pick<HttpBackend, 'watch'>,
+  query: string,
+  shape: JsonShape,
+  signal: AbortSignal,
+  { from, gap }: Places,
+): Promise<AsyncIterable<WatchPage>> {
+  return behind(gap, await backend.watch(query, shape, signal, from))
+}
+
+async function* behind(gap: string | undefined, pages: AsyncIterable<WatchPage>): AsyncGenerator<WatchPage> {
+  if (gap !== undefined) yield { gap, lines: nothing }
+  yield* pages
 }
 
 async function* followed(
   backend: Pick<HttpBackend, 'query'>,
   query: string,
   changes: AsyncIterable<WatchPage>,
+  goesOn: boolean,
 ): AsyncGenerator<WatchPage> {
-  yield* states(backend, query)
-  for await (const page of changes) {
+  if (!goesOn) yield* states(backend, query)
+  for await (const { at, ...page } of changes) {
+    if (page.stale !== true) {
+      yield { ...page, at }
+      continue
+    }
     yield page
-    if (page.stale === true) yield* states(backend, query)
+    yield* states(backend, query)
+    // not before: who leaves in between comes again to be told all of it
+    if (at !== undefined) yield { lines: nothing, at: { ...at, after: at.after.slice(-2) } }
   }
 }
+
+const nothing = new Uint8Array()
 
 /** What matches a query now, in Riemann's shape. */
 export async function* states(backend: Pick<HttpBackend, 'query'>, query: string): AsyncGenerator<WatchPage> {

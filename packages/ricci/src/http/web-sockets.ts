@@ -10,13 +10,14 @@ import { maxQueryBytes } from '@ricci/client'
 import { WebSocketServer, type RawData, type WebSocket } from 'ws'
 import { eventOfText } from '../intake/json/json-body.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
-import type { HttpBackend } from './backend.ts'
+import type { HttpBackend, PagePlaces } from './backend.ts'
+import { placedText, Places } from './places.ts'
 import type { Refusal } from './rebinding.ts'
 import { heartbeatMs } from './streams.ts'
-import { states, statesAndChanges, tell, tooSlow, type Outlet } from './watching.ts'
+import { states, statesAndChanges, tell, tooSlow, watchFrom, type Outlet } from './watching.ts'
 
 export interface WebSocketOptions {
-  readonly backend: Pick<HttpBackend, 'query' | 'watch' | 'take'>
+  readonly backend: Pick<HttpBackend, 'query' | 'watch' | 'take' | 'logId'>
   readonly telemetry: Telemetry
   /** Why a request may not open one; undefined where it may. */
   readonly refusalOf: (request: IncomingMessage) => Refusal | undefined
@@ -110,13 +111,13 @@ export class WebSockets {
       return { status: 400, code: 'USAGE', error: `The address ${url} cannot be read.` }
     const { pathname, searchParams } = new URL(url, 'http://here')
     if (pathname === '/events') return { with: (socket, peer) => this.takeEvents(socket, peer) }
-    const query = searchParams.get('query') ?? undefined
+    const asked = { query: searchParams.get('query') ?? undefined, from: searchParams.get('from') ?? undefined }
     if (pathname === '/index') {
       const subscribe = searchParams.get('subscribe') === 'true'
-      return { with: (socket, peer) => this.answer(socket, peer, query, subscribe ? 'states and changes' : 'states') }
+      return { with: (socket, peer) => this.answer(socket, peer, asked, subscribe ? 'states and changes' : 'states') }
     }
     const [, topic] = /^\/pubsub\/([^/]+)\/?$/.exec(pathname) ?? []
-    if (topic === 'index') return { with: (socket, peer) => this.answer(socket, peer, query, 'changes') }
+    if (topic === 'index') return { with: (socket, peer) => this.answer(socket, peer, asked, 'changes') }
     const error =
       topic === undefined
         ? `There is no WebSocket at ${pathname}; there are /index, /pubsub/index and /events.`
@@ -127,7 +128,7 @@ export class WebSockets {
   private async answer(
     socket: WebSocket,
     peer: string,
-    query: string | undefined,
+    { query, from }: { readonly query: string | undefined; readonly from: string | undefined },
     what: 'states' | 'states and changes' | 'changes',
   ): Promise<void> {
     // what is said on it means nothing here
@@ -141,13 +142,14 @@ export class WebSockets {
     const until = AbortSignal.any([gone.signal, this.closing.signal])
     const { backend, telemetry } = this.options
     try {
+      const places = new Places(backend.logId(), from)
       const pages =
         what === 'states'
           ? states(backend, query)
           : what === 'changes'
-            ? await backend.watch(query, 'riemann-json', until)
-            : await statesAndChanges(backend, query, until)
-      const slow = await tell(pages, new SocketOutlet(socket), 'riemann-json', until)
+            ? await watchFrom(backend, query, 'riemann-json', until, places)
+            : await statesAndChanges(backend, query, until, places)
+      const slow = await tell(pages, new SocketOutlet(socket, places, from !== undefined), 'riemann-json', until)
       if (slow) {
         telemetry.connectionClosed('slow-reader', peer, 'changes came faster than they were read')
         end(socket, Close.later, tooSlow)
@@ -221,23 +223,24 @@ const unreadBytes = 64 << 10
 class SocketOutlet implements Outlet {
   private read: Promise<void> = Promise.resolve()
 
-  constructor(private readonly socket: WebSocket) {}
+  constructor(
+    private readonly socket: WebSocket,
+    private readonly places: Places,
+    private readonly saysPlaces: boolean,
+  ) {}
 
-  write(lines: Uint8Array): boolean {
-    const { socket } = this
-    for (let from = 0; from < lines.length;) {
-      const to = lines.indexOf(newline, from)
-      const last = to + 1 === lines.length
-      const text = lines.subarray(from, to)
-      if (!last) socket.send(text, { binary: false }, nobody)
-      else {
-        this.read = new Promise((resolve, reject) => {
-          socket.send(text, { binary: false }, (error) => (error ? reject(error) : resolve()))
-        })
-        // may be asked for or not
-        this.read.catch(nobody)
-      }
-      from = to + 1
+  write(lines: Uint8Array, at?: PagePlaces): boolean {
+    const { socket, places, saysPlaces } = this
+    const told = places.along(lines, saysPlaces ? at : undefined)
+    const texts = told.map((one) => Buffer.from(saysPlaces ? placedText(one) : one.line!, 'latin1'))
+    const last = texts.pop()
+    for (const text of texts) socket.send(text, { binary: false }, nobody)
+    if (last !== undefined) {
+      this.read = new Promise((resolve, reject) => {
+        socket.send(last, { binary: false }, (error) => (error ? reject(error) : resolve()))
+      })
+      // may be asked for or not
+      this.read.catch(nobody)
     }
     return socket.bufferedAmount < unreadBytes
   }
@@ -251,8 +254,6 @@ class SocketOutlet implements Outlet {
     })
   }
 }
-
-const newline = 0x0a
 
 function nobody(): void {}
 

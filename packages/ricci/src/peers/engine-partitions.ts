@@ -125,7 +125,7 @@ export class EnginePartitions implements PartitionsBackend {
     return { fresh, listed, missing }
   }
 
-  async watch({ query, shape, partitions }: PeerWatch, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
+  async watch({ query, shape, partitions, from }: PeerWatch, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
     const { clock, engineOf } = this.options
     const ending = new AbortController()
     const until = AbortSignal.any([signal, ending.signal])
@@ -142,7 +142,12 @@ export class EnginePartitions implements PartitionsBackend {
       ending.abort()
     }
     try {
-      const all = await Promise.all(Array.from(engines.values(), (engine) => engine.watch(query, shape, until)))
+      const all = await Promise.all(
+        Array.from(engines, ([partition, engine]) => {
+          const place = from?.find((one) => one.partition === partition)
+          return engine.watch(query, shape, until, place)
+        }),
+      )
       look()
       return this.changes(all, end, () => left)
     } catch (error) {

@@ -5,7 +5,7 @@
 import { maxReplyBytes } from '@ricci/client'
 import { parseQuery } from '@ricci/engine'
 import { RicciError } from '../errors.ts'
-import type { IncidentsRequest, WatchPage } from '../http/backend.ts'
+import type { IncidentsRequest, WatchPage, WatchPlace } from '../http/backend.ts'
 import { queryWaitMs } from '../intake/limits.ts'
 import type { QueryPort } from '../intake/queries.ts'
 import type { AnswerForm, JsonShape } from '../server/worker-protocol.ts'
@@ -13,6 +13,7 @@ import { leave } from './as-they-come.ts'
 import { candidatesOf, type AmongOptions } from './candidates.ts'
 import { cover, type Covered } from './coverage.ts'
 import { listIncidents } from './incidents.ts'
+import { Keepers } from './keepers.ts'
 import { marginMs, takeoverMs } from './limits.ts'
 import { formOfSources, merged } from './merge.ts'
 import { notEvaluated } from './missing.ts'
@@ -30,7 +31,11 @@ export interface ClusterAnswer {
 }
 
 export class QueryFanOut implements QueryPort {
-  constructor(private readonly options: AmongOptions) {}
+  private readonly keepers: Keepers
+
+  constructor(private readonly options: AmongOptions) {
+    this.keepers = new Keepers(options)
+  }
 
   /** As a Riemann client asks: all or nothing. */
   async ask(query: string, sinceMs: number, took: (bytes: number) => boolean): Promise<readonly Uint8Array[]> {
@@ -105,12 +110,18 @@ export class QueryFanOut implements QueryPort {
 
   /**
    * Resolves once the query is accepted by somebody; then yields changes of all partitions, those of one in their order, until the signal
-   * aborts. When who runs a partition goes away, another is found, and the gap told.
+   * aborts. When who runs a partition goes away, another is found, and it goes on there where it was; where that cannot be, the gap is told.
+   * @param from where who watched before goes on: partitions that it does not name were missing there; without it, from now on
    * @throws RicciError `NOT_EVALUATED` when nobody runs any, `TOO_MANY_WATCHES`; QueryError
    */
-  async watch(query: string, shape: JsonShape, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
+  async watch(
+    query: string,
+    shape: JsonShape,
+    signal: AbortSignal,
+    from: readonly WatchPlace[] = [],
+  ): Promise<AsyncIterable<WatchPage>> {
     parseQuery(query)
-    return new ClusterWatch(this.options, query, shape, signal).begin()
+    return new ClusterWatch(this.options, query, shape, from, this.keepers, signal).begin()
   }
 }
 

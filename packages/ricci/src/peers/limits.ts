@@ -22,13 +22,13 @@ export const requestMs = 10_000
 export const maxQueries = 64
 
 /** Watches answered at once for others: one for each watcher there, as the server's own bound has it. */
-export const maxWatches = 256
+export const maxWatches = 512
 
 /** Snapshots sent at once: each is held in memory while it is. */
 export const maxSnapshots = 2
 
 /** Connections to one other instance: as many as it answers queries and watches, and some questions of people. What comes beyond waits. */
-export const maxSockets = 384
+export const maxSockets = 640
 
 /** Of these so many are kept for later. */
 export const maxFreeSockets = 32
@@ -64,6 +64,9 @@ export const maxListingText = 1 << 20
 
 /** How often who watches looks whether a partition is still run where it is watched; and who has lost one, whether somebody runs it. */
 export const watchLookMs = 1_000
+
+/** So long the first to watch waits until others keep changes as well: an instance that answers takes some milliseconds, a frozen one is not waited for. */
+export const keptSoonMs = 1_000
 
 /** Sorted answers at once: each holds some pages of every partition. */
 export const maxSortedAnswers = 16

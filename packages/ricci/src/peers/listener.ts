@@ -221,7 +221,7 @@ export class PeerListener {
     }, limits.heartbeatMs)
     try {
       for await (const { lines, ...notice } of pages) {
-        if (notice.gap !== undefined) writeJsonFrame(response, Part.notice, notice)
+        writeJsonFrame(response, Part.notice, notice)
         if (!writeFrame(response, Part.page, lines)) await once(response, 'drain', { signal })
       }
     } finally {

@@ -1,6 +1,6 @@
 /** What instances of a cluster ask each other. The same interface is answered from this process and, by a client, from another. */
 import type { SnapshotInfo } from '@ricci/replica'
-import type { WatchPage } from '../http/backend.ts'
+import type { WatchPage, WatchPlace } from '../http/backend.ts'
 import type { AnswerForm, JsonShape } from '../server/worker-protocol.ts'
 
 /** A query for some of the partitions. */
@@ -82,6 +82,8 @@ export interface PeerWatch {
   readonly query: string
   readonly shape: JsonShape
   readonly partitions: readonly number[]
+  /** Where to go on, in those that are named; in the others from now on. */
+  readonly from?: readonly WatchPlace[]
 }
 
 /** Answers from the partitions that one instance runs. */

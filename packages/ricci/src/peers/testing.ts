@@ -1,6 +1,6 @@
 /** What tests of the peers share: engines that do as they are told, and instances in one process that ask each other over real sockets. */
 import { encodeMsg, type Event } from '@ricci/client'
-import { compareSorted, parseQuery, sortValuesOf } from '@ricci/engine'
+import { compareSorted, parseQuery, sortValuesOf, type ChangePosition } from '@ricci/engine'
 import type { SnapshotInfo, SnapshotPort } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import type { WatchPage } from '../http/backend.ts'
@@ -33,6 +33,10 @@ export class FakeEngine implements PartitionEngine {
   left = 0
   asked = 0
   readonly listing: ListingRequest[] = []
+  /** Where each who watched went on. */
+  readonly froms: (ChangePosition | undefined)[] = []
+  /** How many read only so that it keeps its changes. */
+  kept = 0
   /** Yields what {@link change} is given. */
   private readonly watchers = new Set<(page: WatchPage) => void>()
 
@@ -82,17 +86,28 @@ export class FakeEngine implements PartitionEngine {
     return JSON.stringify({ items, more: from + some.length < all.length })
   }
 
-  async watch(_query: string, _shape: JsonShape, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
+  async watch(
+    query: string,
+    _shape: JsonShape,
+    signal: AbortSignal,
+    from?: ChangePosition,
+  ): Promise<AsyncIterable<WatchPage>> {
     if (this.error !== undefined) throw this.error
+    const isKeeper = query === 'false'
+    if (isKeeper) this.kept++
+    else this.froms.push(from)
     const pages: WatchPage[] = []
     let wake = (): void => undefined
     const hear = (page: WatchPage): void => {
       pages.push(page)
       wake()
     }
-    this.watchers.add(hear)
+    if (!isKeeper) this.watchers.add(hear)
     signal.addEventListener('abort', () => wake(), { once: true })
-    const { watchers } = this
+    const leave = (): void => {
+      if (isKeeper) this.kept--
+      this.watchers.delete(hear)
+    }
     return (async function* () {
       try {
         while (!signal.aborted) {
@@ -101,7 +116,7 @@ export class FakeEngine implements PartitionEngine {
           else await new Promise<void>((resolve) => (wake = resolve))
         }
       } finally {
-        watchers.delete(hear)
+        leave()
       }
     })()
   }

@@ -16,6 +16,11 @@ async function two(context: TestContext) {
 }
 
 const changed = (text: string): WatchPage => ({ lines: Buffer.from(`${text}\n`) })
+/** A change of a partition, by the record at an offset. */
+const changedAt = (text: string, partition: number, offset: number): WatchPage => ({
+  ...changed(text),
+  at: { partition, after: [offset, 1] },
+})
 
 async function next(pages: AsyncIterator<WatchPage>): Promise<{ gap?: string; text: string }> {
   const { value } = (await pages.next()) as { value: WatchPage }
@@ -70,6 +75,52 @@ describe('a watch of the whole cluster', () => {
     )
     b.engines.get(2)!.change(changed('two'))
     assert.deepEqual(await next(pages), { text: 'two\n' })
+  })
+
+  test('goes on at another where it was at the first, who keeps what comes meanwhile', async (context) => {
+    const { a, b, ending } = await two(context)
+    const pages = (await a.fanOut.watch('true', 'json', ending.signal))[Symbol.asyncIterator]()
+    while (b.engines.get(2)!.kept === 0) await turn()
+    a.engines.get(2)!.change(changedAt('first', 2, 7))
+    assert.deepEqual(await next(pages), { text: 'first\n' })
+    a.engines.get(0)!.change(changedAt('other', 0, 3))
+    assert.deepEqual(await next(pages), { text: 'other\n' })
+    a.engines.delete(2)
+    const asked = next(pages)
+    while (b.engines.get(2)!.watched === 0) await turn()
+    assert.deepEqual(b.engines.get(2)!.froms, [{ partition: 2, offset: 7, nth: 1 }])
+    while (a.engines.get(0)!.watched === 0) await turn()
+    assert.deepEqual(a.engines.get(0)!.froms.at(-1), { partition: 0, offset: 3, nth: 1 })
+    b.engines.get(2)!.change(changedAt('second', 2, 8))
+    const gaps: string[] = []
+    let page = await asked
+    for (; page.gap !== undefined; page = await next(pages)) gaps.push(page.gap)
+    assert.deepEqual(page, { text: 'second\n' })
+    assert.ok(!gaps.some((gap) => gap.includes('meanwhile is missing')), gaps.join())
+    ending.abort()
+    while (b.engines.get(2)!.kept > 0) await turn()
+  })
+
+  test('what one has forgotten is asked of the others, and told to be missing where none knows', async (context) => {
+    const { a, b, ending } = await two(context)
+    const place = { partition: 2, offset: 7, nth: 1 }
+    const pages = (await a.fanOut.watch('true', 'json', ending.signal, [place]))[Symbol.asyncIterator]()
+    const forgotten = { ...changedAt('later', 2, 9), gap: 'gone', stale: true }
+    a.engines.get(2)!.change(forgotten)
+    const asked = next(pages)
+    while (b.engines.get(2)!.watched === 0) await turn()
+    assert.deepEqual(b.engines.get(2)!.froms, [place])
+    b.engines.get(2)!.change(forgotten)
+    let page = await asked
+    while (page.gap !== 'gone') page = await next(pages)
+    assert.deepEqual(page, { gap: 'gone', text: 'later\n' })
+  })
+
+  test('who goes on is told of partitions that were missing where it was', async (context) => {
+    const { a, ending } = await two(context)
+    const from = [0, 1].map((partition) => ({ partition, offset: 1, nth: 0 }))
+    const pages = (await a.fanOut.watch('true', 'json', ending.signal, from))[Symbol.asyncIterator]()
+    assert.match((await next(pages)).gap!, /^partition 2 is watched again; what changed meanwhile is missing/)
   })
 
   test('of an instance that goes away what nobody else runs is told, and found again when somebody does', async (context) => {

@@ -3,7 +3,7 @@
  * that runs, waits for the next one when there is none, and keeps what the last one reported.
  */
 import type { ResourceLimits } from 'node:worker_threads'
-import type { EngineStats } from '@ricci/engine'
+import type { ChangePosition, EngineStats } from '@ricci/engine'
 import type { Clock, EngineHost, HostEvents, HostFactory, Progress } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import type { WatchPage } from '../http/backend.ts'
@@ -64,9 +64,12 @@ export class EngineService {
   private lastRuleError = -1
   private readonly hosts = new Set<WorkerHost>()
   private readonly waiting = new Set<() => void>()
-  private readonly subscriptions = new Subscriptions((deadlineMs) => this.runningHost(deadlineMs))
+  private readonly subscriptions: Subscriptions
 
-  constructor(private readonly options: EngineServiceOptions) {}
+  constructor(private readonly options: EngineServiceOptions) {
+    const { partition, clock } = options
+    this.subscriptions = new Subscriptions((deadlineMs) => this.runningHost(deadlineMs), partition, clock)
+  }
 
   /** Before the first worker: what the log holds already is no news. A log that does not say where it ends is told of whole. */
   async begin(): Promise<void> {
@@ -193,10 +196,16 @@ export class EngineService {
 
   /**
    * Resolves once the query is accepted; then yields what changes the index and matches, across all generations.
+   * @param from where to go on; without it, from now on
    * @throws RicciError `NOT_EVALUATED`, `TOO_MANY_WATCHES`; QueryError
    */
-  watch(query: string, shape: JsonShape, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {
-    return this.subscriptions.watch(query, shape, signal, this.options.clock.monotonicMs() + queryWaitMs)
+  watch(
+    query: string,
+    shape: JsonShape,
+    signal: AbortSignal,
+    from?: ChangePosition,
+  ): Promise<AsyncIterable<WatchPage>> {
+    return this.subscriptions.watch(query, shape, signal, this.options.clock.monotonicMs() + queryWaitMs, from)
   }
 
   /** Whether a record has been applied and reported, waiting for it so long at most. */

@@ -270,9 +270,9 @@ async function* eventsOf(answer: Response): AsyncGenerator<Told, undefined> {
     for await (const part of answer.body!.pipeThrough(new TextDecoderStream())) {
       text += part
       for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-        const event = text.slice(0, end)
+        const [, data] = /^data: (.*)$/m.exec(text.slice(0, end)) ?? []
         text = text.slice(end + 2)
-        if (event.startsWith('data: ')) yield JSON.parse(event.slice('data: '.length)) as Told
+        if (data !== undefined) yield JSON.parse(data) as Told
       }
     }
   } catch {

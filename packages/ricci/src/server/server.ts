@@ -371,7 +371,8 @@ export class Server {
       status: () => this.status(),
       query: ({ query, limit, shape }) => this.running().queries.answer(query, shape, this.clock.monotonicMs(), limit),
       incidents: (request) => this.running().queries.incidents(request),
-      watch: (query, shape, signal) => this.running().queries.watch(query, shape, signal),
+      watch: (query, shape, signal, from) => this.running().queries.watch(query, shape, signal, from),
+      logId: () => this.running().backends.log.id,
       take: (events) => this.running().intake.take(events),
       cluster: () => {
         const { membership, placement } = this.running()

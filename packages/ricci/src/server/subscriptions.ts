@@ -6,13 +6,17 @@
  * page says so.
  */
 import type { ChangePosition } from '@ricci/engine'
+import type { Clock } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import type { WatchPage } from '../http/backend.ts'
 import type { WorkerHost } from './worker-host.ts'
 import type { ChangesText, JsonShape } from './worker-protocol.ts'
 
-/** Readers at a time: each looks at every change, some 30 ns of the engine's thread, and every browser with a dashboard is one. */
-const maxSubscriptions = 256
+/**
+ * Readers at a time: a wall of dashboards is some three hundred, and instances that keep each other's changes are as well. Each looks at every change, some 30 ns of the engine's
+ * thread; where none of so many reads, 20,000 events of 500 bytes make the process half a gigabyte large.
+ */
+export const maxSubscriptions = 512
 
 interface Subscription {
   readonly query: string
@@ -21,6 +25,12 @@ interface Subscription {
   position: ChangePosition
 }
 
+/**
+ * A reader whom nothing matches is told so often where it stands: it can go on there at another instance as long as that keeps the changes since, some ten
+ * seconds of them on a busy partition.
+ */
+const placeMs = 5_000
+
 /** The part of a worker's host that it needs. */
 export type ChangeSource = Pick<WorkerHost, 'changes'>
 
@@ -28,7 +38,11 @@ export class Subscriptions {
   private readonly open = new Set<Subscription>()
 
   /** @param source waits for a worker that runs, until a monotonic time; throws `NOT_EVALUATED` then */
-  constructor(private readonly source: (deadlineMs: number) => Promise<ChangeSource>) {}
+  constructor(
+    private readonly source: (deadlineMs: number) => Promise<ChangeSource>,
+    private readonly partition: number,
+    private readonly clock: Clock,
+  ) {}
 
   /** From where on a new engine has to keep changes; undefined while nobody reads. */
   get earliest(): ChangePosition | undefined {
@@ -37,7 +51,9 @@ export class Subscriptions {
   }
 
   /**
-   * Resolves once the query is accepted; then yields what changes the index and matches, until the signal aborts.
+   * Resolves once the query is accepted; then yields what changes the index and matches, until the signal aborts; besides, at the beginning and now and then, pages
+   * without lines that say where it goes on.
+   * @param from where to go on; without it, from now on
    * @throws RicciError `NOT_EVALUATED`, `TOO_MANY_WATCHES`; QueryError
    */
   async watch(
@@ -45,6 +61,7 @@ export class Subscriptions {
     shape: JsonShape,
     signal: AbortSignal,
     deadlineMs: number,
+    from?: ChangePosition,
   ): Promise<AsyncIterable<WatchPage>> {
     if (this.open.size >= maxSubscriptions) {
       throw new RicciError(
@@ -56,10 +73,10 @@ export class Subscriptions {
       const source = await this.source(deadlineMs)
       try {
         const { next } = await source.changes(query, shape, undefined).page
-        const subscription = { query, shape, position: next }
+        const subscription = { query, shape, position: from ?? next }
         if (!signal.aborted) this.open.add(subscription)
         signal.addEventListener('abort', () => this.open.delete(subscription), { once: true })
-        return this.pages(subscription, source, signal)
+        return this.pages(subscription, source, signal, from !== undefined)
       } catch (error) {
         if (!isAway(error)) throw error
       }
@@ -70,61 +87,84 @@ export class Subscriptions {
     subscription: Subscription,
     source: ChangeSource,
     signal: AbortSignal,
+    goesOn: boolean,
   ): AsyncGenerator<WatchPage> {
     try {
-      for (let restored = false; !signal.aborted;) {
-        const asked = source.changes(subscription.query, subscription.shape, subscription.position, (position) => {
-          subscription.position = position
+      let told = subscription.position
+      yield this.placeAt(told)
+      for (let lost = goesOn ? lostSince : lostWhileSlow; !signal.aborted;) {
+        const { query, shape, position } = subscription
+        const asked = source.changes(query, shape, position, (passed) => {
+          // an engine that is behind has yet to come to where it is to go on
+          if (isBefore(subscription.position, passed)) subscription.position = passed
         })
         let page: ChangesText | undefined
         try {
-          page = await unlessAborted(signal, asked.page)
+          page = await this.soon(signal, asked.page, placeMs)
         } catch (error) {
           if (!isAway(error)) throw error
-          const next = await unlessAborted(signal, this.source(Infinity))
+          const next = await this.soon(signal, this.source(Infinity))
           if (next === undefined) return
           source = next
-          restored = true
+          lost = lostByRestore
           continue
         } finally {
           asked.cancel()
         }
-        if (page === undefined) return
-        const from = subscription.position
-        subscription.position = page.next
-        yield pageFor(page, from, restored)
-        restored = false
+        if (page !== undefined) {
+          const from = subscription.position
+          told = subscription.position = page.next
+          yield this.pageFor(page, from, lost)
+          lost = lostWhileSlow
+        } else if (isBefore(told, subscription.position)) {
+          told = subscription.position
+          yield this.placeAt(told)
+        }
       }
     } finally {
       this.open.delete(subscription)
     }
   }
-}
 
-/**
- * What was promised, or undefined once the signal aborts. Not raced with a promise of that: until it settles it holds all that was ever
- * raced with it, here every page that a reader was given.
- */
-function unlessAborted<T>(signal: AbortSignal, promised: Promise<T>): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    const end = (): void => resolve(undefined)
-    if (signal.aborted) end()
-    signal.addEventListener('abort', end, { once: true })
-    void promised.then(resolve, reject).then(() => signal.removeEventListener('abort', end))
-  })
-}
+  private placeAt({ offset, nth }: ChangePosition): WatchPage {
+    return { lines: nothing, at: { partition: this.partition, after: [offset, nth] } }
+  }
 
-function pageFor({ lines, gapUntil }: ChangesText, from: ChangePosition, restored: boolean): WatchPage {
-  if (gapUntil === undefined) return { lines }
-  const why = restored
-    ? 'the engine was restored from a snapshot that is newer'
-    : 'they came faster than they were read, and only the latest are kept'
-  return {
-    lines,
-    stale: true,
-    gap: `changes by the records ${from.offset} to ${gapUntil.offset} are missing here: ${why}`,
+  private pageFor({ lines, after, gapUntil }: ChangesText, from: ChangePosition, lost: string): WatchPage {
+    const page = { lines, at: { partition: this.partition, after } }
+    if (gapUntil === undefined) return page
+    const gap = `changes by the records ${from.offset} to ${gapUntil.offset} are missing here: ${lost}`
+    return { ...page, stale: true, gap }
+  }
+
+  /**
+   * What was promised, or undefined once the signal aborts or the time has passed. Not raced with a promise of that: until it settles it holds all that was ever
+   * raced with it, here every page that a reader was given.
+   */
+  private soon<T>(signal: AbortSignal, promised: Promise<T>, withinMs = Infinity): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      const settled = (): void => {
+        timer?.cancel()
+        signal.removeEventListener('abort', end)
+      }
+      const end = (): void => {
+        settled()
+        resolve(undefined)
+      }
+      const timer = withinMs === Infinity ? undefined : this.clock.setTimer(withinMs, end)
+      signal.addEventListener('abort', end, { once: true })
+      if (signal.aborted) end()
+      void promised.then(resolve, reject).then(settled)
+    })
   }
 }
+
+const nothing = new Uint8Array()
+
+/** Why changes are missing. */
+const lostWhileSlow = 'they came faster than they were read, and only the latest are kept'
+const lostSince = 'they are older than what the engine keeps'
+const lostByRestore = 'the engine was restored from a snapshot that is newer'
 
 function isBefore(a: ChangePosition, b: ChangePosition): boolean {
   return a.offset < b.offset || (a.offset === b.offset && a.nth < b.nth)

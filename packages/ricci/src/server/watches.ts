@@ -104,7 +104,9 @@ export class Watches {
       this.asked.delete(id)
       const jsonOf = jsonWriters[shape]
       const lines = encoder.encode(changes.map(({ event }) => `${jsonOf(event)}\n`).join(''))
-      this.answers.answer(id, { lines, next, ...(gapUntil === undefined ? {} : { gapUntil }) })
+      const after = changes.slice(0, -1).flatMap(({ offset, nth }) => [offset, nth + 1])
+      after.push(next.offset, next.nth)
+      this.answers.answer(id, { lines, after, next, ...(gapUntil === undefined ? {} : { gapUntil }) })
       return
     }
     watch.from = next

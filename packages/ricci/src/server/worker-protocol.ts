@@ -144,6 +144,8 @@ export interface PageNews {
 export interface ChangesText {
   /** JSON texts of the events, a newline after each. */
   readonly lines: Uint8Array
+  /** Offset and number of the place where a reader goes on after each line; `next` after the last. Of an empty page, of `next` alone. */
+  readonly after: readonly number[]
   /** As in the engine's own page. */
   readonly next: ChangePosition
   readonly gapUntil?: ChangePosition

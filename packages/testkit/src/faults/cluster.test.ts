@@ -17,6 +17,7 @@ import { RabbitCluster } from '../servers/rabbitmq.ts'
 import { pause } from '../servers/wait.ts'
 import { Daemon, type Ports } from './daemon.ts'
 import { Pager } from './pager.ts'
+import { RoamingWatch } from './roaming-watch.ts'
 
 const program = fileURLToPath(new URL('../../../../ricci.mjs', import.meta.url))
 const vhost = 'ricci'
@@ -166,6 +167,56 @@ describe('a cluster', { skip: without('rabbitmq', 'erlang', 'consul') }, () => {
     owner.daemon = serve(owner.folder)
     await serving(owner)
     await whole()
+  })
+
+  it('who watches is told each change once, over the death of the owner and of the instance that it watches', async () => {
+    const watched = 'watched'
+    const { owning, following } = (await places(instances[0]))[partitionOf(watched, partitions)]
+    const named = (name: string): Instance => instances.find((instance) => instance.name === name)!
+    const [owner, standby] = [named(owning[0]), named(following[0])]
+    const home = instances.find((instance) => instance !== owner && instance !== standby)!
+    const kinds = ['server-sent events', 'lines', 'WebSocket'] as const
+    const watches = kinds.map((kind) => new RoamingWatch(kind, `host = "${watched}"`))
+    let sent = 0
+    const sendSome = async (by: Instance, killed: Instance): Promise<void> => {
+      const client = clientOf(by)
+      for (let i = 0; i < 40; i++) {
+        if (i === 20) void killed.daemon.kill()
+        await client.send({ host: watched, service: 'count', metric: sent++, time: Date.now() / 1000, ttl: 3_600 })
+      }
+    }
+    const toldAll = () => Promise.all(watches.map((watch) => watch.until(({ metric }) => metric === sent - 1)))
+    const again = async (instance: Instance): Promise<void> => {
+      await instance.daemon.exited
+      instance.daemon = serve(instance.folder)
+      await serving(instance)
+      await whole()
+    }
+    try {
+      await Promise.all(watches.map((watch) => watch.watch(home.ports.http)))
+      await send(home, { host: watched, service: 'fleeting', ttl: 1 })
+      await sendSome(home, owner)
+      await toldAll()
+      await again(owner)
+      await sendSome(standby, home)
+      await Promise.all(watches.map(({ gone }) => gone))
+      // its own replica began when all of them had a place already
+      await Promise.all(watches.map((watch) => watch.watch(owner.ports.http)))
+      await toldAll()
+      await Promise.all(watches.map((watch) => watch.until(({ state }) => state === 'expired')))
+      await again(home)
+    } finally {
+      await Promise.all(watches.map((watch) => watch.leave()))
+    }
+    const expected = ['fleeting', 'expired', ...Array.from({ length: sent }, (_, i) => i)]
+    for (const { kind, told } of watches) {
+      const seen = told.map(({ service, state, metric, description }) =>
+        service === 'count' ? metric : service === 'fleeting' ? (state ?? service) : description,
+      )
+      const numbers = seen.filter((one) => typeof one === 'number')
+      assert.deepEqual(numbers, expected.slice(2), kind)
+      assert.deepEqual(seen.toSorted(), expected.toSorted(), kind)
+    }
   })
 
   it('a frozen owner: another goes on, and the woken one stands by without a word to anybody', async () => {

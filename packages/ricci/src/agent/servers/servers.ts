@@ -39,6 +39,8 @@ interface Line {
   readonly client: RiemannTcpClient
   /** When what is on its way was sent, the oldest first. */
   readonly sent: Set<Sent>
+  /** Why it was left: what was under way is told by the client only that it was closed. */
+  why?: string
 }
 
 interface Sent {
@@ -106,11 +108,12 @@ export class Servers {
         return reply
       } catch (error) {
         if (this.#closed !== undefined || !isOfServer(error)) throw error
-        if (error.code === 'REFUSED') this.#moveOn(line, error.message)
-        else this.#leave(line, error.message)
+        const why = (error.code === 'CLOSED' ? line.why : undefined) ?? error.message
+        if (error.code === 'REFUSED') this.#moveOn(line, why)
+        else this.#leave(line, why)
         if (tries < this.#servers.length) continue
         this.#unreachable = true
-        throw error.retriable ? error : new ClientError('UNREACHABLE', error.message, true, { cause: error })
+        throw error.retriable ? error : new ClientError('UNREACHABLE', why, true, { cause: error })
       }
     }
   }
@@ -219,6 +222,7 @@ export class Servers {
 
   /** It failed: what is under way there rejects, and is sent elsewhere. */
   #leave(line: Line, why: string, next?: Line): void {
+    line.why ??= why
     if (this.#line === line) {
       this.#avoid(line.server)
       this.#line = next
