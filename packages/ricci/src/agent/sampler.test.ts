@@ -83,13 +83,14 @@ test('surveys are asked with each sample; one that fails is named once, and keep
 
 test('what is done seldom answers as it last did, waits five hundred times as long as it worked, and tells nothing old in its place', async () => {
   let cpuMs = 0
+  let workMs = 100
   const askedAt: number[] = []
   let isBroken = false
   const slow: Survey = {
     name: 'slow',
     async measure(_machine, nowMs) {
       askedAt.push(nowMs)
-      cpuMs += 100
+      cpuMs += workMs
       if (isBroken) throw new Error('gone')
       return [{ service: 'slow', metric: askedAt.length }]
     },
@@ -99,7 +100,11 @@ test('what is done seldom answers as it last did, waits five hundred times as lo
   for (const nowMs of [0, 5_000, 49_999, 50_000]) answers.push((await survey.measure(silent, nowMs))[0].metric)
   assert.deepEqual(answers, [1, 1, 1, 2])
   assert.deepEqual(askedAt, [0, 50_000])
+  // a minute at most, whatever it costs
+  workMs = 10_000
+  for (const nowMs of [100_000, 159_999, 160_000]) await survey.measure(silent, nowMs)
+  assert.deepEqual(askedAt.splice(0), [0, 50_000, 100_000, 160_000])
   isBroken = true
-  await assert.rejects(async () => survey.measure(silent, 100_000), /gone/)
-  assert.deepEqual(await survey.measure(silent, 104_999), [])
+  await assert.rejects(async () => survey.measure(silent, 220_000), /gone/)
+  assert.deepEqual(await survey.measure(silent, 224_999), [])
 })
