@@ -7,7 +7,7 @@ import type { Measurement, Survey } from './probe.ts'
 import { Producer } from './producer.ts'
 import { probes } from './probes/index.ts'
 import { type Machine, Sampler, thisMachine } from './sampler.ts'
-import type { EventSource } from './sources.ts'
+import { ttlSeconds, type EventSource } from './sources.ts'
 
 /** What the agent sends through: the servers, or a test's. */
 export interface AgentClient {
@@ -38,11 +38,6 @@ export interface AgentOptions {
 
 /** About 10 MB, and two hours of a machine's events at an interval of 10 s. */
 const maxBufferedEvents = 50_000
-
-/** Events hold for this many intervals, so that two may be lost before anything expires … */
-const ttlIntervals = 3
-/** … and for at least so long: a busy machine may be late by seconds. */
-const minTtlSeconds = 10
 
 /** After a failed send nothing is tried for so long, doubled with each further one … */
 const retryMs = 1_000
@@ -114,7 +109,7 @@ export class Agent {
     this.#sampler = new Sampler(options.machine ?? thisMachine, options.onProblem, probes, options.surveys)
     this.#producer = new Producer(options.producer)
     this.#outbox = new Outbox(options.maxBufferedEvents ?? maxBufferedEvents)
-    this.#ttl = Math.max(minTtlSeconds, (ttlIntervals * options.intervalMs) / 1000)
+    this.#ttl = ttlSeconds(options.intervalMs)
   }
 
   /** Events acknowledged, waiting, dropped because the buffer was full, and refused by the server. */

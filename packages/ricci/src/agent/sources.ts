@@ -40,7 +40,7 @@ export interface SourceSurroundings {
   readonly onProblem: (text: string) => void
 }
 
-/** Events hold for so many intervals, and for at least so long: as the agent's own samples do. */
+/** Events hold for so many intervals, so that two may be lost before anything expires, and for at least so long: a busy machine may be late by seconds. */
 const ttlIntervals = 3
 const minTtlSeconds = 10
 
