@@ -185,7 +185,8 @@ export class WebSockets {
         end(socket, Close.later, tooSlow)
       } else end(socket, Close.done)
     } catch (error) {
-      if (until.aborted) return
+      // who takes its leave meanwhile is owed nothing more
+      if (until.aborted || socket.readyState !== socket.OPEN) return
       const code = closeCodes[(error as { code?: string }).code ?? ''] ?? Close.failed
       if (code === Close.failed) telemetry.log.error({ err: error }, 'a WebSocket failed')
       if (isFull(error)) telemetry.connectionClosed('too-many', peer, (error as Error).message)

@@ -24,7 +24,7 @@ describe('hostile input', { timeout: 600_000, skip: without('openssl') }, () => 
     )
     for (const { name, kinds, rounds } of results) {
       assert.ok(rounds >= attempts / 50, `${name}: ${rounds} rounds`)
-      for (const [kind, count] of kinds) assert.ok(count >= 3, `${name}: ${kind} was tried ${count} times`)
+      assert.ok(kinds.size >= 15, `${name}: ${kinds.size} kinds`)
     }
   })
 })
