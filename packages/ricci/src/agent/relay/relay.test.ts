@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import { ClientError, decodeMsg, defaultLimits, encodeMsg, type Msg } from '@ricci/client'
 import { encodeEventsRecord, rules, tap, type EventView } from '@ricci/engine'
-import { EngineBench, SeededRandom, VirtualClock } from '@ricci/testkit'
+import { EngineBench, FaultyDisk, SeededRandom, VirtualClock } from '@ricci/testkit'
 import { Distributor } from '../../intake/distributor.ts'
+import { passes } from '../../intake/refused.ts'
 import { silentLogger } from '../../telemetry/logger.ts'
 import { Telemetry } from '../../telemetry/telemetry.ts'
 import { DiskSpool } from './disk-spool.ts'
@@ -118,6 +119,9 @@ class Machine {
     return { ok: true }
   }
 }
+
+/** Only a refusal that passes is no defect: the program may send it again. */
+const passing = (error: Error): void => assert.ok(passes(error), error.message)
 
 const ascending = (numbers: readonly number[]): number[] => [...numbers].sort((a, b) => a - b)
 
@@ -249,6 +253,48 @@ describe('relay', () => {
       machine.relay.stop()
       await machine.spool.close()
     }
+  })
+
+  test('a disk that is full: programs are told so, what is kept there is sent, and room is used again', async () => {
+    const disk = new FaultyDisk({ capacityBytes: 60_000 })
+    const onProblem = (text: string): void => void machine.said.push(text)
+    const spool = await DiskSpool.open({
+      ...{ directory: '/data', maxBytes: 64 << 20, clock: new VirtualClock(), onProblem, disk },
+    })
+    const machine = new Machine(spool)
+    machine.fate = () => 'away'
+    const acked: number[] = []
+    for (let n = 0; n < 2_000; n++) await machine.send().then(() => acked.push(n), passing)
+    assert.ok(acked.length > 100 && acked.length < 2_000, `${acked.length}`)
+    assert.match(machine.said.join('\n'), /no space left|is full/i)
+    machine.fate = () => 'taken'
+    await machine.settled()
+    // somebody makes room
+    disk.capacityBytes = Infinity
+    await machine.send()
+    await machine.settled()
+    assert.deepEqual(ascending(machine.applied), [...acked, 2_000])
+    assert.deepEqual(machine.engine.alarms, [])
+    machine.relay.stop()
+    await spool.close()
+  })
+
+  test('a clock that is put an hour on and back: each event once, and none is taken for late', async () => {
+    const machine = inMemory()
+    const hourMs = 3_600_000
+    for (const shiftMs of [0, hourMs, -hourMs]) {
+      machine.clock.shiftWall(shiftMs)
+      machine.fate = () => 'away'
+      for (let n = 0; n < 20; n++) {
+        await machine.send()
+        await machine.second()
+      }
+      machine.fate = () => 'taken'
+      await machine.settled()
+    }
+    await machine.second(70)
+    assert.deepEqual(ascending(machine.applied), machine.sent)
+    assert.deepEqual(machine.engine.alarms, [])
   })
 
   test('what a server refuses for good is counted, and keeps nothing up', async () => {
