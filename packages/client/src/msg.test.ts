@@ -26,6 +26,15 @@ const events: Event[] = [
   { host: 'c', service: 's', attributes: { cluster: 'x' } },
 ]
 
+test('an answer says whether who gave it drains, in bytes that every reader of the protocol passes over', () => {
+  for (const draining of [true, false]) {
+    const answer = { ok: true, draining }
+    assert.deepEqual(decodeMsg(encodeMsg(answer)), answer)
+  }
+  // field 1001, a varint
+  assert.deepEqual([...encodeMsg({ ok: true, draining: true })], [0x10, 1, 0xc8, 0x3e, 1])
+})
+
 test('a mark is put on, replaced and read without touching the rest', () => {
   const plain = encodeMsg({ query: 'true', events })
   assert.equal(readMark(plain), undefined)

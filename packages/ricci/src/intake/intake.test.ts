@@ -91,6 +91,18 @@ describe('Intake over TCP', () => {
     assert.deepEqual(readMark(recordOf(log.records[0]).msg), mark)
   })
 
+  it('tells who marks what it sends that it drains, in the ack; others hear what they know', async () => {
+    let draining = false
+    const { connect } = await serve({ draining: () => draining })
+    const client = await connect()
+    const mark = { producer: 'agent', incarnation: 3, sequence: 1, sentAtMs: 5 }
+    client.send({ ...event('a'), mark })
+    assert.deepEqual(await client.received(1), [{ ok: true }])
+    draining = true
+    client.send(event('b'), { ...event('c'), mark: { ...mark, sequence: 2 } }, event('d'))
+    assert.deepEqual(await client.received(4), [{ ok: true }, { ok: true }, { ok: true, draining: true }, { ok: true }])
+  })
+
   it('says nothing before it is durable', async () => {
     const { log, connect } = await serve()
     log.auto = false
