@@ -143,6 +143,23 @@ describe('servers', () => {
     assert.deepEqual(services(a), ['1'])
   })
 
+  test('what ended a connection is said: a certificate that nobody vouches for is found out once it stands', async (t) => {
+    const a = await new FakeServer().start(t)
+    a.answer = () => undefined
+    const servers = new Servers({
+      names: [at(a.port)],
+      clock: new TestClock(),
+      random: { next: () => 0.5 },
+      onChange: assert.fail,
+      connect: ({ port }) => {
+        const socket = connect({ port, host: '127.0.0.1' })
+        return socket.once('connect', () => setImmediate(() => socket.destroy(new Error('self-signed certificate'))))
+      },
+    })
+    t.after(() => servers.destroy())
+    await assert.rejects(servers.sendMsg(msg(1)), { code: 'CONNECTION_LOST', message: /: self-signed certificate;/ })
+  })
+
   test('one that drains has the next message no more, and what it took is not sent again', async (t) => {
     const [a, b] = [await new FakeServer().start(t), await new FakeServer().start(t)]
     const { servers, said } = serversOf(t, [at(a.port), at(b.port)])
