@@ -227,6 +227,30 @@ describe('relay', () => {
     await spool.close()
   })
 
+  test('however often the agent is started anew while servers are away, what is fresh goes first', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'ricci-places-'))
+    t.after(() => rmSync(folder, { recursive: true, force: true }))
+    const machine = new Machine(new MemorySpool({ maxBytes: 64 << 20, id: 'memory' }), join(folder, 'places.json'))
+    machine.fate = () => 'away'
+    for (let life = 0; life < 20; life++) {
+      await machine.send()
+      machine.relay.stop()
+      machine.begin()
+    }
+    await machine.send()
+    await machine.send()
+    await machine.second(20)
+    let taken = 0
+    machine.fate = () => (taken++ === 0 ? 'taken' : 'away')
+    await machine.second(9)
+    await machine.send()
+    machine.fate = () => 'taken'
+    await machine.settled()
+    assert.deepEqual(machine.applied.slice(0, 3), [20, 22, 0])
+    assert.deepEqual(ascending(machine.applied), machine.sent)
+    machine.relay.stop()
+  })
+
   test('what does not fit is dropped from the oldest on, and counted; what was sent makes room', async (t) => {
     for (const machine of [inMemory(100_000), (await onDisk(t, 1 << 20)).machine]) {
       machine.fate = () => 'away'

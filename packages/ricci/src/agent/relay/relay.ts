@@ -89,7 +89,7 @@ export class Relay implements QueryPort {
   constructor(options: RelayOptions) {
     const { spool, unsent = [[spool.first, null]] } = options
     this.#options = options
-    this.#stretches = unsent.map(([from, to]) => {
+    this.#stretches = joined(unsent).map(([from, to]) => {
       const stretch = new Stretch(spool, Math.max(from, spool.first))
       stretch.to = Math.min(to ?? Infinity, spool.end)
       return stretch
@@ -316,6 +316,17 @@ export class Relay implements QueryPort {
     keep(this.#stretches.map(({ low, to }) => [low, to === Infinity ? null : to]))
     spool.release(this.#low)
   }
+}
+
+/** What follows each other as one: each life leaves a part behind, and they are sent in their order anyway. */
+function joined(unsent: Unsent): Unsent {
+  const parts: [from: number, to: number | null][] = []
+  for (const [from, to] of unsent) {
+    const last = parts.at(-1)
+    if (last?.[1] === from) last[1] = to
+    else parts.push([from, to])
+  }
+  return parts
 }
 
 /** The first record, from an offset on, that a producer marked; the end where none did. */
