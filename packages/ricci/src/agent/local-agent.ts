@@ -189,7 +189,7 @@ export class LocalAgent {
     try {
       keepPlaces(places, spool, unsent)
     } catch (error) {
-      // a full disk, say: after a crash more is sent twice, and counts once
+      // a full disk, say: after a crash more is sent twice; what then lies more than 8,192 messages back counts twice
       this.#options.telemetry.log.debug({ err: error }, 'how far what waits was sent could not be written down')
     }
   }

@@ -16,8 +16,8 @@ import { keepPlaces, keptPlaces } from './places-file.ts'
 import { Relay } from './relay.ts'
 import { MemorySpool, type Spool } from './spool.ts'
 
-/** What becomes of a message: taken, taken with the answer lost, or not; or nobody ever says. */
-type Fate = 'taken' | 'lost' | 'away' | 'silent' | Msg
+/** What becomes of a message: taken, taken with the answer lost, or not; or nobody ever says, or only once a promise has resolved that the answer was lost. */
+type Fate = 'taken' | 'lost' | 'away' | 'silent' | Promise<void> | Msg
 
 /** A machine whose programs send to an agent, and the engine of a server far away. */
 class Machine {
@@ -108,7 +108,7 @@ class Machine {
 
   async #server(msg: Msg | Uint8Array): Promise<Msg> {
     const fate = this.fate()
-    if (typeof fate === 'object') return fate
+    if (typeof fate === 'object' && !(fate instanceof Promise)) return fate
     if (fate === 'away') throw new ClientError('UNREACHABLE', 'nobody is there', true)
     if (fate === 'silent') return new Promise(() => undefined)
     if (!(msg instanceof Uint8Array)) {
@@ -118,7 +118,9 @@ class Machine {
     const { query } = decodeMsg(msg)
     if (query !== undefined) this.asked.push(query)
     this.engine.appendBytes(encodeEventsRecord(this.clock.wallMs(), msg))
-    if (fate === 'lost') throw new ClientError('CONNECTION_LOST', 'the connection ended', true)
+    if (typeof fate === 'object') await fate
+    if (fate === 'lost' || typeof fate === 'object')
+      throw new ClientError('CONNECTION_LOST', 'the connection ended', true)
     return { ok: true }
   }
 }
@@ -249,6 +251,20 @@ describe('relay', () => {
     assert.deepEqual(machine.applied.slice(0, 3), [20, 22, 0])
     assert.deepEqual(ascending(machine.applied), machine.sent)
     machine.relay.stop()
+  })
+
+  test('one whose answer is lost long after others were taken counts once, however many wait', async () => {
+    const machine = inMemory()
+    let lose = (): void => undefined
+    const lost = new Promise<void>((resolve) => (lose = resolve))
+    let n = 0
+    machine.fate = () => (n++ === 0 ? lost : 'taken')
+    await Promise.all(Array.from({ length: 10_000 }, () => machine.send()))
+    await machine.second()
+    assert.ok(machine.applied.length > 4_000, `${machine.applied.length}`)
+    lose()
+    await machine.settled()
+    assert.deepEqual(ascending(machine.applied), machine.sent)
   })
 
   test('what does not fit is dropped from the oldest on, and counted; what was sent makes room', async (t) => {
