@@ -29,7 +29,7 @@ export {
   eventToCursor,
   writeMsg,
 } from './message.ts'
-export { countMarkUp, encodeMark, maxProducerIdleMs, readMark, withMark } from './mark.ts'
+export { countMarkUp, encodeMark, eventsWithMark, maxProducerIdleMs, readMark, withMark } from './mark.ts'
 export { MsgPeek } from './peek.ts'
 export { MsgRoute, type RouteOptions } from './route.ts'
 export { frame, FrameReader } from './frame.ts'

@@ -70,6 +70,16 @@ export function readMark(msg: Uint8Array): ProducerMark | undefined {
 
 /** A copy of a Msg with this mark in place of any it had. */
 export function withMark(msg: Uint8Array, mark: ProducerMark): Uint8Array {
+  return marked(msg, mark, MsgTag.mark)
+}
+
+/** The same without its query: for who passes events on and asks by itself. */
+export function eventsWithMark(msg: Uint8Array, mark: ProducerMark): Uint8Array {
+  return marked(msg, mark, MsgTag.query)
+}
+
+/** @param without a field that is left out besides marks */
+function marked(msg: Uint8Array, mark: ProducerMark, without: number): Uint8Array {
   const field = encodeMark(mark)
   const bytes = new Uint8Array(msg.length + field.length)
   let length = 0
@@ -80,7 +90,7 @@ export function withMark(msg: Uint8Array, mark: ProducerMark): Uint8Array {
     const field = reader.at
     const tag = reader.tag(msg.length)
     reader.skipField(tag, msg.length)
-    if (tag !== MsgTag.mark) continue
+    if (tag !== MsgTag.mark && tag !== without) continue
     bytes.set(msg.subarray(from, field), length)
     length += field - from
     from = reader.at

@@ -13,6 +13,7 @@ import {
   readMark,
   SymbolTable,
   validateMsg,
+  eventsWithMark,
   withMark,
   type Event,
   type Limits,
@@ -50,6 +51,8 @@ test('a mark is put on, replaced and read without touching the rest', () => {
   const front = Buffer.concat([encodeMark(mark), plain])
   assert.deepEqual(readMark(front), mark)
   assert.deepEqual(withMark(front, other), withMark(plain, other))
+  // Who passes events on leaves the query out.
+  assert.deepEqual(decodeMsg(eventsWithMark(marked, other)), { events, mark: other })
 })
 
 test('a mark may say that its sequence is spread, and says nothing of it where it is not', () => {

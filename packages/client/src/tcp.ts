@@ -292,12 +292,13 @@ export class RiemannTcpClient {
     const lost = this.requests.filter((request) => request.written)
     this.requests = this.requests.filter((request) => !request.written)
     this.outstandingBytes = this.requests.reduce((sum, request) => sum + request.frame.length, 0)
+    const why = failure === undefined ? '' : `: ${failure.message}`
     const error =
       failure instanceof ClientError && failure.code === 'BAD_REPLY'
         ? failure
         : new ClientError(
             'CONNECTION_LOST',
-            `the connection to ${this.name} ended before the answer; the message may have been taken or not`,
+            `the connection to ${this.name} ended before the answer${why}; the message may have been taken or not`,
             true,
             { cause: failure },
           )

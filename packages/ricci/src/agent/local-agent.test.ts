@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { createSocket } from 'node:dgram'
+import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
-import { RiemannTcpClient, RiemannUdpClient } from '@ricci/client'
+import { encodeMsg, maxFrameBytes, maxMarkBytes, RiemannTcpClient, RiemannUdpClient } from '@ricci/client'
 import { nodeClock } from '../server/node-clock.ts'
 import { Bench } from '../server/testing.ts'
 import { createLogger } from '../telemetry/logger.ts'
@@ -12,7 +13,7 @@ import { Telemetry } from '../telemetry/telemetry.ts'
 import { LocalAgent, type LocalAgentOptions, type LocalOptions } from './local-agent.ts'
 import { parseServer } from './servers/places.ts'
 
-const any = { host: '127.0.0.1', port: 0 }
+const any = { host: '127.0.0.1', port: 0, yields: false }
 
 /** Lets an agent be made in a test; it stops with it. */
 function agents(t: TestContext) {
@@ -35,7 +36,7 @@ function agents(t: TestContext) {
       clock: nodeClock,
       random: { next: () => (lot = (lot + 0.37) % 1) },
       ...(local !== undefined && {
-        local: { riemann: any, http: any, yields: false, keep: { maxBytes: 16 << 20, folder }, ...local },
+        local: { riemann: any, http: any, keep: { maxBytes: 16 << 20, folder }, ...local },
       }),
       ...more,
     })
@@ -116,13 +117,52 @@ describe('an agent for the programs of its machine', { skip }, () => {
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
     t.after(() => taken.close())
     const { port } = taken.address() as { port: number }
-    const at = { host: '127.0.0.1', port }
+    const at = { host: '127.0.0.1', port, yields: false }
     const { make, logged } = agents(t)
-    const yielding = make('127.0.0.1:1', { riemann: at, yields: true })
+    const yielding = make('127.0.0.1:1', { riemann: { ...at, yields: true } })
     await yielding.start()
     assert.equal(yielding.listens.riemann, undefined)
     assert.ok(logged.some((line) => /listens nowhere there/.test(line)))
     await yielding.stop()
     await assert.rejects(make('127.0.0.1:1', { riemann: at }).start(), { code: 'LISTEN' })
   })
+
+  test('of one port it takes TCP and UDP, or neither', async (t) => {
+    const taken = createSocket('udp4')
+    await new Promise<void>((resolve) => taken.bind(0, '127.0.0.1', resolve))
+    t.after(() => taken.close())
+    const { port } = taken.address() as AddressInfo
+    const agent = agents(t).make('127.0.0.1:1', { riemann: { host: '127.0.0.1', port, yields: true } })
+    await agent.start()
+    assert.deepEqual(Object.keys(agent.listens), ['riemann', 'http'])
+    assert.equal(agent.listens.riemann, undefined)
+    const other = createServer()
+    await new Promise<void>((resolve, reject) => other.on('error', reject).listen(port, '127.0.0.1', resolve))
+    await new Promise((resolve) => other.close(resolve))
+  })
+
+  test('acknowledges no message that a server would find too large', async (t) => {
+    const bench = new Bench()
+    t.after(() => bench.close())
+    const { tcp, http } = await bench.server().start()
+    const agent = agents(t).make(tcp!, {})
+    await agent.start()
+    const program = client(t, agent.listens.riemann!)
+    await assert.rejects(program.sendMsg(sized(maxFrameBytes - 10)), { code: 'CONNECTION_LOST' })
+    await program.sendMsg(sized(maxFrameBytes - maxMarkBytes))
+    await program.send({ host: 'a', service: 'next', metric: 1, time: now(), ttl: 600 })
+    assert.deepEqual(await bench.services(http, 'next'), ['next'])
+  })
 })
+
+/** A message of so many bytes. */
+function sized(bytes: number): Uint8Array {
+  const descriptions = Array.from({ length: 500 }, () => 'x'.repeat(30_000))
+  const encoded = (): Uint8Array =>
+    encodeMsg({ events: descriptions.map((description) => ({ host: 'a', service: 'large', description, time: 1 })) })
+  for (let i = 0, missing = bytes - encoded().length; missing > 0; missing -= 30_000, i++) {
+    descriptions[i] += 'x'.repeat(Math.min(30_000, missing))
+  }
+  assert.equal(encoded().length, bytes)
+  return encoded()
+}

@@ -1,8 +1,7 @@
 /** An agent as a process runs it: what measures this machine, what takes responsibility for its programs, and the servers that both send to. */
-import { mkdirSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { defaultLimits } from '@ricci/client'
+import { maxFrameBytes, maxMarkBytes } from '@ricci/client'
 import type { Clock, Random } from '@ricci/replica'
 import type { Address } from '../config/units.ts'
 import { RicciError } from '../errors.ts'
@@ -44,12 +43,16 @@ export type Destination =
   | { readonly servers: readonly ServerName[]; readonly connect?: (place: Place) => Socket }
   | { readonly brokers: readonly string[]; readonly tls?: BrokersOptions['tls'] }
 
-export interface LocalOptions {
-  /** Riemann's protocol, TCP and UDP. */
-  readonly riemann?: Address
-  readonly http?: Address
+/** Where is listened. */
+export interface Door extends Address {
   /** Somebody else may listen there already: then nothing is listened for, and it is said. */
   readonly yields: boolean
+}
+
+export interface LocalOptions {
+  /** Riemann's protocol, TCP and UDP. */
+  readonly riemann?: Door
+  readonly http?: Door
   /** What an ack means: in memory, or on the disk of this folder. Beyond so many bytes the oldest is dropped, and counted. */
   readonly keep: { readonly maxBytes: number; readonly folder?: string }
 }
@@ -63,6 +66,9 @@ const maxConnections = 1_024
 
 /** Bytes of all programs that wait for the disk; then none is read any more. */
 const maxQueuedBytes = 16 << 20
+
+/** A message grows by a mark here, and a server must still take it: one that it hangs up on would keep up all others. */
+const maxRelayedBytes = maxFrameBytes - maxMarkBytes
 
 /** A program that says nothing for a day has forgotten its connection. */
 const idleConnectionMs = 24 * 3_600_000
@@ -136,11 +142,7 @@ export class LocalAgent {
     return new Exchange({ urls: to.brokers, tls: to.tls, name: `agent of ${host}`, clock, resolver })
   }
 
-  async #listen(
-    { riemann, http, yields, keep }: LocalOptions,
-    servers: Servers | Exchange,
-    producer: string,
-  ): Promise<void> {
+  async #listen({ riemann, http, keep }: LocalOptions, servers: Servers | Exchange, producer: string): Promise<void> {
     const { telemetry, clock, host } = this.#options
     const { spool, places } = await this.#spool(keep)
     this.#open.push(() => spool.close())
@@ -158,7 +160,7 @@ export class LocalAgent {
       progress: () => undefined,
       queries: relay,
       ...{ telemetry, clock, markingAs: relay.markingAs, tcp: riemann, udp: riemann },
-      ...{ maxConnections, maxQueuedBytes, idleConnectionMs, maxFrameBytes: defaultLimits.maxFrameBytes },
+      ...{ maxConnections, maxQueuedBytes, idleConnectionMs, maxFrameBytes: maxRelayedBytes },
     })
     this.#open.push(async () => {
       await intake.close()
@@ -167,13 +169,11 @@ export class LocalAgent {
     })
     relay.start(() => intake.renew())
     this.listens = {
-      riemann: await this.#unlessTaken(yields, async () => (await intake.listen()).tcp),
-      http: await this.#unlessTaken(yields, async () => {
-        if (http === undefined) return undefined
+      riemann: await this.#unlessTaken(riemann, async () => (await intake.listen()).tcp),
+      http: await this.#unlessTaken(http, async ({ host, port }) => {
         const { listenForHttp } = await import('./local-http.ts')
         const listener = await listenForHttp({
-          ...http,
-          telemetry,
+          ...{ host, port, telemetry },
           backend: intake,
           nowSeconds: () => clock.wallMs() / 1000,
           status: () => this.status,
@@ -189,7 +189,7 @@ export class LocalAgent {
     try {
       keepPlaces(places, spool, unsent)
     } catch (error) {
-      // a full disk, say: after a crash more is sent twice, and counts once
+      // a full disk, say: after a crash more is sent twice; what then lies more than 8,192 messages back counts twice
       this.#options.telemetry.log.debug({ err: error }, 'how far what waits was sent could not be written down')
     }
   }
@@ -197,7 +197,6 @@ export class LocalAgent {
   async #spool({ maxBytes, folder }: LocalOptions['keep']): Promise<{ spool: Spool; places?: string }> {
     const { clock } = this.#options
     if (folder === undefined) return { spool: new MemorySpool({ maxBytes, id: 'memory' }) }
-    mkdirSync(folder, { recursive: true, mode: 0o750 })
     const onProblem = (text: string): void => this.#say(text)
     return {
       spool: await DiskSpool.open({ directory: folder, maxBytes, clock, onProblem }),
@@ -205,11 +204,15 @@ export class LocalAgent {
     }
   }
 
-  async #unlessTaken(yields: boolean, listen: () => Promise<number | undefined>): Promise<number | undefined> {
+  async #unlessTaken(
+    door: Door | undefined,
+    listen: (door: Door) => Promise<number | undefined>,
+  ): Promise<number | undefined> {
+    if (door === undefined) return undefined
     try {
-      return await listen()
+      return await listen(door)
     } catch (error) {
-      if (!yields || !(error instanceof RicciError)) throw error
+      if (!door.yields || !(error instanceof RicciError)) throw error
       this.#options.telemetry.log.info(`${error.message} The agent measures, and listens nowhere there.`)
       return undefined
     }

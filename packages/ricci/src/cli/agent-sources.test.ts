@@ -186,3 +186,18 @@ test('a whole agent, told by flags and variables, and a server: what it scrapes 
   assert.deepEqual([check.state, check.description], ['ok', 'fine'])
   assert.equal(figure.metric, 1)
 })
+
+test('the help shows no password of a broker', async () => {
+  let shown = ''
+  const code = await runProgram(['agent', '--help'], {
+    write: (text) => void (shown += text),
+    print: async () => undefined,
+    complain: assert.fail,
+    env: { RICCI_SERVER: 'amqps://agent:secret@broker/ricci' },
+    interactive: false,
+    signals: new EventEmitter(),
+  })
+  assert.equal(code, 0)
+  assert.match(shown, /--server/)
+  assert.doesNotMatch(shown, /secret/)
+})

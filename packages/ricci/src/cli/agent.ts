@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { connect as tlsConnect } from 'node:tls'
 import { setFlagsFromString } from 'node:v8'
 import { Command, Option } from 'commander'
-import type { Destination, LocalAgent, LocalOptions } from '../agent/local-agent.ts'
+import type { Destination, Door, LocalAgent, LocalOptions } from '../agent/local-agent.ts'
 import { parseServer, type Place, type ServerName } from '../agent/servers/places.ts'
 import { stateFolder } from '../config/state-folder.ts'
 import { parseAddress, parseDuration, parseSize, type Address } from '../config/units.ts'
@@ -55,10 +55,13 @@ export function agentCommand(surroundings: Surroundings): Command {
     .description(
       'measure this machine, take what its programs send, and bring both to a server, whatever becomes of servers; until SIGTERM or Ctrl-C',
     )
-    .option(
-      '--server <host:port...>',
-      'where servers are, or the name of an SRV record (_riemann._tcp.example.org), one is sent to at a time; or amqp:// and amqps:// addresses of brokers (RICCI_SERVER, several with commas)',
-      listOf(given('RICCI_SERVER') ?? usualServer),
+    .addOption(
+      new Option(
+        '--server <host:port...>',
+        'where servers are, or the name of an SRV record (_riemann._tcp.example.org), one is sent to at a time; or amqp:// and amqps:// addresses of brokers (RICCI_SERVER, several with commas)',
+      )
+        // named, so that the help shows no password
+        .default(listOf(given('RICCI_SERVER') ?? usualServer), usualServer),
     )
     .option('--tls', 'speak TLS to servers (RICCI_TLS=1)', given('RICCI_TLS') === '1')
     .option('--ca <file>', 'who signs the servers’ certificates, PEM (RICCI_CA)', given('RICCI_CA'))
@@ -154,13 +157,16 @@ function usage(text: string): CommandError {
 function serverOf(text: string): ServerName {
   const name = parseServer(text.trim())
   if (name !== undefined) return name
+  // there may be a password in it
+  const shown = text.replace(/.*@/, '…@')
   throw usage(
-    `"${text}" is no server; write host:port like 127.0.0.1:5555, or the name of an SRV record, which begins with _`,
+    `"${shown}" is no server; write host:port like 127.0.0.1:5555, or the name of an SRV record, which begins with _`,
   )
 }
 
 function destinationOf(options: Options): Destination {
   const given = options.server.flatMap(listOf).map((text) => text.trim())
+  if (given.length === 0) throw usage(`no server was named; write host:port like ${usualServer}`)
   const brokers = given.filter((text) => /^amqps?(\+srv)?:\/\//.test(text))
   if (brokers.length === 0) {
     const connect = options.tls === true ? overTls(options) : undefined
@@ -186,17 +192,17 @@ function read(file: string | undefined): string | undefined {
 /** What is listened for: where nothing was said, the usual places, unless a server is there or is to be reached there. */
 function localOf(options: Options, names: readonly ServerName[]): LocalOptions | undefined {
   const isServerHere = names.some((name) => name.kind === 'host' && isLoopback(name.host))
-  const where = (text: string | undefined, usual: string, option: string): Address | undefined => {
+  const where = (text: string | undefined, usual: string, option: string): Door | undefined => {
     if (text === 'none' || (text === undefined && isServerHere)) return undefined
     const address = parseAddress(text ?? usual)
     if (address === undefined)
       throw usage(`"${text}" is no address for ${option}; write host:port like ${usual}, or none`)
     if (names.some((name) => name.kind === 'host' && sameAddress(name, address))) {
       throw usage(
-        `${option} ${text} is where the server is, too: the agent would send to itself; give one of the two another port`,
+        `${option} ${text ?? usual} is where the server is, too: the agent would send to itself; give one of the two another port`,
       )
     }
-    return address
+    return { ...address, yields: text === undefined }
   }
   const riemann = where(options.listen, usualListen, '--listen')
   const http = where(options.http, usualHttp, '--http')
@@ -210,7 +216,6 @@ function localOf(options: Options, names: readonly ServerName[]): LocalOptions |
   }
   return {
     ...{ riemann, http },
-    yields: options.listen === undefined && options.http === undefined,
     keep: options.keep === 'memory' ? { maxBytes } : { maxBytes, folder: options.data },
   }
 }

@@ -90,6 +90,13 @@ describe('Commands without a server', () => {
     [['send', '--attribute', '=x'], 2, /"=x" is no attribute; write name=value/],
     [['agent', '--interval', '5'], 2, /"5" is no interval/],
     [['agent', '--scrape', 'localhost'], 2, /"localhost" is no URL of a target to scrape/],
+    [['agent', '--server', ','], 2, /no server was named/],
+    [['agent', '--server', 'AMQPS://agent:secret@broker/ricci'], 2, /"…@broker\/ricci" is no server/],
+    [
+      ['agent', '--server', 'x:1', '--listen', '127.0.0.1:0', '--http', 'none', '--data', '/proc/none'],
+      1,
+      /\/proc\/none lies where no directory can be made/,
+    ],
     [['dev', '--port', '70000'], 2, /"70000" is no port/],
     [['dev', '--data', '/proc/none', '--port', '0', '--http-port', '0'], 78, /\/proc\/none cannot be made \(ENOENT\)/],
     [['check', '/nowhere/ricci.yaml'], 78, /cannot be read/],

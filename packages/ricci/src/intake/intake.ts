@@ -86,16 +86,19 @@ export class Intake {
     this.lines = { graphite: new LineListener(graphite, lineHost), opentsdb: new LineListener(openTsdb, lineHost) }
   }
 
-  /** Listens where the options say; gives the ports. */
+  /** Listens where the options say, at both or at none; gives the ports. @throws RicciError `LISTEN` */
   async listen(): Promise<{ tcp?: number; udp?: number }> {
     const { tcp, udp } = this.options
     const tcpPort = tcp === undefined ? undefined : await this.tcp.listen(tcp.host, tcp.port)
     // port 0 of both: the same number, as Riemann's clients expect
-    const udpPort =
-      udp === undefined
-        ? undefined
-        : await this.udp.listen(udp.host, udp.port === 0 && tcpPort !== undefined ? tcpPort : udp.port)
-    return { tcp: tcpPort, udp: udpPort }
+    if (udp === undefined) return { tcp: tcpPort }
+    try {
+      const udpPort = await this.udp.listen(udp.host, udp.port === 0 && tcpPort !== undefined ? tcpPort : udp.port)
+      return { tcp: tcpPort, udp: udpPort }
+    } catch (error) {
+      await this.tcp.close(0)
+      throw error
+    }
   }
 
   /** Listens for lines of text where the options say; gives the port. @throws RicciError `LISTEN` */

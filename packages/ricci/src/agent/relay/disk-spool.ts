@@ -66,7 +66,11 @@ export class DiskSpool implements Spool {
     })
     const spool = new DiskSpool(log, options)
     spool.first = (await log.range(0)).first
-    onTrimmed = (first) => void (spool.first = first)
+    onTrimmed = (first) => {
+      spool.first = first
+      // a reader may have waited for it
+      spool.onMore()
+    }
     return spool
   }
 
@@ -110,9 +114,11 @@ export class DiskSpool implements Spool {
         follower.close()
         const isDamaged = code === 'LOG_CORRUPT'
         if (isDamaged) onProblem(`what waited on the disk is damaged, and is left out: ${message}`)
-        const on = isDamaged ? this.end : this.first
+        const { offset } = follower
+        const on = isDamaged ? this.end : Math.max(offset, this.first)
         follower = follow(on)
-        return isDamaged || on >= this.end ? [] : next()
+        // while segments go, what is the first one now is not known
+        return isDamaged || on === offset || on >= this.end ? [] : next()
       }
     }
     return { next, close: () => follower.close() }

@@ -1,4 +1,4 @@
-/** How far what waits on the disk was sent, so that the next process goes on there. What it sends twice has the same mark, and counts once. */
+/** How far what waits on the disk was sent, so that the next process goes on there. What it sends twice has the same mark, and counts once as far back as marks are known. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 
 /** Parts of a spool that are not sent: from an offset to another, or to the end. */

@@ -9,6 +9,7 @@ import { encodeEventsRecord, rules, tap, type EventView } from '@ricci/engine'
 import { EngineBench, FaultyDisk, SeededRandom, VirtualClock } from '@ricci/testkit'
 import { Distributor } from '../../intake/distributor.ts'
 import { passes } from '../../intake/refused.ts'
+import { nodeDisk, type Disk } from '../../log/index.ts'
 import { silentLogger } from '../../telemetry/logger.ts'
 import { Telemetry } from '../../telemetry/telemetry.ts'
 import { DiskSpool } from './disk-spool.ts'
@@ -16,8 +17,8 @@ import { keepPlaces, keptPlaces } from './places-file.ts'
 import { Relay } from './relay.ts'
 import { MemorySpool, type Spool } from './spool.ts'
 
-/** What becomes of a message: taken, taken with the answer lost, or not. */
-type Fate = 'taken' | 'lost' | 'away' | Msg
+/** What becomes of a message: taken, taken with the answer lost, or not; or nobody ever says, or only once a promise has resolved that the answer was lost. */
+type Fate = 'taken' | 'lost' | 'away' | 'silent' | Promise<void> | Msg
 
 /** A machine whose programs send to an agent, and the engine of a server far away. */
 class Machine {
@@ -70,8 +71,8 @@ class Machine {
   }
 
   /** A program sends an event of a host, and is told that it is kept. */
-  send(host = 'm'): Promise<void> {
-    const bytes = encodeMsg({ events: [{ host, metric: this.#sent++ }] })
+  send(host = 'm', query?: string): Promise<void> {
+    const bytes = encodeMsg({ query, events: [{ host, metric: this.#sent++ }] })
     this.#door.inspect(bytes)
     return new Promise((resolve, reject) => {
       const owner = { durable: () => undefined, acknowledge: resolve, refused: reject, groupEnd: () => undefined }
@@ -108,14 +109,19 @@ class Machine {
 
   async #server(msg: Msg | Uint8Array): Promise<Msg> {
     const fate = this.fate()
-    if (typeof fate === 'object') return fate
+    if (typeof fate === 'object' && !(fate instanceof Promise)) return fate
     if (fate === 'away') throw new ClientError('UNREACHABLE', 'nobody is there', true)
+    if (fate === 'silent') return new Promise(() => undefined)
     if (!(msg instanceof Uint8Array)) {
       this.asked.push(msg.query!)
       return { ok: true, events: [{ service: 'found' }] }
     }
+    const { query } = decodeMsg(msg)
+    if (query !== undefined) this.asked.push(query)
     this.engine.appendBytes(encodeEventsRecord(this.clock.wallMs(), msg))
-    if (fate === 'lost') throw new ClientError('CONNECTION_LOST', 'the connection ended', true)
+    if (typeof fate === 'object') await fate
+    if (fate === 'lost' || typeof fate === 'object')
+      throw new ClientError('CONNECTION_LOST', 'the connection ended', true)
     return { ok: true }
   }
 }
@@ -127,11 +133,11 @@ const ascending = (numbers: readonly number[]): number[] => [...numbers].sort((a
 
 const inMemory = (maxBytes = 64 << 20): Machine => new Machine(new MemorySpool({ maxBytes, id: 'memory' }))
 
-async function onDisk(t: TestContext, maxBytes = 64 << 20): Promise<{ machine: Machine; open: () => Promise<Spool> }> {
+async function onDisk(t: TestContext, size = 64 << 20): Promise<{ machine: Machine; open: typeof open }> {
   const folder = mkdtempSync(join(tmpdir(), 'ricci-spool-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
-  const open = (): Promise<Spool> =>
-    DiskSpool.open({ directory: folder, maxBytes, clock: new VirtualClock(), onProblem: assert.fail })
+  const open = (maxBytes = size, disk?: Disk): Promise<Spool> =>
+    DiskSpool.open({ directory: folder, maxBytes, disk, clock: new VirtualClock(), onProblem: assert.fail })
   const machine = new Machine(await open(), join(folder, 'places.json'))
   return { machine, open }
 }
@@ -225,6 +231,44 @@ describe('relay', () => {
     assert.deepEqual(ascending(machine.applied), machine.sent)
     machine.relay.stop()
     await spool.close()
+  })
+
+  test('however often the agent is started anew while servers are away, what is fresh goes first', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'ricci-places-'))
+    t.after(() => rmSync(folder, { recursive: true, force: true }))
+    const machine = new Machine(new MemorySpool({ maxBytes: 64 << 20, id: 'memory' }), join(folder, 'places.json'))
+    machine.fate = () => 'away'
+    for (let life = 0; life < 20; life++) {
+      await machine.send()
+      machine.relay.stop()
+      machine.begin()
+    }
+    await machine.send()
+    await machine.send()
+    await machine.second(20)
+    let taken = 0
+    machine.fate = () => (taken++ === 0 ? 'taken' : 'away')
+    await machine.second(9)
+    await machine.send()
+    machine.fate = () => 'taken'
+    await machine.settled()
+    assert.deepEqual(machine.applied.slice(0, 3), [20, 22, 0])
+    assert.deepEqual(ascending(machine.applied), machine.sent)
+    machine.relay.stop()
+  })
+
+  test('one whose answer is lost long after others were taken counts once, however many wait', async () => {
+    const machine = inMemory()
+    let lose = (): void => undefined
+    const lost = new Promise<void>((resolve) => (lose = resolve))
+    let n = 0
+    machine.fate = () => (n++ === 0 ? lost : 'taken')
+    await Promise.all(Array.from({ length: 10_000 }, () => machine.send()))
+    await machine.second()
+    assert.ok(machine.applied.length > 4_000, `${machine.applied.length}`)
+    lose()
+    await machine.settled()
+    assert.deepEqual(ascending(machine.applied), machine.sent)
   })
 
   test('what does not fit is dropped from the oldest on, and counted; what was sent makes room', async (t) => {
@@ -326,5 +370,84 @@ describe('relay', () => {
     await machine.second(9)
     await machine.settled()
     await assert.rejects(ask(), { code: 'QUERY_REFUSED', message: 'parse error' })
+    machine.fate = () => 'silent'
+    const unanswered = assert.rejects(ask(), { code: 'NOT_EVALUATED', message: /no server has answered/ })
+    await machine.second(5)
+    await unanswered
+  })
+
+  test('events that came with a query go on without it: whatever it asks, they count', async () => {
+    const machine = inMemory()
+    await machine.send('m', 'no query at all')
+    await machine.settled()
+    assert.deepEqual([machine.applied, machine.asked], [[0], []])
+  })
+
+  test('a disk that cannot be read when servers are back: what is fresh waits for its turn, and nothing is lost', async () => {
+    const spool = new MemorySpool({ maxBytes: 64 << 20, id: 'memory' })
+    const machine = new Machine(spool)
+    machine.fate = () => 'away'
+    for (let n = 0; n < 20; n++) {
+      await machine.send()
+      await machine.second()
+    }
+    const reader = spool.reader.bind(spool)
+    spool.reader = () => {
+      spool.reader = reader
+      throw new Error('EIO: i/o error')
+    }
+    machine.fate = () => 'taken'
+    await machine.settled()
+    await machine.send()
+    await machine.settled()
+    assert.deepEqual(machine.applied, machine.sent)
+    assert.match(machine.said.at(-1)!, /what is fresh goes after what waited: EIO/)
+  })
+
+  test('a reader whose place is on its way out waits until that is known, and goes on behind it', async (t) => {
+    const { machine, open } = await onDisk(t, 4 << 20)
+    machine.fate = () => 'away'
+    while (machine.spool.bytes < 3 << 20) await Promise.all(Array.from({ length: 500 }, () => machine.send()))
+    const { end } = machine.spool
+    machine.relay.stop()
+    await machine.spool.close()
+    // less room than before: many segments go at once, and it takes as long as the test likes
+    let went = 0
+    let go = (): void => undefined
+    let wait = new Promise<void>((resolve) => (go = resolve))
+    let reached = (): void => undefined
+    const third = new Promise<void>((resolve) => (reached = resolve))
+    const disk: Disk = {
+      ...nodeDisk,
+      async unlink(path) {
+        await nodeDisk.unlink(path)
+        if (++went < 3) return
+        reached()
+        await wait
+      },
+    }
+    const spool = await open(1 << 20, disk)
+    const reader = spool.reader(0)
+    const read: number[] = []
+    const readAll = (): void => {
+      for (let records = reader.next(); records.length > 0; records = reader.next()) {
+        read.push(...records.map(({ offset }) => offset))
+      }
+    }
+    read.push(...reader.next().map(({ offset }) => offset))
+    const appended = spool.appendAllParts(0, [new Uint8Array(8)], [new Uint8Array(8)])
+    await third
+    readAll()
+    assert.ok(read.at(-1)! < end, 'it waits')
+    let told = 0
+    spool.onMore = () => told++
+    go()
+    wait = Promise.resolve()
+    await appended
+    assert.equal(told, 2)
+    readAll()
+    assert.equal(read.at(-1), end)
+    reader.close()
+    await spool.close()
   })
 })

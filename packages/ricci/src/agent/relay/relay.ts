@@ -12,7 +12,7 @@
  * **Fresh data first.** When servers take events again after more than {@link freshMs}, what comes from now on begins a stretch of its own, which is sent
  * before what waited. Each stretch has a producer name of its own: in one sequence what is late would look like a loss.
  */
-import { encodeMsg, isRefusedForNow, readMark, withMark, ClientError, CodecError, type Msg } from '@ricci/client'
+import { encodeMsg, eventsWithMark, isRefusedForNow, readMark, ClientError, CodecError, type Msg } from '@ricci/client'
 import { eventsHeaderLength } from '@ricci/engine/records'
 import type { Clock, StoredRecord, Timer } from '@ricci/replica'
 import type { QueryPort } from '../../intake/queries.ts'
@@ -84,12 +84,12 @@ export class Relay implements QueryPort {
   #keep: Timer | undefined
   #stopped = false
   /** Those who wait until everything before an offset was sent. */
-  #waiting: { readonly offset: number; readonly resolve: () => void }[] = []
+  readonly #waiting = new Set<{ readonly offset: number; readonly resolve: () => void }>()
 
   constructor(options: RelayOptions) {
     const { spool, unsent = [[spool.first, null]] } = options
     this.#options = options
-    this.#stretches = unsent.map(([from, to]) => {
+    this.#stretches = joined(unsent).map(([from, to]) => {
       const stretch = new Stretch(spool, Math.max(from, spool.first))
       stretch.to = Math.min(to ?? Infinity, spool.end)
       return stretch
@@ -119,11 +119,22 @@ export class Relay implements QueryPort {
     return { sent: this.#sent, refused: this.#refused, dropped, waiting, waitingBytes: waiting === 0 ? 0 : spool.bytes }
   }
 
-  /** Resolves when all that was in the spool when it was asked has been sent, or given up. */
-  sentSoFar(): Promise<void> {
+  /**
+   * Resolves when all that was in the spool when it was asked has been sent, or given up.
+   * @param late rejects where nobody waits any more
+   */
+  async sentSoFar(late?: Promise<never>): Promise<void> {
     const offset = this.#options.spool.end
-    if (this.#low >= offset) return Promise.resolve()
-    return new Promise((resolve) => this.#waiting.push({ offset, resolve }))
+    if (this.#low >= offset) return
+    let resolve = (): void => undefined
+    const sent = new Promise<void>((done) => (resolve = done))
+    const waiting = { offset, resolve }
+    this.#waiting.add(waiting)
+    try {
+      await (late === undefined ? sent : Promise.race([sent, late]))
+    } finally {
+      this.#waiting.delete(waiting)
+    }
   }
 
   /** Sends no more, and tells the places. Idempotent. */
@@ -139,19 +150,20 @@ export class Relay implements QueryPort {
   async ask(query: string, sinceMs: number, took: (bytes: number) => boolean): Promise<readonly Uint8Array[]> {
     const { clock, servers } = this.#options
     let timer: Timer | undefined
+    let why = 'what this machine sent before has not reached a server yet; ask again'
     const late = new Promise<never>((_resolve, reject) => {
-      const why = 'what this machine sent before has not reached a server yet; ask again'
       const leftMs = Math.max(0, sinceMs + queryWaitMs - clock.monotonicMs())
       timer = clock.setTimer(leftMs, () => reject(new RicciError('NOT_EVALUATED', why)))
     })
-    try {
-      await Promise.race([this.sentSoFar(), late])
-    } finally {
-      timer?.cancel()
+    const asked = async (): Promise<Msg> => {
+      await this.sentSoFar(late)
+      why = 'no server has answered yet; ask again'
+      return servers.sendMsg({ query }).catch((error: Error) => {
+        throw new RicciError('NO_SERVER', `no server can be asked now: ${error.message}`, { cause: error })
+      })
     }
-    const { ok, error, events } = await servers.sendMsg({ query }).catch((error: Error) => {
-      throw new RicciError('NO_SERVER', `no server can be asked now: ${error.message}`, { cause: error })
-    })
+    const answer = Promise.race([asked(), late])
+    const { ok, error, events } = await answer.finally(() => timer?.cancel())
     if (ok === false) throw new RicciError('QUERY_REFUSED', error ?? 'the server refused the query')
     const page = encodeMsg({ events })
     return took(page.length) ? [page] : []
@@ -196,8 +208,8 @@ export class Relay implements QueryPort {
     const { servers, clock } = this.#options
     const bytes = record.bytes.subarray(eventsHeaderLength)
     try {
-      // the age of what waited is judged by one clock: this one
-      const msg = withMark(bytes, { ...readMark(bytes)!, sentAtMs: clock.wallMs() })
+      // the age of what waited is judged by one clock: this one; a query that came with events is asked apart
+      const msg = eventsWithMark(bytes, { ...readMark(bytes)!, sentAtMs: clock.wallMs() })
       const reply = await servers.sendMsg(msg)
       if (isRefusedForNow(reply.error)) throw new ClientError('REFUSED', reply.error!, true)
       this.#took(stretch, record, reply)
@@ -258,10 +270,17 @@ export class Relay implements QueryPort {
     const growing = this.#stretches[this.#stretches.length - 1]
     const before = spool.end
     const producer = this.#producer
-    await this.#renew()
-    const from = this.#producer === producer ? spool.end : firstOf(spool, before, this.#producer)
-    growing.to = from
-    if (!this.#stopped) this.#stretches.push(new Stretch(spool, from))
+    try {
+      await this.#renew()
+      const from = this.#producer === producer ? spool.end : firstOf(spool, before, this.#producer)
+      const fresh = new Stretch(spool, from)
+      growing.to = from
+      if (this.#stopped) fresh.close()
+      else this.#stretches.push(fresh)
+    } catch (error) {
+      // the disk: what comes from now on is sent in its turn
+      this.#options.onProblem(`what is fresh goes after what waited: ${(error as Error).message}`)
+    }
     this.#splitting = false
     this.#pump()
   }
@@ -269,11 +288,9 @@ export class Relay implements QueryPort {
   /** One more is settled. */
   #settled(): void {
     this.#forget()
-    if (this.#waiting.length > 0) {
+    if (this.#waiting.size > 0) {
       const low = this.#low
-      const there = this.#waiting.filter(({ offset }) => low >= offset)
-      this.#waiting = this.#waiting.filter(({ offset }) => low < offset)
-      for (const { resolve } of there) resolve()
+      for (const { offset, resolve } of this.#waiting) if (low >= offset) resolve()
     }
     if (this.#stopped) return
     if (++this.#unkept >= keepAfterRecords) this.#tellPlaces()
@@ -299,6 +316,17 @@ export class Relay implements QueryPort {
     keep(this.#stretches.map(({ low, to }) => [low, to === Infinity ? null : to]))
     spool.release(this.#low)
   }
+}
+
+/** What follows each other as one: each life leaves a part behind, and they are sent in their order anyway. */
+function joined(unsent: Unsent): Unsent {
+  const parts: [from: number, to: number | null][] = []
+  for (const [from, to] of unsent) {
+    const last = parts.at(-1)
+    if (last?.[1] === from) last[1] = to
+    else parts.push([from, to])
+  }
+  return parts
 }
 
 /** The first record, from an offset on, that a producer marked; the end where none did. */

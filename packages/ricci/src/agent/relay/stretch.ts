@@ -1,6 +1,9 @@
 import type { StoredRecord } from '@ricci/replica'
 import type { Spool, SpoolReader } from './spool.ts'
 
+/** So far ahead of the oldest that is not settled: what is sent again is known as such within 8,192 (see `ProducerMark.spread`). */
+const maxAhead = 4_096
+
 /** A part of what waits, sent in its order. Another one may be sent before it: what came after an outage goes before what came in it. */
 export class Stretch {
   /** The offset behind it; none while it is the one that grows. */
@@ -57,7 +60,7 @@ export class Stretch {
   }
 
   #read(): StoredRecord | undefined {
-    if (this.#next >= this.to) return undefined
+    if (this.#next >= this.to || this.#next - this.low >= maxAhead) return undefined
     if (this.#at === this.#batch.length) {
       this.#batch = this.#reader.next()
       this.#at = 0

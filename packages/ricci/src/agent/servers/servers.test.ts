@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createServer, type AddressInfo, type Server as NetServer, type Socket } from 'node:net'
+import { connect, createServer, type AddressInfo, type Server as NetServer, type Socket } from 'node:net'
 import { describe, test, type TestContext } from 'node:test'
 import { ClientError, decodeMsg, encodeMsg, frame, FrameReader, refusalForNow, type Msg } from '@ricci/client'
 import { TestClock } from '../../receivers/testing.ts'
@@ -118,6 +118,46 @@ describe('servers', () => {
     await b.listen(port)
     await servers.sendMsg(msg(1))
     assert.deepEqual(services(b), ['1'])
+  })
+
+  test('a connection that cannot even be begun is one that failed, and is begun anew', async (t) => {
+    const a = await new FakeServer().start(t)
+    let isThere = false
+    const servers = new Servers({
+      names: [at(a.port)],
+      clock: new TestClock(),
+      random: { next: () => 0.5 },
+      onChange: assert.fail,
+      connect: ({ port }) => {
+        if (!isThere) throw new Error('ca.pem cannot be read')
+        return connect({ port, host: '127.0.0.1' })
+      },
+    })
+    t.after(() => servers.destroy())
+    await assert.rejects(
+      servers.sendMsg(msg(1)),
+      (error: ClientError) => error.retriable && /ca\.pem cannot be read/.test(error.message),
+    )
+    isThere = true
+    await servers.sendMsg(msg(1))
+    assert.deepEqual(services(a), ['1'])
+  })
+
+  test('what ended a connection is said: a certificate that nobody vouches for is found out once it stands', async (t) => {
+    const a = await new FakeServer().start(t)
+    a.answer = () => undefined
+    const servers = new Servers({
+      names: [at(a.port)],
+      clock: new TestClock(),
+      random: { next: () => 0.5 },
+      onChange: assert.fail,
+      connect: ({ port }) => {
+        const socket = connect({ port, host: '127.0.0.1' })
+        return socket.once('connect', () => setImmediate(() => socket.destroy(new Error('self-signed certificate'))))
+      },
+    })
+    t.after(() => servers.destroy())
+    await assert.rejects(servers.sendMsg(msg(1)), { code: 'CONNECTION_LOST', message: /: self-signed certificate;/ })
   })
 
   test('one that drains has the next message no more, and what it took is not sent again', async (t) => {

@@ -5,7 +5,7 @@
  * answer for {@link slowMs} is sent through another one as well, and who answers first is the one. Under a producer mark that is harmless. Where all
  * are slow nothing is gained by going elsewhere, and nobody goes.
  */
-import { connect as netConnect, type Socket } from 'node:net'
+import { connect as netConnect, Socket } from 'node:net'
 import { ClientError, isRefusedForNow, RiemannTcpClient, type Msg } from '@ricci/client'
 import type { Clock, Random, Timer } from '@ricci/replica'
 import { systemResolver, type Resolver } from '../../resolver.ts'
@@ -157,7 +157,7 @@ export class Servers {
       host: place.address,
       port: place.port,
       ...{ connectTimeoutMs, timeoutMs, clock, random },
-      connect: () => connect(place),
+      connect: () => orFailed(() => connect(place)),
       onState: (state, cause) => {
         if (state === 'closed') this.#open.delete(client)
         else if (state === 'waiting') this.#leave(line, cause?.message ?? 'its connection ended')
@@ -290,6 +290,15 @@ export class Servers {
 function isOfServer(error: unknown): error is ClientError {
   // CLOSED: by us, when it was left
   return error instanceof ClientError && (error.retriable ? error.code !== 'OVERLOADED' : error.code === 'CLOSED')
+}
+
+/** What cannot even be begun (a certificate that is being replaced, say) fails as a connection does. */
+function orFailed(connect: () => Socket): Socket {
+  try {
+    return connect()
+  } catch (error) {
+    return new Socket().destroy(error as Error)
+  }
 }
 
 function plain({ address, port }: Place): Socket {
