@@ -8,6 +8,7 @@ import type { ClusterConfig, Config } from '../config/config.ts'
 import { coordinationInProcess, GroupCoordination } from '../coordination/index.ts'
 import type { RecordLog } from '../intake/appender.ts'
 import { EmbeddedLog, nodeDisk } from '../log/index.ts'
+import { keepLogId, knownLogId } from '../log/rabbitmq/known-log.ts'
 import { RabbitLog, type RabbitLogOptions } from '../log/rabbitmq/rabbit-log.ts'
 import type { Degraded } from '../http/backend.ts'
 import { SplitWatch } from '../log/rabbitmq/split.ts'
@@ -113,7 +114,13 @@ async function openCluster(
     telemetry.log.warn(why)
   }
   const whenThere = <T>(action: () => Promise<T>): Promise<T> => untilThere(action, { clock, signal, tell })
-  const log = await whenThere(() => RabbitLog.open({ ...options, clock, onTrouble }))
+  const knownId = knownLogId(config.dataFolder, options.urls)
+  const log = await whenThere(() => RabbitLog.open({ ...options, clock, onTrouble, knownId }))
+  try {
+    keepLogId(config.dataFolder, options.urls, log.id)
+  } catch (error) {
+    telemetry.log.warn({ err: error }, 'the id of the log could not be kept: a start needs the brokers to say it')
+  }
   opened(() => log.close())
   const onChange = (restart: readonly string[]): void => {
     for (const detail of splitsOf(restart)) telemetry.alarm('brokers-split', detail)

@@ -15,7 +15,14 @@ interface Identity {
 const lookMs = 20
 
 /**
+ * What a broker says of a queue or stream that it knows and cannot use: measured, the stream of the id stayed so after brokers had been killed one after
+ * another, while those of all partitions were well.
+ */
+const isDown = /home node '.*' of durable queue 'ricci\.id' .*is down or inaccessible/
+
+/**
  * Makes the log where there is none; gives its id. Of those who make it at once, the first in the stream's order decides.
+ * @param knownId what it was found to be before: it counts where its stream is there and cannot be read
  * @throws ReplicaError `LOG_FAILED` where it is another log than was asked for; `LOG_UNAVAILABLE`
  */
 export async function claimIdentity(
@@ -24,6 +31,7 @@ export async function claimIdentity(
   topology: Topology,
   clock: Clock,
   randomBytes: (count: number) => Uint8Array,
+  knownId?: string,
 ): Promise<string> {
   for (let tries = 1, from = 0; ; tries++) {
     const { broker, connection } = await toPublish.connect(from)
@@ -32,7 +40,9 @@ export async function claimIdentity(
       return await claimAt(connection, reading.connection, topology, clock, randomBytes)
     } catch (error) {
       // one that takes a connection may answer nothing else: it was frozen, or is cut off
-      if (!(error instanceof ReplicaError) || !error.retriable || tries === identityTries) throw error
+      const isLast = !(error instanceof ReplicaError) || !error.retriable || tries === identityTries
+      if (isLast && knownId !== undefined && isDown.test((error as Error).message)) return knownId
+      if (isLast) throw error
       from = broker + 1
     }
   }

@@ -39,6 +39,8 @@ export interface RabbitLogOptions {
   readonly clock: Clock
   /** What is not said is as in {@link defaultTopology}. */
   readonly topology?: Partial<Topology>
+  /** See `claimIdentity`. */
+  readonly knownId?: string
   /** Something went wrong and is being dealt with. */
   readonly onTrouble?: (what: string) => void
   /**
@@ -120,7 +122,7 @@ export class RabbitLog implements LogPort {
     const topology = { ...defaultTopology, ...options.topology }
     const [toPublish, toRead] = bothSides(options)
     try {
-      const id = await claimIdentity(toPublish, toRead, topology, clock, randomBytes)
+      const id = await claimIdentity(toPublish, toRead, topology, clock, randomBytes, options.knownId)
       return new RabbitLog(id, options, topology, toPublish, toRead)
     } catch (error) {
       await Promise.all([toPublish.close(), toRead.close()])

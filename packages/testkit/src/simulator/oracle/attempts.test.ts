@@ -57,6 +57,14 @@ class Scene {
     return this
   }
 
+  /** An attempt that had been given up when its record was written. */
+  givenUp(atMs: number, n: number): this {
+    const whose = { epoch: 1, n, receiver: 'pager', pages: [idOf(0)] }
+    this.#add({ kind: 'attempt', ...whose }, atMs)
+    this.#add({ kind: 'outcome', ...whose, result: 'failed' }, atMs + 10)
+    return this
+  }
+
   found(): string[] {
     const kinds: string[] = []
     const stored = this.#records.map(({ bytes }, offset) => ({ offset, bytes, checksum: 0 }))
@@ -111,6 +119,8 @@ describe('the judgement on attempts', () => {
     assert.deepEqual(scene().send(100, 'unknown').send(11_200, 'delivered').found(), [])
     assert.deepEqual(scene().send(100, 'unknown').send(10_000, 'delivered').found(), ['sent too soon'])
     assert.deepEqual(new Scene().send(100, 'unknown').send(2_000, 'delivered').found(), [], 'a keyed one is not asked')
+    assert.deepEqual(scene().send(100, 'unknown').givenUp(2_000, 0).found(), [], 'by which nobody looked')
+    assert.deepEqual(scene().send(100, 'unknown').givenUp(2_000, 9).found(), ['sent too soon'])
   })
 
   it('finds more requests under way than one owner may have at a receiver', () => {

@@ -103,6 +103,9 @@ function judgeDoubt(
 /** A look for what an attempt may have left comes when the request of that one has ended: else it says nothing. */
 function judgeLookUps(what: string, attempts: readonly LoggedAttempt[], say: Say): void {
   for (const attempt of attempts) {
+    // Its record was written after that of a later one: it had been given up by then, and nobody looked.
+    if (attempts.some(({ epoch, n, offset }) => epoch === attempt.epoch && n > attempt.n && offset < attempt.offset))
+      continue
     const isTooSoon = (older: LoggedAttempt): boolean =>
       isKnown(older, attempt.offset) && older.outcome!.result === 'unknown' && attempt.atMs - older.atMs < doubtMs
     const doubtful = attempts.find((older) => older.offset < attempt.offset && isTooSoon(older))
