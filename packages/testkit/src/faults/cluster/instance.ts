@@ -1,5 +1,5 @@
 /** One server of the cluster: its process, which is started again on the same data and ports, and what it says of itself. */
-import { chownSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Host } from '../../servers/hosts.ts'
 import { ask } from '../../servers/http.ts'
@@ -52,6 +52,11 @@ export class Instance {
     private readonly folder: string,
     readonly ports: { readonly tcp: number; readonly http: number; readonly peers: number },
   ) {}
+
+  /** The log that it was of when it last began. */
+  get logId(): string {
+    return (JSON.parse(readFileSync(join(this.folder, 'data/log-id'), 'utf8')) as { id: string }).id
+  }
 
   /** Makes its folder; does not start it. */
   static async prepare(options: InstanceOptions): Promise<Instance> {

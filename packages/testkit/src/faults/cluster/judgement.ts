@@ -29,7 +29,8 @@ export async function judge(arena: Arena): Promise<Judgement> {
   const report = await feed.stop()
   const ends = await arena.endInstances()
   await rabbit.healed()
-  const logId = await readLogId(rabbit, vhost)
+  // brokers may be well, and the stream of the id be down all the same: then it is what instances keep of it
+  const logId = await readLogId(rabbit, vhost).catch(() => arena.instances[0].logId)
   const presence = { service: presenceService, rule: silentRule, ttlMs: presenceSeconds * 1_000 }
   const parts: Evidence[] = []
   const wrong: string[] = []
