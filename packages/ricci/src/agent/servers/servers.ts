@@ -118,21 +118,14 @@ export class Servers {
     }
   }
 
-  /** Waits for the answers of what is under way, and closes all connections. Idempotent. */
-  close(): Promise<void> {
-    return (this.#closed ??= this.#end((client) => client.close()))
+  /** Closes all connections at once; what was not answered rejects. Idempotent. */
+  destroy(): Promise<void> {
+    return (this.#closed ??= this.#end())
   }
 
-  /** Closes at once; what was not answered rejects. Idempotent. */
-  async destroy(): Promise<void> {
-    const closed = this.close()
-    await Promise.all([...this.#open].map((client) => client.destroy()))
-    await closed
-  }
-
-  async #end(close: (client: RiemannTcpClient) => Promise<void>): Promise<void> {
+  async #end(): Promise<void> {
     this.#slow?.cancel()
-    await Promise.all([...this.#open].map(close))
+    await Promise.all([...this.#open].map((client) => client.destroy()))
   }
 
   async #choose(): Promise<Line> {
