@@ -24,6 +24,25 @@ export async function bundle(entryPoints, outdir, more = {}) {
   })
 }
 
+/** What a program's bundle leaves to npm: what has binaries of its own or is large, and seldom asked for. */
+const apart = ['esbuild', 'typescript', 'pg']
+
+/**
+ * Bundles programs with all that they import: to look up and load some three hundred files of npm packages takes twice the
+ * processor time that the same code takes in one piece, and a server that starts takes it from what runs beside it.
+ */
+export async function bundleProgram(entryPoints, outdir, more = {}) {
+  return bundle(entryPoints, outdir, {
+    plugins: [],
+    external: apart,
+    // packages in CommonJS ask for Node's own modules in their way
+    banner: {
+      js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url)",
+    },
+    ...more,
+  })
+}
+
 /** Gives tests fast-check with its seed set. */
 export const seededProperties = {
   name: 'seeded-properties',

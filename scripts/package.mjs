@@ -2,7 +2,7 @@
 // A published package holds bundled ESM, declarations, README and LICENSE; no sources, and no `ricci-source` condition, which is
 // how the workspaces find each other's sources and would point into nothing.
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureInstalled, npm, root } from './install.mjs'
 import { electEntries, productEntries } from './product.mjs'
@@ -33,13 +33,12 @@ const entries = {
     embedded: 'packages/ricci/src/embedded.ts',
     cluster: 'packages/ricci/src/cluster.ts',
     test: 'packages/ricci/src/test.ts',
-    ...productEntries,
   },
 }
 
 /** Builds and packs every published package. */
 async function buildPackages() {
-  const { bundle, externalNames } = await import('./build.mjs')
+  const { bundle, bundleProgram, externalNames } = await import('./build.mjs')
   rmSync(packed, { recursive: true, force: true })
   mkdirSync(packed, { recursive: true })
   declarations()
@@ -47,6 +46,13 @@ async function buildPackages() {
     const source = join(root, 'packages', name)
     const target = join(packed, name)
     await bundle(files, join(target, 'dist'), { sourcemap: false, plugins: [externalNames] })
+    if (name === 'ricci') {
+      const { metafile } = await bundleProgram(productEntries, join(target, 'dist'), {
+        sourcemap: false,
+        metafile: true,
+      })
+      writeFileSync(join(target, 'THIRD-PARTY.txt'), licences(Object.keys(metafile.inputs)))
+    }
     cpSync(join(packed, 'types', name, 'src'), join(target, 'dist'), { recursive: true })
     if (existsSync(join(source, 'systemd')))
       cpSync(join(source, 'systemd'), join(target, 'systemd'), { recursive: true })
@@ -80,6 +86,19 @@ function declarations() {
   writeFileSync(file, JSON.stringify(config))
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
   must(spawnSync(process.execPath, [tsc, '-p', file], { cwd: root, stdio: 'inherit' }), 'The build of the declarations')
+}
+
+/** What the makers of bundled packages ask for: their licences. */
+function licences(files) {
+  const inPackage = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//
+  const folders = new Set(files.flatMap((file) => inPackage.exec(file)?.[1] ?? []))
+  const texts = [...folders].sort().map((folder) => {
+    const { name, version, license } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
+    const [file] = readdirSync(join(root, folder)).filter((one) => /^licen[cs]e/i.test(one))
+    const text = file === undefined ? '' : `\n${readFileSync(join(root, folder, file), 'utf8').trim()}\n`
+    return `${name} ${version}: ${license}\n${text}`
+  })
+  return `The programs in dist hold these packages.\n\n${texts.join(`\n${'-'.repeat(80)}\n\n`)}`
 }
 
 /** Runs a command whose messages are the user's to read; throws when it fails. */

@@ -1,5 +1,5 @@
 // Builds the daemon and its worker into .build/product of the clone.
-import { bundle } from './build.mjs'
+import { bundleProgram } from './build.mjs'
 import { root } from './install.mjs'
 
 /** The command `elect`, and the guard that it runs commands under. */
@@ -32,6 +32,6 @@ export const benchEntries = {
 
 /** Bundles the command line and the threads it starts; gives the path of the command line's file. */
 export async function buildProduct() {
-  await bundle(productEntries, '.build/product')
+  await bundleProgram(productEntries, '.build/product')
   return `${root}.build/product/ricci.mjs`
 }

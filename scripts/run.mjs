@@ -17,14 +17,15 @@ if (!(name in tools)) {
   process.exit(2)
 }
 ensureInstalled('all')
-const { bundle } = await import('./build.mjs')
+const { bundle, bundleProgram } = await import('./build.mjs')
 const { benchEntries, buildProduct, faultEntries, productEntries } = await import('./product.mjs')
 // faults are done to the product itself: to one of their own, which nobody builds anew while they last
 const beside = { bench: benchEntries, cluster: productEntries, faults: { ...productEntries, ...faultEntries } }
 // a folder of its own: of two at the same time, one would load what the other is writing
 const outdir = join(root, `.build/tools/${name}-${process.pid}`)
 process.on('exit', () => rmSync(outdir, { recursive: true, force: true }))
-await bundle({ [name]: tools[name], ...beside[name] }, outdir)
+await bundle({ [name]: tools[name] }, outdir)
+if (name in beside) await bundleProgram(beside[name], outdir)
 // for `npm run ricci`, by which the user looks at what runs
 if (name === 'cluster') await buildProduct()
 await import(pathToFileURL(join(outdir, `${name}.mjs`)).href)

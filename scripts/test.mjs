@@ -21,7 +21,7 @@ if (option !== undefined) {
 }
 const stop = stopSignal()
 ensureInstalled('all')
-const { bundle, externalPackages, seededProperties } = await import('./build.mjs')
+const { bundle, bundleProgram, externalPackages, seededProperties } = await import('./build.mjs')
 const { benchEntries, electEntries, faultEntries, productEntries } = await import('./product.mjs')
 const wanted = (file) => filters.length === 0 || filters.some((f) => file.includes(f) || tierOf(file).name === f)
 const files = testFiles(join(root, 'packages')).filter(wanted)
@@ -43,10 +43,10 @@ try {
       /ricci\/src\/(server|cli|rules|agent)\/|testkit\/src\/(clients|faults|playground)\//.test(file),
     )
   )
-    await bundle(productEntries, outdir)
+    await bundleProgram(productEntries, outdir)
   if (files.some((file) => /election\/src\/cli\//.test(file))) await bundle(electEntries, outdir)
   if (files.some((file) => /\/faults\//.test(file))) await bundle(faultEntries, outdir)
-  if (files.some((file) => /testkit\/src\/bench\//.test(file))) await bundle(benchEntries, outdir)
+  if (files.some((file) => /testkit\/src\/bench\//.test(file))) await bundleProgram(benchEntries, outdir)
   const sum = { passed: 0, failed: 0, skipped: 0 }
   const against = new Set()
   for (const tier of tiers.toReversed()) {

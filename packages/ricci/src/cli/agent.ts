@@ -16,7 +16,7 @@ import { agentSources, withSourceOptions, type SourceWords } from './agent-sourc
 import { outputOption, type OutputFormat } from './output.ts'
 import { untilStopped } from './signals.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
-import { version } from './version.ts'
+import { version } from './release.ts'
 
 interface Options extends SourceWords {
   readonly server: readonly string[]

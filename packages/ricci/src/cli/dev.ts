@@ -18,7 +18,7 @@ import { agentSources, noWords } from './agent-sources.ts'
 import { portOf } from './ports.ts'
 import { untilStopped } from './signals.ts'
 import type { Surroundings } from './surroundings.ts'
-import { version } from './version.ts'
+import { version } from './release.ts'
 
 interface Options {
   readonly directory: string

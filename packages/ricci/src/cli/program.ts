@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
-import { version } from './version.ts'
+import { version } from './release.ts'
 
 /** Each loads what it needs when it is asked for: an agent is to be small, and a question about a server quick. */
 const commands: Readonly<Record<string, (surroundings: Surroundings) => Promise<Command>>> = {

@@ -5,7 +5,7 @@ import { createLogger, type LogFormat } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
 import { untilStopped } from './signals.ts'
 import type { Surroundings } from './surroundings.ts'
-import { version } from './version.ts'
+import { version } from './release.ts'
 
 interface Options {
   readonly config?: string

@@ -1,10 +1,7 @@
 import { Command } from 'commander'
-import manifest from '../../package.json' with { type: 'json' }
-import type { Surroundings } from './surroundings.ts'
 import { outputOption, type OutputFormat } from './output.ts'
-
-/** This release. */
-export const version: string = manifest.version
+import { version } from './release.ts'
+import type { Surroundings } from './surroundings.ts'
 
 export function versionCommand(surroundings: Surroundings): Command {
   return new Command('version')

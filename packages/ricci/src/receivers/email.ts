@@ -2,8 +2,6 @@
 import { createHash } from 'node:crypto'
 import { connect } from 'node:net'
 import { Readable } from 'node:stream'
-import MailComposer from 'nodemailer/lib/mail-composer'
-import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import type { SendRequest, SendResult, Transport } from '@ricci/replica'
 import { z } from 'zod'
 import type { Secret } from '../config/secret.ts'
@@ -74,11 +72,27 @@ export const emailKind = receiverKind({
   transport: (settings) => new EmailTransport(settings),
 })
 
+/** What speaks SMTP. It costs a start a tenth of a second of CPU: who sends no mail does without. */
+async function loadMailer() {
+  const [composer, connection] = await Promise.all([
+    import('nodemailer/lib/mail-composer'),
+    import('nodemailer/lib/smtp-connection'),
+  ])
+  return { MailComposer: composer.default, SMTPConnection: connection.default }
+}
+
 class EmailTransport implements Transport {
-  constructor(private readonly settings: Settings) {}
+  /** Begun with the server: a page in the night does not wait for it. */
+  private readonly mailer = loadMailer()
+
+  constructor(private readonly settings: Settings) {
+    // who sends is told
+    this.mailer.catch(() => undefined)
+  }
 
   async send(page: SendRequest, mayStart: () => boolean, signal: AbortSignal): Promise<SendResult> {
     const { from, to } = this.settings
+    const { MailComposer, SMTPConnection } = await this.mailer
     const message = await new MailComposer({ ...mailOf(page, this.settings) }).compile().build()
     return new Promise((resolve) => {
       if (signal.aborted) return resolve(notSent('its time had passed before it began'))

@@ -1,6 +1,7 @@
 /** One HTTP request whose fate is known: not begun, answered, or gone out without an answer. Every HTTP receiver sends through it. */
 import { readAnswer, type SendResult } from '@ricci/replica'
-import { Client } from 'undici'
+// the package's index loads caches, cookies and a fetch: twice what a server's own code costs a start
+import Client from 'undici/lib/dispatcher/client.js'
 import { retryAfterMs } from './retry-after.ts'
 
 export interface HttpRequest {

@@ -87,7 +87,8 @@ describe('published packages', () => {
         .map((file) => file.replace('package/', ''))
       for (const file of ['README.md', 'LICENSE', 'package.json', 'dist/index.mjs', 'dist/index.d.ts'])
         assert.ok(files.includes(file), `${file} is missing`)
-      const expected = /^(README\.md|LICENSE|package\.json|dist\/.+\.(mjs|d\.ts)|systemd\/.+\.service)$/
+      const expected =
+        /^(README\.md|LICENSE|THIRD-PARTY\.txt|package\.json|dist\/.+\.(mjs|d\.ts)|systemd\/.+\.service)$/
       assert.deepEqual(
         files.filter((file) => !expected.test(file) || file.includes('.test.')),
         [],
