@@ -5,13 +5,7 @@ import { RicciError } from '../errors.ts'
 import { eventsOfBody, type Parsed } from '../intake/json/json-body.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { HttpBackend } from './backend.ts'
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    /** Takes events: from any machine, not from this one alone. */
-    takesEvents?: boolean
-  }
-}
+import { sender } from './caller.ts'
 
 export interface EventRoutesOptions {
   readonly backend: Pick<HttpBackend, 'take'>
@@ -81,7 +75,7 @@ export function addEventRoutes(app: FastifyInstance, options: EventRoutesOptions
       reply.raw.once('close', () => leave(reply))
     })
     scope.addHook('preHandler', async (_request, reply) => void coming.delete(reply))
-    const config = { takesEvents: true }
+    const { config } = sender
     scope.route<{ Body: Buffer | undefined }>({
       method: ['POST', 'PUT'],
       url: '/events',

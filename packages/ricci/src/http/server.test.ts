@@ -107,10 +107,15 @@ describe('HTTP', () => {
     })
   }
 
-  it('has the routes that docs/http.md tells of', async () => {
+  it('has the routes that docs/http.md tells of, each with the role told there', async () => {
     const { server } = await serve({})
-    const documented = readFileSync('docs/http.md', 'utf8').matchAll(/^\| `(?:GET|POST) (\S+)`/gm)
-    assert.deepEqual(server.routes, Array.from(documented, ([, route]) => route).sort())
+    const documented = readFileSync('docs/http.md', 'utf8').matchAll(
+      /^\| `(GET|POST) (\S+)`(?: \(`(\w+)`\))? +\| (\w+) /gm,
+    )
+    const roles = Array.from(documented, ([, method, url, or, role]) =>
+      [method, or, method === 'GET' && 'HEAD'].flatMap((one) => (one ? [[`${one} ${url}`, role]] : [])),
+    ).flat()
+    assert.deepEqual([...server.routes].sort(), roles.sort())
   })
 
   it('refuses a query that is missing or absurdly long, and an unknown path', async () => {

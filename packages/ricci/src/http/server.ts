@@ -1,6 +1,6 @@
 /**
- * HTTP on 5556: health, metrics and the API the commands use. Reading only, so far; a route that changes something answers
- * callers on this machine alone, until there are tokens.
+ * HTTP on 5556: health, metrics and the API the commands use. Each route says which role it takes (`caller.ts`); one that changes something
+ * answers callers on this machine alone, until there are tokens.
  */
 import type { IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -13,6 +13,7 @@ import type { Telemetry } from '../telemetry/telemetry.ts'
 import { maxCursorLength } from '../peers/query-cursor.ts'
 import type { HttpBackend, IncidentsRequest, QueryAnswer, QueryRequest, WatchPage } from './backend.ts'
 import { RicciError } from '../errors.ts'
+import { admin, fromThisMachine, needsCaller, operator, probe, viewer, type Role } from './caller.ts'
 import { HttpConnections, maxHeaderBytes, requestMs } from './connections.ts'
 import { answerError, type HttpErrorCode } from './errors.ts'
 import { addEventRoutes } from './event-routes.ts'
@@ -86,7 +87,8 @@ const drainBody = {
 /** The HTTP listener: `listen` once, `close` ends watchers too. */
 export class HttpServer {
   private readonly app: FastifyInstance
-  private readonly urls = new Set<string>()
+  /** Role by address and method. */
+  private readonly roles = new Map<string, Role | undefined>()
   private readonly closing = new AbortController()
   private readonly sockets: WebSockets | undefined
   private readonly connections: HttpConnections
@@ -118,7 +120,9 @@ export class HttpServer {
       },
     })
     this.connections.of(this.app.server)
-    this.app.addHook('onRoute', ({ url }) => void this.urls.add(url))
+    this.app.addHook('onRoute', ({ url, method, config }) => {
+      for (const one of [method].flat()) this.roles.set(`${one} ${url}`, config?.role)
+    })
     this.addHooks()
     this.addIndex()
     if (options.indexAlone === true) return
@@ -137,9 +141,9 @@ export class HttpServer {
     return this.connections.size
   }
 
-  /** What it answers at. */
-  get routes(): readonly string[] {
-    return [...this.urls].sort()
+  /** What it answers at, `GET /healthz`, and the role that each takes. */
+  get routes(): ReadonlyMap<string, Role | undefined> {
+    return this.roles
   }
 
   /** Listens; gives the port. Idempotent. */
@@ -185,7 +189,7 @@ export class HttpServer {
       if (refusal !== undefined) {
         const { status, code, error } = refusal
         await reply.code(status).send({ error, code })
-      } else if (changesSomething(request) && !fromThisMachine(request)) {
+      } else if (needsCaller(request) && !fromThisMachine(request)) {
         await reply.code(403).send({
           error: 'What changes something is taken from this machine only (127.0.0.1); ask there.',
           code: 'LOOPBACK_ONLY' satisfies HttpErrorCode,
@@ -213,7 +217,7 @@ export class HttpServer {
   private addIndex(): void {
     this.app.get<{ Querystring: { query: string; from?: string } }>(
       '/index',
-      { schema: { querystring: watchQueryString } },
+      { ...viewer, schema: { querystring: watchQueryString } },
       (request, reply) => this.index(request, reply),
     )
   }
@@ -221,25 +225,25 @@ export class HttpServer {
   private addRoutes(): void {
     const { app } = this
     const { backend } = this.options
-    app.get('/healthz', async () => ({ ok: true }))
-    app.get('/readyz', async (_request, reply) => {
+    app.get('/healthz', probe, async () => ({ ok: true }))
+    app.get('/readyz', probe, async (_request, reply) => {
       const readiness = backend.readiness()
       return reply.code(readiness.ready ? 200 : 503).send(readiness)
     })
-    app.get('/metrics', async (_request, reply) => {
+    app.get('/metrics', viewer, async (_request, reply) => {
       await backend.refresh()
       return reply.type(backend.metrics.contentType).send(await backend.metrics.metrics())
     })
-    app.get('/api/v1/status', async () => backend.status())
+    app.get('/api/v1/status', viewer, async () => backend.status())
     app.get<{ Querystring: IncidentsRequest }>(
       '/api/v1/incidents',
-      { schema: { querystring: incidentsQueryString } },
+      { ...viewer, schema: { querystring: incidentsQueryString } },
       async ({ query: { limit, cursor } }, reply) =>
         reply.type('application/json; charset=utf-8').send(await backend.incidents({ limit, cursor })),
     )
     app.get<{ Querystring: Omit<QueryRequest, 'shape'> }>(
       '/api/v1/query',
-      { schema: { querystring: queryString } },
+      { ...viewer, schema: { querystring: queryString } },
       async (request, reply) => {
         this.countQuery(reply)
         const { query, limit, cursor } = request.query
@@ -249,19 +253,19 @@ export class HttpServer {
         return reply.type('application/json; charset=utf-8').send(Readable.from(queryBody(first, pages, answer)))
       },
     )
-    app.get('/api/v1/receivers', async () => ({ receivers: backend.receivers() }))
-    app.post<{ Params: { name: string } }>('/api/v1/receivers/:name/test', async ({ params: { name } }) =>
+    app.get('/api/v1/receivers', viewer, async () => ({ receivers: backend.receivers() }))
+    app.post<{ Params: { name: string } }>('/api/v1/receivers/:name/test', operator, async ({ params: { name } }) =>
       backend.tryReceiver(name),
     )
-    app.get('/api/v1/cluster', async () => backend.cluster().status())
+    app.get('/api/v1/cluster', viewer, async () => backend.cluster().status())
     app.get<{ Querystring: { partition: number } | { key: string } }>(
       '/api/v1/cluster/explain',
-      { schema: { querystring: explainQueryString } },
+      { ...viewer, schema: { querystring: explainQueryString } },
       async ({ query }) => backend.cluster().explain(query),
     )
     app.post<{ Body: { instance: string; drain: boolean } }>(
       '/api/v1/cluster/drain',
-      { schema: { body: drainBody } },
+      { ...admin, schema: { body: drainBody } },
       async ({ body: { instance, drain } }) => {
         await backend.cluster().drain(instance, drain)
         return { instance, drain }
@@ -269,7 +273,7 @@ export class HttpServer {
     )
     app.get<{ Querystring: { query: string; from?: string } }>(
       '/api/v1/watch',
-      { schema: { querystring: watchQueryString } },
+      { ...viewer, schema: { querystring: watchQueryString } },
       (request, reply) => this.watch(request, reply),
     )
   }
@@ -373,13 +377,3 @@ async function* queryBody(
 }
 
 const comma = Buffer.from(betweenTexts)
-
-/** Events are taken from everywhere, as over Riemann's protocol. */
-function changesSomething({ method, routeOptions }: FastifyRequest): boolean {
-  return method !== 'GET' && method !== 'HEAD' && routeOptions.config.takesEvents !== true
-}
-
-function fromThisMachine(request: FastifyRequest): boolean {
-  const address = request.socket.remoteAddress ?? ''
-  return address === '::1' || /^(::ffff:)?127\./.test(address)
-}
