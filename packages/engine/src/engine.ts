@@ -1,4 +1,5 @@
 import type { Incident } from './decisions/incident.ts'
+import type { CommandStatus } from './decisions/commands.ts'
 import type { Listed } from './decisions/listing.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type { Skew } from './event/skews.ts'
@@ -146,6 +147,8 @@ export interface Engine {
    * @throws EngineError `CURSOR_INVALID`, at the first
    */
   listed(cursor?: string): Iterable<Listed>
+  /** What one of the last 10,000 commands came to, by its id; undefined for one that was not applied, or is forgotten. */
+  command(id: string): CommandStatus | undefined
   /** Counts for people and metrics. */
   stats(): EngineStats
   /** Paths of the operators in force by their numbers, which the progress words name. */

@@ -1,6 +1,7 @@
 /** The engine: what applying each kind of record does. */
 import { type EventCursor, SymbolTable } from '@ricci/client'
 import { Decisions } from './decisions/decisions.ts'
+import type { CommandStatus } from './decisions/commands.ts'
 import type { Listed } from './decisions/listing.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type {
@@ -269,6 +270,7 @@ class Machine implements Engine, Runtime, EngineState {
     }
     const ownedTo = this.#mutations.has('owned-time') ? Math.max(owned.now, tick.wallMs) : owned.now + elapsed
     this.#move(ownedTo, Math.max(calendar.now, tick.wallMs), elapsed)
+    this.decisions.tick()
     this.#arrivals.check()
     const refusals = refusalsOf(this, this.#arrivals.overflowed, this.bufferRefusals)
     this.#limits.check(tick.number, refusals, (name, detail) => this.alarm(name, detail))
@@ -363,6 +365,10 @@ class Machine implements Engine, Runtime, EngineState {
     return this.decisions.listed(cursor)
   }
 
+  command(id: string): CommandStatus | undefined {
+    return this.decisions.commandStatus(id)
+  }
+
   stats(): EngineStats {
     return statsOf(this, this.timersFired, this.#arrivals.skews)
   }
@@ -407,8 +413,7 @@ class Machine implements Engine, Runtime, EngineState {
 /** A skip's event, where it is about the record as a whole: its timers, or a record of another kind. */
 const wholeRecord = -1
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : 'something was thrown that is no error'
-}
+const messageOf = (error: unknown): string =>
+  error instanceof Error ? error.message : 'something was thrown that is no error'
 
 const everything = { matches: () => true, cost: () => 1 }

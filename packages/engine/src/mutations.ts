@@ -34,3 +34,5 @@ export type Mutation =
   | 'diverged-claim'
   | 'member-list'
   | 'log-start'
+  | 'escalation'
+  | 'acknowledgement'

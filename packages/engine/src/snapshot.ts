@@ -17,7 +17,7 @@ import { engineSemantics, type RulesInForce } from './streams/rules-in-force.ts'
 import type { Clocks } from './time/clocks.ts'
 
 /** A change of how snapshots are written is a new number. */
-const snapshotFormat = 6
+const snapshotFormat = 7
 const snapshotMagic = 0x52494343 // "RICC"
 
 /** Everything of an engine that is state. */

@@ -1,75 +1,148 @@
 import type { CommandRecord } from '../records.ts'
-import type { ChangingIncident, Incident, PageDescription } from './incident.ts'
+import type { Incident, PageDescription } from './incident.ts'
+import type { SettledResult } from './pages.ts'
 import type { Moment } from './moment.ts'
+import type { DecisionSettings } from './settings.ts'
 
 /** Command ids remembered, so that a command that comes twice acts once. */
 const commandLimit = 10_000
 
+/** What a command came to: what it did, or why it did nothing. */
+export type CommandResult =
+  | 'acknowledged'
+  | 'snoozed'
+  | 'resolved'
+  | 'redriven'
+  | 'nothing-to-redrive'
+  | 'drilled'
+  /** None is open of that rule and key, or another than the one that was meant. */
+  | 'no-incident'
+  | 'malformed'
+
+/** A command that was applied. */
+interface AppliedCommand {
+  readonly did: CommandResult
+  /** Of its record. */
+  readonly offset: number
+  /** Of a drill: id of its page, and what became of that. */
+  readonly page?: string
+  readonly result?: string
+  readonly detail?: string
+}
+
+/** The same as it is asked for. */
+export interface CommandStatus extends AppliedCommand {
+  /** Of a drill's page that is not settled, how often it was tried. */
+  readonly attempts?: number
+}
+
 /** What commands act on. */
 export interface Commanded {
   readonly at: Moment
+  readonly settings: DecisionSettings
   incident(rule: string, key: string): Incident | undefined
-  /** The same, to be changed now. */
-  change(incident: Incident): ChangingIncident
+  acknowledge(incident: Incident, record: CommandRecord, untilMs: number, via: unknown): void
+  snooze(incident: Incident, record: CommandRecord, untilMs: number): void
   close(incident: Incident, reason: string, provenance: unknown): void
   /** Decides triggers anew that failed for good; whether there were any. */
   redrive(incident: Incident): boolean
-  notify(rule: string, to: readonly string[], describe: () => PageDescription): void
+  /** A page for one receiver, whatever the limits; gives its id. */
+  page(rule: string, to: string, description: PageDescription): string
 }
 
-/** What people do to incidents. State: the ids of the latest commands. */
+type Seen = { -readonly [name in keyof AppliedCommand]: AppliedCommand[name] }
+
+/** What people do to incidents. State: the latest commands by their ids, and what they came to. */
 export class Commands {
-  #seen = new Set<string>()
+  #seen = new Map<string, Seen>()
+  /** By the page of a drill that is not settled, its command; derived. */
+  readonly #drills = new Map<string, Seen>()
   readonly #on: Commanded
 
   constructor(on: Commanded) {
     this.#on = on
   }
 
-  /** How many ids are remembered, for the state's hash. */
-  get size(): number {
-    return this.#seen.size
+  get(id: string): AppliedCommand | undefined {
+    return this.#seen.get(id)
   }
 
-  /** Gives whether it did anything; one that comes twice acts once. */
-  apply(record: CommandRecord): boolean {
-    if (this.#seen.has(record.id)) return false
-    this.#seen.add(record.id)
-    if (this.#seen.size > commandLimit) this.#seen.delete(this.#seen.values().next().value!)
+  /** Gives what it came to; undefined for one that was there before: it acts once. */
+  apply(record: CommandRecord): CommandResult | undefined {
+    if (this.#seen.has(record.id)) return undefined
+    const seen: Seen = { did: 'malformed', offset: this.#on.at.offset }
+    this.#seen.set(record.id, seen)
+    if (this.#seen.size > commandLimit) this.#seen.delete(this.#seen.keys().next().value!)
+    if (record.name === 'drill') this.#drill(record, seen)
+    else seen.did = this.#toIncident(record)
+    return seen.did
+  }
+
+  /** A page was settled: of a drill's it is remembered. */
+  settled(page: string, result: SettledResult, detail: string | undefined): void {
+    const seen = this.#drills.get(page)
+    if (seen === undefined) return
+    this.#drills.delete(page)
+    seen.result = result
+    if (detail !== undefined) seen.detail = detail
+  }
+
+  snapshot(): readonly (readonly [id: string, AppliedCommand])[] {
+    return Array.from(this.#seen, ([id, seen]) => [id, { ...seen }])
+  }
+
+  restore(commands: readonly (readonly [id: string, AppliedCommand])[]): void {
+    this.#seen = new Map(commands.map(([id, seen]) => [id, { ...seen }]))
+    this.#drills.clear()
+    for (const seen of this.#seen.values()) {
+      if (seen.page !== undefined && seen.result === undefined) this.#drills.set(seen.page, seen)
+    }
+  }
+
+  #drill(record: CommandRecord, seen: Seen): void {
+    const { receiver } = record.arguments
+    if (typeof receiver !== 'string') return
+    seen.did = 'drilled'
+    seen.page = this.#on.page('drill', receiver, drillPage(record))
+    this.#drills.set(seen.page, seen)
+  }
+
+  #toIncident(record: CommandRecord): CommandResult {
     const on = this.#on
     const { who, why, from, arguments: given } = record
-    if (record.name === 'drill') {
-      const { receiver } = given
-      if (typeof receiver !== 'string') return false
-      on.notify('drill', [receiver], () => drillPage(record))
-      return true
-    }
     const incident = on.incident(String(given['rule']), String(given['key'] ?? ''))
-    if (incident === undefined) return false
+    if (incident === undefined) return 'no-incident'
+    // the one that was meant may have closed meanwhile, and another of its rule and key be open
+    if (given['incident'] !== undefined && given['incident'] !== incident.id) return 'no-incident'
     switch (record.name) {
       case 'resolve':
-        on.close(incident, `resolved by ${who}: ${why}`, { command: record.id, who, from, why })
-        return true
-      case 'acknowledge':
-        on.change(incident).acknowledged = { who, why, atMs: on.at.calendarMs }
-        return true
+        on.close(incident, `resolved by ${who}${why === '' ? '' : `: ${why}`}`, { command: record.id, who, from, why })
+        return 'resolved'
+      case 'acknowledge': {
+        const untilMs = this.#untilMs(given, on.settings.acknowledgedMs)
+        if (untilMs === undefined) return 'malformed'
+        on.acknowledge(incident, record, untilMs, given['via'])
+        return 'acknowledged'
+      }
       case 'snooze': {
-        const { forMs } = given
-        if (typeof forMs !== 'number' || !(forMs > 0)) return false
-        on.change(incident).snoozed = { who, why, untilMs: on.at.calendarMs + forMs }
-        return true
+        const untilMs = this.#untilMs(given)
+        if (untilMs === undefined) return 'malformed'
+        on.snooze(incident, record, untilMs)
+        return 'snoozed'
       }
       case 'redrive':
-        return on.redrive(incident)
+        return on.redrive(incident) ? 'redriven' : 'nothing-to-redrive'
+      case 'drill':
+        return 'malformed'
     }
   }
 
-  snapshot(): readonly string[] {
-    return [...this.#seen]
-  }
-
-  restore(ids: readonly string[]): void {
-    this.#seen = new Set(ids)
+  /** `forMs` from now, or `untilMs`, a calendar time to come; undefined where neither is one. */
+  #untilMs({ forMs, untilMs }: CommandRecord['arguments'], otherwiseMs?: number): number | undefined {
+    const { calendarMs } = this.#on.at
+    if (untilMs !== undefined) return typeof untilMs === 'number' && untilMs > calendarMs ? untilMs : undefined
+    const ms = forMs ?? otherwiseMs
+    return typeof ms === 'number' && ms > 0 ? calendarMs + ms : undefined
   }
 }
 

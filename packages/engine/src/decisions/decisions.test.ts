@@ -1,96 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import type { AttemptRecord, OutcomeResult } from '../records.ts'
-import { Decisions, type DecisionsState } from './decisions.ts'
+import type { OutcomeResult } from '../records.ts'
+import { Decisions } from './decisions.ts'
 import { boundedKey, boundedProvenance, provenanceLimit } from './incident.ts'
-
-const description = {
-  severity: 'critical',
-  summary: 'it is bad',
-  host: 'h',
-  service: 's',
-  provenance: { why: 'a test' },
-}
-
-/** Drives decisions as an engine does, one record per call. */
-class Desk {
-  decisions: Decisions
-  readonly decided: string[] = []
-  readonly settled: string[] = []
-  offset = -1
-  calendarMs = 1_000_000
-  #n = 0
-
-  constructor(settings: Record<string, unknown> = {}, rules: readonly string[] = ['cpu', 'disk']) {
-    this.decisions = this.#open()
-    this.#begin().rulesSwitched(new Set(rules), settings)
-    this.#begin().claim({ kind: 'claim', epoch: 1, instance: 'a', semantics: 1 })
-  }
-
-  #open(): Decisions {
-    return new Decisions({
-      logId: 'log',
-      partition: 0,
-      observer: {
-        onDecision: (page) => this.decided.push(`${page.action} ${page.receiver} ${page.rule} ${page.key}`.trim()),
-        onSettled: (page, result) => this.settled.push(`${page.action} ${page.receiver} ${result}`),
-      },
-    })
-  }
-
-  #begin(): Decisions {
-    this.decisions.begin(++this.offset, 7, this.calendarMs, 0)
-    return this.decisions
-  }
-
-  event(rule: string, key: string, bad: boolean, to = ['oncall']): void {
-    const summary = bad ? description.summary : 'it is good'
-    this.#begin().incident(rule, key, bad, to, () => ({ ...description, summary }))
-  }
-
-  notify(to = 'oncall'): void {
-    this.#begin().notify('note', [to], () => description)
-  }
-
-  claim(epoch: number): boolean {
-    return this.#begin().claim({ kind: 'claim', epoch, instance: `of ${epoch}`, semantics: 1 })
-  }
-
-  /** Gives the attempt's record, or undefined where it is not in force. */
-  attempt(pages: readonly string[], epoch = 1, digest?: 'waited'): AttemptRecord | undefined {
-    const receiver = this.decisions.pendingPages().find((page) => page.id === pages[0])?.receiver ?? 'oncall'
-    const record: AttemptRecord = { kind: 'attempt', epoch, n: ++this.#n, receiver, pages, digest }
-    return this.#begin().attempt(record) ? record : undefined
-  }
-
-  outcome({ epoch, n, receiver, pages }: AttemptRecord, result: OutcomeResult): void {
-    this.#begin().outcome({ kind: 'outcome', epoch, n, receiver, pages, result })
-  }
-
-  command(id: string, name: 'resolve' | 'redrive' | 'drill' | 'acknowledge', given: Record<string, string>): boolean {
-    return this.#begin().command({ kind: 'command', id, name, who: 'me', from: 'here', why: 'so', arguments: given })
-  }
-
-  rules(...names: string[]): void {
-    this.#begin().rulesSwitched(new Set(names))
-  }
-
-  send(page: string, result: OutcomeResult, epoch = 1): void {
-    this.outcome(this.attempt([page], epoch)!, result)
-  }
-
-  get pending(): string[] {
-    return this.decisions.pendingPages().map((page) => page.id)
-  }
-
-  /** Through JSON, as a snapshot takes it. */
-  restore(): void {
-    const state = JSON.parse(JSON.stringify(this.decisions.snapshot())) as DecisionsState
-    this.decisions = this.#open()
-    this.decisions.restore(state)
-  }
-}
+import { description, Desk } from './testing.ts'
 
 describe('decisions', () => {
   it('an incident opens at the first bad event of its key and resolves at the first that is not', () => {
@@ -367,7 +281,7 @@ describe('decisions', () => {
       desk.event('cpu', 'h', true)
       for (const result of results) desk.send(desk.pending[0], result)
       desk.restore()
-      assert.equal(desk.command('1', 'redrive', { rule: 'cpu', key: 'h' }), true)
+      assert.equal(desk.command('1', 'redrive', { rule: 'cpu', key: 'h' }), 'redriven')
       desk.restore()
       const [redriven] = desk.decisions.pendingPages()
       desk.event('cpu', 'other', true)
@@ -381,15 +295,15 @@ describe('decisions', () => {
 
   it('a command that comes twice acts once', () => {
     const desk = new Desk()
-    assert.equal(desk.command('1', 'drill', { receiver: 'oncall' }), true)
+    assert.equal(desk.command('1', 'drill', { receiver: 'oncall' }), 'drilled')
     desk.restore()
-    assert.equal(desk.command('1', 'drill', { receiver: 'oncall' }), false)
+    assert.equal(desk.command('1', 'drill', { receiver: 'oncall' }), undefined)
     desk.event('cpu', 'h', true)
-    assert.equal(desk.command('2', 'acknowledge', { rule: 'cpu', key: 'h' }), true)
+    assert.equal(desk.command('2', 'acknowledge', { rule: 'cpu', key: 'h' }), 'acknowledged')
     assert.equal(desk.decisions.incidents().open[0].acknowledged?.who, 'me')
     desk.send(desk.pending[1], 'refused')
-    assert.equal(desk.command('3', 'redrive', { rule: 'cpu', key: 'h' }), true)
-    assert.equal(desk.command('4', 'resolve', { rule: 'cpu', key: 'h' }), true)
+    assert.equal(desk.command('3', 'redrive', { rule: 'cpu', key: 'h' }), 'redriven')
+    assert.equal(desk.command('4', 'resolve', { rule: 'cpu', key: 'h' }), 'resolved')
     assert.deepEqual(desk.decided, ['notify oncall drill', 'trigger oncall cpu h', 'trigger oncall cpu h'])
     assert.equal(desk.settled.at(-1), 'trigger oncall overtaken')
   })
@@ -413,10 +327,11 @@ describe('decisions', () => {
         desk.restore()
         const decided = desk.decided.length
         const isRedriven = result !== 'delivered'
-        assert.equal(desk.command('1', 'redrive', { rule: 'cpu', key: 'b' }), isRedriven, `${how}, ${result}`)
+        const did = desk.command('1', 'redrive', { rule: 'cpu', key: 'b' })
+        assert.equal(did, isRedriven ? 'redriven' : 'nothing-to-redrive', `${how}, ${result}`)
         assert.deepEqual(desk.decided.slice(decided), isRedriven ? ['trigger oncall cpu b'] : [])
-        assert.equal(desk.command('2', 'redrive', { rule: 'cpu', key: 'b' }), false, 'it is under way')
-        assert.equal(desk.command('3', 'redrive', { rule: 'cpu', key: 'a' }), false, 'it was delivered')
+        assert.equal(desk.command('2', 'redrive', { rule: 'cpu', key: 'b' }), 'nothing-to-redrive', 'it is under way')
+        assert.equal(desk.command('3', 'redrive', { rule: 'cpu', key: 'a' }), 'nothing-to-redrive', 'it was delivered')
         if (!isRedriven) continue
         const [page] = desk.decisions.pendingPages()
         const [, incident] = desk.decisions.incidents().open
@@ -435,7 +350,7 @@ describe('decisions', () => {
     for (const key of ['a', 'b']) desk.event('cpu', key, true)
     const digest = desk.decisions.pendingPages()[1]
     desk.send(digest.id, 'refused')
-    assert.equal(desk.command('1', 'redrive', { rule: 'cpu', key: 'b' }), true)
+    assert.equal(desk.command('1', 'redrive', { rule: 'cpu', key: 'b' }), 'redriven')
     const resolve = desk.decisions.pendingPages().find((page) => page.action === 'resolve')!
     assert.deepEqual([resolve.trigger, resolve.dedupKey], [digest.id, digest.dedupKey])
     assert.equal([...desk.decisions.snapshot().book.digests].length, 0)
@@ -444,13 +359,13 @@ describe('decisions', () => {
   it('many commands are remembered; of more than that the oldest is forgotten first', () => {
     const desk = new Desk()
     const drill = (n: number) => desk.command(`${n}`, 'drill', { receiver: 'oncall' })
-    for (let n = 0; n < 10_000; n++) assert.equal(drill(n), true)
-    assert.equal(drill(0), false)
-    assert.equal(drill(9_999), false)
-    assert.equal(drill(10_000), true)
+    for (let n = 0; n < 10_000; n++) assert.equal(drill(n), 'drilled')
+    assert.equal(drill(0), undefined)
+    assert.equal(drill(9_999), undefined)
+    assert.equal(drill(10_000), 'drilled')
     desk.restore()
-    assert.equal(drill(1), false)
-    assert.equal(drill(0), true)
+    assert.equal(drill(1), undefined)
+    assert.equal(drill(0), 'drilled')
   })
 
   it('keys are of at most 1,024 characters, and differ where the whole ones do', () => {

@@ -1,12 +1,13 @@
 import type { Ownership } from '../engine.ts'
 import type { Mutation } from '../mutations.ts'
 import type { AttemptRecord, ClaimRecord, CommandRecord, OutcomeRecord } from '../records.ts'
-import { type Commanded, Commands } from './commands.ts'
-import { type Deciding, Digests } from './digests.ts'
-import { boundedProvenance, type Incident, type IncidentDelivery, type PageDescription } from './incident.ts'
-import { Incidents, type IncidentsState, openLimit } from './incidents.ts'
+import { type Commanded, type CommandResult, Commands, type CommandStatus } from './commands.ts'
+import { Digests } from './digests.ts'
+import { boundedProvenance, type Incident, type PageDescription, type Told } from './incident.ts'
+import { Incidents, type IncidentsState } from './incidents.ts'
 import { type Listed, listed } from './listing.ts'
-import { Moment, openedNow, type PageDetails } from './moment.ts'
+import { IncidentLives, type LivesAround } from './lives.ts'
+import { Moment, type PageDetails } from './moment.ts'
 import { Overflow, type OverflowState } from './overflow.ts'
 import type { DecisionsObserver, PageAction, PageChanges, PendingPage, Subject } from './page.ts'
 import { PageBook, type PageBookState, type SettledResult } from './pages.ts'
@@ -31,7 +32,7 @@ export interface DecisionsOptions {
 export interface DecisionsState extends IncidentsState {
   readonly book: PageBookState
   readonly overflow: OverflowState
-  readonly commands: readonly string[]
+  readonly commands: ReturnType<Commands['snapshot']>
   readonly ownership: Ownership | null
   readonly settings: DecisionSettings
 }
@@ -51,6 +52,7 @@ export class Decisions {
   readonly #overflow = new Overflow()
   readonly #incidents = new Incidents()
   readonly #digests: Digests
+  readonly #lives: IncidentLives
   readonly #commands: Commands
   #ownership: Ownership | undefined
   #settings = defaultDecisionSettings
@@ -62,8 +64,10 @@ export class Decisions {
       decided: (page) => options.observer?.onDecision?.(page, this.#at.offset),
       settled: (page, result) => options.observer?.onSettled?.(page, result, this.#at.offset),
     })
-    this.#digests = new Digests(this.#parts(), this.#book, this.#overflow, this.#incidents)
-    this.#commands = new Commands(this.#parts())
+    const parts = this.#parts()
+    this.#digests = new Digests(parts, this.#book, this.#overflow, this.#incidents)
+    this.#lives = new IncidentLives(parts, this.#book, this.#digests, this.#incidents)
+    this.#commands = new Commands(parts)
   }
 
   /**
@@ -85,7 +89,13 @@ export class Decisions {
   /** The calendar was set back: what waits for a time that was stamped too far ahead waits that much less. */
   calendarBack(byMs: number): void {
     this.#book.shiftDigests(byMs)
-    this.#incidents.shiftSnoozes(byMs)
+    this.#incidents.shiftPromises(byMs)
+    this.#lives.lookAgain()
+  }
+
+  /** The clocks have moved by a tick: what people promised ends, and who else is to be told of an incident is. */
+  tick(): void {
+    this.#lives.tick()
   }
 
   // ---- What rules decide
@@ -102,22 +112,24 @@ export class Decisions {
 
   /**
    * An event reached `incident(rule)`: opens at the first bad one of its key, resolves at the first that is not.
-   * @param to receivers; each gets a page of its own
+   * @param told receivers; each gets a page of its own
    * @param describe called only when something is decided
+   * @param host of the event, where the key leaves it open: hosts may join
    */
-  incident(rule: string, key: string, bad: boolean, to: readonly string[], describe: () => PageDescription): void {
+  incident(rule: string, key: string, bad: boolean, told: Told, describe: () => PageDescription, host?: string): void {
     const incident = this.#incidents.get(rule, key)
-    if (bad && incident === undefined) this.#openIncident(rule, key, to, describe())
+    if (bad && incident === undefined) this.#lives.open(rule, key, told, describe(), host)
+    else if (bad && host !== undefined) this.#lives.stillBad(incident!, host)
     else if (!bad && incident !== undefined) {
       const { provenance, summary } = describe()
-      this.#closeIncident(incident, 'not bad any more', provenance, summary)
+      this.#lives.close(incident, 'not bad any more', provenance, summary)
     }
   }
 
   /** An event reached `notify(to)`: a page without a life of its own. */
   notify(rule: string, to: readonly string[], describe: () => PageDescription): void {
     const description = describe()
-    for (const receiver of to) this.#decideNew('notify', rule, '', receiver, description, undefined)
+    for (const receiver of to) this.#decideNew('notify', rule, receiver, description)
   }
 
   /**
@@ -129,7 +141,7 @@ export class Decisions {
     const { fallbackReceiver } = this.#settings
     const receivers = to.length > 0 || fallbackReceiver === undefined ? to : [fallbackReceiver]
     if (receivers.length === 0) return
-    this.incident(ruleQuarantinedRule, branch, true, receivers, () => ({
+    this.incident(ruleQuarantinedRule, branch, true, { to: receivers }, () => ({
       severity: 'critical',
       summary,
       host: '',
@@ -174,12 +186,21 @@ export class Decisions {
   }
 
   /**
-   * A command by a person; one that comes twice acts once. Gives whether it did anything.
-   * `resolve`, `acknowledge` and `snooze` (`forMs`) name an incident by `rule` and `key`; `redrive` decides the triggers of an
-   * open incident anew that its receivers refused or could not take for a day; `drill` sends a test page to `receiver`.
+   * A command by a person; one that comes twice acts once, and gives undefined.
+   * All but `drill` name an open incident by `rule` and `key`, and by its id, `incident`, where no other of that key is meant.
+   * `acknowledge` and `snooze` hold `forMs` or `untilMs`; an acknowledgement that came `via` a receiver is not told to it.
+   * `redrive` decides the triggers anew that their receivers refused or could not take for a day; `drill` sends a test page to
+   * `receiver`.
    */
-  command(record: CommandRecord): boolean {
+  command(record: CommandRecord): CommandResult | undefined {
     return this.#commands.apply(record)
+  }
+
+  /** What one of the last 10,000 commands came to, by its id, with the attempts so far of a drill's page that is not settled. */
+  commandStatus(id: string): CommandStatus | undefined {
+    const applied = this.#commands.get(id)
+    const attempts = applied?.page === undefined ? undefined : this.#book.get(applied.page)?.attempts.length
+    return applied === undefined || attempts === undefined ? applied : { ...applied, attempts }
   }
 
   /**
@@ -194,7 +215,7 @@ export class Decisions {
       const { rule } = incident
       if (names.has(rule) || rule === deliveryFailedRule) continue
       const reason = rule === ruleQuarantinedRule ? 'the rules were switched' : 'its rule was deleted'
-      this.#closeIncident(incident, reason, { rule, reason })
+      this.#lives.close(incident, reason, { rule, reason })
     }
   }
 
@@ -249,69 +270,9 @@ export class Decisions {
     this.#incidents.restore(state)
     this.#overflow.restore(state.overflow)
     this.#commands.restore(state.commands)
+    this.#lives.lookAgain()
     this.#ownership = state.ownership ?? undefined
     this.#settings = state.settings
-  }
-
-  // ---- Incidents
-
-  #openIncident(rule: string, key: string, to: readonly string[], description: PageDescription): void {
-    if (this.#incidents.full) {
-      this.#alarm('incidents-full', `${openLimit} incidents are open; ${rule} has one more, which goes as a digest`)
-      for (const receiver of to)
-        this.#digests.join('notify', rule, receiver, this.#at.nextId(), 'too many open incidents')
-      return
-    }
-    const incident = openedNow(this.#at, rule, key, description)
-    this.#incidents.add(incident)
-    for (const receiver of new Set(to)) {
-      const trigger = this.#decideNew('trigger', rule, key, receiver, description, incident)
-      incident.deliveries.push({ receiver, trigger })
-    }
-  }
-
-  /** @param summary of an incident that no event ends: what it was, and why it is told to be over */
-  #closeIncident(
-    incident: Incident,
-    reason: string,
-    provenance: unknown,
-    summary = `${incident.summary} (${reason})`,
-  ): void {
-    const kept = boundedProvenance(provenance)
-    this.#incidents.close(incident, { atMs: this.#at.calendarMs, offset: this.#at.offset, reason, provenance: kept })
-    for (const delivery of incident.deliveries) this.#takeBack({ ...incident, summary }, delivery, kept)
-  }
-
-  /** Resolve if and only if the trigger was attempted. */
-  #takeBack(incident: Readonly<Incident>, delivery: IncidentDelivery, provenance: unknown): void {
-    const digest = this.#book.digest(delivery.trigger)
-    if (digest !== undefined) return this.#digests.leave(digest.id)
-    const trigger = this.#book.get(delivery.trigger)
-    if (trigger !== undefined && trigger.attempts.length === 0 && trigger.mayBeOpen !== true) {
-      if (!this.#settings.bothWhenOvertaken.includes(delivery.receiver)) return this.#settle(trigger, 'overtaken')
-    }
-    this.#decide('resolve', delivery.receiver, incident, provenance, {
-      incident: incident.id,
-      trigger: delivery.trigger,
-    })
-  }
-
-  /** Triggers that failed for good are decided anew, one of a digest as a page of its own: the digest stands for it no longer. */
-  #redrive(incident: Incident): boolean {
-    let any = false
-    for (const delivery of this.#incidents.change(incident).deliveries) {
-      const digest = this.#book.digest(delivery.trigger)
-      const result = delivery.result ?? digest?.result
-      if (result !== 'refused' && result !== 'gave-up') continue
-      if (digest !== undefined) this.#digests.leave(digest.id)
-      delivery.trigger = this.#decide('trigger', delivery.receiver, incident, incident.provenance, {
-        incident: incident.id,
-        ...(delivery.mayBeOpen === true ? { mayBeOpen: true } : {}),
-      })
-      delete delivery.result
-      any = true
-    }
-    return any
   }
 
   // ---- Pages
@@ -320,10 +281,9 @@ export class Decisions {
   #decideNew(
     action: 'trigger' | 'notify',
     rule: string,
-    key: string,
     receiver: string,
     description: PageDescription,
-    incident: Incident | undefined,
+    incident?: Incident,
   ): string {
     if (this.#book.pendingAt(receiver) >= this.#settings.pendingPerReceiver) {
       const why = `more than ${this.#settings.pendingPerReceiver} pages wait for ${receiver}`
@@ -334,10 +294,14 @@ export class Decisions {
       return this.#digests.join(action, rule, receiver, this.#at.nextId(), why)
     }
     if (incident !== undefined) {
-      return this.#decide(action, receiver, incident, incident.provenance, { incident: incident.id })
+      return this.#decide(action, receiver, incident, description.provenance, { incident: incident.id })
     }
-    const subject = { ...description, rule, key, dedupKey: description.dedupKey ?? '' }
-    return this.#decide(action, receiver, subject, boundedProvenance(description.provenance), {})
+    return this.#page(rule, receiver, description)
+  }
+
+  #page(rule: string, receiver: string, description: PageDescription): string {
+    const subject = { ...description, rule, key: '', dedupKey: description.dedupKey ?? '' }
+    return this.#decide('notify', receiver, subject, boundedProvenance(description.provenance), {})
   }
 
   #decide(action: PageAction, receiver: string, subject: Subject, provenance: unknown, details: PageDetails): string {
@@ -348,13 +312,8 @@ export class Decisions {
 
   #settle(page: PendingPage, result: SettledResult, outcome?: OutcomeRecord): void {
     this.#book.settle(page, result)
-    if (page.action === 'trigger') {
-      const digest = this.#book.changeDigest(page.id)
-      const delivery = digest === undefined ? this.#incidents.changeDelivery(page) : undefined
-      const told = digest ?? delivery
-      if (told !== undefined) told.result = result
-      if (delivery !== undefined && mayBeOpenAfter(page, result)) delivery.mayBeOpen = true
-    }
+    if (page.action === 'trigger') this.#lives.triggerSettled(page, result)
+    this.#commands.settled(page.id, result, outcome?.detail)
     if (result === 'refused' || result === 'gave-up') this.#deliveryFailed(page, result, outcome?.detail ?? '')
   }
 
@@ -373,7 +332,7 @@ export class Decisions {
     this.#alarm('delivery-failed', `${page.receiver} ${result}: ${page.summary}${detail === '' ? '' : ` (${detail})`}`)
     // The fallback's own failures have nowhere to go but the alarm.
     if (fallback === undefined || fallback === page.receiver) return
-    this.incident(deliveryFailedRule, page.receiver, true, [fallback], () => ({
+    this.incident(deliveryFailedRule, page.receiver, true, { to: [fallback] }, () => ({
       severity: 'critical',
       summary: `${page.receiver} could not be told (${result}${detail === '' ? '' : `: ${detail}`}): ${page.summary}`,
       host: page.host,
@@ -384,22 +343,30 @@ export class Decisions {
 
   #receiverWorks(receiver: string): void {
     const incident = this.#incidents.get(deliveryFailedRule, receiver)
-    if (incident !== undefined) this.#closeIncident(incident, `${receiver} takes pages again`, { receiver })
+    if (incident !== undefined) this.#lives.close(incident, `${receiver} takes pages again`, { receiver })
   }
 
-  /** What digests and commands reach of this. */
-  #parts(): Deciding & Commanded {
+  /** What digests, incidents and commands reach of this. */
+  #parts(): LivesAround & Commanded {
+    const settings = (): DecisionSettings => this.#settings
     return {
       at: this.#at,
+      get settings() {
+        return settings()
+      },
       incident: (rule, key) => this.#incidents.get(rule, key),
-      change: (incident) => this.#incidents.change(incident),
       decide: (action, receiver, subject, provenance, details) =>
         this.#decide(action, receiver, subject, provenance, details),
+      trigger: (receiver, incident, provenance) =>
+        this.#decideNew('trigger', incident.rule, receiver, { ...incident, provenance }, incident),
+      page: (rule, to, description) => this.#page(rule, to, description),
       settle: (page, result) => this.#settle(page, result),
       without: (mutation) => this.#without(mutation),
-      close: (incident, reason, provenance) => this.#closeIncident(incident, reason, provenance),
-      redrive: (incident) => this.#redrive(incident),
-      notify: (rule, to, describe) => this.notify(rule, to, describe),
+      alarm: (name, detail) => this.#alarm(name, detail),
+      close: (incident, reason, provenance) => this.#lives.close(incident, reason, provenance),
+      acknowledge: (incident, record, untilMs, via) => this.#lives.acknowledge(incident, record, untilMs, via),
+      snooze: (incident, record, untilMs) => this.#lives.snooze(incident, record, untilMs),
+      redrive: (incident) => this.#lives.redrive(incident),
     }
   }
 
@@ -410,10 +377,4 @@ export class Decisions {
   #alarm(name: string, detail: string): void {
     this.#options.observer?.onAlarm?.(name, detail, this.#at.offset)
   }
-}
-
-/** Whether a trigger that failed for good may have taken effect before. What the last try of one given up came to is not known here. */
-function mayBeOpenAfter({ attempts }: Readonly<PendingPage>, result: SettledResult): boolean {
-  if (result === 'gave-up') return true
-  return result === 'refused' && attempts.some((a) => a.result === undefined || a.result === 'unknown')
 }

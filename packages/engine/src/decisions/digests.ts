@@ -104,11 +104,12 @@ export class Digests {
 }
 
 /**
- * Whether a digest can stand for a page that waited: not for a resolve, nor for one that may have taken effect.
+ * Whether a digest can stand for a page that waited: not for one about another, nor for one that may have taken effect.
  * @param evenInDoubt tests only
  */
 export function canBeMember(page: Readonly<PendingPage>, evenInDoubt = false): boolean {
-  return page.action !== 'resolve' && page.members === undefined && (evenInDoubt || !mayHaveTakenEffect(page))
+  const isFirst = page.action === 'trigger' || page.action === 'notify'
+  return isFirst && page.members === undefined && (evenInDoubt || !mayHaveTakenEffect(page))
 }
 
 /** What stands for the pages beyond a limit. */

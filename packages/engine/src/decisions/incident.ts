@@ -39,9 +39,18 @@ export interface Incident {
   readonly openedOffset: number
   readonly provenance: unknown
   readonly deliveries: readonly IncidentDelivery[]
-  readonly acknowledged?: { readonly who: string; readonly why: string; readonly atMs: number }
-  /** Until which calendar time whoever looks after it wants no reminder. */
-  readonly snoozed?: { readonly who: string; readonly why: string; readonly untilMs: number }
+  /** Somebody has taken it on, until a calendar time: nobody else is told meanwhile. */
+  readonly acknowledged?: Promised
+  /** Until which calendar time whoever looks after it wants nobody else told. */
+  readonly snoozed?: Promised
+  /** Owned time since which nobody has taken it on: escalation counts from here. */
+  readonly unattendedSinceMs: number
+  /** Who else is to be told, as the rule said when it opened. */
+  readonly escalate?: readonly EscalationStep[]
+  /** How many of these were. */
+  readonly escalated: number
+  /** Where its key names no host: those that were bad so far, at most {@link hostLimit}. A further one breaks an acknowledgement. */
+  readonly hosts?: readonly string[]
   readonly closed?: {
     readonly atMs: number
     readonly offset: number
@@ -50,14 +59,38 @@ export interface Incident {
   }
 }
 
+/** What somebody said to look after, and until when. */
+export interface Promised {
+  readonly who: string
+  readonly from: string
+  readonly why: string
+  readonly atMs: number
+  readonly untilMs: number
+}
+
+/** Another receiver, told when nobody took the incident on for so long. */
+export interface EscalationStep {
+  /** Owned time since it opened, or since an acknowledgement ended. */
+  readonly afterMs: number
+  readonly to: string
+}
+
+/** Who is told of an incident, and who else if nobody looks after it. */
+export interface Told {
+  readonly to: readonly string[]
+  readonly escalate?: readonly EscalationStep[]
+}
+
 type Changing<T> = { -readonly [name in keyof T]: T[name] }
 
 /** A delivery that may be changed. */
 export type ChangingDelivery = Changing<IncidentDelivery>
 
 /** An incident that may be changed: a new one, or one whose list was told so ({@link Incidents.change}). */
-export type ChangingIncident = Changing<Pick<Incident, 'acknowledged' | 'snoozed' | 'closed'>> &
-  Omit<Incident, 'deliveries'> & { readonly deliveries: ChangingDelivery[] }
+export type ChangingIncident = Changing<
+  Pick<Incident, 'acknowledged' | 'snoozed' | 'closed' | 'unattendedSinceMs' | 'escalated'>
+> &
+  Omit<Incident, 'deliveries' | 'hosts'> & { readonly deliveries: ChangingDelivery[]; readonly hosts?: string[] }
 
 /** A page that stands for many: one attempt, one incident at a keyed receiver, resolved when all it stands for have. */
 export interface Digest {
@@ -80,6 +113,8 @@ export interface Digest {
 /** A digest that may be changed: its list was told so. */
 export type ChangingDigest = Changing<Digest>
 
+/** Hosts of one incident that are told apart: a list is looked through at each of its bad events. */
+export const hostLimit = 100
 /** Longest provenance kept with a decision, in bytes of JSON: ten thousand pages with the longest are 80 MB. */
 export const provenanceLimit = 8_192
 /** Longest summary and key, in characters: what receivers show (PagerDuty cuts at 1,024). */

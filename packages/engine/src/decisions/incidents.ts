@@ -76,11 +76,13 @@ export class Incidents {
     return at < 0 ? undefined : this.change(incident!).deliveries[at]
   }
 
-  /** The calendar was set back: snoozes end that much earlier. */
-  shiftSnoozes(byMs: number): void {
+  /** The calendar was set back: acknowledgements and snoozes end that much earlier. */
+  shiftPromises(byMs: number): void {
     for (const incident of this.#list) {
-      const { snoozed } = incident
-      if (snoozed !== undefined) this.change(incident).snoozed = { ...snoozed, untilMs: snoozed.untilMs + byMs }
+      for (const name of ['acknowledged', 'snoozed'] as const) {
+        const promised = incident[name]
+        if (promised !== undefined) this.change(incident)[name] = { ...promised, untilMs: promised.untilMs + byMs }
+      }
     }
   }
 
@@ -97,5 +99,10 @@ export class Incidents {
 }
 
 function copyOf(incident: Incident): ChangingIncident {
-  return { ...incident, deliveries: incident.deliveries.map((d) => ({ ...d })) }
+  const { deliveries, hosts } = incident
+  return {
+    ...incident,
+    deliveries: deliveries.map((d) => ({ ...d })),
+    ...(hosts === undefined ? {} : { hosts: hosts.slice() }),
+  } as ChangingIncident
 }

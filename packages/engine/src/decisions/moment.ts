@@ -1,10 +1,10 @@
 import { hex } from './hash.ts'
-import { boundedProvenance, boundedText, type ChangingIncident, type PageDescription } from './incident.ts'
+import { boundedProvenance, boundedText, type ChangingIncident, type PageDescription, type Told } from './incident.ts'
 import type { PageAction, PendingPage, Subject } from './page.ts'
 
 /** What a page is decided with besides what it speaks of. */
 export type PageDetails = Partial<
-  Pick<PendingPage, 'incident' | 'trigger' | 'repair' | 'mayBeOpen' | 'members' | 'memberCount' | 'retryAtMs'>
+  Pick<PendingPage, 'incident' | 'trigger' | 'after' | 'repair' | 'mayBeOpen' | 'members' | 'memberCount' | 'retryAtMs'>
 >
 
 /** The record in flight and the clocks at it: where a decision stands in the log, which names it, and when it was made. */
@@ -56,8 +56,18 @@ export class Moment {
   }
 }
 
-/** An incident that opens now; its id is that of a decision of its own. */
-export function openedNow(at: Moment, rule: string, key: string, description: PageDescription): ChangingIncident {
+/**
+ * An incident that opens now; its id is that of a decision of its own.
+ * @param host where further hosts may join it
+ */
+export function openedNow(
+  at: Moment,
+  rule: string,
+  key: string,
+  { escalate }: Told,
+  description: PageDescription,
+  host?: string,
+): ChangingIncident {
   const id = at.nextId()
   return {
     id,
@@ -72,5 +82,9 @@ export function openedNow(at: Moment, rule: string, key: string, description: Pa
     openedOffset: at.offset,
     provenance: boundedProvenance(description.provenance),
     deliveries: [],
+    unattendedSinceMs: at.ownedMs,
+    escalated: 0,
+    ...(escalate === undefined ? {} : { escalate }),
+    ...(host === undefined ? {} : { hosts: [host] }),
   }
 }

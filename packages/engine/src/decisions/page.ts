@@ -1,6 +1,6 @@
 /** What the engine decided and people (or their receivers) have not been told yet. Plain data: it is state. */
 
-export type PageAction = 'trigger' | 'resolve' | 'notify'
+export type PageAction = 'trigger' | 'acknowledge' | 'resolve' | 'notify'
 
 /** One try to send a page, as far as the log knows. */
 export interface Attempt {
@@ -23,8 +23,10 @@ export interface PendingPage {
   readonly receiver: string
   /** Id of the incident it speaks of; absent for `notify` and digests. */
   readonly incident?: string
-  /** For a resolve: id of the trigger page it takes back. It is sent once that one has been settled. */
+  /** For a resolve or acknowledgement: id of the trigger page it is about. It is sent once that one has been settled. */
   readonly trigger?: string
+  /** For a resolve: id of an acknowledgement that may be under way; what arrived behind the resolve would undo it where people look. */
+  readonly after?: string
   /** A resolve sent once more, because a doubtful trigger turned out to have arrived after the first. */
   readonly repair?: true
   /** A trigger decided anew whose incident may be open at its receiver by an earlier one: it was attempted, as it were. */

@@ -45,6 +45,7 @@ export class PageBook {
   // Derived from the pending pages, not state.
   readonly #perReceiver = new Map<string, number>()
   readonly #resolveOf = new Map<string, string>()
+  readonly #acknowledgementOf = new Map<string, string>()
 
   // What nobody was told yet, not state either.
   readonly #changed = new Set<string>()
@@ -87,6 +88,12 @@ export class PageBook {
     return id === undefined ? undefined : this.get(id)
   }
 
+  /** The acknowledgement of this trigger, if one was decided and is not settled. */
+  acknowledgementOf(trigger: string): PendingPage | undefined {
+    const id = this.#acknowledgementOf.get(trigger)
+    return id === undefined ? undefined : this.get(id)
+  }
+
   digest(id: string): Digest | undefined {
     return this.#digests.get(id)?.value
   }
@@ -124,7 +131,7 @@ export class PageBook {
     this.#list.remove(this.#pending.get(page.id)!)
     this.#pending.delete(page.id)
     this.#perReceiver.set(page.receiver, this.pendingAt(page.receiver) - 1)
-    if (page.action === 'resolve' && page.trigger !== undefined) this.#resolveOf.delete(page.trigger)
+    this.#followedBy(page)?.delete(page.trigger!)
     this.#changed.delete(page.id)
     const inDoubt = page.attempts.some((attempt) => attempt.result === undefined || attempt.result === 'unknown')
     this.#settled.push({ id: page.id, result, inDoubt })
@@ -221,6 +228,7 @@ export class PageBook {
     this.#pending.clear()
     this.#perReceiver.clear()
     this.#resolveOf.clear()
+    this.#acknowledgementOf.clear()
     this.#digestList.clear()
     this.#digests.clear()
     this.#changed.clear()
@@ -235,7 +243,13 @@ export class PageBook {
     this.#pending.set(page.id, this.#list.add(page))
     this.#changed.add(page.id)
     this.#perReceiver.set(page.receiver, this.pendingAt(page.receiver) + 1)
-    if (page.action === 'resolve' && page.trigger !== undefined) this.#resolveOf.set(page.trigger, page.id)
+    this.#followedBy(page)?.set(page.trigger!, page.id)
+  }
+
+  /** Where a page is found by the trigger that it is about. */
+  #followedBy({ action, trigger }: PendingPage): Map<string, string> | undefined {
+    if (trigger === undefined) return undefined
+    return action === 'resolve' ? this.#resolveOf : action === 'acknowledge' ? this.#acknowledgementOf : undefined
   }
 
   /** Call before a page is changed. */

@@ -10,6 +10,10 @@ export interface DecisionSettings {
   readonly fallbackReceiver?: string
   /** Receivers that want trigger and resolve even when it was over before the first attempt. */
   readonly bothWhenOvertaken: readonly string[]
+  /** Receivers that are told when somebody takes an incident on. */
+  readonly acknowledging: readonly string[]
+  /** How long an acknowledgement holds that does not say. */
+  readonly acknowledgedMs: number
 }
 
 export const defaultDecisionSettings: DecisionSettings = {
@@ -18,6 +22,9 @@ export const defaultDecisionSettings: DecisionSettings = {
   // At most 80 MB of provenance per receiver, an hour's work for a receiver that takes three a second.
   pendingPerReceiver: 10_000,
   bothWhenOvertaken: [],
+  acknowledging: [],
+  // Half a shift: what nobody closed by then somebody should look at again.
+  acknowledgedMs: 4 * 3_600_000,
 }
 
 /**
@@ -25,19 +32,24 @@ export const defaultDecisionSettings: DecisionSettings = {
  * @throws EngineError `SETTING_INVALID` with the setting's name.
  */
 export function decisionSettings(settings: Readonly<Record<string, unknown>>): DecisionSettings {
-  const { fallbackReceiver, bothWhenOvertaken } = settings
+  const { fallbackReceiver } = settings
   if (fallbackReceiver !== undefined && (typeof fallbackReceiver !== 'string' || fallbackReceiver === '')) {
     throw new EngineError('SETTING_INVALID', 'fallbackReceiver must be the name of a receiver')
-  }
-  if (bothWhenOvertaken !== undefined && !isTextList(bothWhenOvertaken)) {
-    throw new EngineError('SETTING_INVALID', 'bothWhenOvertaken must be a list of names of receivers')
   }
   return {
     pagesPerMinute: count(settings, 'pagesPerMinute', defaultDecisionSettings.pagesPerMinute),
     pendingPerReceiver: count(settings, 'pendingPerReceiver', defaultDecisionSettings.pendingPerReceiver),
     ...(fallbackReceiver === undefined ? {} : { fallbackReceiver: fallbackReceiver as string }),
-    bothWhenOvertaken: (bothWhenOvertaken as string[] | undefined) ?? [],
+    bothWhenOvertaken: receivers(settings, 'bothWhenOvertaken'),
+    acknowledging: receivers(settings, 'acknowledging'),
+    acknowledgedMs: count(settings, 'acknowledgedMs', defaultDecisionSettings.acknowledgedMs),
   }
+}
+
+function receivers(settings: Readonly<Record<string, unknown>>, name: string): readonly string[] {
+  const list = settings[name] ?? []
+  if (Array.isArray(list) && list.every((item) => typeof item === 'string')) return list as readonly string[]
+  throw new EngineError('SETTING_INVALID', `${name} must be a list of names of receivers`)
 }
 
 function count(settings: Readonly<Record<string, unknown>>, name: string, otherwise: number): number {
@@ -45,8 +57,4 @@ function count(settings: Readonly<Record<string, unknown>>, name: string, otherw
   if (value === undefined) return otherwise
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1) return value
   throw new EngineError('SETTING_INVALID', `${name} must be a whole number from 1 on`)
-}
-
-function isTextList(value: unknown): boolean {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string')
 }

@@ -207,11 +207,10 @@ export class ReceiverQueue {
       waiting.untilMs = verdict.untilMs
       this.#later.add(waiting)
     } else if (verdict.do === 'hold') {
-      const trigger = page.trigger!
-      const held = this.#held.get(trigger)
-      if (held === undefined) this.#held.set(trigger, new Set([waiting]))
+      const held = this.#held.get(verdict.for)
+      if (held === undefined) this.#held.set(verdict.for, new Set([waiting]))
       else held.add(waiting)
-      waiting.heldBy = trigger
+      waiting.heldBy = verdict.for
     } else {
       waiting.busy = true
       this.#owner.settle(this, page, verdict.attempt, verdict.do)

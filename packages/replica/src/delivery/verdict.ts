@@ -21,7 +21,7 @@ export type Verdict =
   | { readonly do: 'attempt'; readonly possibleRepeat: boolean }
   | { readonly do: 'wait'; readonly untilMs: number }
   /** Something else must happen first; whoever makes it happen asks again. */
-  | { readonly do: 'hold' }
+  | { readonly do: 'hold'; readonly for: string }
   /** The attempt is in doubt, and this receiver rather misses a page than see it twice. */
   | { readonly do: 'give-up'; readonly attempt: Attempt }
   /** An attempt of ours came into the log after we had stopped waiting for it. Nothing was sent: say so. */
@@ -30,14 +30,15 @@ export type Verdict =
 /**
  * What is to be done about a page for which nothing of ours is under way. The rules of attempts in doubt (DESIGN, Delivery):
  * an attempt of an older epoch without outcome is in doubt; class A triggers are repeated at once, all else when no outcome
- * came within 11 s of the claim. A resolve waits for its trigger, and at a keyed receiver also until no request of its trigger
+ * came within 11 s of the claim. A resolve or acknowledgement waits for its trigger, a resolve for an acknowledgement too, and at a keyed receiver also until no request of its trigger
  * can still be under way: one that arrives after the resolve would open again what nobody would ever close. At one that can be
  * looked up all in doubt waits for that, too: what arrives after the look would be there twice.
  */
 export function verdictOn(page: Readonly<PendingPage>, at: Circumstances): Verdict {
-  if (page.action === 'resolve' && page.trigger !== undefined) {
-    if (at.isPending(page.trigger)) return { do: 'hold' }
-    const quietAtMs = at.class === 'C' ? 0 : at.quietAtMs(page.trigger)
+  for (const before of [page.trigger, page.after]) {
+    if (before === undefined) continue
+    if (at.isPending(before)) return { do: 'hold', for: before }
+    const quietAtMs = at.class === 'C' ? 0 : at.quietAtMs(before)
     if (at.nowMs < quietAtMs) return { do: 'wait', untilMs: quietAtMs }
   }
   const open = page.attempts.filter((attempt) => attempt.result === undefined)

@@ -96,6 +96,9 @@ export interface EngineSettings {
   readonly pendingPerReceiver: number
   /** Names of receivers. */
   readonly bothWhenOvertaken: readonly string[]
+  /** Names of receivers. */
+  readonly acknowledging: readonly string[]
+  readonly acknowledgedMs: number
 }
 
 /** More mistakes than this are not listed: the first ones tell the story. */
@@ -208,7 +211,7 @@ function finish(parsed: ParsedConfig, source: Source): Config {
   }
   if (problems.length > 0) throw invalid(problems)
   const { listen, tls, intake, retention, cluster } = parsed
-  const { defaultTtl, grace, staleness, ...limits } = parsed.engine
+  const { defaultTtl, grace, staleness, acknowledged, ...limits } = parsed.engine
   return {
     instance: parsed.instance,
     dataFolder: parsed.data,
@@ -224,7 +227,9 @@ function finish(parsed: ParsedConfig, source: Source): Config {
       defaultTtlSeconds: defaultTtl / 1000,
       graceMs: grace,
       stalenessMs: staleness,
+      acknowledgedMs: acknowledged,
       bothWhenOvertaken: [...receivers].filter(([, { sendOvertaken }]) => sendOvertaken).map(([name]) => name),
+      acknowledging: [...receivers].filter(([, { test }]) => test.includes('acknowledge')).map(([name]) => name),
     },
     intake: {
       maxConnections: intake.connections,

@@ -150,6 +150,7 @@ export function configSchema(surroundings: ConfigSurroundings) {
         defaultTtl: duration('how long an event without ttl holds', '1s', '365d').prefault('60s'),
         grace: duration('least time to any expiry after a takeover or a gap', '0s', '10m').prefault('15s'),
         staleness: duration('age from which an event counts as late', '1s', '24h').prefault('60s'),
+        acknowledged: duration('how long an acknowledgement holds that does not say', '1m', '30d').prefault('4h'),
         keepKeys: z
           .union([z.literal('all'), z.array(z.string().min(1))], { error: 'all, or a list of fields, is needed here' })
           .default('all')

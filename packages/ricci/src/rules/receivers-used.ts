@@ -5,13 +5,19 @@ import { didYouMean } from '../config/nearest.ts'
 /** Names of the receivers that rules page, each with the incidents and notices that do. */
 export type ReceiversUsed = ReadonlyMap<string, ReadonlySet<string>>
 
+interface Told {
+  readonly to: readonly string[]
+  readonly escalate?: readonly { readonly to: string }[]
+}
+
 /** What the rules of a description page. */
 export function receiversUsed(description: RulesDescription): ReceiversUsed {
   const used = new Map<string, Set<string>>()
   const visit = ({ operator, args, children }: Stream): void => {
     if (operator === 'incident' || operator === 'notify') {
-      const [rule, { to }] = args as [string, { to: readonly string[] }]
-      for (const name of to) used.set(name, (used.get(name) ?? new Set()).add(rule))
+      const [rule, { to, escalate = [] }] = args as [string, Told]
+      for (const name of [...to, ...escalate.map((step) => step.to)])
+        used.set(name, (used.get(name) ?? new Set()).add(rule))
     }
     children.forEach(visit)
   }

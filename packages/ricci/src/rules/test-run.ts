@@ -33,7 +33,7 @@ export interface Run {
 
 /** A page as a receiver gets it. */
 export interface SentPage {
-  readonly action: 'trigger' | 'resolve' | 'notify'
+  readonly action: 'trigger' | 'acknowledge' | 'resolve' | 'notify'
   /** Name of the receiver. */
   readonly to: string
   /** Name of the incident, or of what `notify` calls itself. */

@@ -33,6 +33,8 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'diverged-claim': 1,
   'member-list': 1,
   'log-start': 40,
+  escalation: 1,
+  acknowledgement: 1,
 }
 
 /** All of them: each is to be found. */

@@ -1,6 +1,7 @@
 import { type Event, type EventCursor, EventCursor as Cursor, cursorToEvent } from '@ricci/client'
 import { deliveryFailedRule, ruleQuarantinedRule } from '../../decisions/decisions.ts'
-import { boundedKey, type PageDescription } from '../../decisions/incident.ts'
+import { type EscalationOption, escalationOf } from '../../decisions/escalation.ts'
+import { boundedKey, type EscalationStep, type PageDescription } from '../../decisions/incident.ts'
 import { EngineError } from '../../errors.ts'
 import { valueText, ValueSlot } from '../../state/values.ts'
 import { checkField, checkPredicate, compileField, compilePredicate, type Field, type Predicate } from '../fields.ts'
@@ -28,6 +29,11 @@ export interface IncidentOptions {
    * or gives no text, which is an error of the rule: wording costs no page.
    */
   readonly summary?: string | ((event: Readonly<Event>) => string)
+  /**
+   * Who else is told when nobody acknowledged it for so long, at most ten steps in the order of their times. The time is owned time from the opening, or
+   * from the end of an acknowledgement or a snooze; a receiver that cannot be told at all takes the next step at once.
+   */
+  readonly escalate?: readonly EscalationOption[]
 }
 
 /**
@@ -36,7 +42,9 @@ export interface IncidentOptions {
  *
  * A list is judged event by event. A late event neither opens nor resolves anything that a newer entry of its host and service
  * in the index contradicts: a page that rests on it alone must still be true now.
- * @example incident('cpu-high', { bad: 'metric > 0.9', to: 'oncall' })
+ *
+ * Where its key names no host, hosts may join it while it is open: the first bad event of a further one ends an acknowledgement.
+ * @example incident('cpu-high', { bad: 'metric > 0.9', to: 'oncall', escalate: [{ after: '15m', to: 'lead' }] })
  */
 export function incident(name: string, options: IncidentOptions): Stream {
   const to = receiversOf('incident', options?.to)
@@ -49,7 +57,16 @@ export function incident(name: string, options: IncidentOptions): Stream {
   if (name === deliveryFailedRule || name === ruleQuarantinedRule) {
     throw new EngineError('RULES_INVALID', `incidents named ${name} are Ricci's own; give this one another name`)
   }
-  return new Stream('incident', [name, { ...options, to, bad, key }], [])
+  const escalate = options.escalate === undefined ? {} : { escalate: escalationOf(options.escalate, to) }
+  return new Stream('incident', [name, { ...options, to, bad, key, ...escalate }], [])
+}
+
+/** Options with what they leave open filled in. */
+type IncidentArgs = Omit<IncidentOptions, 'escalate'> & {
+  readonly to: readonly string[]
+  readonly bad: Predicate
+  readonly key: readonly Field[]
+  readonly escalate?: readonly EscalationStep[]
 }
 
 /** Options of `notify`. */
@@ -92,18 +109,19 @@ function checkSummary(operator: string, summary: unknown): void {
 
 defineOperator({
   name: 'incident',
-  sample: () => incident('sample', { to: 'someone' }),
+  sample: () => incident('sample', { to: 'someone', escalate: [{ after: 5, to: 'other' }] }),
   takes: ['event', 'list'],
   gives: 'nothing',
   columns: {},
   build({ args: [name, given], runtime, path }) {
-    const options = given as IncidentOptions & { to: readonly string[]; bad: Predicate; key: readonly Field[] }
+    const options = given as IncidentArgs
     const isBad = compilePredicate(options.bad, runtime)
     const keys = options.key.map((field) => compileField(field, runtime))
     const slot = new ValueSlot()
     const newer = new Cursor()
     const rule = name as string
     const words = new Words(rule, options)
+    const mayBeJoined = !options.key.includes('host')
     function keyOf(event: EventCursor): string {
       const parts = keys.map((read) => {
         read(event, slot)
@@ -116,8 +134,14 @@ defineOperator({
       const bad = isBad(event)
       if (!bad && !runtime.decisions.hasOpen(rule)) return
       if (event.late === 1 && loadNewer(event, newer, runtime) && isBad(newer) !== bad) return
-      runtime.decisions.incident(rule, keyOf(event), bad, options.to, () =>
-        describe(event, words, options, path, runtime),
+      const host = mayBeJoined && bad && event.host !== 0 ? runtime.table.text(event.host) : undefined
+      runtime.decisions.incident(
+        rule,
+        keyOf(event),
+        bad,
+        options,
+        () => describe(event, words, options, path, runtime),
+        host,
       )
     }
     const member = new Cursor()
@@ -327,6 +351,20 @@ function shortNumber(number: number | bigint): string {
         { page: { rule: 'long' } },
         { page: { rule: 'object', key: '"{\\"of\\":2}"' } },
       ],
+    ],
+  },
+  {
+    name: 'tells another when nobody acknowledged it for so long',
+    stream: incident('bad', { to: 'oncall', key: 'host', escalate: [{ after: '1m', to: 'lead' }] }),
+    rows: [
+      [0, { host: 'a', state: 'bad' }, { page: { receiver: 'oncall', key: 'a' } }],
+      [59, 'time'],
+      [
+        60,
+        'time',
+        { page: { action: 'trigger', receiver: 'lead', key: 'a', summary: 'not acknowledged for 60 s: bad: a bad' } },
+      ],
+      [600, 'time'],
     ],
   },
   {
