@@ -3,6 +3,7 @@ import type { CommandStatus } from './decisions/commands.ts'
 import type { Listed } from './decisions/listing.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type { Skew } from './event/skews.ts'
+import type { SilentHosts } from './index/silent-hosts.ts'
 import type { Mutation } from './mutations.ts'
 import type { LogRecord, RulesRecord, SkipRecord } from './records.ts'
 import type { RulesDescription } from './streams/stream.ts'
@@ -111,6 +112,8 @@ export interface EngineStats {
   readonly ruleErrors: number
   /** The clocks of hosts that are furthest from ours, by their marks; at most 20, and nothing that decides. */
   readonly skews: readonly Skew[]
+  /** Hosts of which nothing is left in the index, since this engine began; nothing that decides. */
+  readonly silent: SilentHosts
   /** Bytes of all columns and texts. */
   readonly bytes: number
 }

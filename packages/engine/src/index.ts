@@ -10,6 +10,7 @@ export type {
   QueryPage,
 } from './engine.ts'
 export type { Skew } from './event/skews.ts'
+export type { SilentHosts } from './index/silent-hosts.ts'
 export { EngineError, type EngineErrorCode } from './errors.ts'
 export type { Attempt, DecisionsObserver, PageAction, PageChanges, PendingPage, SettledPage } from './decisions/page.ts'
 export { canBeMember } from './decisions/digests.ts'

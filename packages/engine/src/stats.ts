@@ -20,6 +20,7 @@ export function statsOf(state: EngineState, timersFired: number, skews: Skews): 
     timersFired,
     ruleErrors: rules.nodes.reduce((total, node) => total + node.errors, 0),
     skews: skews.worst(table),
+    silent: index.silentHosts(),
     bytes: table.bytes + index.rows.bytes + sum((dimension) => dimension.bytes),
   }
 }

@@ -59,6 +59,8 @@ export interface ReplicaStats extends DeliveryCounters {
   /** Highest epoch in the log as far as it was applied. */
   readonly epoch: number
   readonly owner: string | undefined
+  /** For how long nobody was seen to own: no tick was read for some seconds. Undefined while somebody is. */
+  readonly ownerMissingMs: number | undefined
   readonly appliedOffset: number
   readonly readOffset: number
   readonly lastTick: number

@@ -35,6 +35,12 @@ export class OwnerSeen {
     return this.#clock.monotonicMs() - this.#seenMs > silentOwnerMs ? this.#seenMs : undefined
   }
 
+  /** For how long nobody was seen to own; undefined while somebody is. */
+  get missingMs(): number | undefined {
+    const sinceMs = this.missingSinceMs
+    return sinceMs === undefined ? undefined : this.#clock.monotonicMs() - sinceMs
+  }
+
   /** No tick for so long that a lease holder claims anew. */
   get isSilent(): boolean {
     return this.#clock.monotonicMs() - this.#atMs > silentOwnerMs

@@ -144,6 +144,7 @@ export class Replica {
       why: this.#generations.doing ?? this.#life.why,
       epoch: this.#highestEpoch,
       owner: progress?.ownership?.instance,
+      ownerMissingMs: this.#owner.missingMs,
       appliedOffset: progress?.appliedOffset ?? -1,
       readOffset: progress?.readOffset ?? -1,
       lastTick: progress?.lastTick ?? 0,

@@ -4,6 +4,7 @@ import { EventColumn } from '../state/rows.ts'
 import type { EngineSettings } from '../settings.ts'
 import { RowChains } from './chains.ts'
 import { Entries, entryWords, Presence } from './entries.ts'
+import { Silence, type SilentHosts } from './silent-hosts.ts'
 import type { Clocks } from '../time/clocks.ts'
 import { TimerColumn } from '../time/timers.ts'
 
@@ -32,12 +33,14 @@ export class Index {
   /** Told of each event that changed the index: put in, or saying that its entry has gone. Valid during the call. */
   onChange: (event: EventCursor) => void = () => {}
   readonly #expired = new EventCursor()
+  readonly #silence: Silence
   readonly #keep: { fields: ReadonlySet<string> | undefined } = { fields: undefined }
 
   constructor(table: SymbolTable, clocks: Clocks, settings: EngineSettings) {
     this.#table = table
     this.#clocks = clocks
     this.#settings = settings
+    this.#silence = new Silence(table)
     this.expiredSymbol = table.internText('expired')
     this.rows = new Dimension(undefined, 2, settings.indexRows, entryWords)
     this.#entries = new Entries(this.rows)
@@ -126,6 +129,11 @@ export class Index {
     this.events.load(row, into)
   }
 
+  /** Hosts whose entries have expired, all of them. */
+  silentHosts(): SilentHosts {
+    return this.#silence.told(this.byHost, (row) => this.present(row), this.#clocks.calendar.now)
+  }
+
   /** The metric of an entry as a number; NaN when it has none. */
   metric(row: number): number {
     const kind = this.events.metricKind(row)
@@ -173,6 +181,7 @@ export class Index {
   #expire(row: number): void {
     const event = this.#expired
     this.events.load(row, event)
+    this.#silence.note(event.host, event.service, this.#clocks.calendar.now)
     const { fields } = this.#keep
     if (fields !== undefined) {
       if (!fields.has('host')) event.host = 0

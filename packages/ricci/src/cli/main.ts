@@ -25,5 +25,9 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   complain: (text) => void process.stderr.write(text),
   env: process.env,
   interactive: process.stdout.isTTY === true,
+  ...(process.stdout.columns > 0 && {
+    screen: () => ({ columns: process.stdout.columns, rows: process.stdout.rows }),
+  }),
+  attended: process.stderr.isTTY === true,
   signals: process,
 })

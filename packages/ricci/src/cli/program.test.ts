@@ -237,7 +237,8 @@ describe('Commands at a server', () => {
     assert.match(shown.out, /^HOST +SERVICE +STATE/)
     assert.doesNotMatch(shown.out, /\u001b/, 'no control character of an event reaches the terminal')
     assert.match((await run('query', 'false', '--url', url)).err, /No event/)
-    assert.match((await run('status', '--url', url)).out, /^replica +owning, epoch 1$/m)
+    assert.match((await run('status', '--url', url)).out, /^paging: yes, as here sees it/)
+    assert.match((await run('status', '--here', '--url', url)).out, /^replica +owning, epoch 1$/m)
     assert.match((await run('incidents', '--url', url)).err, /Nothing is wrong/)
   })
 

@@ -9,6 +9,10 @@ export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Standard output is a terminal. */
   readonly interactive: boolean
+  /** How large that terminal is now; absent where there is none, or it does not say. */
+  screen?(): { readonly columns: number; readonly rows: number }
+  /** Standard error is a terminal: somebody waits before it. */
+  readonly attended?: boolean
   readonly signals: SignalSource
 }
 

@@ -5,6 +5,7 @@ import type { Registry } from 'prom-client'
 import type { Freshness, Missing } from '../peers/protocol.ts'
 import type { ReceiverTest, ReceiverView } from '../receivers/try.ts'
 import type { ClusterStatus } from '../server/cluster-status.ts'
+import type { Overview } from '../server/overview.ts'
 import type { JsonShape } from '../server/worker-protocol.ts'
 
 /** A part that does not work as it should while the server still answers. */
@@ -80,6 +81,8 @@ export interface HttpBackend {
   readiness(): Readiness
   /** For people and programs; every value can be written as JSON. */
   status(): Promise<unknown>
+  /** The same of all instances at once, from any of them. */
+  overview(): Promise<Overview>
   /** @throws QueryError, also at the first page; RicciError `NOT_EVALUATED`; EngineError `CURSOR_INVALID` */
   query(request: QueryRequest): Promise<QueryAnswer>
   /**

@@ -235,6 +235,7 @@ export class HttpServer {
       return reply.type(backend.metrics.contentType).send(await backend.metrics.metrics())
     })
     app.get('/api/v1/status', viewer, async () => backend.status())
+    app.get('/api/v1/overview', viewer, async () => backend.overview())
     app.get<{ Querystring: IncidentsRequest }>(
       '/api/v1/incidents',
       { ...viewer, schema: { querystring: incidentsQueryString } },

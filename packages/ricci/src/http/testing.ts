@@ -36,6 +36,7 @@ export async function serve(
     refresh: async () => undefined,
     readiness: () => ({ ready: true, degraded: [] }),
     status: async () => ({ instance: 'here' }),
+    overview: () => assert.fail(),
     query: async () => answerOf(nothing()),
     incidents: async () => '{"pages":[]}',
     watch: async () => none(),

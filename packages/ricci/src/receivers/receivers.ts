@@ -1,5 +1,6 @@
 import type { Receiver, SendResult, Transport } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
+import { ReceiversHealth, type ReceiverHealth } from './health.ts'
 import type { Means } from './kind.ts'
 import { receiverViews, tryReceiver, type ReceiversConfig, type ReceiverTest, type ReceiverView } from './try.ts'
 
@@ -31,17 +32,29 @@ export function createReceivers(
 /** The receivers of one process: what delivery sends to, and what people try out. */
 export class Receivers {
   readonly byName: ReadonlyMap<string, Receiver>
+  readonly #health: ReceiversHealth
   readonly #trying = new Map<string, Promise<ReceiverTest>>()
 
   constructor(
     private readonly config: ReceiversConfig,
     private readonly surroundings: ReceiverSurroundings,
   ) {
-    this.byName = createReceivers(config, surroundings)
+    const health = new ReceiversHealth(() => surroundings.clock.monotonicMs())
+    this.#health = health
+    const onResult = (name: string, result: SendResult): void => {
+      health.note(name, result)
+      surroundings.onResult?.(name, result)
+    }
+    this.byName = createReceivers(config, { ...surroundings, onResult })
   }
 
   views(): readonly ReceiverView[] {
     return receiverViews(this.config)
+  }
+
+  /** How each has answered of late. */
+  health(): readonly ReceiverHealth[] {
+    return this.#health.told(this.config.receivers.keys())
   }
 
   /** Sends one test pages; whoever asks while that goes on hears the same. @throws RicciError `NO_RECEIVER` */

@@ -55,8 +55,8 @@ export class EngineService {
   stats: EngineStats | undefined
   /** The rules in force, as the newest worker said. */
   rules: RulesInForce | undefined
-  /** Ids of pages. */
-  private readonly pages = new Set<string>()
+  /** When pages were decided, by their ids. */
+  private readonly pages = new Map<string, number>()
   private current: WorkerHost | undefined
   /** Pages that earlier records decided or settled were told of: before the start, or by an earlier worker. */
   private newsFrom = 0
@@ -145,6 +145,13 @@ export class EngineService {
   /** How many pages are decided and not settled, as last reported. */
   get pagesPending(): number {
     return this.pages.size
+  }
+
+  /** When the oldest of them was decided, wall clock; undefined where there is none. */
+  get oldestPageMs(): number | undefined {
+    let oldest: number | undefined
+    for (const decidedAtMs of this.pages.values()) if (!(oldest! <= decidedAtMs)) oldest = decidedAtMs
+    return oldest
   }
 
   /**
@@ -305,7 +312,7 @@ export class EngineService {
 
   private observe(progress: Progress): void {
     this.progress = progress
-    for (const page of progress.pages.changed) this.pages.add(page.id)
+    for (const page of progress.pages.changed) this.pages.set(page.id, page.decidedAtMs)
     for (const { id } of progress.pages.settled) this.pages.delete(id)
     this.tellWaiting()
   }

@@ -1,6 +1,13 @@
 /** A server as one of several: its listener for the others, what it asks of them, and what it tells people of all. */
 import { hostname } from 'node:os'
-import { partitionOf, type Clock, type CoordinationPort, type Placement, type SnapshotPort } from '@ricci/replica'
+import {
+  partitionOf,
+  type Clock,
+  type CoordinationPort,
+  type Member,
+  type Placement,
+  type SnapshotPort,
+} from '@ricci/replica'
 import type { ClusterConfig } from '../config/config.ts'
 import type { Address } from '../config/units.ts'
 import { RicciError } from '../errors.ts'
@@ -80,9 +87,9 @@ export class Membership {
 
   /** What people and programs ask of all of them. */
   backend(placement: Pick<Placement, 'drain' | 'explain'>): ClusterBackend {
-    const { instance, coordination, partitions } = this.options
+    const { instance, partitions } = this.options
     return {
-      status: () => clusterStatus(instance, coordination.members(), partitions),
+      status: () => clusterStatus(instance, this.members(), partitions),
       explain: (of) => {
         const partition = 'key' in of ? partitionOf(of.key, partitions) : of.partition
         if (partition < partitions) return placement.explain(partition)
@@ -96,21 +103,27 @@ export class Membership {
     }
   }
 
+  /** What each other instance says of itself, or why it does not. */
+  async statuses(): Promise<ReadonlyMap<string, ServerStatus | Error>> {
+    const others = this.members().filter(({ instance }) => instance !== this.options.instance)
+    const told = others.map(async ({ instance, data: { peers } }): Promise<[string, ServerStatus | Error]> => {
+      try {
+        if (peers === undefined) return [instance, new Error('it does not say where it can be asked')]
+        return [instance, knownStatus(await this.client.at(peers).status())]
+      } catch (error) {
+        return [instance, error as Error]
+      }
+    })
+    return new Map(await Promise.all(told))
+  }
+
   /** Fingerprints of the rules in force by partition, as the others say; who does not answer says nothing. */
   async rulesElsewhere(): Promise<ReadonlyMap<number, string>> {
-    const others = this.options.coordination.members().filter(({ instance }) => instance !== this.options.instance)
     const known = new Map<number, string>()
-    await Promise.all(
-      others.map(async ({ data: { peers } }) => {
-        if (peers === undefined) return
-        const status = (await this.client
-          .at(peers)
-          .status()
-          .catch(() => undefined)) as ServerStatus | undefined
-        for (const { partition, rules } of status?.partitions ?? [])
-          if (rules !== undefined) known.set(partition, rules)
-      }),
-    )
+    for (const status of (await this.statuses()).values()) {
+      if (status instanceof Error) continue
+      for (const { partition, rules } of status.partitions) if (rules !== undefined) known.set(partition, rules)
+    }
     return known
   }
 
@@ -119,9 +132,13 @@ export class Membership {
     this.client.close()
   }
 
+  private members(): readonly Member[] {
+    return this.options.coordination.members()
+  }
+
   /** @throws RicciError `NO_INSTANCE` */
   private peer(name: string): ReturnType<PeerClient['at']> {
-    const members = this.options.coordination.members()
+    const members = this.members()
     const peers = members.find((member) => member.instance === name)?.data.peers
     if (peers !== undefined) return this.client.at(peers)
     const names = members.map((member) => member.instance).join(', ') || 'none that this one knows of'
@@ -136,4 +153,13 @@ function reachable(host: string): string {
 
 function addressOf({ host, port }: Address): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** A release before or after this one may say other things of itself. */
+function knownStatus(status: unknown): ServerStatus {
+  const { receivers, alarms, dropped, version } = status as Partial<ServerStatus>
+  if (receivers !== undefined && alarms !== undefined && dropped !== undefined) return status as ServerStatus
+  throw new Error(
+    `it runs another release (${version}) and says other things of itself; ask it itself, or bring both to one release`,
+  )
 }

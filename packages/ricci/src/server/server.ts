@@ -28,9 +28,11 @@ import { ForeignPublishers } from './foreign-publishers.ts'
 import { HttpListeners } from './http-listeners.ts'
 import { Membership } from './membership.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
+import { overviewOf, type Overview } from './overview.ts'
 import { Partitions } from './partitions.ts'
 import { pemFilesOf } from './pem-files.ts'
 import { ServerRules, type Reload, type RulesPlaces } from './server-rules.ts'
+import { statusOf } from './server-status.ts'
 import type { Addresses, ServerStatus } from './status.ts'
 
 export interface ServerOptions {
@@ -130,31 +132,31 @@ export class Server {
   }
 
   async status(): Promise<ServerStatus> {
-    const { backends, running: partitions, intake } = this.running()
+    const { clock, startedMs, rules, receivers, addresses: listen } = this
     const { config, version, telemetry } = this.options
-    const running = partitions.all()
-    const statuses = await Promise.all(running.map((partition) => partition.status()))
-    const { ready, degraded } = this.readiness()
-    return {
+    const readiness = this.readiness()
+    const head = {
       instance: config.instance,
       version,
-      upMs: this.clock.monotonicMs() - this.startedMs,
-      ready,
-      degraded,
-      listen: this.addresses,
-      log: { id: backends.log.id, place: backends.place, partitions: backends.log.partitions },
-      partitions: statuses,
-      rules: this.rules.status(running),
-      intake: {
-        connections: intake.connections,
-        messages: telemetry.tally.tcpMessages + telemetry.tally.udpMessages,
-        events: telemetry.tally.tcpEvents + telemetry.tally.udpEvents,
-        queuedBytes: intake.queuedBytes,
-        heldAcks: intake.lag.heldMessages,
-        lagBytes: intake.lag.lagBytes,
-        lagMs: intake.lag.lagMs,
-      },
+      startedMs,
+      clock,
+      readiness,
+      listen,
+      rules,
+      receivers,
+      telemetry,
     }
+    return statusOf(this.running(), head)
+  }
+
+  /** This server and, where it is one of several, all of them. */
+  private async overview(): Promise<Overview> {
+    const { membership, placement, partitions, backends } = this.running()
+    const [own, others] = await Promise.all([this.status(), membership?.statuses() ?? new Map()])
+    const { instance, wallMs } = own
+    const { members } = membership?.backend(placement).status() ?? { members: [] }
+    const statuses = new Map([[instance, own], ...others])
+    return overviewOf({ instance, wallMs, partitions, alone: backends.alone, members, statuses })
   }
 
   readiness(): Readiness {
@@ -370,6 +372,7 @@ export class Server {
       refresh: refreshed,
       readiness: () => this.readiness(),
       status: () => this.status(),
+      overview: () => this.overview(),
       query: ({ query, limit, cursor, shape }) =>
         this.running().queries.answer(query, shape, this.clock.monotonicMs(), limit, cursor),
       incidents: (request) => this.running().queries.incidents(request),

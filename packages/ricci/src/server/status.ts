@@ -1,6 +1,8 @@
-import type { Skew } from '@ricci/engine'
+import type { SilentHosts, Skew } from '@ricci/engine'
 import type { ReplicaStats, Standing } from '@ricci/replica'
 import type { Degraded } from '../http/backend.ts'
+import type { ReceiverHealth } from '../receivers/health.ts'
+import type { RecentAlarm } from '../telemetry/recent-alarms.ts'
 import type { RulesSwitch } from './worker-protocol.ts'
 
 /** Where a server listens; what is off is absent. */
@@ -21,6 +23,8 @@ export interface ServerStatus {
   readonly instance: string
   readonly version: string
   readonly upMs: number
+  /** Its wall clock when it said this. */
+  readonly wallMs: number
   readonly ready: boolean
   readonly degraded: readonly Degraded[]
   readonly listen: Addresses
@@ -43,6 +47,12 @@ export interface ServerStatus {
     readonly lagBytes: number
     readonly lagMs: number
   }
+  /** How receivers have answered of late, as far as this instance asked them. */
+  readonly receivers: readonly ReceiverHealth[]
+  /** Alarms of this process in the last hour. */
+  readonly alarms: readonly RecentAlarm[]
+  /** What was not taken in, by reason, since the start. */
+  readonly dropped: Readonly<Record<string, number>>
 }
 
 /** A partition on this instance. */
@@ -57,6 +67,12 @@ export interface PartitionStatus {
     readonly skews: readonly Skew[]
     /** Messages dropped as repeats by their producer mark, since the log began; as of the engine's last answer. */
     readonly repeats: number
+    /** Hosts of which nothing is left in the index; as of the engine's last answer. */
+    readonly silent: SilentHosts
+    /** Keys and texts that found no room, and were left out. */
+    readonly refused: number
+    /** When the oldest page that waits was decided, wall clock; absent where none waits. */
+    readonly oldestPageMs?: number
   }
   readonly replica: ReplicaStats
   /** What the others of the cluster may count on: `following` once it could take over. Absent before it is known. */

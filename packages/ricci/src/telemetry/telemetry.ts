@@ -10,6 +10,7 @@ import { describeLogEvent, isAlarm, type LogEvent } from '../log/index.ts'
 import type { Logger } from './logger.ts'
 import { Metrics, type Gauges } from './metrics.ts'
 import { RateLimit } from './rate-limit.ts'
+import { RecentAlarms, type RecentAlarm } from './recent-alarms.ts'
 import { Tally } from './tally.ts'
 
 /** Of a page what log and metrics tell. */
@@ -51,10 +52,11 @@ export class Telemetry {
   private gauges: Gauges = {}
   private sink: AlarmSink | undefined
   private readonly limit: RateLimit
+  private readonly alarms = new RecentAlarms()
 
   constructor(
     readonly log: Logger,
-    monotonicMs: () => number,
+    private readonly monotonicMs: () => number,
   ) {
     this.metrics = new Metrics(this.tally, () => this.gauges)
     this.limit = new RateLimit(linesPerMinute, 60_000, monotonicMs)
@@ -73,8 +75,14 @@ export class Telemetry {
   /** An alarm is three things at once: an event (host = the instance, service `ricci …`), a log line and a metric. */
   alarm(name: string, detail: string): void {
     this.metrics.alarms.inc({ name })
+    this.alarms.note(name, detail, this.monotonicMs())
     this.log.error({ alarm: name }, detail)
     this.sink?.(name, detail)
+  }
+
+  /** Alarms of the last hour, the latest first. */
+  recentAlarms(): readonly RecentAlarm[] {
+    return this.alarms.told(this.monotonicMs())
   }
 
   malformed(transport: keyof typeof refusals, peer: string, why: string): void {
