@@ -9,6 +9,8 @@ export type CodecErrorCode =
   /** A producer's mark without a name, or without a sequence number from 1: its messages would be taken for repeats of one another. */
   | 'MARK_INCOMPLETE'
   | 'FRAME_TOO_LARGE'
+  /** What stands where a frame's length should is none: another protocol begins so, or it is more than a client of Riemann can announce. */
+  | 'NOT_FRAMED'
   | 'TOO_MANY_EVENTS'
   | 'TOO_MANY_TAGS'
   | 'TOO_MANY_ATTRIBUTES'

@@ -51,27 +51,30 @@ test('a large frame in many chunks', () => {
 })
 
 test('a length beyond the limit is refused before anything is kept for it', () => {
-  for (const header of [
-    [0, 0, 1, 1],
-    [0xff, 0xff, 0xff, 0xff],
-  ]) {
+  for (const [code, ...header] of [
+    ['FRAME_TOO_LARGE', 0, 0, 1, 1],
+    ['FRAME_TOO_LARGE', 0x7f, 0xff, 0xff, 0xff],
+    ['NOT_FRAMED', 0x80, 0, 0, 0],
+    ['NOT_FRAMED', 0xff, 0xff, 0xff, 0xff],
+  ] as const) {
     const reader = new FrameReader(256)
-    assert.throws(() => framesOf(reader, Uint8Array.from(header)), { name: 'CodecError', code: 'FRAME_TOO_LARGE' })
+    assert.throws(() => framesOf(reader, Uint8Array.from(header)), { name: 'CodecError', code })
     const split = new FrameReader(256)
     assert.deepEqual(framesOf(split, Uint8Array.from(header.slice(0, 2))), [])
-    assert.throws(() => framesOf(split, Uint8Array.from(header.slice(2))), { code: 'FRAME_TOO_LARGE' })
+    assert.throws(() => framesOf(split, Uint8Array.from(header.slice(2))), { code })
   }
   assert.equal(framesOf(new FrameReader(256), frame(new Uint8Array(256))).length, 1)
 })
 
 test('who speaks another protocol is told', () => {
-  for (const [first, message] of [
-    ['GET / HTTP/1.1\r\n', /1195725856 bytes was announced; that is how HTTP begins, which another port speaks/],
-    ['HTTP/1.1 400 Bad Request\r\n', /that is how HTTP begins/],
-    ['\x16\x03\x01\x02\x00\x01', /that is how TLS begins/],
-    ['hello\n', /send at most 16777216 at a time/],
+  const http = /1195725856 bytes was announced; that is how HTTP begins, which another port speaks/
+  for (const [first, code, message] of [
+    ['GET / HTTP/1.1\r\n', 'NOT_FRAMED', http],
+    ['HTTP/1.1 400 Bad Request\r\n', 'NOT_FRAMED', /that is how HTTP begins/],
+    ['\x16\x03\x01\x02\x00\x01', 'NOT_FRAMED', /that is how TLS begins/],
+    ['hello\n', 'FRAME_TOO_LARGE', /send at most 16777216 at a time/],
   ] as const) {
-    assert.throws(() => framesOf(new FrameReader(), Buffer.from(first, 'latin1')), { code: 'FRAME_TOO_LARGE', message })
+    assert.throws(() => framesOf(new FrameReader(), Buffer.from(first, 'latin1')), { code, message })
   }
 })
 

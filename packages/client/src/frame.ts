@@ -1,6 +1,9 @@
 import { CodecError } from './errors.ts'
 import { maxFrameBytes } from './limits.ts'
 
+/** Riemann reads the length as a signed number, and closes the connection without a word where it is below 0. */
+const longestLength = 0x7fff_ffff
+
 /** Pieces of a frame below this are copied together; from here on they are kept as they came. */
 const smallPiece = 4096
 const gatherBytes = 64 * 1024
@@ -42,7 +45,7 @@ export class FrameReader {
 
   /**
    * The next whole frame, without its length; undefined when more bytes are needed.
-   * @throws CodecError `FRAME_TOO_LARGE`: what follows cannot be read any more, close the connection
+   * @throws CodecError `FRAME_TOO_LARGE`, `NOT_FRAMED`: what follows cannot be read any more, close the connection
    */
   next(): Uint8Array | undefined {
     const { chunk } = this
@@ -124,12 +127,12 @@ export class FrameReader {
 
   private check(length: number): void {
     if (length <= this.maxBytes) return
+    const announced = `a frame of ${length} bytes was announced`
     const other = protocolOf(length)
-    const advice =
-      other === undefined
-        ? `send at most ${this.maxBytes} at a time`
-        : `that is how ${other} begins, which another port speaks`
-    throw new CodecError('FRAME_TOO_LARGE', `a frame of ${length} bytes was announced; ${advice}`)
+    if (other !== undefined)
+      throw new CodecError('NOT_FRAMED', `${announced}; that is how ${other} begins, which another port speaks`)
+    if (length > longestLength) throw new CodecError('NOT_FRAMED', `${announced}; no client of Riemann sends so many`)
+    throw new CodecError('FRAME_TOO_LARGE', `${announced}; send at most ${this.maxBytes} at a time`)
   }
 }
 

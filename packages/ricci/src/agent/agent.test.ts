@@ -9,6 +9,7 @@ import {
   frame,
   FrameReader,
   type Msg,
+  refusalAsTooLarge,
   refusalForNow,
   RiemannTcpClient,
 } from '@ricci/client'
@@ -172,6 +173,37 @@ describe('agent', () => {
     assert.deepEqual(order(client), [1, 2])
     assert.deepEqual(agent.stats, { sent: 3, buffered: 0, dropped: 0, refused: 3 })
     assert.ok(problems.includes('the server refused 3 events: no room'))
+  })
+
+  test('a server that takes less at once has a sample in parts, under marks without a gap; what is too large alone is refused', async () => {
+    let events: readonly Event[] = [{ service: 'long', description: 'x'.repeat(2_000) }]
+    let emit: (events: readonly Event[]) => void = () => undefined
+    const source = {
+      name: 's',
+      start: (to: typeof emit) => void (emit = to),
+      once: async () => [],
+      stop: async () => {},
+    }
+    const limited: Answer = (msg) => {
+      const isTaken = encodeMsg(msg).length <= 1_000
+      return Promise.resolve(isTaken ? { ok: true } : { ok: false, error: refusalAsTooLarge(1_000) })
+    }
+    const { client, agent, problems } = start(Array<Answer>(200).fill(limited), { sources: [source] })
+    await client.until(1)
+    events = [...events, ...Array.from({ length: 40 }, (_, i) => ({ service: `s${i}`, description: 'd'.repeat(40) }))]
+    emit(events)
+    while (agent.stats.sent + agent.stats.refused < 3 + events.length) await turns()
+    emit(events)
+    const first = client.sent.length
+    while (agent.stats.sent + agent.stats.refused < 3 + 2 * events.length) await turns()
+    await agent.stop()
+    assert.deepEqual([agent.stats.sent, agent.stats.refused], [3 + 80, 2])
+    const sequences = new Set(client.sent.map(({ mark }) => mark!.sequence))
+    assert.deepEqual(Math.max(...sequences), sequences.size)
+    assert.match(problems.at(-1)!, /^the server refused 1 events: too large: at most 1000 bytes/)
+    // what it said is known by then: but for the event that fits nowhere, nothing is sent that it would refuse
+    const again = client.sent.slice(first).filter((msg) => encodeMsg(msg).length > 1_000)
+    assert.equal(again.length, 1)
   })
 
   test('what the server cannot take for now waits, and is sent again less and less often, under its mark', async () => {

@@ -1,5 +1,15 @@
 /** The agent: measures this machine at an interval and sends what it finds to a server, whatever becomes of the server. */
-import { ClientError, CodecError, encodeMark, encodeMsg, isRefusedForNow, type Event, type Msg } from '@ricci/client'
+import {
+  ClientError,
+  CodecError,
+  encodeMark,
+  encodeMsg,
+  halvesOf,
+  isRefusedForNow,
+  takenBytes,
+  type Event,
+  type Msg,
+} from '@ricci/client'
 import type { Clock, Timer } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import { type Batch, Outbox } from './outbox.ts'
@@ -103,6 +113,8 @@ export class Agent {
   #failures = 0
   #sent = 0
   #refused = 0
+  /** What a server said that it takes in one message; the least of all that said so. */
+  #takenBytes = Infinity
 
   constructor(options: AgentOptions) {
     this.#options = options
@@ -225,23 +237,34 @@ export class Agent {
   /** Sends until nothing waits or something fails. */
   async #drain(): Promise<void> {
     for (let batch = this.#outbox.take(); batch !== undefined; batch = this.#outbox.take()) {
-      try {
-        await this.#deliver(batch)
-      } catch (error) {
-        this.#failed(batch, error as Error)
-        return
+      const parts = [batch]
+      for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+        try {
+          parts.unshift(...(await this.#deliver(part)))
+        } catch (error) {
+          for (const other of parts) this.#outbox.putBack(other)
+          this.#failed(part, error as Error)
+          return
+        }
+        if (this.#stopped !== undefined) return
       }
-      if (this.#stopped !== undefined) return
     }
   }
 
-  async #deliver(batch: Batch): Promise<void> {
+  /** Gives what is to be sent in its place: its halves, where a server takes less at once. */
+  async #deliver(batch: Batch): Promise<readonly Batch[]> {
     const { client, clock, onProblem } = this.#options
+    if (batch.bytes.length > this.#takenBytes && batch.events > 1) return halved(batch)
     const sentAtMs = clock.wallMs()
     batch.mark ??= this.#producer.next(sentAtMs)
     // fields of a Msg may stand in any order
     const reply = await client.sendMsg(Buffer.concat([batch.bytes, encodeMark({ ...batch.mark, sentAtMs })]))
     if (isRefusedForNow(reply.error)) throw new ClientError('REFUSED', reply.error!, true)
+    const taken = takenBytes(reply.error)
+    if (taken !== undefined) {
+      this.#takenBytes = Math.min(this.#takenBytes, taken)
+      if (batch.events > 1) return halved(batch)
+    }
     if (this.#failures > 0) {
       this.#failures = 0
       onProblem(`the server takes events again; ${this.#outbox.events} that waited follow`)
@@ -252,6 +275,7 @@ export class Agent {
     } else {
       this.#sent += batch.events
     }
+    return []
   }
 
   #failed(batch: Batch, error: Error): void {
@@ -269,4 +293,14 @@ export class Agent {
       this.#send()
     })
   }
+}
+
+/** The first keeps a mark that was given: its number would be missed. */
+function halved({ bytes, events, order, mark }: Batch): readonly Batch[] {
+  const [first, second] = halvesOf(bytes)!
+  const middle = events >> 1
+  return [
+    { bytes: first, events: middle, order, mark },
+    { bytes: second, events: events - middle, order },
+  ]
 }

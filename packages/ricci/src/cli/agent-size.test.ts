@@ -7,8 +7,10 @@ const allowed = ['commander', 'pino', 'prom-client', 'string-width']
 
 test('the agent loads none of the libraries of the server', async () => {
   const main = 'packages/ricci/src/cli/main.ts'
-  // what it imports once it knows what it is to do; HTTP, where it listens for that, is besides
-  const agent = ['cli/agent', 'agent/local-agent', 'telemetry/telemetry'].map((name) => `packages/ricci/src/${name}.ts`)
+  // what it imports once it knows what it is to do
+  const agent = ['cli/agent', 'agent/local-agent', 'agent/local-http', 'telemetry/telemetry'].map(
+    (name) => `packages/ricci/src/${name}.ts`,
+  )
   const { metafile } = await build({
     entryPoints: [main],
     bundle: true,

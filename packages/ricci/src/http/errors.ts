@@ -1,5 +1,4 @@
 /** Codes of errors over HTTP, and the status that goes with each. */
-import type { FastifyReply } from 'fastify'
 import { passes } from '../intake/refused.ts'
 import type { Logger } from '../telemetry/logger.ts'
 
@@ -37,8 +36,14 @@ export const statusOf: Readonly<Record<string, number>> = {
   PEER_UNREACHABLE: 503,
 }
 
-/** Answers with what went wrong, for who asked to read and to act on; what is our own defect is logged as well. */
-export function answerError(error: unknown, reply: FastifyReply, log: Logger): void {
+/** What is answered. */
+export interface ErrorAnswer {
+  readonly status: number
+  readonly body: { readonly error: string; readonly code: string }
+}
+
+/** What went wrong, for who asked to read and to act on; what is our own defect is logged as well. */
+export function errorAnswer(error: unknown, log: Logger): ErrorAnswer {
   const { code, message, validation } = error as { code?: string; message: string; validation?: unknown }
   const known = statusOf[code ?? ''] ?? (error instanceof Error && passes(error) ? 503 : undefined)
   const status = validation !== undefined ? 400 : (known ?? (error as { statusCode?: number }).statusCode)
@@ -47,7 +52,8 @@ export function answerError(error: unknown, reply: FastifyReply, log: Logger): v
     validation !== undefined || (code?.startsWith('FST_') === true && status !== undefined && status < 500)
   if (status === undefined || (status >= 500 && known === undefined))
     log.error({ err: error }, 'an HTTP request failed')
-  void reply
-    .code(status ?? 500)
-    .send({ error: message, code: isUsage ? ('USAGE' satisfies HttpErrorCode) : (code ?? 'FAILED') })
+  return {
+    status: status ?? 500,
+    body: { error: message, code: isUsage ? ('USAGE' satisfies HttpErrorCode) : (code ?? 'FAILED') },
+  }
 }

@@ -15,7 +15,7 @@ import type { HttpBackend, IncidentsRequest, QueryAnswer, QueryRequest, WatchPag
 import { RicciError } from '../errors.ts'
 import { admin, fromThisMachine, needsCaller, operator, probe, viewer, type Role } from './caller.ts'
 import { HttpConnections, maxHeaderBytes, requestMs } from './connections.ts'
-import { answerError, type HttpErrorCode } from './errors.ts'
+import { errorAnswer, type HttpErrorCode } from './errors.ts'
 import { addEventRoutes } from './event-routes.ts'
 import { maxTokenLength, Places } from './places.ts'
 import { corsOf, mayStream, refusalOf, type Refusal } from './rebinding.ts'
@@ -354,7 +354,8 @@ export class HttpServer {
   }
 
   private sendError(error: unknown, reply: FastifyReply): void {
-    answerError(error, reply, this.options.telemetry.log)
+    const { status, body } = errorAnswer(error, this.options.telemetry.log)
+    void reply.code(status).send(body)
   }
 }
 

@@ -1,10 +1,10 @@
 /**
  * One Riemann client's connection. Each Msg gets one reply, in order. An ack says that the events are durable; a query is answered
  * from all that was in the log when it arrived (DESIGN 11.1). Of pipelined Msgs the valid ones before an invalid one are answered,
- * then the connection is closed.
+ * then the connection is closed; one that is too large is refused in words before.
  */
 import type { Socket } from 'node:net'
-import { encodeMsg, FrameReader, refusalForNow, type CodecError, type MsgFacts } from '@ricci/client'
+import { encodeMsg, FrameReader, refusalAsTooLarge, refusalForNow, type CodecError, type MsgFacts } from '@ricci/client'
 import type { Clock } from '@ricci/replica'
 import type { CloseReason, Telemetry } from '../telemetry/telemetry.ts'
 import type { Appended } from './appender.ts'
@@ -308,15 +308,22 @@ export class Connection {
     } catch (error) {
       const { code, message } = error as CodecError
       if (code !== 'QUERY_TOO_LONG') throw error
-      const slot = new Slot(this, frame.length, undefined)
-      slot.reply = frames([encodeMsg({ ok: false, error: `${message}; nothing of this message was taken` })])
-      this.slots.push(slot)
-      this.inFlightBytes += frame.length
+      this.answerOnly(frame.length, `${message}; nothing of this message was taken`)
       return undefined
     }
   }
 
+  /** The reply, in its turn, to a message that nothing is taken of. */
+  private answerOnly(bytes: number, error: string): void {
+    const slot = new Slot(this, bytes, undefined)
+    slot.reply = frames([encodeMsg({ ok: false, error })])
+    this.slots.push(slot)
+    this.inFlightBytes += bytes
+  }
+
+  /** Of what cannot be read Riemann says nothing; it takes whatever size there is, and who meets a limit here is told of it. */
   private refuse(error: CodecError): void {
+    if (error.code === 'FRAME_TOO_LARGE') this.answerOnly(0, refusalAsTooLarge(this.host.maxFrameBytes))
     this.host.telemetry.malformed('tcp', this.peer, error.message)
     this.host.telemetry.connectionClosed('malformed', this.peer, error.message)
     this.end()

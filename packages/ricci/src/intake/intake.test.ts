@@ -253,12 +253,23 @@ describe('Intake over TCP', () => {
     ])
   })
 
-  it('closes a connection that announces a frame beyond the limit', async () => {
+  it('refuses a frame beyond the limit in words, after what came before it, and closes; what cannot be one has no answer', async () => {
     const { connect } = await serve({ maxFrameBytes: 1000 })
-    const client = await connect()
-    client.socket.write(Buffer.from([0, 0, 4, 0]))
-    await client.ended()
-    assert.deepEqual(client.replies, [])
+    const error = 'too large: at most 1000 bytes are taken in one message; send fewer events at a time'
+    for (const [length, ...replies] of [
+      [0x400, { ok: true }, { ok: false, error }],
+      [0x7fff_ffff, { ok: true }, { ok: false, error }],
+      [0x8000_0000, { ok: true }],
+    ] as const) {
+      const client = await connect()
+      client.send(event('before'))
+      const head = Buffer.alloc(4)
+      head.writeUInt32BE(length)
+      // the reply reaches who sends the rest all the same
+      client.socket.write(Buffer.concat([head, Buffer.alloc(2_000)]))
+      await client.ended()
+      assert.deepEqual(client.replies, replies)
+    }
   })
 
   it('tells the producers of a group that the log refused, and begins a new life of its marks', async () => {

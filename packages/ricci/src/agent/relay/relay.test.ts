@@ -4,7 +4,16 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
-import { ClientError, decodeMsg, defaultLimits, encodeMsg, type Msg } from '@ricci/client'
+import {
+  ClientError,
+  decodeMsg,
+  defaultLimits,
+  encodeMsg,
+  refusalAsTooLarge,
+  withMark,
+  type Event,
+  type Msg,
+} from '@ricci/client'
 import { encodeEventsRecord, rules, tap, type EventView } from '@ricci/engine'
 import { EngineBench, FaultyDisk, SeededRandom, VirtualClock } from '@ricci/testkit'
 import { Distributor } from '../../intake/distributor.ts'
@@ -26,6 +35,8 @@ class Machine {
   readonly engine = new EngineBench(rules(tap('all')))
   readonly said: string[] = []
   fate: () => Fate = () => 'taken'
+  /** What a message may have at the server. */
+  takesBytes = Infinity
   asked: string[] = []
   relay!: Relay
   #door!: Distributor
@@ -72,7 +83,25 @@ class Machine {
 
   /** A program sends an event of a host, and is told that it is kept. */
   send(host = 'm', query?: string): Promise<void> {
-    const bytes = encodeMsg({ query, events: [{ host, metric: this.#sent++ }] })
+    return this.#take(encodeMsg({ query, events: [this.#event({ host })] }))
+  }
+
+  /** A program sends some in one message. */
+  sendAll(events: readonly Event[]): Promise<void> {
+    return this.#take(encodeMsg({ events: events.map((event) => this.#event(event)) }))
+  }
+
+  /** A program sends one under a mark of its own, of a sequence without gaps. */
+  sendMarked(sequence: number): Promise<void> {
+    const mark = { producer: 'program', incarnation: 1, sequence, sentAtMs: this.clock.wallMs() }
+    return this.#take(withMark(encodeMsg({ events: [this.#event({})] }), mark))
+  }
+
+  #event(event: Event): Event {
+    return { host: 'm', ...event, metric: this.#sent++ }
+  }
+
+  #take(bytes: Uint8Array): Promise<void> {
     this.#door.inspect(bytes)
     return new Promise((resolve, reject) => {
       const owner = { durable: () => undefined, acknowledge: resolve, refused: reject, groupEnd: () => undefined }
@@ -116,6 +145,7 @@ class Machine {
       this.asked.push(msg.query!)
       return { ok: true, events: [{ service: 'found' }] }
     }
+    if (msg.length > this.takesBytes) return { ok: false, error: refusalAsTooLarge(this.takesBytes) }
     const { query } = decodeMsg(msg)
     if (query !== undefined) this.asked.push(query)
     this.engine.appendBytes(encodeEventsRecord(this.clock.wallMs(), msg))
@@ -344,13 +374,68 @@ describe('relay', () => {
   test('what a server refuses for good is counted, and keeps nothing up', async () => {
     const machine = inMemory()
     let n = 0
-    machine.fate = () => (n++ === 0 ? { ok: false, error: 'too large' } : 'taken')
+    machine.fate = () => (n++ === 0 ? { ok: false, error: 'no such time' } : 'taken')
     await machine.send()
     await machine.send()
     await machine.settled()
     assert.deepEqual(machine.applied, [1])
     assert.equal(machine.relay.stats.refused, 1)
-    assert.deepEqual(machine.said, ['a server refused a message: too large'])
+    assert.deepEqual(machine.said, ['a server refused a message, or some of it: no such time'])
+  })
+
+  test('a server that takes less at once has it in parts, each event once whatever answers are lost', async () => {
+    const machine = inMemory()
+    const random = new SeededRandom(5)
+    machine.fate = () => (random.chance(0.2) ? 'lost' : random.chance(0.1) ? 'away' : 'taken')
+    for (let n = 0; n < 40; n++) {
+      machine.takesBytes = n < 10 ? Infinity : n < 25 ? 2_000 : 900
+      const events = Array.from({ length: 1 + random.below(60) }, (_, i) => ({ service: `s${i}`, description: 'long' }))
+      void machine.sendAll(events)
+      // a server that takes less is another one
+      await machine.settled()
+    }
+    await machine.second(120)
+    assert.deepEqual(ascending(machine.applied), machine.sent)
+    assert.deepEqual([machine.engine.alarms, machine.relay.stats.refused], [[], 0])
+  })
+
+  test('an event that is too large by itself is refused, and counted; what came with it and after it is taken', async () => {
+    const machine = inMemory()
+    machine.takesBytes = 1_000
+    await machine.sendAll([{}, {}, { description: 'x'.repeat(2_000) }, {}, {}])
+    await machine.send()
+    await machine.settled()
+    assert.deepEqual(ascending(machine.applied), [0, 1, 3, 4, 5])
+    assert.deepEqual([machine.relay.stats.sent, machine.relay.stats.refused], [1, 1])
+    const why = 'too large: at most 1000 bytes are taken in one message; send fewer events at a time'
+    assert.deepEqual(machine.said, [`a server refused a message, or some of it: ${why}`])
+  })
+
+  test('a program that marks by itself: what is fresh overtakes what waited, and none is told as lost', async () => {
+    const machine = inMemory()
+    let sequence = 0
+    await machine.sendMarked(++sequence)
+    machine.fate = () => 'away'
+    for (let n = 0; n < 20; n++) {
+      await machine.sendMarked(++sequence)
+      await machine.second()
+    }
+    let taken = 0
+    machine.fate = () => (taken++ === 0 ? 'taken' : 'away')
+    await machine.second(9)
+    // a program that had no answer sends again
+    for (const again of [5, ++sequence]) await machine.sendMarked(again)
+    // what waited goes on waiting for longer than gaps are borne with
+    for (let n = 0; n < 90; n++) {
+      taken = 0
+      await machine.sendMarked(++sequence)
+      await machine.second()
+    }
+    machine.fate = () => 'taken'
+    await machine.settled()
+    await machine.second(70)
+    assert.equal(machine.applied.length, sequence)
+    assert.deepEqual(machine.engine.alarms, [])
   })
 
   test('a question goes to a server once it has all that was sent here before', async () => {

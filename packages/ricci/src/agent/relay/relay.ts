@@ -19,6 +19,7 @@ import type { QueryPort } from '../../intake/queries.ts'
 import type { MarkingAs } from '../../intake/recorder.ts'
 import { queryWaitMs } from '../../intake/limits.ts'
 import { RicciError } from '../../errors.ts'
+import { Parts, type Way } from './parts.ts'
 import type { Unsent } from './places-file.ts'
 import type { Spool } from './spool.ts'
 import { Stretch } from './stretch.ts'
@@ -26,7 +27,7 @@ import { Stretch } from './stretch.ts'
 export interface RelayOptions {
   readonly spool: Spool
   /** What is sent through. */
-  readonly servers: { sendMsg(msg: Msg | Uint8Array): Promise<Msg> }
+  readonly servers: Way
   readonly clock: Clock
   /** Unlike that of any other producer alive: names of stretches begin with it. */
   readonly producer: string
@@ -67,6 +68,7 @@ export interface RelayStats {
 
 export class Relay implements QueryPort {
   readonly #options: RelayOptions
+  readonly #parts: Parts
   /** The last one grows. */
   readonly #stretches: Stretch[]
   #renew: () => Promise<void> = async () => undefined
@@ -89,6 +91,7 @@ export class Relay implements QueryPort {
   constructor(options: RelayOptions) {
     const { spool, unsent = [[spool.first, null]] } = options
     this.#options = options
+    this.#parts = new Parts(options.servers)
     this.#stretches = joined(unsent).map(([from, to]) => {
       const stretch = new Stretch(spool, Math.max(from, spool.first))
       stretch.to = Math.min(to ?? Infinity, spool.end)
@@ -205,12 +208,13 @@ export class Relay implements QueryPort {
   }
 
   async #deliver(stretch: Stretch, record: StoredRecord): Promise<void> {
-    const { servers, clock } = this.#options
+    const { clock } = this.#options
     const bytes = record.bytes.subarray(eventsHeaderLength)
     try {
-      // the age of what waited is judged by one clock: this one; a query that came with events is asked apart
-      const msg = eventsWithMark(bytes, { ...readMark(bytes)!, sentAtMs: clock.wallMs() })
-      const reply = await servers.sendMsg(msg)
+      // The age of what waited is judged by one clock: this one. A query that came with events is asked apart. A program's own sequence, too, is spread from here on: what is
+      // fresh overtakes what waited, and what was dropped for want of room is told from here.
+      const msg = eventsWithMark(bytes, { ...readMark(bytes)!, spread: true, sentAtMs: clock.wallMs() })
+      const reply = await this.#parts.sendMsg(msg)
       if (isRefusedForNow(reply.error)) throw new ClientError('REFUSED', reply.error!, true)
       this.#took(stretch, record, reply)
     } catch (error) {
@@ -260,7 +264,7 @@ export class Relay implements QueryPort {
 
   #refuse(why: string): void {
     this.#refused++
-    this.#options.onProblem(`a server refused a message: ${why}`)
+    this.#options.onProblem(`a server refused a message, or some of it: ${why}`)
   }
 
   /** What comes from now on goes before what waited. */

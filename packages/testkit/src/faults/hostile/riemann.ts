@@ -145,6 +145,8 @@ function answersOf(bytes: Uint8Array): number {
     }
   } catch (error) {
     if (!(error instanceof CodecError)) throw error
+    // refused in words, and the last
+    if (error.code === 'FRAME_TOO_LARGE') answers++
   }
   return answers
 }
