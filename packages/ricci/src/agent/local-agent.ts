@@ -6,6 +6,7 @@ import type { Clock, Random } from '@ricci/replica'
 import type { Address } from '../config/units.ts'
 import { RicciError } from '../errors.ts'
 import { Intake } from '../intake/intake.ts'
+import { nodeDisk } from '../log/index.ts'
 import type { BrokersOptions } from '../log/rabbitmq/brokers.ts'
 import type { Resolver } from '../resolver.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
@@ -13,7 +14,7 @@ import { startAgent, type Agent } from './agent.ts'
 import type { AgentStatus } from './local-http.ts'
 import type { Survey } from './probe.ts'
 import { DiskSpool } from './relay/disk-spool.ts'
-import { keepPlaces, keptPlaces, type Unsent } from './relay/places-file.ts'
+import { PlacesFile } from './relay/places-file.ts'
 import { Relay } from './relay/relay.ts'
 import { MemorySpool, type Spool } from './relay/spool.ts'
 import type { Exchange } from './servers/exchange.ts'
@@ -148,10 +149,8 @@ export class LocalAgent {
     this.#open.push(() => spool.close())
     const relay = new Relay({
       ...{ spool, servers, clock, producer },
-      unsent: places === undefined ? undefined : keptPlaces(places, spool.id),
-      keep: (unsent) => {
-        if (places !== undefined) this.#keep(places, spool.id, unsent)
-      },
+      unsent: places?.read(),
+      keep: (unsent) => places?.keep(unsent),
       onProblem: (text) => this.#say(text),
     })
     this.#relay = relay
@@ -166,6 +165,7 @@ export class LocalAgent {
       await intake.close()
       await this.#within(places === undefined ? stopLimitMs : stopOnDiskMs, relay.sentSoFar())
       relay.stop()
+      await places?.written()
     })
     relay.start(() => intake.renew())
     this.listens = {
@@ -185,23 +185,17 @@ export class LocalAgent {
     telemetry.log.info({ host, ...this.listens }, 'takes what programs of this machine send')
   }
 
-  #keep(places: string, spool: string, unsent: Unsent): void {
-    try {
-      keepPlaces(places, spool, unsent)
-    } catch (error) {
-      // a full disk, say: after a crash more is sent twice; what then lies more than 8,192 messages back counts twice
-      this.#options.telemetry.log.debug({ err: error }, 'how far what waits was sent could not be written down')
-    }
-  }
-
-  async #spool({ maxBytes, folder }: LocalOptions['keep']): Promise<{ spool: Spool; places?: string }> {
-    const { clock } = this.#options
+  async #spool({ maxBytes, folder }: LocalOptions['keep']): Promise<{ spool: Spool; places?: PlacesFile }> {
+    const { clock, telemetry } = this.#options
     if (folder === undefined) return { spool: new MemorySpool({ maxBytes, id: 'memory' }) }
     const onProblem = (text: string): void => this.#say(text)
-    return {
-      spool: await DiskSpool.open({ directory: folder, maxBytes, clock, onProblem }),
-      places: join(folder, 'places.json'),
-    }
+    const spool = await DiskSpool.open({ directory: folder, maxBytes, clock, onProblem })
+    const places = new PlacesFile({
+      ...{ disk: nodeDisk, path: join(folder, 'places.json'), spool: spool.id },
+      // a full disk, say: after a crash more is sent twice; what then lies more than 8,192 messages back counts twice
+      onProblem: (err) => telemetry.log.debug({ err }, 'how far what waits was sent could not be written down'),
+    })
+    return { spool, places }
   }
 
   async #unlessTaken(

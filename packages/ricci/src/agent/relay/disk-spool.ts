@@ -18,8 +18,8 @@ export interface DiskSpoolOptions {
 /** Segments of the spool: what a server has goes by whole ones. */
 const segmentsPerSpool = 64
 
-/** Older than this nobody wants it any more, whatever room there is. */
-const maxAgeMs = 7 * 24 * 3_600_000
+/** Only room makes it drop: by age a clock that was put wrong for a moment would lose all of it. */
+const maxAgeMs = Infinity
 
 /** One read. */
 const readBytes = 262_144

@@ -22,7 +22,7 @@ import { nodeDisk, type Disk } from '../../log/index.ts'
 import { silentLogger } from '../../telemetry/logger.ts'
 import { Telemetry } from '../../telemetry/telemetry.ts'
 import { DiskSpool } from './disk-spool.ts'
-import { keepPlaces, keptPlaces } from './places-file.ts'
+import type { Unsent } from './places-file.ts'
 import { Relay } from './relay.ts'
 import { MemorySpool, type Spool } from './spool.ts'
 
@@ -41,11 +41,12 @@ class Machine {
   relay!: Relay
   #door!: Distributor
   #life = 0
+  #places: Unsent | undefined
   #sent = 0
 
   constructor(
     readonly spool: Spool,
-    readonly places?: string,
+    private readonly keepsPlaces = false,
   ) {
     this.engine.tick(0, this.clock.wallMs())
     this.begin()
@@ -53,15 +54,15 @@ class Machine {
 
   /** An agent begins; that before it, if any, was killed. */
   begin(spool: Spool = this.spool): void {
-    const { places, clock } = this
+    const { clock } = this
     this.relay = new Relay({
       spool,
       servers: { sendMsg: (msg) => this.#server(msg) },
       clock,
       producer: `m/relay-${this.#life++}`,
-      unsent: places === undefined ? undefined : keptPlaces(places, spool.id),
+      unsent: this.#places,
       keep: (unsent) => {
-        if (places !== undefined) keepPlaces(places, spool.id, unsent)
+        if (this.keepsPlaces) this.#places = unsent
       },
       onProblem: (text) => this.said.push(text),
     })
@@ -163,12 +164,16 @@ const ascending = (numbers: readonly number[]): number[] => [...numbers].sort((a
 
 const inMemory = (maxBytes = 64 << 20): Machine => new Machine(new MemorySpool({ maxBytes, id: 'memory' }))
 
-async function onDisk(t: TestContext, size = 64 << 20): Promise<{ machine: Machine; open: typeof open }> {
+async function onDisk(
+  t: TestContext,
+  size = 64 << 20,
+  clock = new VirtualClock(),
+): Promise<{ machine: Machine; open: typeof open }> {
   const folder = mkdtempSync(join(tmpdir(), 'ricci-spool-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const open = (maxBytes = size, disk?: Disk): Promise<Spool> =>
-    DiskSpool.open({ directory: folder, maxBytes, disk, clock: new VirtualClock(), onProblem: assert.fail })
-  const machine = new Machine(await open(), join(folder, 'places.json'))
+    DiskSpool.open({ directory: folder, maxBytes, disk, clock, onProblem: assert.fail })
+  const machine = new Machine(await open(), true)
   return { machine, open }
 }
 
@@ -263,10 +268,8 @@ describe('relay', () => {
     await spool.close()
   })
 
-  test('however often the agent is started anew while servers are away, what is fresh goes first', async (t) => {
-    const folder = mkdtempSync(join(tmpdir(), 'ricci-places-'))
-    t.after(() => rmSync(folder, { recursive: true, force: true }))
-    const machine = new Machine(new MemorySpool({ maxBytes: 64 << 20, id: 'memory' }), join(folder, 'places.json'))
+  test('however often the agent is started anew while servers are away, what is fresh goes first', async () => {
+    const machine = new Machine(new MemorySpool({ maxBytes: 64 << 20, id: 'memory' }), true)
     machine.fate = () => 'away'
     for (let life = 0; life < 20; life++) {
       await machine.send()
@@ -369,6 +372,27 @@ describe('relay', () => {
     await machine.second(70)
     assert.deepEqual(ascending(machine.applied), machine.sent)
     assert.deepEqual(machine.engine.alarms, [])
+  })
+
+  test('a clock that is put eight days on, and on again: nothing that waits on the disk is taken for too old', async (t) => {
+    const clock = new VirtualClock()
+    const { machine, open } = await onDisk(t, 2 << 20, clock)
+    machine.fate = () => 'away'
+    let { spool } = machine
+    for (let jump = 0; jump < 3; jump++) {
+      await Promise.all(Array.from({ length: 2_000 }, () => machine.send()))
+      clock.shiftWall((jump + 1) * 8 * 24 * 3_600_000)
+      machine.relay.stop()
+      await spool.close()
+      spool = await open()
+      machine.begin(spool)
+    }
+    await machine.send()
+    machine.fate = () => 'taken'
+    await machine.settled()
+    assert.deepEqual([machine.applied.length, machine.relay.stats.dropped], [machine.sent.length, 0])
+    machine.relay.stop()
+    await spool.close()
   })
 
   test('what a server refuses for good is counted, and keeps nothing up', async () => {
