@@ -1,7 +1,7 @@
 /** An agent as a process runs it: what measures this machine, what takes responsibility for its programs, and the servers that both send to. */
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { maxFrameBytes, maxMarkBytes } from '@ricci/client'
+import { maxFrameBytes, maxMarkBytes, readMark } from '@ricci/client'
 import type { Clock, Random } from '@ricci/replica'
 import type { Address } from '../config/units.ts'
 import { RicciError } from '../errors.ts'
@@ -70,6 +70,9 @@ const maxQueuedBytes = 16 << 20
 
 /** A message grows by a mark here, and a server must still take it: one that it hangs up on would keep up all others. */
 const maxRelayedBytes = maxFrameBytes - maxMarkBytes
+
+/** A program's own mark grows by what a part of a message is known by. */
+const maxProducerBytes = 500
 
 /** A program that says nothing for a day has forgotten its connection. */
 const idleConnectionMs = 24 * 3_600_000
@@ -159,6 +162,7 @@ export class LocalAgent {
       progress: () => undefined,
       queries: relay,
       ...{ telemetry, clock, markingAs: relay.markingAs, tcp: riemann, udp: riemann },
+      refusalOf: (msg) => refusalOfMark(msg) ?? ('refusalOf' in servers ? servers.refusalOf(msg) : undefined),
       ...{ maxConnections, maxQueuedBytes, idleConnectionMs, maxFrameBytes: maxRelayedBytes },
     })
     this.#open.push(async () => {
@@ -235,4 +239,12 @@ export class LocalAgent {
     this.#trouble = text
     this.#options.telemetry.log.warn(text)
   }
+}
+
+/** Why a message will not get on as it is marked: a server would hang up on it each time, and what comes after it would wait for ever. */
+function refusalOfMark(msg: Uint8Array): string | undefined {
+  const bytes = Buffer.byteLength(readMark(msg)?.producer ?? '')
+  return bytes <= maxProducerBytes
+    ? undefined
+    : `the producer of a mark has ${bytes} bytes, and agents take ${maxProducerBytes}; shorten its name`
 }

@@ -5,6 +5,7 @@
 import { encodeMark, inspectMsg, MsgReader, MsgRoute, readMark, type Limits, type MsgFacts } from '@ricci/client'
 import type { Clock } from '@ricci/replica'
 import { partitionOf } from '@ricci/replica/partition-of'
+import { RicciError } from '../errors.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { Appender, type Appended, type RecordLog } from './appender.ts'
 import { LagGate, type Progress } from './lag.ts'
@@ -20,6 +21,8 @@ export interface DistributorOptions {
   readonly clock: Clock
   readonly markingAs: MarkingAs
   readonly limits: Limits
+  /** Why a Msg with events will never get where this log leads; who sent it is told. Nothing stands against any unless told. */
+  readonly refusalOf?: (msg: Uint8Array) => string | undefined
   /** Something was settled: there may be room again. */
   readonly onSettled: () => void
 }
@@ -75,6 +78,12 @@ export class Distributor {
    * @param nowMs wall clock when it came
    */
   add(msg: Uint8Array, owner: Appended, nowMs = this.options.clock.wallMs()): void {
+    const why = this.options.refusalOf?.(msg)
+    if (why !== undefined) {
+      owner.refused(new RicciError('EVENT_MALFORMED', why))
+      owner.groupEnd()
+      return
+    }
     const only = this.route === undefined ? 0 : this.route.only
     if (only >= 0) this.append(only, msg, owner, nowMs)
     else this.addParts(msg, owner, nowMs)

@@ -25,6 +25,8 @@ export interface IntakeOptions {
   readonly telemetry: Telemetry
   readonly clock: Clock
   readonly markingAs: MarkingAs
+  /** See the distributor's option. */
+  readonly refusalOf?: (msg: Uint8Array) => string | undefined
   /** Whether who sends is better off elsewhere from now on, and is told so where it understands. */
   readonly draining?: () => boolean
   readonly tcp?: { readonly host: string; readonly port: number }
@@ -65,6 +67,7 @@ export class Intake {
       clock,
       markingAs: options.markingAs,
       limits: { ...defaultLimits, maxFrameBytes: options.maxFrameBytes },
+      refusalOf: options.refusalOf,
       onSettled: () => this.settled(),
     })
     const host: ConnectionHost = {

@@ -8,8 +8,11 @@ import {
   encodeMark,
   encodeMsg,
   inspectMsg,
+  largestEventBytes,
+  maxMarkBytes,
   MsgRoute,
   readMark,
+  refusalAsTooLarge,
   type Msg,
   type MsgFacts,
 } from '@ricci/client'
@@ -21,6 +24,9 @@ const clusterAttribute = 'cluster'
 
 /** A routing key is not longer in AMQP. */
 const maxKeyBytes = 255
+
+/** An event goes alone at the least, with its mark. */
+const maxEventBytes = inboxMsgBytes - maxMarkBytes
 
 /** Keys whose number is kept; when there are more, all are forgotten. */
 const maxKeys = 4_096
@@ -43,23 +49,17 @@ export class Exchange {
   }
 
   /**
-   * Sends a Msg, or its bytes, in parts of one key each; resolves once brokers have confirmed them.
+   * Sends a Msg, or its bytes, in parts of one key each; resolves once brokers have confirmed them, or with a refusal where one is larger than an inbox takes.
    * @throws ClientError, retriable where no broker takes it now
    */
   async sendMsg(msg: Msg | Uint8Array): Promise<Msg> {
     const bytes = msg instanceof Uint8Array ? msg : encodeMsg(msg)
-    if (this.#keys.length > maxKeys) {
-      this.#keys = []
-      this.#route = this.#newRoute()
-    }
-    inspectMsg(bytes, this.#facts, defaultLimits, this.#route)
+    this.#inspect(bytes)
     if (this.#facts.asks) return refused('events go to RabbitMQ from here; ask an instance of the cluster')
     const parts = this.#parts(bytes)
-    for (const [key, { length }] of parts) {
-      if (length > inboxMsgBytes) return refused(`${length} bytes in one message: an inbox takes ${inboxMsgBytes}`)
-      if (Buffer.byteLength(key) > maxKeyBytes)
-        return refused(`the key of an event, "${key.slice(0, 40)}…", is too long`)
-    }
+    if (parts.some(([, { length }]) => length > inboxMsgBytes)) return refused(refusalAsTooLarge(inboxMsgBytes))
+    const tooLong = parts.map(([key]) => refusalOfKey(key)).find(Boolean)
+    if (tooLong !== undefined) return refused(tooLong)
     try {
       await Promise.all(parts.map(([key, part]) => this.#sender.send(key, part)))
     } catch (error) {
@@ -70,8 +70,28 @@ export class Exchange {
     return { ok: true }
   }
 
+  /** Why no inbox will ever take one of the events of a Msg, so that who sent it is told; undefined where there is nothing against them. */
+  refusalOf(msg: Uint8Array): string | undefined {
+    this.#inspect(msg)
+    const { only } = this.#route
+    const parts = only >= 0 ? [only] : [...this.#route.split(msg).keys()]
+    const largest = msg.length > maxEventBytes ? largestEventBytes(msg) : 0
+    if (largest > maxEventBytes)
+      return `an event has ${largest} bytes, and inboxes on RabbitMQ take ${maxEventBytes}; shorten its texts`
+    return parts.map((part) => refusalOfKey(this.#keyOf(part))).find(Boolean)
+  }
+
   destroy(): Promise<void> {
     return this.#sender.close()
+  }
+
+  /** What it is, and which parts it has, stands in `#facts` and `#route` until the next one. */
+  #inspect(msg: Uint8Array): void {
+    if (this.#keys.length > maxKeys) {
+      this.#keys = []
+      this.#route = this.#newRoute()
+    }
+    inspectMsg(msg, this.#facts, defaultLimits, this.#route)
   }
 
   #parts(bytes: Uint8Array): [key: string, part: Uint8Array][] {
@@ -95,6 +115,13 @@ export class Exchange {
       maxKeys,
     })
   }
+}
+
+function refusalOfKey(key: string): string | undefined {
+  const bytes = Buffer.byteLength(key)
+  return bytes <= maxKeyBytes
+    ? undefined
+    : `the key of an event, "${key.slice(0, 40)}…", has ${bytes} bytes, and RabbitMQ takes ${maxKeyBytes}; shorten its cluster, or else its host`
 }
 
 function refused(error: string): Msg {

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { connect, createServer, type AddressInfo, type Server as NetServer, type Socket } from 'node:net'
 import { describe, test, type TestContext } from 'node:test'
-import { ClientError, decodeMsg, encodeMsg, frame, FrameReader, refusalForNow, type Msg } from '@ricci/client'
+import {
+  ClientError,
+  decodeMsg,
+  encodeMsg,
+  frame,
+  FrameReader,
+  refusalAsTooLarge,
+  refusalForNow,
+  type Msg,
+} from '@ricci/client'
 import { TestClock } from '../../receivers/testing.ts'
 import { findPlaces, parseServer, type Place, type ServerName } from './places.ts'
 import { Servers } from './servers.ts'
@@ -191,6 +200,20 @@ describe('servers', () => {
     // what is refused for good is its own business
     b.answer = () => ({ ok: false, error: 'too large' })
     assert.deepEqual(await servers.sendMsg(msg(3)), { ok: false, error: 'too large' })
+  })
+
+  test('one that reads no more after what is too large for it has what comes next over another connection', async (t) => {
+    const server = await new FakeServer().start(t)
+    const { servers, said } = serversOf(t, [at(server.port)])
+    const error = refusalAsTooLarge(1_000)
+    server.answer = () => ({ ok: false, error })
+    assert.deepEqual(await servers.sendMsg(msg(1)), { ok: false, error })
+    server.answer = () => ({ ok: true })
+    const [first] = server.sockets
+    // what it still sends there it sends to nobody
+    first.removeAllListeners('data')
+    assert.deepEqual(await servers.sendMsg(msg(2)), { ok: true })
+    assert.deepEqual([services(server), said], [['1', '2'], []])
   })
 
   test('one that is slow is left for another that answers, and what it had not answered goes there', async (t) => {

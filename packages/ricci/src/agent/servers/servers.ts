@@ -6,7 +6,7 @@
  * are slow nothing is gained by going elsewhere, and nobody goes.
  */
 import { connect as netConnect, Socket } from 'node:net'
-import { ClientError, isRefusedForNow, RiemannTcpClient, type Msg } from '@ricci/client'
+import { ClientError, isRefusedForNow, RiemannTcpClient, takenBytes, type Msg } from '@ricci/client'
 import type { Clock, Random, Timer } from '@ricci/replica'
 import { systemResolver, type Resolver } from '../../resolver.ts'
 import { findPlaces, nameOf, needsDns, type Place, type ServerName } from './places.ts'
@@ -105,6 +105,7 @@ export class Servers {
         if (isRefusedForNow(reply.error)) throw new ClientError('REFUSED', reply.error!, true)
         this.#unreachable = false
         if (reply.draining === true) this.#moveOn(line, 'it drains')
+        if (takenBytes(reply.error) !== undefined) this.#hangUp(line)
         return reply
       } catch (error) {
         if (this.#closed !== undefined || !isOfServer(error)) throw error
@@ -235,6 +236,13 @@ export class Servers {
     this.#line = this.#connect(other)
     this.#tell(line, why)
     void line.client.close()
+  }
+
+  /** A message was too large for it, and it reads no more of this connection: what comes next goes over another one. */
+  #hangUp(line: Line): void {
+    line.why ??= 'a message was too large for it'
+    if (this.#line === line) this.#line = undefined
+    void line.client.destroy()
   }
 
   #avoid(server: Server): void {
