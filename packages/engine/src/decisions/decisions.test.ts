@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import type { OutcomeResult } from '../records.ts'
-import { Decisions } from './decisions.ts'
+import type { AttemptRecord, OutcomeResult } from '../records.ts'
 import { boundedKey, boundedProvenance, provenanceLimit } from './incident.ts'
 import { description, Desk } from './testing.ts'
 

@@ -164,7 +164,13 @@ describe('an acknowledgement', () => {
     assert.equal(incidentOf(desk).acknowledged?.untilMs, desk.calendarMs + minuteMs)
     desk.decisions.calendarBack(-minuteMs)
     assert.equal(incidentOf(desk).acknowledged?.untilMs, desk.calendarMs)
-    for (const given of [{ forMs: 0 }, { forMs: 'x' }, { untilMs: desk.calendarMs }, { untilMs: true }]) {
+    const wrong: Record<string, string | number | boolean>[] = [
+      { forMs: 0 },
+      { forMs: 'x' },
+      { untilMs: desk.calendarMs },
+      { untilMs: true },
+    ]
+    for (const given of wrong) {
       const id = JSON.stringify(given)
       assert.equal(desk.command(id, 'acknowledge', { rule: 'cpu', key: 'h', ...given }), 'malformed', id)
     }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import Fastify from 'fastify'
+import Fastify, { type LightMyRequestResponse } from 'fastify'
 import { callerOf, userHeader, viewer } from './caller.ts'
 
 describe('who asks', () => {
@@ -15,7 +15,11 @@ describe('who asks', () => {
     it(`is ${who} from ${remoteAddress} with ${user}`, async () => {
       const app = Fastify()
       app.get('/', viewer, async (request) => callerOf(request))
-      const answer = await app.inject({ url: '/', remoteAddress, headers: user && { [userHeader]: user } })
+      const answer: LightMyRequestResponse = await app.inject({
+        url: '/',
+        remoteAddress,
+        ...(user && { headers: { [userHeader]: user } }),
+      })
       assert.deepEqual(answer.json(), { who, from: remoteAddress })
     })
   }
