@@ -23,6 +23,8 @@ export type RicciErrorCode =
   | 'TOO_MANY_WATCHES'
   /** As many queries are answered over HTTP as may be at a time. */
   | 'TOO_MANY_QUERIES'
+  /** As many readers are given the log's records over HTTP as may be at a time. */
+  | 'TOO_MANY_TAILS'
   /** Another instance of the cluster could not be asked, or broke off. */
   | 'PEER_UNREACHABLE'
   /** Another instance of the cluster answered that it will not, or something that is not understood. */

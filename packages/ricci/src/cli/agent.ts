@@ -13,6 +13,7 @@ import { isLoopback } from '../http/rebinding.ts'
 import { nodeClock, nodeRandom } from '../server/node-clock.ts'
 import { createLogger, type LogFormat } from '../telemetry/logger.ts'
 import { agentSources, withSourceOptions, type SourceWords } from './agent-sources.ts'
+import { withExamples } from './examples.ts'
 import { outputOption, type OutputFormat } from './output.ts'
 import { untilStopped } from './signals.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
@@ -51,7 +52,7 @@ const usualHttp = '127.0.0.1:5556'
 export function agentCommand(surroundings: Surroundings): Command {
   const { env } = surroundings
   const given = (name: string): string | undefined => (env[name] === '' ? undefined : env[name])
-  return withSourceOptions(new Command('agent'))
+  const command = withSourceOptions(new Command('agent'))
     .description(
       'measure this machine, take what its programs send, and bring both to a server, whatever becomes of servers; until SIGTERM or Ctrl-C',
     )
@@ -129,11 +130,16 @@ export function agentCommand(surroundings: Surroundings): Command {
         stopped.dispose()
       }
     })
+  return withExamples(command, [
+    'ricci agent',
+    'ricci agent --server ricci-a.example.org:5555 ricci-b.example.org:5555',
+    'RICCI_SERVER=ricci.example.org:5555 ricci agent --interval 10s',
+  ])
 }
 
 /** Its options are those of the agent. */
 function checkCommand(surroundings: Surroundings): Command {
-  return new Command('check')
+  const command = new Command('check')
     .description('measure once, print what would be sent, and send nothing')
     .addOption(outputOption())
     .action(async (_own: unknown, command: Command) => {
@@ -144,6 +150,7 @@ function checkCommand(surroundings: Surroundings): Command {
       const events = await wouldSend({ host, clock: nodeClock, onProblem, ...besides })
       surroundings.write(output === 'json' ? `${JSON.stringify(events)}\n` : eventTable(events))
     })
+  return withExamples(command, ['ricci agent check'])
 }
 
 function listOf(text: string): string[] {

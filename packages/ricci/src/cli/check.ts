@@ -1,10 +1,11 @@
 import { Command } from 'commander'
 import { loadConfig } from '../config/config.ts'
 import { describeRules } from './rules.ts'
+import { withExamples } from './examples.ts'
 import type { Surroundings } from './surroundings.ts'
 
 export function checkCommand(surroundings: Surroundings): Command {
-  return new Command('check')
+  const command = new Command('check')
     .description('check a configuration and the rules it names, and change nothing')
     .argument('<file>', 'the configuration')
     .action(async (file: string) => {
@@ -12,4 +13,5 @@ export function checkCommand(surroundings: Surroundings): Command {
       surroundings.write(`${file}: ok\n`)
       surroundings.write(await describeRules(config))
     })
+  return withExamples(command, ['ricci check /etc/ricci/ricci.yaml'])
 }

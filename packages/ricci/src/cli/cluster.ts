@@ -2,7 +2,9 @@ import { Command, InvalidArgumentError } from 'commander'
 import type { PlacementView } from '@ricci/replica'
 import { ranges, type ClusterStatus, type PartitionPlaces } from '../server/cluster-status.ts'
 import { askJson, tell, urlOption } from './api.ts'
+import { withExamples } from './examples.ts'
 import { outputOption, table, type OutputFormat } from './output.ts'
+import { whileWaiting } from './progress.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 
 interface Options {
@@ -19,19 +21,28 @@ export function clusterCommand(surroundings: Surroundings): Command {
     surroundings.write(output === 'json' ? `${JSON.stringify(answer)}\n` : text())
   const status = (url: string): Promise<ClusterStatus> => askJson<ClusterStatus>(url, '/api/v1/cluster', {})
 
-  sub('status', 'say whether all partitions are owned and stood by').action(async ({ url, output }: Options) => {
-    const answer = await status(url)
-    print(output, answer, () => summary(answer))
-  })
-  sub('members', 'list the instances').action(async ({ url, output }: Options) => {
-    const { members } = await status(url)
-    print(output, members, () => membersTable(members))
-  })
-  sub('partitions', 'list who keeps which partition').action(async ({ url, output }: Options) => {
-    const { partitions } = await status(url)
-    print(output, partitions, () => partitionsTable(partitions))
-  })
-  sub('explain', 'say who is to keep a partition, who does, and why')
+  withExamples(sub('status', 'say whether all partitions are owned and stood by'), ['ricci cluster status']).action(
+    async ({ url, output }: Options) => {
+      const answer = await status(url)
+      print(output, answer, () => summary(answer))
+    },
+  )
+  withExamples(sub('members', 'list the instances'), ['ricci cluster members']).action(
+    async ({ url, output }: Options) => {
+      const { members } = await status(url)
+      print(output, members, () => membersTable(members))
+    },
+  )
+  withExamples(sub('partitions', 'list who keeps which partition'), ['ricci cluster partitions']).action(
+    async ({ url, output }: Options) => {
+      const { partitions } = await status(url)
+      print(output, partitions, () => partitionsTable(partitions))
+    },
+  )
+  withExamples(sub('explain', 'say who is to keep a partition, who does, and why'), [
+    'ricci cluster explain 7',
+    'ricci cluster explain --key web',
+  ])
     .argument('[partition]', 'its number', partitionNumber)
     .option('--key <cluster>', 'the partition of this cluster of hosts (or of a host without one)')
     .action(async (partition: number | undefined, { url, output, key }: Options & { key?: string }) => {
@@ -42,16 +53,29 @@ export function clusterCommand(surroundings: Surroundings): Command {
       const view = await askJson<PlacementView>(url, '/api/v1/cluster/explain', of)
       print(output, view, () => explanation(view))
     })
-  sub('drain', 'have an instance give up all it keeps, without a gap: before its machine is taken away')
-    .argument('<instance>')
+  withExamples(
+    sub('drain', 'have an instance give up all it keeps, without a gap: before its machine is taken away'),
+    ['ricci cluster drain ricci-b', 'ricci cluster drain ricci-b --undo'],
+    'Waits until others keep all of it.',
+  )
+    .argument('<instance>', 'its name, as ricci cluster members has it')
     .option('--undo', 'take part again')
     .option('--no-wait', 'do not wait until it keeps nothing any more')
     .action(async (instance: string, { url, undo, wait, output }: Options & { undo?: true; wait: boolean }) => {
       await tell(url, '/api/v1/cluster/drain', { instance, drain: undo !== true })
       if (undo === true || !wait) return
-      print(output, await drained(() => status(url), instance), () => `${instance} keeps nothing any more.\n`)
+      const done = drained(() => status(url), instance)
+      print(
+        output,
+        await whileWaiting(surroundings, `waiting for others to take over`, done),
+        () => `${instance} keeps nothing any more.\n`,
+      )
     })
-  return command
+  return withExamples(
+    command,
+    ['ricci cluster status', 'ricci cluster drain ricci-b'],
+    'Any instance is asked, and tells of all.',
+  )
 }
 
 /** How often a drain is looked at. */

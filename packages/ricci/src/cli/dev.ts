@@ -17,6 +17,7 @@ import { Telemetry } from '../telemetry/telemetry.ts'
 import { agentSources, noWords } from './agent-sources.ts'
 import { portOf } from './ports.ts'
 import { untilStopped } from './signals.ts'
+import { withExamples } from './examples.ts'
 import type { Surroundings } from './surroundings.ts'
 import { version } from './release.ts'
 
@@ -33,7 +34,7 @@ const agentIntervalMs = 1_000
 
 /** `ricci dev` is what `npm start` runs: server and agent in one process, on this machine, with the example rules. */
 export function devCommand(surroundings: Surroundings): Command {
-  return new Command('dev')
+  const command = new Command('dev')
     .description('watch this very machine: server and agent in one process; rules take effect when they are saved')
     .option('--directory <folder>', 'where data (.ricci) and rules (examples/rules) lie', '.')
     .option('--rules <folder>', 'the rules, instead of examples/rules')
@@ -74,6 +75,7 @@ export function devCommand(surroundings: Surroundings): Command {
         stopped.dispose()
       }
     })
+  return withExamples(command, ['ricci dev', 'ricci dev --directory ~/monitoring --port 0 --http-port 0'])
 }
 
 /** Puts in force what the folder holds, and says what came of it where that is news. */

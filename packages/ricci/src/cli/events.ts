@@ -1,48 +1,41 @@
 import type { Event } from '@ricci/client'
-import { number, printable, table } from './output.ts'
+import { csvLine } from './csv.ts'
+import { byHostAndService, columnsFor } from './event-columns.ts'
+import { table } from './output.ts'
+import type { Paint } from './terminal.ts'
 
-/** Events as rows, ordered by host and service. */
-export function eventTable(events: readonly Event[]): string {
-  const rows = [...events]
-    .sort((a, b) => compare(a.host, b.host) || compare(a.service, b.service))
-    .map((event) => [
-      event.host ?? '',
-      event.service ?? '',
-      event.state ?? '',
-      number(event.metric as number | undefined),
-      timeOf(event),
-      (event.tags ?? []).join(' '),
-      short(event.description ?? ''),
-    ])
-  return table(['HOST', 'SERVICE', 'STATE', 'METRIC', 'TIME', 'TAGS', 'DESCRIPTION'], rows)
+/** How events are laid out; without any of it all of each is shown, ordered by host and service. */
+export interface EventLayout {
+  /** As `--columns` says. */
+  readonly columns?: string
+  /** They are in the order that was asked for. */
+  readonly sorted?: boolean
+  /** Columns of the terminal. */
+  readonly room?: number
+  readonly paint?: Paint
 }
 
-/** One event on one line. */
-export function eventLine(event: Event): string {
-  const parts = [timeOf(event), event.host ?? '-', event.service ?? '-', event.state ?? '-']
-  if (event.metric !== undefined) parts.push(number(event.metric as number))
-  if (event.description !== undefined) parts.push(short(event.description))
-  return `${parts.map(printable).join('  ')}\n`
+/** Events as rows. */
+export function eventTable(events: readonly Event[], layout: EventLayout = {}): string {
+  const { columns: names, sorted = false, room = Infinity, paint } = layout
+  const ordered = sorted ? events : [...events].sort(byHostAndService)
+  const columns = columnsFor(ordered, names, room)
+  const states = columns.findIndex(({ name }) => name === 'state')
+  return table(
+    columns.map(({ name }) => name.toUpperCase()),
+    ordered.map((event) => columns.map(({ text }) => text(event))),
+    {
+      right: new Set(columns.flatMap(({ right }, n) => (right === true ? [n] : []))),
+      columns: room,
+      paint: (text, row, column) => (column === states && paint ? paint(ordered[row].state, text) : text),
+    },
+  )
 }
 
-/** Code unit order: the same on every machine. */
-function compare(a = '', b = ''): number {
-  return a < b ? -1 : a > b ? 1 : 0
-}
-
-/** Seconds as they are where no calendar reaches: anybody can send any number. */
-function timeOf({ time }: Event): string {
-  if (time === undefined) return ''
-  const date = new Date(time * 1000)
-  return Number.isNaN(date.getTime())
-    ? String(time)
-    : date
-        .toISOString()
-        .replace('T', ' ')
-        .replace(/\.\d+Z$/, '')
-}
-
-/** A description is a hint here; `-o json` has all of it. */
-function short(text: string): string {
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text
+/** Events as RFC 4180 has it, the names of the columns first. */
+export function eventCsv(events: readonly Event[], { columns: names, sorted = false }: EventLayout = {}): string {
+  const ordered = sorted ? events : [...events].sort(byHostAndService)
+  const columns = columnsFor(ordered, names, Infinity)
+  const lines = ordered.map((event) => csvLine(columns.map(({ raw }) => raw(event))))
+  return csvLine(columns.map(({ name }) => name)) + lines.join('')
 }

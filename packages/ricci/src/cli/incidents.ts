@@ -2,6 +2,7 @@ import type { Incident, Incidents, PendingPage } from '@ricci/engine'
 import { Command } from 'commander'
 import { askJson, urlOption } from './api.ts'
 import { duration, outputOption, table, type OutputFormat } from './output.ts'
+import { withExamples } from './examples.ts'
 import type { Surroundings } from './surroundings.ts'
 
 /** A page of an answer. All that is open comes first, over however many of them, then what is closed, then what waits. */
@@ -15,7 +16,7 @@ interface Answer {
 const limit = '1000'
 
 export function incidentsCommand(surroundings: Surroundings): Command {
-  return new Command('incidents')
+  const command = new Command('incidents')
     .description('print what is wrong now, and the pages that wait to be told')
     .addOption(outputOption())
     .addOption(urlOption(surroundings))
@@ -23,6 +24,7 @@ export function incidentsCommand(surroundings: Surroundings): Command {
       const answers = answersOf(url)
       await (output === 'json' ? writeJson(answers, surroundings) : writeTables(answers, surroundings))
     })
+  return withExamples(command, ['ricci incidents', 'ricci incidents -o json'])
 }
 
 async function* answersOf(url: string): AsyncGenerator<Answer, void, undefined> {

@@ -1,5 +1,6 @@
 import { elect } from '@ricci/election/cli'
 import { Command } from 'commander'
+import { withExamples } from './examples.ts'
 
 /** `ricci lead` is the command `elect` of @ricci/election. @returns its exit code */
 export function lead(words: readonly string[]): Promise<number> {
@@ -8,5 +9,8 @@ export function lead(words: readonly string[]): Promise<number> {
 
 /** For the list of commands alone: {@link lead} takes its words as they are. */
 export function leadCommand(): Command {
-  return new Command('lead').description('run a command on one of several machines at a time (ricci lead --help)')
+  const command = new Command('lead').description(
+    'run a command on one of several machines at a time (ricci lead --help)',
+  )
+  return withExamples(command, ['ricci lead --help'])
 }

@@ -5,10 +5,11 @@ export { howLong as duration } from '../server/how-long.ts'
 
 export type OutputFormat = 'table' | 'json'
 
-/** `-o table|json`: tables for people, JSON for programs. */
-export function outputOption(): Option {
-  return new Option('-o, --output <format>', 'table for people, json for programs')
-    .choices(['table', 'json'])
+/** `-o table|json`: tables for people, JSON for programs; some can be had for spreadsheets, too. */
+export function outputOption(more?: 'csv'): Option {
+  const csv = more === undefined ? '' : ', csv for spreadsheets'
+  return new Option('-o, --output <format>', `table for people, json for programs${csv}`)
+    .choices(['table', 'json', ...(more === undefined ? [] : [more])])
     .default('table')
 }
 
@@ -75,18 +76,16 @@ export function width(text: string): number {
   return narrow.test(text) ? text.length : stringWidth(text)
 }
 
-const letters = new Intl.Segmenter('und', { granularity: 'grapheme' })
-
 /** A text in so many columns; where it does not fit, its end is left out and `…` says so. */
 export function truncated(text: string, columns: number): string {
   if (width(text) <= columns) return text
   if (narrow.test(text)) return `${text.slice(0, Math.max(0, columns - 1))}…`
   let kept = ''
   let left = columns - 1
-  for (const { segment } of letters.segment(text)) {
-    left -= stringWidth(segment)
+  for (const letter of text) {
+    left -= stringWidth(letter)
     if (left < 0) break
-    kept += segment
+    kept += letter
   }
   return `${kept}…`
 }

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { withExamples } from './examples.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 import { version } from './release.ts'
 
@@ -13,9 +14,13 @@ const commands: Readonly<Record<string, (surroundings: Surroundings) => Promise<
   query: async (surroundings) => (await import('./query.ts')).queryCommand(surroundings),
   watch: async (surroundings) => (await import('./watch.ts')).watchCommand(surroundings),
   status: async (surroundings) => (await import('./status.ts')).statusCommand(surroundings),
+  log: async (surroundings) => (await import('./log.ts')).logCommand(surroundings),
   incidents: async (surroundings) => (await import('./incidents.ts')).incidentsCommand(surroundings),
   receivers: async (surroundings) => (await import('./receivers.ts')).receiversCommand(surroundings),
   cluster: async (surroundings) => (await import('./cluster.ts')).clusterCommand(surroundings),
+  bench: async (surroundings) => (await import('./bench.ts')).benchCommand(surroundings),
+  completion: async (surroundings) =>
+    (await import('./completion.ts')).completionCommand(surroundings, () => commandTree(surroundings)),
   lead: async () => (await import('./lead.ts')).leadCommand(),
   version: async (surroundings) => (await import('./version.ts')).versionCommand(surroundings),
 }
@@ -31,21 +36,7 @@ const configurationCodes = /^(CONFIG_|RULES_)/
 export async function runProgram(words: readonly string[], surroundings: Surroundings): Promise<number> {
   // Its command line is that of `elect`, with a command of its own behind `--`.
   if (words[0] === 'lead') return (await import('./lead.ts')).lead(words.slice(1))
-  const program = new Command('ricci')
-    .description('Monitoring that stays up: watches streams of events, keeps state, pages people')
-    .version(version, '-V, --version', 'print the version')
-    .showHelpAfterError('(ricci --help lists the commands)')
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => surroundings.write(text),
-      writeErr: (text) => surroundings.complain(text),
-    })
-  const wanted = Object.hasOwn(commands, words[0] ?? '') ? [words[0]] : Object.keys(commands)
-  for (const name of wanted) {
-    const command = await commands[name](surroundings)
-    program.addCommand(command.copyInheritedSettings(program))
-    for (const sub of command.commands) sub.copyInheritedSettings(program)
-  }
+  const program = await commandTree(surroundings, Object.hasOwn(commands, words[0] ?? '') ? [words[0]] : undefined)
   if (words.length === 0) {
     program.outputHelp({ error: true })
     return ExitCode.usage
@@ -56,6 +47,37 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
   } catch (error) {
     return exitCodeOf(error, surroundings)
   }
+}
+
+/**
+ * All commands, each with its options and help.
+ * @param names those that are wanted; all of them unless told
+ */
+export async function commandTree(
+  surroundings: Surroundings,
+  names: readonly string[] = Object.keys(commands),
+): Promise<Command> {
+  const program = new Command('ricci')
+    .description('Monitoring that stays up: watches streams of events, keeps state, pages people')
+    .version(version, '-V, --version', 'print the version')
+    .showHelpAfterError('(ricci --help lists the commands)')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => surroundings.write(text),
+      writeErr: (text) => surroundings.complain(text),
+    })
+  for (const name of names) {
+    const command = await commands[name](surroundings)
+    program.addCommand(inheriting(command, program, `ricci ${name}`))
+  }
+  return withExamples(program, ['ricci dev', 'ricci status', `ricci query 'state != "ok"'`])
+}
+
+/** How errors are told goes for all of them; each names its own help. */
+function inheriting(command: Command, from: Command, words: string): Command {
+  command.copyInheritedSettings(from).showHelpAfterError(`(${words} --help shows what it takes)`)
+  for (const sub of command.commands) inheriting(sub, command, `${words} ${sub.name()}`)
+  return command
 }
 
 function exitCodeOf(error: unknown, surroundings: Surroundings): number {

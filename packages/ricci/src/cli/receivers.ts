@@ -5,7 +5,9 @@ import { Receivers } from '../receivers/receivers.ts'
 import type { ReceiverTest, ReceiverView } from '../receivers/try.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { askJson, tell, urlOption } from './api.ts'
+import { withExamples } from './examples.ts'
 import { outputOption, printable, table, type OutputFormat } from './output.ts'
+import { whileWaiting } from './progress.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 
 interface Options {
@@ -30,29 +32,33 @@ export function receiversCommand(surroundings: Surroundings): Command {
   const print = (output: OutputFormat, answer: unknown, text: () => string): void =>
     surroundings.write(output === 'json' ? `${JSON.stringify(answer)}\n` : text())
 
-  sub('list', 'list the receivers that rules may page')
-    .addHelpText('after', '\nExample:\n  ricci receivers list --config /etc/ricci/ricci.yaml')
-    .action(async ({ url, config, output }: Options) => {
-      const receivers =
-        config === undefined
-          ? (await askJson<{ receivers: ReceiverView[] }>(url, '/api/v1/receivers', {})).receivers
-          : receiversOf(config, surroundings).views()
-      print(output, { receivers }, () => listTable(receivers))
-    })
-  sub('test', 'send a receiver a page that is marked as a test, and say what it answered')
+  withExamples(sub('list', 'list the receivers that rules may page'), [
+    'ricci receivers list',
+    'ricci receivers list --config /etc/ricci/ricci.yaml',
+  ]).action(async ({ url, config, output }: Options) => {
+    const receivers =
+      config === undefined
+        ? (await askJson<{ receivers: ReceiverView[] }>(url, '/api/v1/receivers', {})).receivers
+        : receiversOf(config, surroundings).views()
+    print(output, { receivers }, () => listTable(receivers))
+  })
+  withExamples(
+    sub('test', 'send a receiver a page that is marked as a test, and say what it answered'),
+    ['ricci receivers test oncall'],
+    'What is triggered is taken back at once.',
+  )
     .argument('<name>', 'the receiver, as ricci receivers list has it')
-    .addHelpText('after', '\nExample:\n  ricci receivers test oncall\n\nWhat is triggered is taken back at once.')
     .action(async (name: string, { url, config, output }: Options) => {
-      if (output === 'table' && surroundings.interactive) surroundings.complain(`Testing ${name}: ${hint}.\n`)
-      const test =
+      const tried =
         config === undefined
-          ? await tell<ReceiverTest>(url, `/api/v1/receivers/${encodeURIComponent(name)}/test`, {})
-          : await receiversOf(config, surroundings).try(name)
+          ? tell<ReceiverTest>(url, `/api/v1/receivers/${encodeURIComponent(name)}/test`, {})
+          : receiversOf(config, surroundings).try(name)
+      const test = await whileWaiting(surroundings, `waiting for ${printable(name)} (${hint})`, tried)
       print(output, test, () => testTable(test))
       const wrong = test.steps.find(({ result }) => result.kind !== 'delivered')
       if (wrong !== undefined) throw new CommandError(ExitCode.failed, whatToDo(name, wrong.result))
     })
-  return command
+  return withExamples(command, ['ricci receivers list', 'ricci receivers test oncall'])
 }
 
 function receiversOf(file: string, { print }: Surroundings): Receivers {

@@ -2,6 +2,7 @@ import { CodecError, encodeMsg, RiemannTcpClient, validateMsg, type Event } from
 import { Command } from 'commander'
 import { hostname } from 'node:os'
 import { parseAddress } from '../config/units.ts'
+import { withExamples } from './examples.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 
 interface Options {
@@ -13,12 +14,12 @@ interface Options {
   readonly description?: string
   readonly ttl?: string
   readonly time?: string
-  readonly tag: string[]
-  readonly attribute: string[]
+  readonly tag?: readonly string[]
+  readonly attribute?: readonly string[]
 }
 
 export function sendCommand(surroundings: Surroundings): Command {
-  return new Command('send')
+  const command = new Command('send')
     .description('send one event and wait until it is durable')
     .option('--server <host:port>', 'where to send', surroundings.env.RICCI_SERVER ?? '127.0.0.1:5555')
     .option('-H, --host <name>', 'host of the event', hostname())
@@ -28,8 +29,8 @@ export function sendCommand(surroundings: Surroundings): Command {
     .option('-d, --description <text>', 'description')
     .option('-T, --ttl <seconds>', 'seconds for which the event holds')
     .option('--time <seconds>', 'seconds since 1970; default: now')
-    .option('-t, --tag <tag>', 'a tag; may be repeated', collect, [])
-    .option('-a, --attribute <name=value>', 'an attribute; may be repeated', collect, [])
+    .option('-t, --tag <tag>', 'a tag; may be repeated', collect)
+    .option('-a, --attribute <name=value>', 'an attribute; may be repeated', collect)
     .action(async (options: Options) => {
       const event = eventOf(options)
       const address = parseAddress(options.server)
@@ -50,16 +51,20 @@ export function sendCommand(surroundings: Surroundings): Command {
         await client.close()
       }
     })
+  return withExamples(command, [
+    'ricci send --service disk --state critical --metric 0.97 --ttl 60',
+    'ricci send --server ricci.example.org:5555 -H web-1 -S deploy -t release -a version=4.2',
+  ])
 }
 
 function eventOf(options: Options): Event {
   const attributes: Record<string, string> = {}
-  for (const pair of options.attribute) {
+  for (const pair of options.attribute ?? []) {
     const at = pair.indexOf('=')
     if (at < 1) throw new CommandError(ExitCode.usage, `"${pair}" is no attribute; write name=value`)
     attributes[pair.slice(0, at)] = pair.slice(at + 1)
   }
-  const { host, service, state, description, tag } = options
+  const { host, service, state, description, tag = [] } = options
   return {
     host,
     service,
@@ -109,6 +114,6 @@ function numberOf(option: string, text: string | undefined): number | undefined 
   return value
 }
 
-function collect(value: string, before: string[]): string[] {
+function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value]
 }

@@ -4,6 +4,7 @@ import { Server } from '../server/server.ts'
 import { createLogger, type LogFormat } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
 import { untilStopped } from './signals.ts'
+import { withExamples } from './examples.ts'
 import type { Surroundings } from './surroundings.ts'
 import { version } from './release.ts'
 
@@ -13,7 +14,7 @@ interface Options {
 }
 
 export function serveCommand(surroundings: Surroundings): Command {
-  return new Command('serve')
+  const command = new Command('serve')
     .description('run the server, until SIGTERM or Ctrl-C; SIGHUP reloads the rules')
     .option('-c, --config <file>', 'the configuration (YAML); without it all defaults, with rules in ./rules')
     .addOption(
@@ -57,4 +58,9 @@ export function serveCommand(surroundings: Surroundings): Command {
         stopped.dispose()
       }
     })
+  return withExamples(
+    command,
+    ['ricci serve --config /etc/ricci/ricci.yaml'],
+    "Needs no configuration to try it: then it keeps its data under /var/lib/ricci or the user's state folder, and takes the rules in ./rules.",
+  )
 }

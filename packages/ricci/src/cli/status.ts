@@ -3,16 +3,18 @@ import { ranges } from '../server/cluster-status.ts'
 import type { InstanceOverview, Overview } from '../server/overview.ts'
 import type { ServerStatus } from '../server/status.ts'
 import { askJson, urlOption } from './api.ts'
+import { withExamples } from './examples.ts'
 import { duration, outputOption, printable, table, truncated, wrapped, type OutputFormat } from './output.ts'
+import { whileWaiting } from './progress.ts'
 import { untilStopped } from './signals.ts'
 import { hereTable } from './status-here.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
-import { colorOption, columnsOf, painter, redrawn, type Paint } from './terminal.ts'
+import { colorOption, columnsOf, painter, redrawn, type Color, type Paint } from './terminal.ts'
 
 interface Options {
   readonly url: string
   readonly output: OutputFormat
-  readonly color: 'auto' | 'always' | 'never'
+  readonly color: Color
   readonly watch?: true
   readonly here?: true
 }
@@ -21,14 +23,13 @@ interface Options {
 const redrawMs = 2_000
 
 export function statusCommand(surroundings: Surroundings): Command {
-  return new Command('status')
+  const command = new Command('status')
     .description('say whether anybody is paged if something breaks now, and how the whole cluster is')
     .option('--watch', 'look again every two seconds, until Ctrl-C')
     .option('--here', 'the asked server alone, in detail')
     .addOption(outputOption())
     .addOption(colorOption())
     .addOption(urlOption(surroundings))
-    .addHelpText('after', help)
     .action(async ({ url, output, color, watch, here }: Options) => {
       const paint = painter(color, surroundings)
       const look = async (signal?: AbortSignal): Promise<{ readonly paging: boolean; readonly text: string }> => {
@@ -43,21 +44,22 @@ export function statusCommand(surroundings: Surroundings): Command {
         return { paging, text: screenOf(overview, { columns: columnsOf(surroundings), rows, paint }) }
       }
       if (watch === true) return keepLooking(look, output, surroundings)
-      const { paging, text } = await look()
+      const { paging, text } = await whileWaiting(surroundings, 'waiting for all instances', look())
       surroundings.write(text)
       if (!paging) throw new CommandError(ExitCode.failed, 'nobody can rely on being paged; see above')
     })
+  return withExamples(
+    command,
+    [
+      'ricci status',
+      'ricci status --watch',
+      'ricci status -o json | jq -e .paging',
+      'ricci status --here --url http://ricci-b.example:5556',
+    ],
+    `Any instance answers for the whole cluster; who does not answer is named.
+Exit code 0: whatever the rules decide is told to whom it is for. 1: it is not, or nobody answers.`,
+  )
 }
-
-const help = `
-Any instance answers for the whole cluster; who does not answer is named.
-Exit code 0: whatever the rules decide is told to whom it is for. 1: it is not, or nobody answers.
-
-Examples:
-  ricci status
-  ricci status --watch
-  ricci status -o json | jq -e .paging
-  ricci status --url http://ricci-b.example:5556 --here`
 
 async function keepLooking(
   look: (signal: AbortSignal) => Promise<{ readonly text: string }>,

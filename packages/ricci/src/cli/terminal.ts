@@ -3,7 +3,8 @@ import { styleText } from 'node:util'
 import { Option } from 'commander'
 import type { Surroundings } from './surroundings.ts'
 
-type Color = 'auto' | 'always' | 'never'
+/** What `--color` takes. */
+export type Color = 'auto' | 'always' | 'never'
 
 /** Gives a text the colours of a state, as it was or with colours. */
 export type Paint = (state: string | undefined, text: string) => string

@@ -3,11 +3,12 @@ import { defaultConfig, loadConfig } from '../config/config.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { checkRules, readRules } from '../server/rules-source.ts'
 import { describeChecks } from './rules.ts'
+import { withExamples } from './examples.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 
 /** `ricci test`: what stands before a switch of rules, without a server, and without receivers where no configuration names any. */
 export function testCommand(surroundings: Surroundings): Command {
-  return new Command('test')
+  const command = new Command('test')
     .description(
       'check the types of rules, run the tests beside them, and look for state that they keep outside of the engine',
     )
@@ -29,4 +30,9 @@ export function testCommand(surroundings: Surroundings): Command {
         throw code === 'RULES_TESTS' ? new CommandError(ExitCode.failed, message, { cause: error }) : error
       }
     })
+  return withExamples(
+    command,
+    ['ricci test', 'ricci test rules --config /etc/ricci/ricci.yaml'],
+    'Needs no server, and pages nobody.',
+  )
 }

@@ -1,10 +1,11 @@
 import { Command } from 'commander'
+import { withExamples } from './examples.ts'
 import { outputOption, type OutputFormat } from './output.ts'
 import { version } from './release.ts'
 import type { Surroundings } from './surroundings.ts'
 
 export function versionCommand(surroundings: Surroundings): Command {
-  return new Command('version')
+  const command = new Command('version')
     .description('print versions')
     .addOption(outputOption())
     .action(({ output }: { output: OutputFormat }) => {
@@ -14,4 +15,5 @@ export function versionCommand(surroundings: Surroundings): Command {
           : `ricci ${version} (Node ${process.versions.node})\n`,
       )
     })
+  return withExamples(command, ['ricci version'])
 }

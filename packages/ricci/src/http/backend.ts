@@ -5,6 +5,7 @@ import type { Registry } from 'prom-client'
 import type { Freshness, Missing } from '../peers/protocol.ts'
 import type { ReceiverTest, ReceiverView } from '../receivers/try.ts'
 import type { ClusterStatus } from '../server/cluster-status.ts'
+import type { RecordsRequest } from '../server/log-lines.ts'
 import type { Overview } from '../server/overview.ts'
 import type { JsonShape } from '../server/worker-protocol.ts'
 
@@ -108,6 +109,11 @@ export interface HttpBackend {
    * @throws RicciError `INTAKE_FULL`, `EVENT_MALFORMED`; ReplicaError: why the log does not take them
    */
   take(events: readonly Event[]): Promise<void>
+  /**
+   * What a partition's log holds, a JSON text a line, until the signal aborts or the log's end is reached where it is not followed.
+   * @throws RicciError `NO_PARTITION`; ReplicaError `OFFSET_TRIMMED`, `LOG_UNAVAILABLE`
+   */
+  records(request: RecordsRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>
   /** The receivers of the configuration. */
   receivers(): readonly ReceiverView[]
   /** Sends a receiver test pages; whoever asks while that goes on hears the same. @throws RicciError `NO_RECEIVER` */

@@ -31,6 +31,8 @@ export const statusOf: Readonly<Record<string, number>> = {
   NOT_RUNNING: 503,
   NO_CLUSTER: 404,
   NO_PARTITION: 404,
+  OFFSET_TRIMMED: 404,
+  TOO_MANY_TAILS: 503,
   NO_INSTANCE: 404,
   NO_RECEIVER: 404,
   PEER_UNREACHABLE: 503,

@@ -78,6 +78,24 @@ const explainQueryString = {
   oneOf: [{ required: ['partition'] }, { required: ['key'] }],
 } as const
 
+const recordsQueryString = {
+  type: 'object',
+  properties: {
+    from: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
+    last: { type: 'integer', minimum: 0, maximum: 1_000_000, default: 0 },
+    kind: { type: 'string', pattern: '^[a-z-]+(,[a-z-]+)*$', maxLength: 200 },
+    follow: { type: 'boolean', default: true },
+  },
+} as const
+
+interface RecordsRoute {
+  Params: { partition: number }
+  Querystring: { from?: number; last: number; kind?: string; follow: boolean }
+}
+
+/** Tails at once: each is a reader of the log of its own, and decodes on the thread that takes events in. */
+const maxTails = 4
+
 const drainBody = {
   type: 'object',
   required: ['instance', 'drain'],
@@ -95,6 +113,7 @@ export class HttpServer {
   private readonly stalledReadMs: number
   /** Queries being answered. */
   private queries = 0
+  private tails = 0
   private listening: Promise<number> | undefined
   private closed: Promise<void> | undefined
 
@@ -277,6 +296,16 @@ export class HttpServer {
       { ...viewer, schema: { querystring: watchQueryString } },
       (request, reply) => this.watch(request, reply),
     )
+    app.get<RecordsRoute>(
+      '/api/v1/log/:partition',
+      {
+        schema: {
+          params: { type: 'object', properties: { partition: { type: 'integer', minimum: 0 } } },
+          querystring: recordsQueryString,
+        },
+      },
+      (request, reply) => this.records(request, reply),
+    )
   }
 
   /** Server-sent events for who asks for `text/event-stream`, else one JSON event a line. */
@@ -288,6 +317,23 @@ export class HttpServer {
     const until = this.until(reply)
     const pages = await watchFrom(this.options.backend, request.query.query, form.shape, until, form.places)
     return this.streamed(request, reply, pages, form, until)
+  }
+
+  /** What a partition's log holds, a JSON text a line. */
+  private async records(request: FastifyRequest<RecordsRoute>, reply: FastifyReply): Promise<FastifyReply> {
+    const { from, last, kind, follow } = request.query
+    const places = new Places(this.options.backend.logId())
+    const form: StreamForm = { sse: false, shape: 'json', places, saysPlaces: false }
+    if (request.method === 'HEAD') return reply.headers(streamHeaders(form)).send()
+    if (this.tails >= maxTails) {
+      throw new RicciError('TOO_MANY_TAILS', `${maxTails} readers are given the log already; end one of them first`)
+    }
+    this.tails++
+    reply.raw.once('close', () => this.tails--)
+    const until = this.until(reply)
+    const { partition } = request.params
+    const lines = await this.options.backend.records({ partition, from, last, kinds: kind?.split(','), follow }, until)
+    return this.streamed(request, reply, pagesOf(lines), form, until)
   }
 
   /** As Riemann's SSE server: what matches, then what changes. */
@@ -357,6 +403,10 @@ export class HttpServer {
     const { status, body } = errorAnswer(error, this.options.telemetry.log)
     void reply.code(status).send(body)
   }
+}
+
+async function* pagesOf(all: AsyncIterable<Uint8Array>): AsyncGenerator<WatchPage> {
+  for await (const lines of all) yield { lines }
 }
 
 async function* queryBody(

@@ -42,6 +42,7 @@ export async function serve(
     watch: async () => none(),
     logId: () => 'log',
     take: async () => undefined,
+    records: () => assert.fail(),
     receivers: () => [],
     tryReceiver: () => assert.fail(),
     cluster: () => assert.fail(),

@@ -26,6 +26,7 @@ import { openBackends, type Backends } from './backends.ts'
 import { isWithoutRules, writeFirstRules } from './first-rules.ts'
 import { ForeignPublishers } from './foreign-publishers.ts'
 import { HttpListeners } from './http-listeners.ts'
+import { recordLines } from './log-lines.ts'
 import { Membership } from './membership.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
 import { overviewOf, type Overview } from './overview.ts'
@@ -379,6 +380,7 @@ export class Server {
       watch: (query, shape, signal, from) => this.running().queries.watch(query, shape, signal, from),
       logId: () => this.running().backends.log.id,
       take: (events) => this.running().intake.take(events),
+      records: (request, signal) => recordLines(this.running().backends.log, this.clock, request, signal),
       receivers: () => this.receivers.views(),
       tryReceiver: (name) => this.receivers.try(name),
       cluster: () => {
