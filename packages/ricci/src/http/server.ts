@@ -299,6 +299,7 @@ export class HttpServer {
     app.get<RecordsRoute>(
       '/api/v1/log/:partition',
       {
+        ...viewer,
         schema: {
           params: { type: 'object', properties: { partition: { type: 'integer', minimum: 0 } } },
           querystring: recordsQueryString,
