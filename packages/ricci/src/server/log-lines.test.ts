@@ -25,7 +25,7 @@ const outcome = {
   detail: '503',
 } as const
 const command = {
-  ...{ kind: 'command', id: 'c', name: 'resolve', who: 'ann', from: '::1', why: 'done' },
+  ...({ kind: 'command', id: 'c', name: 'resolve', who: 'ann', from: '::1', why: 'done' } as const),
   arguments: { incident: 'i' },
 } as const
 
