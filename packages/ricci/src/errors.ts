@@ -39,6 +39,12 @@ export type RicciErrorCode =
   | 'NO_INSTANCE'
   /** The configuration names no such receiver. */
   | 'NO_RECEIVER'
+  /** No token goes by that name. */
+  | 'NO_TOKEN'
+  /** A token goes by that name already. */
+  | 'TOKEN_EXISTS'
+  /** As many tokens are kept as may be. */
+  | 'TOO_MANY_TOKENS'
   /** What came as JSON is no event, or none that can be kept. */
   | 'EVENT_MALFORMED'
   /** An agent passes a question on, and no server can be asked now. */

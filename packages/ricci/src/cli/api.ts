@@ -1,11 +1,10 @@
-import { Option } from 'commander'
-import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
+import type { RequestInit as RequestBy } from 'undici'
+import { CommandError, ExitCode } from './surroundings.ts'
+import { defaultUrl, UrlOption, type Target } from './target.ts'
 
-const defaultUrl = 'http://127.0.0.1:5556'
-
-/** `--url`: the server's HTTP side. */
-export function urlOption(surroundings: Surroundings): Option {
-  return new Option('--url <url>', "the server's API").default(surroundings.env.RICCI_URL ?? defaultUrl)
+/** `--url`, whose value is a {@link Target} when the command runs. */
+export function urlOption(): UrlOption {
+  return new UrlOption()
 }
 
 /**
@@ -13,29 +12,84 @@ export function urlOption(surroundings: Surroundings): Option {
  * @throws CommandError with a sentence for people
  */
 export async function ask(
-  base: string,
+  target: Target,
   path: string,
   parameters: Readonly<Record<string, string>>,
   signal?: AbortSignal,
 ): Promise<Response> {
-  return request(base, path, parameters, { signal })
+  return request(target, path, parameters, { signal })
 }
 
 /** Tells the server's API something; gives its answer. @throws CommandError with a sentence for people */
-export async function tell<Answer>(base: string, path: string, what: unknown): Promise<Answer> {
+export async function tell<Answer>(target: Target, path: string, what: unknown): Promise<Answer> {
   const headers = { 'content-type': 'application/json' }
   return (await jsonOf(
-    await request(base, path, {}, { method: 'POST', headers, body: JSON.stringify(what) }),
+    await request(target, path, {}, { method: 'POST', headers, body: JSON.stringify(what) }),
   )) as Answer
 }
 
+/** So long a server may take to be connected to where there is another to ask. */
+const connectMs = 3_000
+
 async function request(
-  base: string,
+  { urls, token, ca, user }: Target,
   path: string,
   parameters: Readonly<Record<string, string>>,
   how: RequestInit,
 ): Promise<Response> {
-  const { signal } = how
+  const headers = {
+    ...(how.headers as Record<string, string>),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+    ...(user !== undefined && { 'x-ricci-user': user }),
+  }
+  const last = urls.at(-1)!
+  for (const base of urls) {
+    const url = urlOf(base, path, parameters)
+    try {
+      const response = await send(url, { ...how, headers }, { ca, hurry: urls.length > 1 })
+      if (response.ok && response.status !== 202) return response
+      const { error, code } = (await jsonOf(response)) as { error?: string; code?: string }
+      // it ends, or has not begun: nothing was done
+      if (code === 'NOT_RUNNING' && base !== last) continue
+      const exitCode = response.status === 400 ? ExitCode.usage : ExitCode.failed
+      throw new CommandError(exitCode, error ?? noServer(url.origin))
+    } catch (error) {
+      if (error instanceof CommandError || how.signal?.aborted === true) throw error
+      const reason = reasonOf(error)
+      if (base !== last && (how.method === undefined || beforeSending.test(reason))) continue
+      throw new CommandError(ExitCode.failed, sentenceOf(urls.length > 1 ? urls.join(', ') : url.origin, reason), {
+        cause: error,
+      })
+    }
+  }
+  throw new CommandError(ExitCode.usage, 'no server is named')
+}
+
+/** Reasons for which nothing can have arrived, so that another server may be told. */
+const beforeSending =
+  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$|CERT|VERIFY|SSL/
+
+function sentenceOf(origin: string, reason: string): string {
+  if (/CERT|VERIFY/.test(reason))
+    return `the certificate of ${origin} is not trusted (${reason}): name who signed it, as "ca" of a context or by NODE_EXTRA_CA_CERTS`
+  return `no answer from ${origin}: is a server running there? (${reason})`
+}
+
+/** By Node's own client, but where a certificate or a time to connect is asked for. */
+async function send(
+  url: URL,
+  how: RequestInit,
+  { ca, hurry }: { readonly ca: string | undefined; readonly hurry: boolean },
+): Promise<Response> {
+  if (ca === undefined && !hurry) return fetch(url, how)
+  const { Agent, fetch: fetchBy } = await import('undici')
+  const connect = { ...(ca !== undefined && { ca }), ...(hurry && { timeout: connectMs }) }
+  // one request: its connection ends with the answer
+  const dispatcher = new Agent({ connect, pipelining: 0 })
+  return (await fetchBy(url, { ...(how as RequestBy), dispatcher })) as unknown as Response
+}
+
+function urlOf(base: string, path: string, parameters: Readonly<Record<string, string>>): URL {
   let url: URL
   try {
     url = new URL(path, base)
@@ -43,20 +97,7 @@ async function request(
     throw new CommandError(ExitCode.usage, `"${base}" is not a URL; write it like ${defaultUrl}`)
   }
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-  let response: Response
-  try {
-    response = await fetch(url, how)
-  } catch (error) {
-    if (signal?.aborted === true) throw error
-    throw new CommandError(
-      ExitCode.failed,
-      `no answer from ${url.origin}: is a server running there? (${reasonOf(error)})`,
-      { cause: error },
-    )
-  }
-  if (response.ok && response.status !== 202) return response
-  const { error } = (await jsonOf(response)) as { error?: string }
-  throw new CommandError(response.status === 400 ? ExitCode.usage : ExitCode.failed, error ?? noServer(url.origin))
+  return url
 }
 
 /**

@@ -6,9 +6,10 @@ import { withExamples } from './examples.ts'
 import { outputOption, table, type OutputFormat } from './output.ts'
 import { whileWaiting } from './progress.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
+import type { Target } from './target.ts'
 
 interface Options {
-  readonly url: string
+  readonly url: Target
   readonly output: OutputFormat
 }
 
@@ -16,10 +17,10 @@ interface Options {
 export function clusterCommand(surroundings: Surroundings): Command {
   const command = new Command('cluster').description('say who keeps what in a cluster, and move it')
   const sub = (name: string, description: string): Command =>
-    command.command(name).description(description).addOption(outputOption()).addOption(urlOption(surroundings))
+    command.command(name).description(description).addOption(outputOption()).addOption(urlOption())
   const print = (output: OutputFormat, answer: unknown, text: () => string): void =>
     surroundings.write(output === 'json' ? `${JSON.stringify(answer)}\n` : text())
-  const status = (url: string): Promise<ClusterStatus> => askJson<ClusterStatus>(url, '/api/v1/cluster', {})
+  const status = (url: Target): Promise<ClusterStatus> => askJson<ClusterStatus>(url, '/api/v1/cluster', {})
 
   withExamples(sub('status', 'say whether all partitions are owned and stood by'), ['ricci cluster status']).action(
     async ({ url, output }: Options) => {
@@ -61,8 +62,10 @@ export function clusterCommand(surroundings: Surroundings): Command {
     .argument('<instance>', 'its name, as ricci cluster members has it')
     .option('--undo', 'take part again')
     .option('--no-wait', 'do not wait until it keeps nothing any more')
-    .action(async (instance: string, { url, undo, wait, output }: Options & { undo?: true; wait: boolean }) => {
-      await tell(url, '/api/v1/cluster/drain', { instance, drain: undo !== true })
+    .option('--why <text>', 'for the audit')
+    .action(async (instance: string, options: Options & { undo?: true; wait: boolean; why?: string }) => {
+      const { url, undo, wait, output, why } = options
+      await tell(url, '/api/v1/cluster/drain', { instance, drain: undo !== true, why })
       if (undo === true || !wait) return
       const done = drained(() => status(url), instance)
       print(

@@ -4,6 +4,7 @@ import { askJson, urlOption } from './api.ts'
 import { duration, outputOption, table, type OutputFormat } from './output.ts'
 import { withExamples } from './examples.ts'
 import type { Surroundings } from './surroundings.ts'
+import type { Target } from './target.ts'
 
 /** A page of an answer. All that is open comes first, over however many of them, then what is closed, then what waits. */
 interface Answer {
@@ -19,15 +20,15 @@ export function incidentsCommand(surroundings: Surroundings): Command {
   const command = new Command('incidents')
     .description('print what is wrong now, and the pages that wait to be told')
     .addOption(outputOption())
-    .addOption(urlOption(surroundings))
-    .action(async ({ url, output }: { url: string; output: OutputFormat }) => {
+    .addOption(urlOption())
+    .action(async ({ url, output }: { url: Target; output: OutputFormat }) => {
       const answers = answersOf(url)
       await (output === 'json' ? writeJson(answers, surroundings) : writeTables(answers, surroundings))
     })
   return withExamples(command, ['ricci incidents', 'ricci incidents -o json'])
 }
 
-async function* answersOf(url: string): AsyncGenerator<Answer, void, undefined> {
+async function* answersOf(url: Target): AsyncGenerator<Answer, void, undefined> {
   for (let cursor: string | undefined, first = true; first || cursor !== undefined; first = false) {
     const parameters: Record<string, string> = cursor === undefined ? { limit } : { limit, cursor }
     const answer = await askJson<Answer>(url, '/api/v1/incidents', parameters)

@@ -6,10 +6,11 @@ import { linesOf, parsedLine } from './lines.ts'
 import { outputOption, printable, truncated, type OutputFormat } from './output.ts'
 import { untilStopped } from './signals.ts'
 import type { Surroundings } from './surroundings.ts'
+import type { Target } from './target.ts'
 import { columnsOf } from './terminal.ts'
 
 interface Options {
-  readonly url: string
+  readonly url: Target
   readonly output: OutputFormat
   readonly from?: string
   readonly lines: string
@@ -31,7 +32,7 @@ export function logCommand(surroundings: Surroundings): Command {
     .option('--kind <kinds>', `these alone, like attempt,outcome: ${kinds}`, kindsOf)
     .option('--no-follow', 'end where the log ends now')
     .addOption(outputOption())
-    .addOption(urlOption(surroundings))
+    .addOption(urlOption())
     .action(async (partition: string, { url, output, from, lines, kind, follow }: Options) => {
       const stopped = untilStopped(surroundings)
       const room = columnsOf(surroundings)

@@ -21,6 +21,9 @@ const commands: Readonly<Record<string, (surroundings: Surroundings) => Promise<
   bench: async (surroundings) => (await import('./bench.ts')).benchCommand(surroundings),
   completion: async (surroundings) =>
     (await import('./completion.ts')).completionCommand(surroundings, () => commandTree(surroundings)),
+  token: async (surroundings) => (await import('./token.ts')).tokenCommand(surroundings),
+  audit: async (surroundings) => (await import('./audit.ts')).auditCommand(surroundings),
+  context: async (surroundings) => (await import('./context.ts')).contextCommand(surroundings),
   lead: async () => (await import('./lead.ts')).leadCommand(),
   version: async (surroundings) => (await import('./version.ts')).versionCommand(surroundings),
 }
@@ -68,6 +71,11 @@ export async function commandTree(
     })
   for (const name of names) {
     const command = await commands[name](surroundings)
+    if (asksServer(command)) {
+      const { addContextOptions, settleTarget } = await import('./target.ts')
+      addContextOptions(command)
+      command.hook('preAction', (_, action) => settleTarget(action, surroundings))
+    }
     program.addCommand(inheriting(command, program, `ricci ${name}`))
   }
   return withExamples(program, ['ricci dev', 'ricci status', `ricci query 'state != "ok"'`])
@@ -78,6 +86,11 @@ function inheriting(command: Command, from: Command, words: string): Command {
   command.copyInheritedSettings(from).showHelpAfterError(`(${words} --help shows what it takes)`)
   for (const sub of command.commands) inheriting(sub, command, `${words} ${sub.name()}`)
   return command
+}
+
+/** Whether it, or a command below it, takes `--url`: only then what contexts need is loaded. */
+function asksServer({ options, commands }: Command): boolean {
+  return options.some(({ long }) => long === '--url') || commands.some(asksServer)
 }
 
 function exitCodeOf(error: unknown, surroundings: Surroundings): number {

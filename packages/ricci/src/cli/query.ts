@@ -8,6 +8,7 @@ import { withExamples } from './examples.ts'
 import { outputOption, type OutputFormat } from './output.ts'
 import { whileWaiting } from './progress.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
+import type { Target } from './target.ts'
 import { colorOption, columnsOf, painter, type Color } from './terminal.ts'
 
 /** @see QueryAnswer */
@@ -18,7 +19,7 @@ interface Answer {
 }
 
 interface Options {
-  readonly url: string
+  readonly url: Target
   readonly output: OutputFormat | 'csv'
   readonly color: Color
   readonly columns?: string
@@ -37,7 +38,7 @@ export function queryCommand(surroundings: Surroundings): Command {
     .addOption(columnsOption())
     .addOption(outputOption('csv'))
     .addOption(colorOption())
-    .addOption(urlOption(surroundings))
+    .addOption(urlOption())
     .action(async (predicate: string, options: Options) => {
       const { url, output, limit, cursor, sort, columns, color } = options
       const query = sort === undefined ? predicate : `${predicate} sort by ${sort}`

@@ -9,9 +9,10 @@ import { withExamples } from './examples.ts'
 import { outputOption, printable, table, type OutputFormat } from './output.ts'
 import { whileWaiting } from './progress.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
+import type { Target } from './target.ts'
 
 interface Options {
-  readonly url: string
+  readonly url: Target
   readonly config?: string
   readonly output: OutputFormat
 }
@@ -28,7 +29,7 @@ export function receiversCommand(surroundings: Surroundings): Command {
       .description(description)
       .addOption(new Option('-c, --config <file>', 'ask no server: take the receivers of this configuration'))
       .addOption(outputOption())
-      .addOption(urlOption(surroundings))
+      .addOption(urlOption())
   const print = (output: OutputFormat, answer: unknown, text: () => string): void =>
     surroundings.write(output === 'json' ? `${JSON.stringify(answer)}\n` : text())
 

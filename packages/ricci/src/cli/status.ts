@@ -9,10 +9,11 @@ import { whileWaiting } from './progress.ts'
 import { untilStopped } from './signals.ts'
 import { hereTable } from './status-here.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
+import type { Target } from './target.ts'
 import { colorOption, columnsOf, painter, redrawn, type Color, type Paint } from './terminal.ts'
 
 interface Options {
-  readonly url: string
+  readonly url: Target
   readonly output: OutputFormat
   readonly color: Color
   readonly watch?: true
@@ -29,7 +30,7 @@ export function statusCommand(surroundings: Surroundings): Command {
     .option('--here', 'the asked server alone, in detail')
     .addOption(outputOption())
     .addOption(colorOption())
-    .addOption(urlOption(surroundings))
+    .addOption(urlOption())
     .action(async ({ url, output, color, watch, here }: Options) => {
       const paint = painter(color, surroundings)
       const look = async (signal?: AbortSignal): Promise<{ readonly paging: boolean; readonly text: string }> => {

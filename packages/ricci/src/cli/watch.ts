@@ -8,10 +8,11 @@ import { linesOf, parsedLine } from './lines.ts'
 import { outputOption, type OutputFormat } from './output.ts'
 import { untilStopped } from './signals.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
+import type { Target } from './target.ts'
 import { colorOption, columnsOf, painter, type Color } from './terminal.ts'
 
 interface Options {
-  readonly url: string
+  readonly url: Target
   readonly output: OutputFormat | 'csv'
   readonly columns?: string
   readonly color: Color
@@ -29,7 +30,7 @@ export function watchCommand(surroundings: Surroundings): Command {
     .addOption(columnsOption())
     .addOption(outputOption('csv'))
     .addOption(colorOption())
-    .addOption(urlOption(surroundings))
+    .addOption(urlOption())
     .action(async (query: string, { url, output, columns, color }: Options) => {
       const stopped = untilStopped(surroundings)
       const shown = new EventLines(columns, columnsOf(surroundings), painter(color, surroundings))

@@ -15,6 +15,7 @@ import {
   type Pair,
 } from 'yaml'
 import type { z } from 'zod'
+import type { ConfiguredToken } from '../access/token.ts'
 import { RicciError } from '../errors.ts'
 import { atPlace } from './excerpt.ts'
 import { didYouMean } from './nearest.ts'
@@ -41,7 +42,7 @@ export interface Config {
     readonly graphite?: Address
     readonly opentsdb?: Address
   }
-  /** Files for `listen.tls`. */
+  /** Files for `listen.tls` and `http.tls`. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string }
   /** Absent: this server works alone. */
   readonly cluster?: ClusterConfig
@@ -57,7 +58,14 @@ export interface Config {
     readonly maxFrameBytes: number
     readonly maxUnsettledBytes: number
   }
-  readonly http: { readonly allowedHosts: readonly string[] }
+  readonly http: {
+    readonly allowedHosts: readonly string[]
+    /** With the certificates of `tls`. */
+    readonly tls: boolean
+    readonly requireToken: boolean
+    readonly tokens: readonly ConfiguredToken[]
+    readonly requestsPerMinute: number
+  }
   readonly retention: { readonly ageMs: number; readonly bytes: number }
 }
 
@@ -209,6 +217,17 @@ function finish(parsed: ParsedConfig, source: Source): Config {
     const message = 'TLS needs a certificate; add "tls" with "cert" and "key"'
     problems.push(source.problemAt(['listen', 'tls'], message))
   }
+  if (parsed.http.tls && parsed.tls === undefined) {
+    const message = 'TLS needs a certificate; add "tls" with "cert" and "key"'
+    problems.push(source.problemAt(['http', 'tls'], message))
+  }
+  for (const [at, { name, sha256 }] of parsed.http.tokens.entries()) {
+    const others = parsed.http.tokens.slice(0, at)
+    if (others.some((other) => other.name === name || other.sha256 === sha256)) {
+      const message = `the token "${name}" stands here twice, by its name or by its sha256; give each its own`
+      problems.push(source.problemAt(['http', 'tokens', at, 'name'], message))
+    }
+  }
   if (problems.length > 0) throw invalid(problems)
   const { listen, tls, intake, retention, cluster } = parsed
   const { defaultTtl, grace, staleness, acknowledged, ...limits } = parsed.engine
@@ -337,7 +356,7 @@ class Source {
 
 /** Blocks without secrets. In all others (a name may be mistyped) only these fields are shown. */
 const plainBlocks = ['listen', 'engine', 'intake', 'http', 'retention']
-const plainFields = ['type', 'class', 'inDoubt', 'sendOvertaken', 'env', 'file']
+const plainFields = ['type', 'class', 'inDoubt', 'sendOvertaken', 'env', 'file', 'role']
 /** What is more than a word may have run into the line below it. */
 const plainWord = /^[\w./-]+$/
 
@@ -351,7 +370,9 @@ function withoutSecrets(text: string, document: Document.Parsed): string {
       // in the place of a secret a key may be one that was cut in two by its colon
       const isName = key === 'key' && (keys.length < 4 || keys[2] === 'headers')
       const isPlain = plainFields.includes(keys.at(-1)!) && plainWord.test(text.slice(from, to))
-      if (isName || isPlain || keys.length < 2 || plainBlocks.includes(keys[0])) return
+      // whoever mistakes a token for its hash
+      const isToken = keys[0] === 'http' && keys[1] === 'tokens'
+      if (isName || isPlain || keys.length < 2 || (plainBlocks.includes(keys[0]) && !isToken)) return
       shown = shown.slice(0, from) + text.slice(from, to).replaceAll(/[^\n]/g, '*') + shown.slice(to)
     },
   })

@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { maxSymbols } from '@ricci/client'
 import { defaultSettings } from '@ricci/engine'
 import { z } from 'zod'
+import { roles } from '../access/role.ts'
+import { maxTokens, tokenNameError, tokenNamePattern } from '../access/token.ts'
 import { receiverKinds } from '../receivers/kinds.ts'
 import { fieldsOf, type ConfigSurroundings } from './fields.ts'
 import { stateFolder } from './state-folder.ts'
@@ -71,11 +73,13 @@ export function configSchema(surroundings: ConfigSurroundings) {
         cert: pemFile('file with the certificate of this server, and those between it and its authority'),
         key: pemFile('file with its key'),
         ca: pemFile(
-          'file with the certificates of who signs those of clients; without it clients need none',
+          'file with the certificates of who signs those of clients of `listen.tls`; without it they need none',
         ).optional(),
       })
       .optional()
-      .describe('certificates for `listen.tls`; renewed files are taken over within 10 s, without a restart'),
+      .describe(
+        'certificates for `listen.tls` and `http.tls`; renewed files are taken over within 10 s, without a restart',
+      ),
     cluster: z
       .strictObject({
         brokers: z
@@ -191,6 +195,45 @@ export function configSchema(surroundings: ConfigSurroundings) {
           .describe(
             'names by which browsers and others may ask, besides localhost, 127.0.0.1 and [::1], while HTTP listens there',
           ),
+        tls: z
+          .boolean({ error: 'true or false is needed here' })
+          .default(false)
+          .describe(
+            'HTTP and server-sent events over TLS, with `cert` and `key` of `tls`; tokens are told to everybody on the way without it',
+          ),
+        requireToken: z
+          .boolean({ error: 'true or false is needed here' })
+          .default(false)
+          .describe(
+            'nothing but health is answered, and no event taken over HTTP, without a token, to programs on this machine neither; for whoever has a proxy in front',
+          ),
+        tokens: z
+          .array(
+            z.strictObject({
+              name: z
+                .string()
+                .regex(tokenNamePattern, { error: tokenNameError })
+                .describe('who it is given to, as the audit names them'),
+              role: z.enum(roles).describe('`viewer`, `operator` or `admin`; see [access.md](access.md)'),
+              sha256: z
+                .string()
+                .regex(/^[0-9a-f]{64}$/, {
+                  error:
+                    "64 hexadecimal digits are needed here: the token's SHA-256, as ricci token create --offline prints it",
+                })
+                .describe("the token's SHA-256, 64 hexadecimal digits"),
+            }),
+          )
+          .max(maxTokens, { error: `at most ${maxTokens} tokens are taken` })
+          .default([])
+          .describe(
+            'tokens that hold besides those that `ricci token` makes, each `{ name, role, sha256 }`, the same on all instances; see [access.md](access.md)',
+          ),
+        requestsPerMinute: count(
+          'requests of one caller (a token, else an address) a minute, health, metrics and events not counted; more are answered 429',
+          60,
+          1_000_000,
+        ).default(6_000),
       })
       .prefault({})
       .describe('who may ask over HTTP'),

@@ -1,8 +1,7 @@
 /** Who asks over HTTP, and who may: each route says which role it takes, `{ config: { role } }`. */
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
-
-/** What a caller may do: a viewer reads, an operator deals with incidents besides, an admin with the servers. Each may what the one before it may. */
-export type Role = 'viewer' | 'operator' | 'admin'
+import type { Role } from '../access/role.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -13,6 +12,18 @@ declare module 'fastify' {
     /** Takes events: from any machine, as over Riemann's protocol. */
     takesEvents?: boolean
   }
+  interface FastifyRequest {
+    /** What its token says, where it showed one that holds. */
+    token?: KnownToken
+    /** It may, or is known and may not: either stands in the audit. */
+    isAudited?: boolean
+  }
+}
+
+/** What a token that was shown says of who shows it. */
+export interface KnownToken {
+  readonly name: string
+  readonly role: Role
 }
 
 /** For a route's options. */
@@ -20,13 +31,15 @@ export const viewer = { config: { role: 'viewer' } } as const
 export const operator = { config: { role: 'operator' } } as const
 export const admin = { config: { role: 'admin' } } as const
 /** For who looks whether the process lives. */
-export const probe = { config: { role: 'viewer', isOpen: true } } as const
+export const probe = { config: { role: 'viewer', isOpen: true, rateLimit: false } } as const
+/** For who reads metrics, as often as it likes. */
+export const scraper = { config: { role: 'viewer', rateLimit: false } } as const
 /** For events. */
-export const sender = { config: { role: 'operator', takesEvents: true } } as const
+export const sender = { config: { role: 'operator', takesEvents: true, rateLimit: false } } as const
 
 /** As it stands in the audit. */
 export interface Caller {
-  /** `local`, or `local:NAME` where the program on this machine said for whom it asks; `anyone` from elsewhere. */
+  /** A token's name; without one `local`, or `local:NAME` where the program on this machine said for whom it asks, and `anyone` from elsewhere. */
   readonly who: string
   /** The peer's address. */
   readonly from: string
@@ -41,18 +54,24 @@ const saneUser = /^[\w.@+-]{1,64}$/
 /** Who asks. */
 export function callerOf(request: FastifyRequest): Caller {
   const from = request.socket.remoteAddress ?? ''
+  if (request.token !== undefined) return { who: request.token.name, from }
   if (!fromThisMachine(request)) return { who: 'anyone', from }
   const user = request.headers[userHeader]
   return { who: typeof user === 'string' && saneUser.test(user) ? `local:${user}` : 'local', from }
 }
 
-/** Whether a request may only come from somebody who is known. */
-export function needsCaller({ method, routeOptions: { config } }: FastifyRequest): boolean {
-  return method !== 'GET' && method !== 'HEAD' && config.isOpen !== true && config.takesEvents !== true
+/** What proxies add that say for whom they ask. */
+const proxyHeaders = ['forwarded', 'x-forwarded-for', 'x-real-ip'] as const
+
+/** Whether who asks is on this machine: not a proxy there that asks for somebody elsewhere. */
+export function fromThisMachine(request: Asking): boolean {
+  const address = request.socket.remoteAddress ?? ''
+  const isHere = address === '::1' || /^(::ffff:)?127\./.test(address)
+  return isHere && proxyHeaders.every((name) => request.headers[name] === undefined)
 }
 
-/** Whether its peer is on this machine. */
-export function fromThisMachine({ socket }: FastifyRequest): boolean {
-  const address = socket.remoteAddress ?? ''
-  return address === '::1' || /^(::ffff:)?127\./.test(address)
+/** A request as far as it says who asks. */
+export interface Asking {
+  readonly headers: IncomingHttpHeaders
+  readonly socket: { readonly remoteAddress?: string }
 }

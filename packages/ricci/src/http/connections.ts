@@ -5,6 +5,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import { maxQueryBytes } from '@ricci/client'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Refusal } from './rebinding.ts'
@@ -45,7 +46,8 @@ export class HttpConnections {
       const peer = `${data?.remoteAddress}:${data?.remotePort}`
       this.telemetry.connectionClosed('too-many', peer, `${maxConnections} connections are open already`)
     })
-    server.on('connection', (socket: Socket) => {
+    // over TLS requests come by another socket than the one that was connected
+    server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
       const answers = new Set<ServerResponse>()
       this.open.set(socket, answers)
       socket.once('close', () => {
@@ -117,13 +119,18 @@ function peerOf({ remoteAddress, remotePort }: Socket): string {
 }
 
 /** Answers what no route can, and closes the connection: whatever the peer does, it does not stay. */
-export function answerRaw(connection: Duplex, status: number, { error, code }: Omit<Refusal, 'status'>): void {
+export function answerRaw(
+  connection: Duplex,
+  status: number,
+  { error, code, headers = {} }: Omit<Refusal, 'status'>,
+): void {
   const body = `${JSON.stringify({ error, code })}\n`
   const head = [
     `HTTP/1.1 ${status} Refused`,
     'content-type: application/json; charset=utf-8',
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ]
   connection.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => connection.destroy())
 }

@@ -8,7 +8,16 @@ export type HttpErrorCode =
   | 'NOT_FOUND'
   /** The server ends. */
   | 'NOT_RUNNING'
-  | 'LOOPBACK_ONLY'
+  /** No token was shown where one is needed. */
+  | 'TOKEN_REQUIRED'
+  /** What was shown is no token that holds. */
+  | 'TOKEN_INVALID'
+  /** A token's role does not reach. */
+  | 'ROLE_TOO_WEAK'
+  /** Too many tokens that do not hold came from one address. */
+  | 'TOO_MANY_ATTEMPTS'
+  /** One caller asks more often than it may. */
+  | 'RATE_LIMITED'
   /** Asked by a name that is not this machine's. */
   | 'HOST_NOT_ALLOWED'
   /** A page of another origin would change something. */
@@ -35,6 +44,9 @@ export const statusOf: Readonly<Record<string, number>> = {
   TOO_MANY_TAILS: 503,
   NO_INSTANCE: 404,
   NO_RECEIVER: 404,
+  NO_TOKEN: 404,
+  TOKEN_EXISTS: 409,
+  TOO_MANY_TOKENS: 409,
   PEER_UNREACHABLE: 503,
 }
 

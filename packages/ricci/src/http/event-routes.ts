@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { sender } from './caller.ts'
 import { EventBodies, maxBodyBytes, type EventBodiesOptions } from './event-bodies.ts'
+import { takeEvents, takeRiemannEvents } from './schemas.ts'
 
 /** Adds the routes. */
 export function addEventRoutes(app: FastifyInstance, options: EventBodiesOptions): void {
@@ -15,17 +16,19 @@ export function addEventRoutes(app: FastifyInstance, options: EventBodiesOptions
     scope.addHook('onRequest', async ({ ip }, { raw }) => bodies.begin(raw, ip))
     scope.addHook('preHandler', async (_request, { raw }) => bodies.came(raw))
     const { config } = sender
+    // bytes are read by the parser of events, which has words of its own
+    const validatorCompiler = () => () => true
     scope.route<{ Body: Buffer | undefined }>({
       method: ['POST', 'PUT'],
       url: '/events',
-      config,
+      ...{ config, validatorCompiler, schema: takeRiemannEvents },
       handler: async ({ body, ip }, reply) =>
         reply.type('application/json; charset=utf-8').send(await bodies.takeEach(body ?? nothing, ip)),
     })
     scope.route<{ Body: Buffer | undefined }>({
       method: ['POST', 'PUT'],
       url: '/api/v1/events',
-      config,
+      ...{ config, validatorCompiler, schema: takeEvents },
       handler: async ({ body, ip }) => bodies.takeAll(body ?? nothing, ip),
     })
   })

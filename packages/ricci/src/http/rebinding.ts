@@ -12,6 +12,7 @@ export interface Refusal {
   readonly status: number
   readonly code: HttpErrorCode | 'TOO_MANY_WATCHES'
   readonly error: string
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]']

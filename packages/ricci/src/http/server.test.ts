@@ -6,8 +6,7 @@ import { describe, it } from 'node:test'
 import type { RicciError } from '../errors.ts'
 import type { HttpBackend, WatchPage } from './backend.ts'
 import { refusalOf } from './rebinding.ts'
-import { HttpServer } from './server.ts'
-import { aborted, answerOf, none, nothing, serve } from './testing.ts'
+import { aborted, answerOf, httpServer, none, nothing, serve } from './testing.ts'
 
 describe('HTTP', () => {
   it('is healthy as soon as it answers, and ready when the backend says so', async () => {
@@ -350,13 +349,7 @@ describe('HTTP', () => {
   it('says which port is in use', async () => {
     const { url, telemetry } = await serve({})
     const port = Number(new URL(url).port)
-    const second = new HttpServer({
-      host: '127.0.0.1',
-      port,
-      backend: {} as HttpBackend,
-      nowSeconds: () => 0,
-      telemetry,
-    })
+    const second = httpServer({ port, backend: {} as HttpBackend, telemetry })
     await assert.rejects(second.listen(), (error: RicciError) => {
       assert.equal(error.code, 'LISTEN')
       assert.match(error.message, new RegExp(`127\\.0\\.0\\.1:${port}: the port is in use`))

@@ -1,23 +1,33 @@
 /**
- * HTTP on 5556: health, metrics and the API the commands use. Each route says which role it takes (`caller.ts`); one that changes something
- * answers callers on this machine alone, until there are tokens.
+ * HTTP on 5556: health, metrics and the API the commands use. Each route says which role it takes (`caller.ts`), and what is sent and answered (`schemas.ts`);
+ * who asks is judged before (`guard.ts`), and what changes something is written down after (`audit-hook.ts`).
  */
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, Server, ServerOptions } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
+import type { SecureContextOptions, Server as SecureServer } from 'node:tls'
 import { maxQueryBytes } from '@ricci/client'
+import type { Clock } from '@ricci/replica'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Access } from '../access/access.ts'
+import { Certificates, handshakeMs, type PemFiles, type Pems } from '../server/certificates.ts'
 import { listenError } from '../server/listen-error.ts'
 import { betweenTexts } from '../server/worker-protocol.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
-import { maxCursorLength } from '../peers/query-cursor.ts'
 import type { HttpBackend, IncidentsRequest, QueryAnswer, QueryRequest, WatchPage } from './backend.ts'
 import { RicciError } from '../errors.ts'
-import { admin, fromThisMachine, needsCaller, operator, probe, viewer, type Role } from './caller.ts'
+import type { Role } from '../access/role.ts'
+import { addAccessRoutes } from './access-routes.ts'
+import { auditHook, changesSomething } from './audit-hook.ts'
+import { admin, operator, probe, scraper, sender, viewer } from './caller.ts'
 import { HttpConnections, maxHeaderBytes, requestMs } from './connections.ts'
 import { errorAnswer, type HttpErrorCode } from './errors.ts'
 import { addEventRoutes } from './event-routes.ts'
-import { maxTokenLength, Places } from './places.ts'
+import { Guard } from './guard.ts'
+import { describeRoutes } from './openapi.ts'
+import { Places } from './places.ts'
+import { limitCallers } from './rate-limit.ts'
+import * as schemas from './schemas.ts'
 import { corsOf, mayStream, refusalOf, type Refusal } from './rebinding.ts'
 import { stream, streamHeaders, type StreamForm } from './streams.ts'
 import { statesAndChanges, stalledReadMs, watchFrom } from './watching.ts'
@@ -31,8 +41,13 @@ export interface HttpOptions {
   readonly allowedHosts?: readonly string[]
   readonly backend: HttpBackend
   readonly telemetry: Telemetry
-  /** Seconds since 1970: the time of events that name none. */
-  readonly nowSeconds: () => number
+  readonly access: Access
+  /** For how often somebody asks; see `http.requestsPerMinute`. */
+  readonly requestsPerMinute: number
+  readonly clock: Clock
+  readonly version: string
+  /** Certificates, where it speaks TLS. */
+  readonly pems?: PemFiles
   /** Nothing is answered but `/index`, as by Riemann's SSE server. */
   readonly indexAlone?: boolean
   /** See {@link stalledReadMs}, the default. */
@@ -42,51 +57,7 @@ export interface HttpOptions {
 /** Queries answered at once: whoever does not read its answer holds some 4 MB of it, in pages that wait here and with the engine. */
 const maxQueries = 64
 
-const queryString = {
-  type: 'object',
-  required: ['query'],
-  properties: {
-    query: { type: 'string', minLength: 1 },
-    limit: { type: 'integer', minimum: 1, maximum: 1_000_000 },
-    cursor: { type: 'string', maxLength: maxCursorLength },
-  },
-} as const
-
-const watchQueryString = {
-  type: 'object',
-  required: ['query'],
-  properties: { query: queryString.properties.query, from: { type: 'string', maxLength: maxTokenLength } },
-} as const
-
 type WatchRequest = FastifyRequest<{ Querystring: { query: string; from?: string } }>
-
-/** Incidents and pages of one answer: with the longest provenance, which is seldom, the answer ends earlier. */
-const maxIncidents = 1_000
-const usualIncidents = 200
-
-const incidentsQueryString = {
-  type: 'object',
-  properties: {
-    cursor: { type: 'string', minLength: 1, maxLength: 100 },
-    limit: { type: 'integer', minimum: 1, maximum: maxIncidents, default: usualIncidents },
-  },
-} as const
-
-const explainQueryString = {
-  type: 'object',
-  properties: { partition: { type: 'integer', minimum: 0 }, key: { type: 'string', maxLength: 1_000 } },
-  oneOf: [{ required: ['partition'] }, { required: ['key'] }],
-} as const
-
-const recordsQueryString = {
-  type: 'object',
-  properties: {
-    from: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
-    last: { type: 'integer', minimum: 0, maximum: 1_000_000, default: 0 },
-    kind: { type: 'string', pattern: '^[a-z-]+(,[a-z-]+)*$', maxLength: 200 },
-    follow: { type: 'boolean', default: true },
-  },
-} as const
 
 interface RecordsRoute {
   Params: { partition: number }
@@ -96,12 +67,6 @@ interface RecordsRoute {
 /** Tails at once: each is a reader of the log of its own, and decodes on the thread that takes events in. */
 const maxTails = 4
 
-const drainBody = {
-  type: 'object',
-  required: ['instance', 'drain'],
-  properties: { instance: { type: 'string', minLength: 1, maxLength: 255 }, drain: { type: 'boolean' } },
-} as const
-
 /** The HTTP listener: `listen` once, `close` ends watchers too. */
 export class HttpServer {
   private readonly app: FastifyInstance
@@ -110,7 +75,11 @@ export class HttpServer {
   private readonly closing = new AbortController()
   private readonly sockets: WebSockets | undefined
   private readonly connections: HttpConnections
+  private readonly guard: Guard
+  private readonly certificates: Certificates | undefined
   private readonly stalledReadMs: number
+  /** Seconds since 1970: the time of events that name none. */
+  private readonly nowSeconds = (): number => this.options.clock.wallMs() / 1000
   /** Queries being answered. */
   private queries = 0
   private tails = 0
@@ -118,13 +87,16 @@ export class HttpServer {
   private closed: Promise<void> | undefined
 
   constructor(private readonly options: HttpOptions) {
-    this.connections = new HttpConnections(options.telemetry)
+    const { backend, telemetry, access, clock, pems } = options
+    this.connections = new HttpConnections(telemetry)
     this.stalledReadMs = options.stalledReadMs ?? stalledReadMs
+    this.guard = new Guard({ access, telemetry, monotonicMs: () => clock.monotonicMs() })
+    this.certificates = pems && new Certificates({ files: pems, clock, telemetry })
     this.app = Fastify({
       forceCloseConnections: true,
       // the schemas are ours, and right: to hold them against JSON Schema's own takes a tenth of a second of a start
       ajv: { customOptions: { meta: false, validateSchema: false } },
-      http: { maxHeaderSize: maxHeaderBytes },
+      ...listening(this.certificates),
       bodyLimit: 1 << 20,
       routerOptions: { maxParamLength: 200 },
       // a peer that opens a connection and says nothing
@@ -138,21 +110,31 @@ export class HttpServer {
         this.count(400)
       },
     })
-    this.connections.of(this.app.server)
-    this.app.addHook('onRoute', ({ url, method, config }) => {
+    const { app } = this
+    this.connections.of(app.server)
+    if (this.certificates !== undefined) {
+      const secure = app.server as Server & SecureServer
+      this.certificates.serve(secure, maxHandshakes, (shown) => secure.setSecureContext(secured(shown)))
+    }
+    app.addHook('onRoute', ({ url, method, config }) => {
       for (const one of [method].flat()) this.roles.set(`${one} ${url}`, config?.role)
     })
     this.addHooks()
-    this.addIndex()
+    describeRoutes(app, options.version)
+    limitCallers(app, options.requestsPerMinute)
+    void app.register(async (scope) => {
+      this.addIndex(scope)
+      if (options.indexAlone === true) return
+      this.addRoutes(scope)
+      addAccessRoutes(scope, access)
+      addEventRoutes(scope, { backend, telemetry, nowSeconds: this.nowSeconds })
+    })
     if (options.indexAlone === true) return
-    this.addRoutes()
-    const { backend, telemetry, nowSeconds } = options
-    addEventRoutes(this.app, { backend, telemetry, nowSeconds })
     this.sockets = new WebSockets({
-      ...{ backend, telemetry, nowSeconds, stalledReadMs: this.stalledReadMs },
+      ...{ backend, telemetry, nowSeconds: this.nowSeconds, stalledReadMs: this.stalledReadMs },
       refusalOf: (request) => this.refusalOf(request),
     })
-    this.app.server.on('upgrade', this.sockets.upgrade)
+    app.server.on('upgrade', this.sockets.upgrade)
   }
 
   /** Connections that are open now, WebSockets among them. */
@@ -186,34 +168,39 @@ export class HttpServer {
   }
 
   private async end(): Promise<void> {
+    this.certificates?.close()
     await this.sockets?.close()
     await this.app.close()
   }
 
   /** Why a WebSocket is not opened. */
-  private refusalOf({ headers }: IncomingMessage): Refusal | undefined {
+  private refusalOf(request: IncomingMessage): Refusal | undefined {
+    const { headers, url } = request
     const { host, allowedHosts = [] } = this.options
     const refusal = refusalOf(headers, 'GET', host, allowedHosts)
-    if (refusal !== undefined || mayStream(headers, host, allowedHosts)) return refusal
-    const error = `A page of ${JSON.stringify(headers.origin)} may not read what is here; add its host to http.allowedHosts in the configuration.`
-    return { status: 403, code: 'ORIGIN_NOT_ALLOWED', error }
+    if (refusal !== undefined) return refusal
+    if (!mayStream(headers, host, allowedHosts)) {
+      const error = `A page of ${JSON.stringify(headers.origin)} may not read what is here; add its host to http.allowedHosts in the configuration.`
+      return { status: 403, code: 'ORIGIN_NOT_ALLOWED', error }
+    }
+    const takesEvents = /^\/events\/?(\?|$)/.test(url ?? '')
+    return this.guard.judge(request, (takesEvents ? sender : viewer).config).refusal
   }
 
   private addHooks(): void {
     const { app } = this
+    app.decorateRequest('token', undefined)
+    app.decorateRequest('isAudited', false)
     app.addHook('onRequest', async (request, reply) => {
       if (!this.connections.begin(request.raw, reply.raw)) return reply.hijack()
       const { host, allowedHosts = [] } = this.options
+      const { config } = request.routeOptions
       const refusal = refusalOf(request.headers, request.method, host, allowedHosts)
-      if (refusal !== undefined) {
-        const { status, code, error } = refusal
-        await reply.code(status).send({ error, code })
-      } else if (needsCaller(request) && !fromThisMachine(request)) {
-        await reply.code(403).send({
-          error: 'What changes something is taken from this machine only (127.0.0.1); ask there.',
-          code: 'LOOPBACK_ONLY' satisfies HttpErrorCode,
-        })
-      }
+      if (refusal !== undefined) return refuse(reply, refusal)
+      const verdict = this.guard.judge(request, config)
+      request.token = verdict.token
+      request.isAudited = changesSomething(config) && (verdict.refusal === undefined || verdict.token !== undefined)
+      if (verdict.refusal !== undefined) return refuse(reply, verdict.refusal)
     })
     // not by the schema: it counts characters, and has words of its own
     app.addHook<{ Querystring: { query?: unknown } }>('preHandler', async ({ query: { query } }, reply) => {
@@ -224,6 +211,7 @@ export class HttpServer {
       await reply.code(400).send({ error, code: 'USAGE' satisfies HttpErrorCode })
     })
     app.addHook('onSend', async (request, reply) => this.cutWhenUnread(request, reply))
+    app.addHook('onSend', auditHook(this.options.access))
     app.addHook('onResponse', async (_request, reply) => this.count(reply.statusCode))
     app.setNotFoundHandler((request, reply) => {
       void reply
@@ -233,37 +221,36 @@ export class HttpServer {
     app.setErrorHandler((error, _request, reply) => this.sendError(error, reply))
   }
 
-  private addIndex(): void {
-    this.app.get<{ Querystring: { query: string; from?: string } }>(
+  private addIndex(app: FastifyInstance): void {
+    app.get<{ Querystring: { query: string; from?: string } }>(
       '/index',
-      { ...viewer, schema: { querystring: watchQueryString } },
+      { ...viewer, schema: schemas.index },
       (request, reply) => this.index(request, reply),
     )
   }
 
-  private addRoutes(): void {
-    const { app } = this
+  private addRoutes(app: FastifyInstance): void {
     const { backend } = this.options
-    app.get('/healthz', probe, async () => ({ ok: true }))
-    app.get('/readyz', probe, async (_request, reply) => {
+    app.get('/healthz', { ...probe, schema: schemas.health }, async () => ({ ok: true }))
+    app.get('/readyz', { ...probe, schema: schemas.readiness }, async (_request, reply) => {
       const readiness = backend.readiness()
       return reply.code(readiness.ready ? 200 : 503).send(readiness)
     })
-    app.get('/metrics', viewer, async (_request, reply) => {
+    app.get('/metrics', { ...scraper, schema: schemas.metrics }, async (_request, reply) => {
       await backend.refresh()
       return reply.type(backend.metrics.contentType).send(await backend.metrics.metrics())
     })
-    app.get('/api/v1/status', viewer, async () => backend.status())
-    app.get('/api/v1/overview', viewer, async () => backend.overview())
+    app.get('/api/v1/status', { ...viewer, schema: schemas.status }, async () => backend.status())
+    app.get('/api/v1/overview', { ...viewer, schema: schemas.overview }, async () => backend.overview())
     app.get<{ Querystring: IncidentsRequest }>(
       '/api/v1/incidents',
-      { ...viewer, schema: { querystring: incidentsQueryString } },
+      { ...viewer, schema: schemas.incidents },
       async ({ query: { limit, cursor } }, reply) =>
         reply.type('application/json; charset=utf-8').send(await backend.incidents({ limit, cursor })),
     )
     app.get<{ Querystring: Omit<QueryRequest, 'shape'> }>(
       '/api/v1/query',
-      { ...viewer, schema: { querystring: queryString } },
+      { ...viewer, schema: schemas.queryIndex },
       async (request, reply) => {
         this.countQuery(reply)
         const { query, limit, cursor } = request.query
@@ -273,19 +260,23 @@ export class HttpServer {
         return reply.type('application/json; charset=utf-8').send(Readable.from(queryBody(first, pages, answer)))
       },
     )
-    app.get('/api/v1/receivers', viewer, async () => ({ receivers: backend.receivers() }))
-    app.post<{ Params: { name: string } }>('/api/v1/receivers/:name/test', operator, async ({ params: { name } }) =>
-      backend.tryReceiver(name),
+    app.get('/api/v1/receivers', { ...viewer, schema: schemas.receivers }, async () => ({
+      receivers: backend.receivers(),
+    }))
+    app.post<{ Params: { name: string } }>(
+      '/api/v1/receivers/:name/test',
+      { ...operator, schema: schemas.receiverTest },
+      async ({ params: { name } }) => backend.tryReceiver(name),
     )
-    app.get('/api/v1/cluster', viewer, async () => backend.cluster().status())
+    app.get('/api/v1/cluster', { ...viewer, schema: schemas.cluster }, async () => backend.cluster().status())
     app.get<{ Querystring: { partition: number } | { key: string } }>(
       '/api/v1/cluster/explain',
-      { ...viewer, schema: { querystring: explainQueryString } },
+      { ...viewer, schema: schemas.explain },
       async ({ query }) => backend.cluster().explain(query),
     )
     app.post<{ Body: { instance: string; drain: boolean } }>(
       '/api/v1/cluster/drain',
-      { ...admin, schema: { body: drainBody } },
+      { ...admin, schema: schemas.drain },
       async ({ body: { instance, drain } }) => {
         await backend.cluster().drain(instance, drain)
         return { instance, drain }
@@ -293,18 +284,12 @@ export class HttpServer {
     )
     app.get<{ Querystring: { query: string; from?: string } }>(
       '/api/v1/watch',
-      { ...viewer, schema: { querystring: watchQueryString } },
+      { ...viewer, schema: schemas.watch },
       (request, reply) => this.watch(request, reply),
     )
     app.get<RecordsRoute>(
       '/api/v1/log/:partition',
-      {
-        ...viewer,
-        schema: {
-          params: { type: 'object', properties: { partition: { type: 'integer', minimum: 0 } } },
-          querystring: recordsQueryString,
-        },
-      },
+      { ...viewer, schema: schemas.records },
       (request, reply) => this.records(request, reply),
     )
   }
@@ -430,3 +415,23 @@ async function* queryBody(
 }
 
 const comma = Buffer.from(betweenTexts)
+
+/** Connections in their handshake: whoever says nothing may fill these, and no more. */
+const maxHandshakes = 256
+
+/** Nobody is asked for a certificate: callers are known by their tokens. */
+function secured({ cert, key }: Pems): SecureContextOptions {
+  return { cert, key, minVersion: 'TLSv1.2' }
+}
+
+/** What Fastify makes its server of. */
+function listening(certificates: Certificates | undefined): { readonly http: ServerOptions } {
+  const http = { maxHeaderSize: maxHeaderBytes }
+  if (certificates === undefined) return { http }
+  // the server of either kind is used alike
+  return { https: { ...http, ...secured(certificates.shown), handshakeTimeout: handshakeMs } } as never
+}
+
+async function refuse(reply: FastifyReply, { status, error, code, headers = {} }: Refusal): Promise<void> {
+  await reply.code(status).headers(headers).send({ error, code })
+}

@@ -251,9 +251,9 @@ export class WebSockets {
     }
   }
 
-  private refuse(connection: Duplex, { status, code, error }: Refusal): void {
+  private refuse(connection: Duplex, { status, ...why }: Refusal): void {
     this.count(status)
-    answerRaw(connection, status, { error, code })
+    answerRaw(connection, status, why)
   }
 
   private count(status: number): void {

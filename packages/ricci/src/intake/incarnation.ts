@@ -1,6 +1,6 @@
-import { readFileSync, renameSync, openSync, writeSync, fsyncSync, closeSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isFull } from '../log/index.ts'
+import { isFull, writeFileDurably } from '../log/index.ts'
 
 const fileName = 'incarnation'
 
@@ -31,7 +31,7 @@ export function nextIncarnation(directory: string, random: () => number): { iden
   }
   starts++
   try {
-    write(file, `${starts} ${identity}\n`)
+    writeFileDurably(file, `${starts} ${identity}\n`)
   } catch (error) {
     if (!isFull(error)) throw error
     // the server starts all the same; a count that is not kept must not come again, so this life goes by a name of its own
@@ -44,17 +44,4 @@ function newIdentity(random: () => number): string {
   return Math.floor(random() * 0x1_0000_0000)
     .toString(16)
     .padStart(8, '0')
-}
-
-/** Puts a text in the place of a file, durably; leaves the file as it was when that fails. */
-function write(file: string, text: string): void {
-  const temporary = `${file}.new`
-  const handle = openSync(temporary, 'w', 0o640)
-  try {
-    writeSync(handle, text)
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
-  renameSync(temporary, file)
 }

@@ -14,7 +14,8 @@ import { openTsdb } from './lines/opentsdb.ts'
 import { RicciError } from '../errors.ts'
 import type { MarkingAs } from './recorder.ts'
 import { tcpListener, type RiemannListener } from './tcp.ts'
-import { TlsListener, type PemFiles } from './tls.ts'
+import type { PemFiles } from '../server/certificates.ts'
+import { TlsListener } from './tls.ts'
 import { UdpListener } from './udp.ts'
 
 export interface IntakeOptions {

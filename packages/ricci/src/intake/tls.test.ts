@@ -7,11 +7,11 @@ import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { CertificateAuthority, VirtualClock, type Certificate } from '@ricci/testkit'
+import type { Pems } from '../server/certificates.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
 import { Intake } from './intake.ts'
 import { RawClient, ScriptedLog } from './testing.ts'
-import type { Pems } from './tls.ts'
 import { oneProducer } from './recorder.ts'
 
 const any = { host: '127.0.0.1', port: 0 }

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Agent, request as secureRequest } from 'node:https'
 import { ReplicaError, type Clock, type SnapshotInfo } from '@ricci/replica'
+import type { AuditEntry } from '../access/audit.ts'
 import { RicciError } from '../errors.ts'
 import type { WatchPage } from '../http/backend.ts'
 import { crc32 } from '../log/crc32.ts'
@@ -193,6 +194,14 @@ class RemotePeer implements PeerBackend {
 
   async drain(on: boolean): Promise<void> {
     await this.json({ method: 'PUT', path: '/v1/drain', body: { on }, answerMs: peopleMs })
+  }
+
+  tokens(known: readonly unknown[]): Promise<readonly unknown[]> {
+    return this.json({ method: 'POST', path: '/v1/tokens', body: known, answerMs: peopleMs })
+  }
+
+  audit(limit: number): Promise<readonly AuditEntry[]> {
+    return this.json({ method: 'POST', path: '/v1/audit', body: { limit }, answerMs: peopleMs })
   }
 
   private async json<T>(question: Question): Promise<T> {

@@ -160,6 +160,12 @@ export class PeerListener {
         await backend.drain(on)
         return sendJson(response, 200, {})
       }
+      case 'POST tokens':
+        return sendJson(response, 200, await backend.tokens(await bodyOf<readonly unknown[]>(request)))
+      case 'POST audit': {
+        const { limit } = await bodyOf<{ limit: number }>(request)
+        return sendJson(response, 200, await backend.audit(limit))
+      }
       default:
         throw new RicciError(
           'PEER_REFUSED',

@@ -1,5 +1,6 @@
 /** What instances of a cluster ask each other. The same interface is answered from this process and, by a client, from another. */
 import type { SnapshotInfo } from '@ricci/replica'
+import type { AuditEntry } from '../access/audit.ts'
 import type { WatchPage, WatchPlace } from '../http/backend.ts'
 import type { AnswerForm, JsonShape } from '../server/worker-protocol.ts'
 
@@ -114,4 +115,8 @@ export interface PeerBackend extends PartitionsBackend {
   status(): Promise<unknown>
   /** Takes it out of the ranking, or back in. */
   drain(on: boolean): Promise<void>
+  /** Hears which tokens are known elsewhere, and tells those known there. */
+  tokens(known: readonly unknown[]): Promise<readonly unknown[]>
+  /** Its own entries of the audit, the newest first. */
+  audit(limit: number): Promise<readonly AuditEntry[]>
 }

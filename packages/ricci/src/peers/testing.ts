@@ -196,6 +196,8 @@ export class TestCluster {
       },
       status: async () => ({ instance: name }),
       drain: async (on) => void (instance.drained = on),
+      tokens: async (known) => known,
+      audit: async () => [],
     }
     const { security, telemetry } = this
     const listen = { host: '127.0.0.1', port: 0 }

@@ -1,12 +1,16 @@
 /** What listens for HTTP: the API with Riemann's WebSockets, and Riemann's server of server-sent events. */
 import type { Clock } from '@ricci/replica'
+import type { Access } from '../access/access.ts'
 import type { Config } from '../config/config.ts'
 import type { HttpBackend } from '../http/backend.ts'
 import { HttpServer, type HttpOptions } from '../http/server.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
+import { pemFilesOf } from './pem-files.ts'
 
 export interface HttpListenersOptions {
-  readonly config: Pick<Config, 'listen' | 'http'>
+  readonly config: Pick<Config, 'listen' | 'http' | 'tls'>
+  readonly access: Access
+  readonly version: string
   readonly backend: HttpBackend
   readonly telemetry: Telemetry
   readonly clock: Clock
@@ -17,9 +21,10 @@ export class HttpListeners {
   private readonly api: HttpServer | undefined
   private readonly sse: HttpServer | undefined
 
-  constructor({ config: { listen, http }, backend, telemetry, clock }: HttpListenersOptions) {
-    const nowSeconds = (): number => clock.wallMs() / 1000
-    const common = { ...http, backend, telemetry, nowSeconds }
+  constructor({ config: { listen, http, tls }, ...shared }: HttpListenersOptions) {
+    const { allowedHosts, requestsPerMinute } = http
+    const pems = http.tls && tls !== undefined ? { pems: pemFilesOf(tls) } : {}
+    const common = { ...shared, ...pems, allowedHosts, requestsPerMinute }
     const at = (
       address: Config['listen']['http'],
       more: Pick<HttpOptions, 'indexAlone'> = {},

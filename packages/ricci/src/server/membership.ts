@@ -8,6 +8,7 @@ import {
   type Placement,
   type SnapshotPort,
 } from '@ricci/replica'
+import type { Access } from '../access/access.ts'
 import type { ClusterConfig } from '../config/config.ts'
 import type { Address } from '../config/units.ts'
 import { RicciError } from '../errors.ts'
@@ -38,6 +39,7 @@ export interface OwnSide {
   readonly local: PartitionsBackend
   status(): Promise<unknown>
   drain(on: boolean): void
+  readonly access: Pick<Access, 'heard' | 'ownAudit'>
 }
 
 export class Membership {
@@ -79,10 +81,22 @@ export class Membership {
         snapshot: (info) => snapshots.fetch(info),
         status: () => own.status(),
         drain: async (on) => own.drain(on),
+        tokens: (known) => own.access.heard(known),
+        audit: (limit) => own.access.ownAudit(limit),
       },
     })
     const port = await this.listener.listen()
     return addressOf(config.address ?? { host: reachable(config.listen.host), port })
+  }
+
+  /** The other instances that are alive and can be asked, by their names. */
+  others(): ReadonlyMap<string, ReturnType<PeerClient['at']>> {
+    const others = new Map<string, ReturnType<PeerClient['at']>>()
+    for (const { instance, data } of this.options.coordination.members()) {
+      if (instance !== this.options.instance && data.peers !== undefined)
+        others.set(instance, this.client.at(data.peers))
+    }
+    return others
   }
 
   /** What people and programs ask of all of them. */

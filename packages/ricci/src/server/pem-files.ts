@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
-import type { PemFiles } from '../intake/tls.ts'
+import type { PemFiles } from './certificates.ts'
 
 /** Certificates of the configuration's files, read anew each time. */
 export function pemFilesOf({ cert, key, ca }: NonNullable<Config['tls']>): PemFiles {

@@ -5,17 +5,17 @@
  * what was opened and is thrown as one sentence. Stop: hand on what others can take, take nothing more, answer what was taken in, step
  * down with a snapshot, close the log.
  */
+import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import type { ResourceLimits } from 'node:worker_threads'
 import { Placement, type Clock, type Random } from '@ricci/replica'
+import { Access } from '../access/access.ts'
 import type { Config } from '../config/config.ts'
 import { RicciError } from '../errors.ts'
 import type { HttpBackend, Degraded, Readiness } from '../http/backend.ts'
-import { isLoopback } from '../http/rebinding.ts'
 import { nextIncarnation } from '../intake/incarnation.ts'
 import { oneProducer } from '../intake/recorder.ts'
 import { Intake } from '../intake/intake.ts'
-import { makeDirectory } from '../log/index.ts'
 import { EnginePartitions } from '../peers/engine-partitions.ts'
 import { QueryFanOut } from '../peers/fan-out.ts'
 import { Receivers } from '../receivers/receivers.ts'
@@ -23,6 +23,8 @@ import type { TypeCheck } from '../rules/type-check.ts'
 import { AlarmPace } from '../telemetry/alarm-pace.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { openBackends, type Backends } from './backends.ts'
+import { makeDataFolder } from './data-folder.ts'
+import { exposures } from './exposures.ts'
 import { isWithoutRules, writeFirstRules } from './first-rules.ts'
 import { ForeignPublishers } from './foreign-publishers.ts'
 import { HttpListeners } from './http-listeners.ts'
@@ -65,6 +67,7 @@ export class Server {
   private readonly rules: ServerRules
   private addresses: Addresses = {}
   private readonly http: HttpListeners
+  private readonly access: Access
   private readonly receivers: Receivers
   /** It listens for events. */
   private serves = false
@@ -87,7 +90,10 @@ export class Server {
       write: options.console,
       onResult: (receiver, result) => telemetry.sent(receiver, result),
     })
-    this.http = new HttpListeners({ config, backend: this.backend(), telemetry, clock: this.clock })
+    const { clock } = this
+    this.access = new Access({ config, telemetry, clock, randomBytes })
+    const backend = this.backend()
+    this.http = new HttpListeners({ config, backend, access: this.access, telemetry, clock, version: options.version })
   }
 
   /**
@@ -201,7 +207,9 @@ export class Server {
     const { clock, random } = this
     this.startedMs = clock.monotonicMs()
     makeDataFolder(config.dataFolder)
+    this.access.open()
     const opened = (close: () => unknown): void => void this.open.push(close)
+    opened(() => this.access.close())
     opened(() => this.http.close())
     if (config.cluster !== undefined) {
       // brokers may be long in coming, and whoever asks is told so
@@ -274,7 +282,9 @@ export class Server {
       local,
       status: () => this.status(),
       drain: (on) => this.running().placement.drain(on),
+      access: this.access,
     })
+    if (membership !== undefined) this.access.join(() => membership.others())
     const placement = new Placement({
       instance,
       partitions: log.partitions,
@@ -341,14 +351,7 @@ export class Server {
       graphite: at(config.listen.graphite, graphite),
       opentsdb: at(config.listen.opentsdb, opentsdb),
     }
-    for (const [name, address] of Object.entries(config.listen)) {
-      if (address !== undefined && !isLoopback(address.host)) {
-        telemetry.log.warn(
-          { listener: name, host: address.host },
-          'listens beyond this machine: whoever reaches it can send events and read the index',
-        )
-      }
-    }
+    for (const { text, ...where } of exposures(config)) telemetry.log.warn(where, text)
     return addresses
   }
 
@@ -481,19 +484,6 @@ function notRunning(): RicciError {
 
 /** Alarms hold for an hour in the index, so that a look in the morning still finds the night's. */
 const alarmTtlSeconds = 3_600
-
-function makeDataFolder(folder: string): void {
-  try {
-    makeDirectory(folder)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    throw new RicciError(
-      'CONFIG_INVALID',
-      `the data directory ${folder} cannot be made (${code}); choose one that this user may write`,
-      { cause: error },
-    )
-  }
-}
 
 function bracketed(host: string): string {
   return host.includes(':') ? `[${host}]` : host

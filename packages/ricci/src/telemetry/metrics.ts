@@ -63,6 +63,10 @@ export class Metrics {
     'Connections refused where servers of the cluster talk to each other',
     ['reason'],
   )
+  readonly callersRefused = this.counter('ricci_http_callers_refused_total', 'Requests refused for their token', [
+    'reason',
+  ])
+  readonly auditFailures = this.counter('ricci_audit_failures_total', 'Entries of the audit that could not be written')
   readonly httpRequests = this.counter('ricci_http_requests_total', 'HTTP requests answered', ['status'])
 
   constructor(tally: Tally, gauges: () => Gauges) {

@@ -38,6 +38,7 @@ const refusals = {
 export type LineTransport = 'graphite' | 'opentsdb'
 
 export type CloseReason = 'malformed' | 'idle' | 'stalled' | 'half-sent' | 'slow-reader' | 'too-many'
+export type CallerRefusedReason = 'none' | 'unknown' | 'expired' | 'revoked' | 'weak' | 'too-many'
 export type DropReason = 'too-large' | 'queue-full' | 'log-refused'
 
 /** Turns an alarm into an event of this instance; set once there is an intake to take it. */
@@ -105,6 +106,18 @@ export class Telemetry {
     this.limited(`peer-${reason}`, (more) =>
       this.log.warn({ peer, ...more }, `refused a connection from ${peer ?? 'somebody who is gone'}: ${why}`),
     )
+  }
+
+  /** Somebody asked over HTTP without a token, with a wrong one or with one of a role that does not reach. */
+  callerRefused(reason: CallerRefusedReason, peer: string, why: string): void {
+    this.metrics.callersRefused.inc({ reason })
+    this.limited(`caller-${reason}`, (more) => this.log.warn({ peer, ...more }, `refused a caller over HTTP: ${why}`))
+  }
+
+  /** An entry of the audit could not be written: it stands in the log instead. */
+  auditFailed(entry: object, error: Error): void {
+    this.metrics.auditFailures.inc()
+    this.log.error({ entry, err: error }, 'an entry of the audit could not be written; this line has it')
   }
 
   dropped(reason: DropReason, why: string): void {
