@@ -4,8 +4,8 @@ import { describe, it, type TestContext } from 'node:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { RiemannTcpClient } from '@ricci/client'
-import { Bench } from '../server/testing.ts'
-import { serve } from './testing.ts'
+import { Bench } from './testing.ts'
+import { serve } from '../http/testing.ts'
 
 interface Operation {
   readonly summary?: string
