@@ -13,6 +13,9 @@ interface Options {
   readonly logFormat?: LogFormat
 }
 
+/** As often as Riemann's own instrumentation. */
+const selfEventsMs = 10_000
+
 export function serveCommand(surroundings: Surroundings): Command {
   const command = new Command('serve')
     .description('run the server, until SIGTERM or Ctrl-C; SIGHUP reloads the rules')
@@ -31,6 +34,7 @@ export function serveCommand(surroundings: Surroundings): Command {
         config,
         version,
         telemetry,
+        selfEventsMs,
         console: (line) => surroundings.print(`${line}\n`),
       })
       const stopped = untilStopped(surroundings, ['SIGINT', 'SIGTERM'])

@@ -62,7 +62,10 @@ export async function statusOf({ backends, running, intake }: StatusParts, head:
 }
 
 /** What was not taken in, by reason: of what could not be answered, and of what was no message. */
-async function droppedOf({ dropped, malformed }: Metrics): Promise<Record<string, number>> {
+export async function droppedOf({
+  dropped,
+  malformed,
+}: Pick<Metrics, 'dropped' | 'malformed'>): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
   const add = (reason: string, value: number): void => void (counts[reason] = (counts[reason] ?? 0) + value)
   for (const { labels, value } of (await dropped.get()).values) if (value > 0) add(String(labels.reason), value)

@@ -11,6 +11,7 @@ import type { ResourceLimits } from 'node:worker_threads'
 import { Placement, type Clock, type Random } from '@ricci/replica'
 import { Access } from '../access/access.ts'
 import type { Config } from '../config/config.ts'
+import type { Address } from '../config/units.ts'
 import { RicciError } from '../errors.ts'
 import type { HttpBackend, Degraded, Readiness } from '../http/backend.ts'
 import { nextIncarnation } from '../intake/incarnation.ts'
@@ -20,8 +21,9 @@ import { EnginePartitions } from '../peers/engine-partitions.ts'
 import { QueryFanOut } from '../peers/fan-out.ts'
 import { Receivers } from '../receivers/receivers.ts'
 import type { TypeCheck } from '../rules/type-check.ts'
-import { AlarmPace } from '../telemetry/alarm-pace.ts'
+import { ProcessWatch } from '../telemetry/process-watch.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
+import { alarmEvents } from './alarm-events.ts'
 import { openBackends, type Backends } from './backends.ts'
 import { makeDataFolder } from './data-folder.ts'
 import { exposures } from './exposures.ts'
@@ -31,10 +33,12 @@ import { HttpListeners } from './http-listeners.ts'
 import { recordLines } from './log-lines.ts'
 import { Membership } from './membership.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
+import { figuresOf, gaugesOf } from './own-figures.ts'
 import { overviewOf, type Overview } from './overview.ts'
 import { Partitions } from './partitions.ts'
 import { pemFilesOf } from './pem-files.ts'
 import { ServerRules, type Reload, type RulesPlaces } from './server-rules.ts'
+import { SelfEvents } from './self-events.ts'
 import { statusOf } from './server-status.ts'
 import type { Addresses, ServerStatus } from './status.ts'
 
@@ -48,6 +52,8 @@ export interface ServerOptions {
   readonly types?: TypeCheck
   readonly clock?: Clock
   readonly random?: Random
+  /** How often it tells of itself, as events; without it never. */
+  readonly selfEventsMs?: number
   /** Memory that the engine's thread may take; by default what Node gives a thread. */
   readonly engineLimits?: ResourceLimits
 }
@@ -341,7 +347,7 @@ export class Server {
     // watchers end before what they watch
     this.open.push(() => this.http.close())
     const at = (address: { host: string } | undefined, port: number | undefined): string | undefined =>
-      address === undefined || port === undefined ? undefined : `${bracketed(address.host)}:${port}`
+      address === undefined || port === undefined ? undefined : bracketed(address.host, port)
     const addresses = {
       tcp: at(config.listen.tcp, tcp),
       udp: at(config.listen.udp, udp),
@@ -394,42 +400,24 @@ export class Server {
     }
   }
 
-  private observe({ backends, running: partitions, intake }: Parts): void {
-    const { telemetry, config } = this.options
-    const skewMs = (): number =>
-      Math.max(0, ...partitions.all().map(({ engine }) => Math.abs(engine.stats?.skews[0]?.aheadMs ?? 0)))
-    telemetry.observe({
-      ricci_intake_connections: () => intake.connections,
-      ricci_http_connections: () => this.http.connections,
-      ricci_intake_queued_bytes: () => intake.queuedBytes,
-      ricci_intake_held_acks: () => intake.lag.heldMessages,
-      ricci_log_end_offset: () => partitions.sum(({ number }) => backends.end(number)),
-      ricci_engine_applied_offset: () => partitions.sum(({ engine }) => engine.appliedOffset),
-      ricci_engine_lag_bytes: () => intake.lag.lagBytes,
-      ricci_engine_lag_seconds: () => intake.lag.lagMs / 1000,
-      ricci_engine_generation: () => partitions.sum(({ engine }) => engine.generation),
-      ricci_engine_repeated_messages_total: () => partitions.sum(({ engine }) => engine.stats?.repeats ?? 0),
-      ricci_engine_index_events: () => partitions.sum(({ engine }) => engine.stats?.indexSize ?? 0),
-      ricci_host_clock_skew_seconds: () => skewMs() / 1000,
-      ricci_engine_columns_bytes: () => partitions.sum(({ engine }) => engine.stats?.bytes ?? 0),
-      ricci_pages_pending: () => partitions.sum(({ engine }) => engine.pagesPending),
-      ricci_replica_owning: () => partitions.sum(({ replica }) => (replica.state === 'owning' ? 1 : 0)),
-    })
-    const pace = new AlarmPace(alarmTtlSeconds * 1000)
-    telemetry.alarmsTo((name, detail) => {
-      if (!pace.due(name, this.clock.monotonicMs())) return
-      const event = {
-        host: config.instance,
-        service: `ricci ${name}`,
-        state: 'critical',
-        description: detail,
-        tags: ['ricci'],
-        time: this.clock.wallMs() / 1000,
-        ttl: alarmTtlSeconds,
-      }
-      // an alarm about the log cannot travel the log; its line and its metric are there already
-      intake.inject([event]).catch(() => undefined)
-    })
+  private observe({ backends, running, intake }: Parts): void {
+    const { telemetry, config, selfEventsMs } = this.options
+    const { clock, http } = this
+    const process = new ProcessWatch()
+    this.open.push(() => process.close())
+    const measured = { backends, running, intake, http, process, clock }
+    telemetry.observe(gaugesOf(measured))
+    if (selfEventsMs !== undefined) {
+      const at = (address: Address | undefined): string | undefined => address && bracketed(address.host, address.port)
+      const self = new SelfEvents({
+        ...{ instance: config.instance, clock, everyMs: selfEventsMs },
+        ...{ tcp: at(config.listen.tcp), udp: at(config.listen.udp) },
+        figures: () => figuresOf(measured, telemetry),
+        inject: (events) => intake.inject(events),
+      })
+      this.open.push(() => self.close())
+    }
+    telemetry.alarmsTo(alarmEvents(config.instance, clock, intake))
     this.open.push(() => {
       telemetry.observe({})
       telemetry.alarmsTo(undefined)
@@ -482,9 +470,6 @@ function notRunning(): RicciError {
   return new RicciError('NOT_RUNNING', 'the server is not running; start it first')
 }
 
-/** Alarms hold for an hour in the index, so that a look in the morning still finds the night's. */
-const alarmTtlSeconds = 3_600
-
-function bracketed(host: string): string {
-  return host.includes(':') ? `[${host}]` : host
+function bracketed(host: string, port: number): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }

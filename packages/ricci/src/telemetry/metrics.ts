@@ -20,11 +20,18 @@ const liveGauges = {
   ricci_host_clock_skew_seconds: 'How far the clock of a host is away that is furthest from ours',
   ricci_engine_columns_bytes: "Bytes of the engine's columns",
   ricci_pages_pending: 'Pages decided and not settled',
+  ricci_pages_oldest_seconds: 'Since the oldest of them was decided; 0 where there is none',
+  ricci_engine_forks: 'Keys that operators keep state of',
+  ricci_hosts_silent: 'Hosts of which every entry of the index has expired',
+  ricci_event_loop_delay_seconds: 'By how much 99 of 100 turns of the main thread were late at most',
   ricci_replica_owning: '1 while this instance owns its partition',
 } as const
 
 /** The same for what only grows. */
 const liveCounters = {
+  ricci_engine_timers_fired_total: 'Timers of rules and index that fired, since the engines began',
+  ricci_engine_refused_total: 'Keys and texts that found no room, and were left out',
+  ricci_gc_seconds_total: 'Seconds that the main thread spent on collecting garbage',
   ricci_engine_repeated_messages_total: 'Messages dropped as repeats by their producer mark, since the log began',
 } as const
 
