@@ -30,7 +30,7 @@ describe('a table of events', () => {
       const text = eventTable([disk, cpu], { room })
       for (const line of text.split('\n')) assert.ok(line.length <= room, line)
     }
-    assert.doesNotMatch(eventTable([disk, cpu], { room: 60 }), /TAGS/)
+    assert.doesNotMatch(eventTable([disk, cpu], { room: 60 }), /DESCRIPTION|ATTRIBUTES/)
     assert.match(eventTable([disk, cpu], { room: 90 }), /x y +a long text.*…/)
   })
 

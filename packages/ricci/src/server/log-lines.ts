@@ -1,6 +1,13 @@
 /** Records of a log for people: what each says, in few words of JSON, as they come. */
 import { decodeMsg, type Event, type ProducerMark } from '@ricci/client'
-import { decodeRecord, type EventsRecord, type LogRecord, type RulesRecord, type TickRecord } from '@ricci/engine'
+import {
+  decodeRecord,
+  kindOf,
+  type EventsRecord,
+  type LogRecord,
+  type RulesRecord,
+  type TickRecord,
+} from '@ricci/engine'
 import { ReplicaError, SteadyReader, type Clock, type LogPort, type StoredRecord } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 
@@ -112,30 +119,61 @@ export async function recordLines(
     const message = `offset ${from} is gone, as retention has it; the log of partition ${partition} begins at ${first}`
     throw new ReplicaError('OFFSET_TRIMMED', message, false)
   }
-  const begin = from ?? Math.max(first, end - last)
   const until = follow ? Infinity : end
   const wanted = kinds === undefined ? undefined : new Set(kinds)
-  return texts(batches(log, clock, partition, begin, until, signal), until, wanted)
+  if (from !== undefined) return texts(batches(log, clock, partition, from, until, signal), { until, wanted })
+  // the last ones of a rare kind lie far apart; those of a frequent one are not looked for
+  const isRare = wanted !== undefined && !wanted.has('events') && !wanted.has('tick')
+  const begin = Math.max(first, end - Math.max(last, isRare && last > 0 ? rareRecords : 0))
+  const records = batches(log, clock, partition, begin, until, signal)
+  return texts(records, { until, wanted, ...(isRare && { last: { count: last, before: end } }) })
+}
+
+/** As many as a quiet day's ticks: read in a second. */
+const rareRecords = 100_000
+
+/** Which records are told of. */
+interface Choice {
+  /** Those before this offset. */
+  readonly until: number
+  readonly wanted: ReadonlySet<string> | undefined
+  /** Of those before an offset only so many of the last that are wanted. */
+  readonly last?: { readonly count: number; readonly before: number }
 }
 
 async function* texts(
   all: AsyncIterable<readonly StoredRecord[]>,
-  until: number,
-  wanted: ReadonlySet<string> | undefined,
+  { until, wanted, last = { count: 0, before: 0 } }: Choice,
 ): AsyncGenerator<Uint8Array> {
+  const held: string[] = []
   for await (const records of all) {
     let text = ''
     for (const record of records) {
       if (record.offset >= until) break
-      const line = recordLine(record)
-      if (wanted === undefined || wanted.has(line.kind)) text += `${JSON.stringify(line)}\n`
+      if (wanted === undefined || wanted.has(kindIn(record))) {
+        const line = `${JSON.stringify(recordLine(record))}\n`
+        if (record.offset >= last.before) text += line
+        else if (held.push(line) > last.count) held.shift()
+      }
+      if (record.offset + 1 === last.before) text += held.splice(0).join('')
       if (text.length < pieceLength) continue
       yield Buffer.from(text)
       text = ''
-      // between two pieces others have their turn
-      await new Promise((resolve) => setImmediate(resolve))
+      await nextTurn()
     }
     if (text !== '') yield Buffer.from(text)
+    await nextTurn()
+  }
+}
+
+/** Between two pieces others have their turn. */
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+function kindIn({ bytes }: StoredRecord): RecordLine['kind'] {
+  try {
+    return kindOf(bytes)
+  } catch {
+    return 'unreadable'
   }
 }
 
