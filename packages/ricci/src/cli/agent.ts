@@ -14,7 +14,7 @@ import { nodeClock, nodeRandom } from '../server/node-clock.ts'
 import { createLogger, type LogFormat } from '../telemetry/logger.ts'
 import { agentSources, withSourceOptions, type SourceWords } from './agent-sources.ts'
 import { withExamples } from './examples.ts'
-import { outputOption, type OutputFormat } from './output.ts'
+import { outputOption, type OutputFormat } from './output-option.ts'
 import { untilStopped } from './signals.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 import { version } from './release.ts'
@@ -107,16 +107,16 @@ export function agentCommand(surroundings: Surroundings): Command {
       // measured: 10 MB less each; an agent makes little garbage, and is never in a hurry
       for (const flag of ['--semi-space-growth-factor=1', '--optimize-for-size']) setFlagsFromString(flag)
       // all that a server needs besides is not loaded: an agent is small
-      const [{ LocalAgent }, { Telemetry }] = await Promise.all([
+      const [{ LocalAgent }, { uncountedTelemetry }] = await Promise.all([
         import('../agent/local-agent.ts'),
-        import('../telemetry/telemetry.ts'),
+        import('../telemetry/uncounted.ts'),
       ])
       const format = options.logFormat ?? (surroundings.interactive ? 'people' : 'json')
       const log = createLogger({ format, write: surroundings.complain })
       const besides = agentSources(options, env, { clock: nodeClock, onProblem: (text) => log.warn(text) })
       const agent: LocalAgent = new LocalAgent({
         ...{ host: options.host, version, to, intervalMs, local, ...besides },
-        telemetry: new Telemetry(log, () => nodeClock.monotonicMs()),
+        telemetry: uncountedTelemetry(log, () => nodeClock.monotonicMs()),
         clock: nodeClock,
         random: nodeRandom,
       })

@@ -1,17 +1,8 @@
-import { Option } from 'commander'
 import stringWidth from 'string-width'
 
 export { howLong as duration } from '../server/how-long.ts'
 
-export type OutputFormat = 'table' | 'json'
-
-/** `-o table|json`: tables for people, JSON for programs; some can be had for spreadsheets, too. */
-export function outputOption(more?: 'csv'): Option {
-  const csv = more === undefined ? '' : ', csv for spreadsheets'
-  return new Option('-o, --output <format>', `table for people, json for programs${csv}`)
-    .choices(['table', 'json', ...(more === undefined ? [] : [more])])
-    .default('table')
-}
+export { outputOption, type OutputFormat } from './output-option.ts'
 
 /** Between two columns. */
 const gap = '  '

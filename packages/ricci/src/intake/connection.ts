@@ -6,7 +6,8 @@
 import type { Socket } from 'node:net'
 import { encodeMsg, FrameReader, refusalAsTooLarge, refusalForNow, type CodecError, type MsgFacts } from '@ricci/client'
 import type { Clock } from '@ricci/replica'
-import type { CloseReason, Telemetry } from '../telemetry/telemetry.ts'
+import type { CloseReason } from '../telemetry/internal-events.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Appended } from './appender.ts'
 import type { Distributor } from './distributor.ts'
 import {

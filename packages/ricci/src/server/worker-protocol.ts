@@ -12,7 +12,7 @@ import {
 import { ReplicaError, type HostFailure, type HostStart, type Progress, type ReplicaErrorCode } from '@ricci/replica'
 import type { RabbitLogOptions } from '../log/rabbitmq/rabbit-log.ts'
 import type { ReceiversUsed } from '../rules/receivers-used.ts'
-import type { ToldPage } from '../telemetry/telemetry.ts'
+import type { ToldPage } from '../telemetry/internal-events.ts'
 
 /** How a worker reads the log by itself. */
 export type LogSource =

@@ -2,7 +2,8 @@
 import { createServer, type Socket } from 'node:net'
 import { CodecError, encodeMsg, type Event } from '@ricci/client'
 import type { Clock, Timer } from '@ricci/replica'
-import type { LineTransport, Telemetry } from '../../telemetry/telemetry.ts'
+import type { LineTransport } from '../../telemetry/internal-events.ts'
+import type { Telemetry } from '../../telemetry/telemetry.ts'
 import type { Appended } from '../appender.ts'
 import type { Distributor } from '../distributor.ts'
 import {
