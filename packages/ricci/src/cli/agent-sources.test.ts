@@ -7,7 +7,7 @@ import { afterEach, describe, test } from 'node:test'
 import { Command } from 'commander'
 import { httpServer, TestClock } from '../receivers/testing.ts'
 import { Bench } from '../server/testing.ts'
-import { agentSources, type AgentSources, noWords, type SourceWords, withSourceOptions } from './agent-sources.ts'
+import { agentSources, type AgentSources, type SourceWords, withSourceOptions } from './agent-sources.ts'
 import { runProgram } from './program.ts'
 
 const made: AgentSources[] = []
@@ -15,8 +15,8 @@ afterEach(async () => {
   for (const { sources } of made.splice(0)) await Promise.all(sources.map((source) => source.stop()))
 })
 
-function sourcesOf(words: Partial<SourceWords>, env: Record<string, string> = {}): AgentSources {
-  const all = agentSources({ ...noWords, ...words }, env, { clock: new TestClock(), onProblem: () => undefined })
+function sourcesOf(words: SourceWords, env: Record<string, string> = {}): AgentSources {
+  const all = agentSources(words, env, { clock: new TestClock(), onProblem: () => undefined })
   made.push(all)
   return all
 }
@@ -35,7 +35,6 @@ describe('what the agent measures besides', () => {
     assert.deepEqual(command.opts(), {
       scrape: ['http://a/', 'http://b/ job=b'],
       command: ['a -- b'],
-      process: [],
       unit: ['x,y'],
     })
     assert.deepEqual(names(sourcesOf(command.opts())), [

@@ -18,14 +18,11 @@ import { CommandError, ExitCode } from './surroundings.ts'
 type Environment = Readonly<Record<string, string | undefined>>
 
 export interface SourceWords {
-  readonly scrape: readonly string[]
-  readonly command: readonly string[]
-  readonly process: readonly string[]
-  readonly unit: readonly string[]
+  readonly scrape?: readonly string[]
+  readonly command?: readonly string[]
+  readonly process?: readonly string[]
+  readonly unit?: readonly string[]
 }
-
-/** No flag of them. */
-export const noWords: SourceWords = { scrape: [], command: [], process: [], unit: [] }
 
 /** What the agent is given of them. */
 export interface AgentSources {
@@ -59,7 +56,7 @@ export function withSourceOptions(command: Command): Command {
     ['--unit <names>', 'watch these units of systemd: "nginx.service,cron.service"'],
   ]
   for (const [flag, what] of words) {
-    command.option(`${flag}`, `${what}; may be repeated`, (value: string, before: string[]) => [...before, value], [])
+    command.option(flag, `${what}; may be repeated`, (value: string, before: string[] = []) => [...before, value])
   }
   return command
 }
@@ -69,7 +66,7 @@ export function withSourceOptions(command: Command): Command {
  * @throws CommandError with exit code 2 and what to do
  */
 export function agentSources(words: SourceWords, env: Environment, surroundings: SourceSurroundings): AgentSources {
-  const given = (kind: keyof SourceWords) => (words[kind].length > 0 ? words[kind] : fromEnvironment(kind, env))
+  const given = (kind: keyof SourceWords) => words[kind] ?? fromEnvironment(kind, env)
   const targets = atMost('scrape', given('scrape')).map((text) => target(text, env))
   const jobs = targets.map(({ job }) => job)
   const twice = jobs.find((job, i) => jobs.indexOf(job) !== i)

@@ -108,19 +108,30 @@ export async function askJson<Answer>(...request: Parameters<typeof ask>): Promi
   return (await jsonOf(await ask(...request))) as Answer
 }
 
-async function jsonOf(response: Response): Promise<unknown> {
+/**
+ * The same, and the answer read as it comes.
+ * @param read what gives the answer; a SyntaxError of it means that there is none
+ * @throws CommandError with a sentence for people
+ */
+export async function streamJson<Answer>(
+  read: (body: AsyncIterable<Uint8Array>) => Promise<unknown>,
+  ...request: Parameters<typeof ask>
+): Promise<Answer> {
+  return (await answerOf(await ask(...request), ({ body }) => read(body as AsyncIterable<Uint8Array>))) as Answer
+}
+
+function jsonOf(response: Response): Promise<unknown> {
+  return answerOf(response, async () => JSON.parse(await response.text()) as unknown)
+}
+
+async function answerOf(response: Response, read: (response: Response) => Promise<unknown>): Promise<unknown> {
   const { origin } = new URL(response.url)
-  let text: string
   try {
-    text = await response.text()
+    return await read(response)
   } catch (error) {
+    if (error instanceof SyntaxError) throw new CommandError(ExitCode.failed, noServer(origin), { cause: error })
     const message = `the answer of ${origin} broke off: is the server still running? (${reasonOf(error)})`
     throw new CommandError(ExitCode.failed, message, { cause: error })
-  }
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new CommandError(ExitCode.failed, noServer(origin), { cause: error })
   }
 }
 

@@ -14,7 +14,7 @@ import { Server } from '../server/server.ts'
 import type { Addresses } from '../server/status.ts'
 import { createLogger, type Logger } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
-import { agentSources, noWords } from './agent-sources.ts'
+import { agentSources } from './agent-sources.ts'
 import { portOf } from './ports.ts'
 import { untilStopped } from './signals.ts'
 import { withExamples } from './examples.ts'
@@ -104,7 +104,7 @@ async function agentBeside(
 ): Promise<LocalAgent | undefined> {
   const agent = new LocalAgent({
     ...{ host: hostname(), version, clock: nodeClock, random: nodeRandom, intervalMs: agentIntervalMs },
-    ...agentSources(noWords, surroundings.env, { clock: nodeClock, onProblem: (text) => log.warn(text) }),
+    ...agentSources({}, surroundings.env, { clock: nodeClock, onProblem: (text) => log.warn(text) }),
     to: { servers: [{ kind: 'host', ...parseAddress(tcp!)! }] },
     // figures of its own: the server's are not of what it sends
     telemetry: new Telemetry(log, () => nodeClock.monotonicMs()),

@@ -89,6 +89,8 @@ describe('Commands without a server', () => {
     [['send', '--ttl', '-5'], 2, /--ttl takes seconds from 0 on, not -5/],
     [['send', '--attribute', '=x'], 2, /"=x" is no attribute; write name=value/],
     [['agent', '--interval', '5'], 2, /"5" is no interval/],
+    [['agent', '--server', 'x:1', 'check', '-o', 'xml'], 2, /argument 'xml' is invalid.*table, json/],
+    [['agent', '--server', 'check'], 2, /"check" is no server/],
     [['agent', '--scrape', 'localhost'], 2, /"localhost" is no URL of a target to scrape/],
     [['agent', '--server', ','], 2, /no server was named/],
     [['agent', '--server', 'AMQPS://agent:secret@broker/ricci'], 2, /"…@broker\/ricci" is no server/],

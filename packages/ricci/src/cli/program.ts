@@ -45,7 +45,9 @@ export async function runProgram(words: readonly string[], surroundings: Surroun
     return ExitCode.usage
   }
   try {
-    await program.parseAsync(words, { from: 'user' })
+    const agent =
+      words[0] === 'agent' ? ['agent', ...(await import('./agent.ts')).withCheckFirst(words.slice(1))] : words
+    await program.parseAsync(agent, { from: 'user' })
     return ExitCode.ok
   } catch (error) {
     return exitCodeOf(error, surroundings)

@@ -1,8 +1,9 @@
 import type { Event } from '@ricci/client'
 import { Command, InvalidArgumentError } from 'commander'
 import { ranges } from '../server/cluster-status.ts'
-import { askJson, urlOption } from './api.ts'
+import { askJson, streamJson, urlOption } from './api.ts'
 import { columnsOption } from './event-columns.ts'
+import { passEvents } from './event-stream.ts'
 import { eventCsv, eventTable } from './events.ts'
 import { withExamples } from './examples.ts'
 import { outputOption, type OutputFormat } from './output.ts'
@@ -48,13 +49,17 @@ export function queryCommand(surroundings: Surroundings): Command {
       const parameters: Record<string, string> = { query }
       if (limit !== undefined) Object.assign(parameters, { limit, cursor: '' })
       if (cursor !== undefined) parameters.cursor = cursor
+      const asked = [url, '/api/v1/query', parameters] as const
       const {
         events,
         missing = [],
         cursor: next,
-      } = await whileWaiting(surroundings, 'waiting for the answer', askJson<Answer>(url, '/api/v1/query', parameters))
-      if (output === 'json') surroundings.write(`${JSON.stringify(events)}\n`)
-      else if (events.length === 0) surroundings.complain('No event in the index matches.\n')
+      } = await (output === 'json'
+        ? streamJson<Answer>((body) => passEvents(body, surroundings.write), ...asked)
+        : whileWaiting(surroundings, 'waiting for the answer', askJson<Answer>(...asked)))
+      if (output === 'json') {
+        // they are printed
+      } else if (events.length === 0) surroundings.complain('No event in the index matches.\n')
       else {
         // an answer in parts comes in the order that its cursor goes on in
         const layout = { columns, sorted: /\bsort +by\b/.test(query) || limit !== undefined || cursor !== undefined }

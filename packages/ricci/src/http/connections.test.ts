@@ -60,6 +60,27 @@ describe('connections of HTTP', () => {
     while (server.size > 0) await new Promise(setImmediate)
   })
 
+  it('answers who would rather speak another protocol as if it had not asked, one request after the other', async () => {
+    const { url, server } = await serve({})
+    const wish = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n'
+    const socket = await rawTo(url, 'GET /healthz', 1, wish)
+    let said = ''
+    socket.on('data', (part) => (said += String(part)))
+    const answers = async (count: number, pattern: RegExp): Promise<void> => {
+      while ((said.match(pattern) ?? []).length < count) await once(socket, 'data')
+    }
+    await answers(1, /HTTP\/1\.1 200 OK[^]*?\{"ok":true\}/g)
+    const body = '{"host":"a"}'
+    socket.write(`POST /events HTTP/1.1\r\nHost: localhost\r\n${wish}Content-Length: ${body.length}\r\n\r\n${body}`)
+    await answers(1, /\{\}\n/g)
+    assert.equal(server.size, 1)
+    socket.destroy()
+    const impatient = await rawTo(url, 'GET /healthz', 2, wish)
+    impatient.resume()
+    await once(impatient, 'close')
+    while (server.size > 0) await new Promise(setImmediate)
+  })
+
   it('cuts off a watcher that does not read, and says so', async () => {
     let over = false
     const { url, telemetry, server } = await serve(

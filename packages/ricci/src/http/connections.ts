@@ -73,6 +73,27 @@ export class HttpConnections {
     return true
   }
 
+  /**
+   * Answers a request as if it had not asked for another protocol, which RFC 9110 (section 7.8) lets a server do. Node gives a connection away that asks for any, with who may
+   * take it: so it is given back, the request before what came behind it.
+   */
+  goOn(
+    server: Server,
+    { method, url, httpVersion, rawHeaders }: IncomingMessage,
+    connection: Duplex,
+    rest: Buffer,
+  ): void {
+    // who did not await the answer before gets none: nobody who asks for another protocol does that
+    if ((this.open.get(connection)?.size ?? 0) > 0) return void connection.destroy()
+    const lines = [`${method} ${url} HTTP/${httpVersion}`]
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      if (/^(upgrade|http2-settings|connection)$/i.test(rawHeaders[i])) continue
+      lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`)
+    }
+    connection.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), rest]))
+    server.emit('connection', connection)
+  }
+
   /** For the server's event of that name: what came is no HTTP, or did not come whole. */
   readonly clientError = (error: NodeJS.ErrnoException, connection: Duplex): void => {
     const socket = connection as Socket

@@ -134,7 +134,11 @@ export class HttpServer {
       ...{ backend, telemetry, nowSeconds: this.nowSeconds, stalledReadMs: this.stalledReadMs },
       refusalOf: (request) => this.refusalOf(request),
     })
-    app.server.on('upgrade', this.sockets.upgrade)
+    const { sockets, connections } = this
+    app.server.on('upgrade', (request, socket, head) => {
+      if (request.headers.upgrade?.toLowerCase() === 'websocket') sockets.upgrade(request, socket, head)
+      else connections.goOn(app.server, request, socket, head)
+    })
   }
 
   /** Connections that are open now, WebSockets among them. */

@@ -66,7 +66,7 @@ describe('a reader of changes', () => {
     })()
     for (const offset of [15, 21]) {
       await clock.settle()
-      asked.at(-1)!.passed({ offset, nth: 0 })
+      asked[0].passed({ offset, nth: 0 })
       await clock.advance(5_000)
     }
     await clock.advance(20_000)
@@ -74,9 +74,10 @@ describe('a reader of changes', () => {
       { partition: 3, after: [20, 2] },
       { partition: 3, after: [21, 0] },
     ])
+    // it is not asked for anew with each
     assert.deepEqual(
-      asked.slice(0, 3).map(({ from }) => from?.offset),
-      [20, 20, 21],
+      asked.map(({ from }) => from?.offset),
+      [20],
     )
     end.abort()
     await reading
