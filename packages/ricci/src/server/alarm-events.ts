@@ -1,7 +1,7 @@
 import type { Clock } from '@ricci/replica'
 import type { Intake } from '../intake/intake.ts'
 import { AlarmPace } from '../telemetry/alarm-pace.ts'
-import type { AlarmSink } from '../telemetry/telemetry.ts'
+import type { AlarmSink } from '../telemetry/internal-events.ts'
 
 /** Alarms hold for an hour in the index, so that a look in the morning still finds the night's. */
 const alarmTtlSeconds = 3_600
