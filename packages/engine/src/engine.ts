@@ -138,6 +138,8 @@ export interface Engine {
   readonly calendarMs: number
   /** Hash of the rules in force; undefined before the first rules record. */
   readonly rulesHash: string | undefined
+  /** Offset of the record that put them in force; -1 before the first. */
+  readonly rulesOffset: number
   /** Decided and not settled, in the order of their decisions. */
   pendingPages(): readonly Readonly<PendingPage>[]
   /** What happened to pages since it was last asked (or since the restore): for whoever keeps a copy of `pendingPages`. Not state. */

@@ -20,7 +20,13 @@ export type { Listed } from './decisions/listing.ts'
 export type { CommandResult, CommandStatus } from './decisions/commands.ts'
 export { spanText } from './decisions/escalation.ts'
 export type { Incident, IncidentDelivery, PageDescription } from './decisions/incident.ts'
-export { Decisions, type DecisionsOptions, type DecisionsState } from './decisions/decisions.ts'
+export {
+  Decisions,
+  type DecisionsOptions,
+  type DecisionsState,
+  deliveryFailedRule,
+  ruleQuarantinedRule,
+} from './decisions/decisions.ts'
 export type { Fold, FoldContext, EventFold, ListFold } from './folds/fold.ts'
 export { isFold } from './folds/fold.ts'
 export type { EventList } from './folds/list.ts'
@@ -40,10 +46,13 @@ export type { QueryTable } from './query/verdicts.ts'
 export type { StatePart } from './state/slices.ts'
 export type { StateCut } from './state/writer.ts'
 export type { RulesReport } from './streams/tree.ts'
-export { checkRules, createEngine } from './machine.ts'
+export type { ArgumentChange, RulesDifference } from './streams/compare.ts'
+export { checkRules, compareRules } from './trial.ts'
+export { createEngine } from './machine.ts'
 export { engineSemantics } from './streams/rules-in-force.ts'
 export { defaultSettings, type EngineSettings, settingsFrom } from './settings.ts'
 export { operators, type Operator } from './streams/operator.ts'
 export type { ChangePosition, ChangesOptions, ChangesPage, IndexChange } from './index/changes.ts'
 export type { IndexView } from './event/index-view.ts'
+export { makingOf } from './streams/stream.ts'
 export * from './streams/vocabulary.ts'

@@ -38,10 +38,9 @@ import { Hasher } from './state/hash.ts'
 import type { Marks } from './state/marks.ts'
 import type { StateCut } from './state/writer.ts'
 import { tellOfFailure } from './streams/operators/exception-stream.ts'
-import { engineSemantics, RulesInForce } from './streams/rules-in-force.ts'
+import { RulesInForce } from './streams/rules-in-force.ts'
 import type { Runtime } from './streams/runtime.ts'
 import { receiversOf, skipsToQuarantine } from './streams/skips.ts'
-import type { RulesDescription } from './streams/stream.ts'
 import type { Node } from './streams/tree.ts'
 import { Clocks } from './time/clocks.ts'
 
@@ -56,21 +55,8 @@ export function createEngine(options: EngineOptions): Engine {
   return new Machine(options)
 }
 
-/**
- * Builds rules as a rules record would, in an engine that is thrown away.
- * @throws EngineError `RULES_INVALID`, `SETTING_INVALID`: what the record would be refused with
- */
-export function checkRules(description: RulesDescription, settings: Readonly<Record<string, unknown>> = {}): void {
-  Machine.check(description, settings)
-}
-
-class Machine implements Engine, Runtime, EngineState {
-  static check(description: RulesDescription, settings: Readonly<Record<string, unknown>>): void {
-    const bundle = new Uint8Array(0)
-    const machine = new Machine({ logId: 'check', partition: 0, loadRules: () => description })
-    machine.#load({ kind: 'rules', hash: '', settings, semantics: engineSemantics, bundle }, bundle)
-  }
-
+/** The one implementation of {@link Engine}; with `rules` for who tries some without a log. */
+export class Machine implements Engine, Runtime, EngineState {
   readonly logId: string
   readonly partition: number
   readonly table: SymbolTable
@@ -137,6 +123,9 @@ class Machine implements Engine, Runtime, EngineState {
   }
   get rulesHash(): string | undefined {
     return this.rules.hash
+  }
+  get rulesOffset(): number {
+    return this.rules.offset
   }
   get ownership(): Ownership | undefined {
     return this.decisions.ownership

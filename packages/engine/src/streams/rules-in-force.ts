@@ -5,7 +5,7 @@ import { Out } from './out.ts'
 import type { Runtime } from './runtime.ts'
 import { Skips } from './skips.ts'
 import type { RulesDescription } from './stream.ts'
-import { buildTree, type Node, type Tree } from './tree.ts'
+import { buildTree, type Node, type OnMatch, type Tree } from './tree.ts'
 
 /** What the engine does with records of a given log; a change of it is a new number, which takes effect by a rules record. */
 export const engineSemantics = 1
@@ -41,7 +41,7 @@ export class RulesInForce {
    * Puts a record's rules in force; they go on from the state of those before. What it throws leaves the old ones as they were.
    * @throws EngineError `RECORD_UNKNOWN` for engine semantics of another release, `RULES_INVALID`, `SETTING_INVALID`
    */
-  load(record: RulesRecord, bytes: Uint8Array): void {
+  load(record: RulesRecord, bytes: Uint8Array, onMatch?: OnMatch): void {
     if (record.semantics !== engineSemantics) {
       throw new EngineError(
         'RECORD_UNKNOWN',
@@ -52,7 +52,7 @@ export class RulesInForce {
     const before = this.settings
     this.settings = settingsFrom(record.settings)
     try {
-      this.tree = buildTree(description, this.#runtime, this.tree)
+      this.tree = buildTree(description, this.#runtime, this.tree, onMatch)
     } catch (error) {
       this.settings = before
       throw error

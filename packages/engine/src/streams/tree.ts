@@ -138,11 +138,14 @@ export interface RulesReport {
   readonly dropped: readonly string[]
 }
 
+/** Told of each operator of new rules, and of the old one that it was matched with, if any. @param whole it goes on with all that the old one held */
+export type OnMatch = (node: Node, before: Node | undefined, whole: boolean) => void
+
 /**
  * Builds the tree of a set of rules, carrying over what it can from an old one.
  * @throws whatever an operator refuses its arguments with, EngineError `RULES_INVALID` among it; the old tree is untouched then
  */
-export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree | undefined): Tree {
+export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree | undefined, onMatch?: OnMatch): Tree {
   const top = old?.root.inner ?? new Dimension(undefined, 0, 1)
   const nodes: Node[] = []
   const dimensions: Dimension[] = [top]
@@ -184,6 +187,7 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
     if (whole) goesOn.add(before!)
     const node = new Node(stream, nodes.length, path, dimension, inner, spec, columns, catcher)
     nodes.push(node)
+    onMatch?.(node, before, whole)
     const partners = matchSiblings(stream.children, before === undefined ? [] : before.children)
     stream.children.forEach((child, i) => {
       const place = `${path === '' ? '' : `${path} > `}${child.label ?? child.operator}[${i}]`
@@ -261,7 +265,7 @@ function partsOf(node: Node, runtime: Runtime): Build<ColumnSpec> {
 }
 
 /** Whether an operator keeps anything from one event to the next: columns, or the forks of a dimension that it opens. */
-function holdsState(spec: ColumnSpec, operator: Operator): boolean {
+export function holdsState(spec: ColumnSpec, operator: Operator): boolean {
   return typeof operator.opens === 'function' || Object.keys(spec).length > 0
 }
 
