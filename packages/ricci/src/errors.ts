@@ -10,6 +10,8 @@ export type RicciErrorCode =
   | 'RULES_HIDDEN_STATE'
   /** The engine would not switch to rules that had passed their checks. */
   | 'RULES_REFUSED'
+  /** A switch would end more open incidents than somebody may expect. */
+  | 'RULES_RESOLVE'
   | 'AGENT_UNSUPPORTED'
   /** A listener could not be opened: the port is in use, not allowed, or not of this machine. */
   | 'LISTEN'

@@ -51,7 +51,10 @@ async function request(
       const { error, code } = (await jsonOf(response)) as { error?: string; code?: string }
       // it ends, or has not begun: nothing was done
       if (code === 'NOT_RUNNING' && base !== last) continue
-      const exitCode = response.status === 400 ? ExitCode.usage : ExitCode.failed
+      // what lies in the server's folder is wrong, as where a command reads it itself
+      const isRules = code?.startsWith('RULES_') === true && code !== 'RULES_RESOLVE'
+      const exitCode =
+        response.status === 400 ? ExitCode.usage : isRules ? ExitCode.configuration : ExitCode.failed
       throw new CommandError(exitCode, error ?? noServer(url.origin))
     } catch (error) {
       if (error instanceof CommandError || how.signal?.aborted === true) throw error

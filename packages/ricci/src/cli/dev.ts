@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { relative, resolve } from 'node:path'
 import { Command } from 'commander'
@@ -46,23 +47,29 @@ export function devCommand(surroundings: Surroundings): Command {
       const log = createLogger({ format: 'people', level: 'warn', write: surroundings.complain })
       // started at the first change of the rules, and kept: who writes rules saves often
       const types = new TypeCheck({ file: builtFile('type-checker'), clock: nodeClock, keep: true })
-      const server = new Server({
-        config,
-        types,
-        version,
-        telemetry: new Telemetry(log, () => nodeClock.monotonicMs()),
-        console: (line) => surroundings.print(`${line}\n`),
-      })
+      const make = (): Server =>
+        new Server({
+          config,
+          types,
+          version,
+          telemetry: new Telemetry(log, () => nodeClock.monotonicMs()),
+          console: (line) => surroundings.print(`${line}\n`),
+        })
       const stopped = untilStopped(surroundings)
       let agent: LocalAgent | undefined
       let unwatch: (() => void) | undefined
+      let server: Server | undefined
       try {
-        const addresses = await server.start()
+        const begun = await startedOnceRulesLoad(make, config.rulesFolder, surroundings, stopped.signal)
+        if (begun === undefined) return
+        server = begun.server
+        const { addresses } = begun
         agent = await agentBeside(addresses, log, surroundings)
         await Promise.race([server.ready(), stopped.promise])
         if (!stopped.signal.aborted) {
           tell(surroundings, greeting(config, addresses))
-          const reload = (): void => void reloadRules(server, surroundings, stopped.signal)
+          const running = server
+          const reload = (): void => void reloadRules(running, surroundings, stopped.signal)
           unwatch = watchFolder(config.rulesFolder, nodeClock, reload)
           reload()
         }
@@ -71,11 +78,43 @@ export function devCommand(surroundings: Surroundings): Command {
         unwatch?.()
         await agent?.stop()
         await types.close()
-        await server.stop()
+        await server?.stop()
         stopped.dispose()
       }
     })
   return withExamples(command, ['ricci dev', 'ricci dev --directory ~/monitoring --port 0 --http-port 0'])
+}
+
+/**
+ * Starts a server. On a new log it needs rules: while those of the folder are wrong, somebody writes them, and the next save is waited for.
+ * Undefined where it was told to stop meanwhile.
+ */
+async function startedOnceRulesLoad(
+  make: () => Server,
+  rulesFolder: string,
+  { complain }: Surroundings,
+  signal: AbortSignal,
+): Promise<{ readonly server: Server; readonly addresses: Addresses } | undefined> {
+  for (;;) {
+    let unwatch = (): void => undefined
+    const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    // from before they are read: what is saved meanwhile counts
+    const saved = new Promise<void>((resolve) => (unwatch = watchFolder(rulesFolder, nodeClock, resolve)))
+    const server = make()
+    try {
+      return { server, addresses: await server.start() }
+    } catch (error) {
+      await server.stop()
+      const { code = '', message } = error as { code?: string; message: string }
+      // a folder that is not there is more likely a path that is wrong
+      if (!code.startsWith('RULES_') || !existsSync(rulesFolder)) throw error
+      complain(`${message}\nWaiting for rules that are right: save them in ${rulesFolder}. Ctrl-C stops it.\n`)
+      await Promise.race([saved, stopped])
+      if (signal.aborted) return undefined
+    } finally {
+      unwatch()
+    }
+  }
 }
 
 /** Puts in force what the folder holds, and says what came of it where that is news. */
@@ -87,7 +126,10 @@ async function reloadRules(server: Server, surroundings: Surroundings, stopped: 
     tell(surroundings, `The rules were switched${what}.\n`)
   } catch (error) {
     if (stopped.aborted) return
-    surroundings.complain(`The rules were not switched, the old ones run on:\n${(error as Error).message}\n`)
+    const { message } = error as Error
+    surroundings.complain(
+      `The rules were not switched, the old ones run on:\n${message}\nThe next save is tried again.\n`,
+    )
   }
 }
 

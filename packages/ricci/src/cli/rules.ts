@@ -1,25 +1,141 @@
-import type { Config } from '../config/config.ts'
-import { nodeClock } from '../server/node-clock.ts'
-import { checkRules, readRules, type RulesChecks } from '../server/rules-source.ts'
-import { bytes } from './output.ts'
+/** `ricci rules …`: what is in force, what the folder would change, and the switch to it. */
+import { Command } from 'commander'
+import { describeSwitch } from '../rules/switch-report.ts'
+import { ranges } from '../server/cluster-status.ts'
+import type { InstanceRules, RulesOverview } from '../server/rules-overview.ts'
+import type { RulesPreview } from '../server/rules-switch.ts'
+import type { Reload } from '../server/server-rules.ts'
+import { askJson, tell, urlOption } from './api.ts'
+import { outputOption, table, type OutputFormat } from './output.ts'
+import { withPatience } from './patience.ts'
+import { describeChecks, describeRules, givenRules } from './rules-check.ts'
+import { partitionsText, previewText, resolvedText } from './rules-text.ts'
+import type { Surroundings } from './surroundings.ts'
+import type { Target } from './target.ts'
 
-/** Checks the rules of a configuration as before a switch, and changes nothing; gives lines that say what they are. */
-export async function describeRules(config: Config): Promise<string> {
-  const folder = await readRules(config)
-  const checks = await checkRules(folder, config, nodeClock)
-  const { hash, bundle } = folder.record
-  return `${config.rulesFolder}: ok (${hash.slice(0, 12)}, ${bytes(bundle.length)})\n${describeChecks(checks)}`
+interface Options {
+  readonly url: Target
+  readonly output: OutputFormat
 }
 
-/** What the checks came to, a line each. */
-export function describeChecks({ typesUnchecked, tests, hiddenState }: RulesChecks): string {
-  const lines = [
-    `types: ${typesUnchecked === undefined ? 'right' : `not checked, ${typesUnchecked}`}`,
-    `tests: ${tests === 0 ? 'none; write one in a file named ….test.ts beside the rules' : `${tests} passed`}`,
-  ]
-  if (hiddenState !== undefined && hiddenState.functions > 0) {
-    const { functions, called, events } = hiddenState
-    lines.push(`hidden state: none found in ${events} events, which reached ${called} of ${functions} functions`)
+export function rulesCommand(surroundings: Surroundings): Command {
+  const command = new Command('rules').description(
+    'say which rules are in force, what their folder would change, and switch to it',
+  )
+  const sub = (name: string, description: string, examples: string): Command =>
+    command.command(name).description(description).addHelpText('after', examples)
+  const ofServer = (name: string, description: string, examples: string): Command =>
+    sub(name, description, examples).addOption(outputOption()).addOption(urlOption())
+  const print = (output: OutputFormat, answer: unknown, text: () => string): void =>
+    surroundings.write(output === 'json' ? `${JSON.stringify(answer)}\n` : text())
+
+  sub(
+    'check',
+    'check rules as before a switch, without a server, and change nothing',
+    '\nExamples:\n  ricci rules check\n  ricci rules check /etc/ricci/rules\n  ricci rules check ricci.yaml',
+  )
+    .argument(
+      '[path]',
+      'a folder of rules, or the configuration that names them; default: ricci.yaml here, else ./rules',
+    )
+    .action(async (path: string | undefined) => {
+      surroundings.write(await describeRules(givenRules(path).config, surroundings))
+    })
+  ofServer(
+    'status',
+    'print which rules each instance runs, since when, and whether its folder holds others',
+    '\nExample:\n  ricci rules status',
+  ).action(async ({ url, output }: Options) => {
+    const overview = await askJson<RulesOverview>(url, '/api/v1/rules', {})
+    print(output, overview, () => statusText(overview))
+  })
+  ofServer(
+    'diff',
+    "print what the server's folder of rules would change, and which open incidents would be over",
+    '\nExample:\n  ricci rules diff\n\nNothing is checked but that they load: ricci rules reload --dry-run does all.',
+  ).action(async ({ url, output }: Options) => {
+    const asked = askJson<RulesPreview>(url, '/api/v1/rules/diff', {})
+    const preview = await withPatience(
+      surroundings,
+      'the server loads the rules of its folder beside those in force',
+      asked,
+    )
+    print(output, preview, () => previewText(preview))
+  })
+  ofServer(
+    'reload',
+    "check the server's folder of rules, have every instance load them, and switch to them everywhere",
+    '\nThe server reads its own folder: put the rules there first. Where anything is wrong the old rules run on.\n\nExamples:\n  ricci rules reload --dry-run\n  ricci rules reload',
+  )
+    .option('--dry-run', 'do all the checks, say what would change, and switch nothing')
+    .option('--yes', 'even if more than 10 open incidents resolve, because their rules are gone')
+    .action(async ({ url, output, dryRun = false, yes = false }: Options & { dryRun?: boolean; yes?: boolean }) => {
+      const asked = tell<Reload>(url, '/api/v1/rules/reload', { dryRun, yes })
+      const what =
+        'the server checks the rules (types, tests, state kept outside of the engine), then every instance loads them'
+      const reload = await withPatience(surroundings, what, asked)
+      print(output, reload, () => reloadText(reload, dryRun))
+    })
+  return command
+}
+
+function reloadText({ switched, preview, checks, report }: Reload, dryRun: boolean): string {
+  if (preview === undefined) return 'Nothing to switch: rules and settings are those in force.\n'
+  const checked = checks === undefined ? '' : describeChecks(checks)
+  if (!switched) return `${previewText(preview)}Checked:\n${checked}${dryRun ? 'Nothing was switched.\n' : ''}`
+  const what = report === undefined ? 'no engine here has come to them yet: ricci rules status' : describeSwitch(report)
+  return [
+    `Switched to ${preview.onDisk.slice(0, 12)} in ${partitionsText(preview.partitions)}: ${what}.\n`,
+    checked,
+    ...resolvedText(preview.resolves, 'resolved'),
+  ].join('')
+}
+
+function statusText({ instances }: RulesOverview): string {
+  const rows = instances.flatMap((one) => rowsOf(one))
+  const switches = instances.flatMap(({ instance, partitions }) => {
+    const last = partitions.find(({ switched }) => switched !== undefined)
+    if (last?.switched === undefined) return []
+    return [`${instance} at record ${last.offset} of partition ${last.partition}: ${describeSwitch(last.switched)}\n`]
+  })
+  const errors = instances.flatMap(({ instance, error }) => (error === undefined ? [] : [`\n${instance}: ${error}\n`]))
+  const head = table(['INSTANCE', 'PARTITIONS', 'IN FORCE', 'SINCE', 'FOLDER'], rows)
+  return [head, ...(switches.length > 0 ? ['\nThe last switch:\n', ...switches] : []), ...errors].join('')
+}
+
+/** A row for each set of rules that an instance runs: mostly one. */
+function rowsOf(one: InstanceRules): string[][] {
+  const { instance, unknown, partitions } = one
+  if (unknown !== undefined) return [[instance, '', '', '', `did not answer: ${unknown}`]]
+  const byHash = new Map<string, (typeof partitions)[number][]>()
+  for (const partition of partitions) {
+    const hash = partition.hash?.slice(0, 12) ?? 'none yet'
+    byHash.set(hash, [...(byHash.get(hash) ?? []), partition])
   }
-  return lines.map((line) => `  ${line}\n`).join('')
+  if (byHash.size === 0) return [[instance, 'none', '', '', folderText(one)]]
+  return [...byHash].map(([hash, some]) => [
+    instance,
+    ranges(some.map(({ partition }) => partition)),
+    hash,
+    sinceText(some),
+    folderText(one),
+  ])
+}
+
+/** The latest switch of them: since then all of these run the rules. */
+function sinceText(partitions: InstanceRules['partitions']): string {
+  const times = partitions.flatMap(({ atMs }) => (atMs === undefined ? [] : [atMs]))
+  if (times.length > 0) return `${new Date(Math.max(...times)).toISOString().slice(0, 19)}Z`
+  const [{ offset, hash }] = partitions
+  return hash === undefined || offset === undefined ? '' : `record ${offset}, before what the log holds`
+}
+
+function folderText({ error, differs, onDisk, folder }: InstanceRules): string {
+  if (error !== undefined) return `cannot be switched to: ${error.split('\n')[0]}`
+  if (differs.length === 0) return `the same (${folder})`
+  const settings = differs.filter((name) => name !== 'rules')
+  return [
+    ...(differs.includes('rules') ? [`other rules: ${onDisk?.slice(0, 12)} (${folder})`] : []),
+    ...(settings.length > 0 ? [`other settings: ${settings.join(', ')}`] : []),
+  ].join('; ')
 }

@@ -1,9 +1,7 @@
 import { Command } from 'commander'
-import { defaultConfig, loadConfig } from '../config/config.ts'
-import { nodeClock } from '../server/node-clock.ts'
-import { checkRules, readRules } from '../server/rules-source.ts'
-import { describeChecks } from './rules.ts'
+import { loadConfig } from '../config/config.ts'
 import { withExamples } from './examples.ts'
+import { describeRules, givenRules } from './rules-check.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 
 /** `ricci test`: what stands before a switch of rules, without a server, and without receivers where no configuration names any. */
@@ -12,18 +10,13 @@ export function testCommand(surroundings: Surroundings): Command {
     .description(
       'check the types of rules, run the tests beside them, and look for state that they keep outside of the engine',
     )
-    .argument('[folder]', 'the rules; default: those of the configuration, else ./rules')
+    .argument('[folder]', 'the rules; default: those of ricci.yaml here, else ./rules')
     .option('-c, --config <file>', 'the configuration whose settings and receivers hold')
     .action(async (folder: string | undefined, { config: file }: { config?: string }) => {
-      const { receivers, ...config } = file === undefined ? defaultConfig(process.cwd()) : loadConfig(file)
-      const given = {
-        ...config,
-        ...(file === undefined ? {} : { receivers }),
-        ...(folder === undefined ? {} : { rulesFolder: folder }),
-      }
+      const { config } = file === undefined ? givenRules(folder) : { config: loadConfig(file) }
+      const given = file === undefined || folder === undefined ? config : { ...config, rulesFolder: folder }
       try {
-        const checks = await checkRules(await readRules(given), given, nodeClock)
-        surroundings.write(`${given.rulesFolder}: ok\n${describeChecks(checks)}`)
+        surroundings.write(await describeRules(given, surroundings))
       } catch (error) {
         // a test that fails is no bad configuration
         const { code, message } = error as { code?: string; message: string }

@@ -7,6 +7,9 @@ import type { ReceiverTest, ReceiverView } from '../receivers/try.ts'
 import type { ClusterStatus } from '../server/cluster-status.ts'
 import type { RecordsRequest } from '../server/log-lines.ts'
 import type { Overview } from '../server/overview.ts'
+import type { RulesOverview } from '../server/rules-overview.ts'
+import type { RulesPreview } from '../server/rules-switch.ts'
+import type { Reload, ReloadOptions } from '../server/server-rules.ts'
 import type { JsonShape } from '../server/worker-protocol.ts'
 
 /** A part that does not work as it should while the server still answers. */
@@ -118,8 +121,19 @@ export interface HttpBackend {
   receivers(): readonly ReceiverView[]
   /** Sends a receiver test pages; whoever asks while that goes on hears the same. @throws RicciError `NO_RECEIVER` */
   tryReceiver(name: string): Promise<ReceiverTest>
+  readonly rules: RulesBackend
   /** @throws RicciError `NO_CLUSTER` where this server works alone */
   cluster(): ClusterBackend
+}
+
+/** Rules in force, and the way to others. */
+export interface RulesBackend {
+  /** Of every instance that answers. */
+  status(): Promise<RulesOverview>
+  /** What the folder of this instance would change. @throws RicciError `RULES_…` */
+  diff(): Promise<RulesPreview>
+  /** Switches to what the folder of this instance holds. @throws RicciError `RULES_…`: the old rules run on */
+  reload(options: ReloadOptions): Promise<Reload>
 }
 
 /** What can be asked of any instance about all of them. */

@@ -306,6 +306,34 @@ export const drain = answers(
   { body: object({ instance: instanceName, drain: flag }, { why }) },
 )
 
+const preview = {
+  description: 'what differs from what is in force',
+  ...object(
+    { onDisk: text, partitions: list(integer), settings: list(mapOf(anything)), resolves: mapOf(anything) },
+    { inForce: text, rules: mapOf(anything) },
+  ),
+}
+
+export const rules = answers(
+  'which rules each instance runs, since when, and what its folder holds',
+  object({
+    instances: list(
+      object(
+        { instance: text, differs: list(text), partitions: list(mapOf(anything)) },
+        { unknown: text, folder: text, onDisk: text, error: text },
+      ),
+    ),
+  }),
+)
+
+export const rulesDiff = answers("what the folder of this instance's rules would change", preview)
+
+export const rulesReload = answers(
+  "checks the rules of this instance's folder and switches all instances to them",
+  object({ switched: flag }, { preview, checks: mapOf(anything), report: mapOf(anything) }),
+  { body: object({}, { dryRun: flag, yes: flag, why }) },
+)
+
 const eventsBody = {
   description: 'an event, a list of them, or one a line',
   anyOf: [event, list(event)],

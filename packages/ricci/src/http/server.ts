@@ -27,6 +27,7 @@ import { Guard } from './guard.ts'
 import { describeRoutes } from './openapi.ts'
 import { Places } from './places.ts'
 import { limitCallers } from './rate-limit.ts'
+import { addRulesRoutes } from './rules-routes.ts'
 import * as schemas from './schemas.ts'
 import { corsOf, mayStream, refusalOf, type Refusal } from './rebinding.ts'
 import { stream, streamHeaders, type StreamForm } from './streams.ts'
@@ -126,6 +127,7 @@ export class HttpServer {
       this.addIndex(scope)
       if (options.indexAlone === true) return
       this.addRoutes(scope)
+      addRulesRoutes(scope, backend.rules)
       addAccessRoutes(scope, access)
       addEventRoutes(scope, { backend, telemetry, nowSeconds: this.nowSeconds })
     })

@@ -80,6 +80,7 @@ export async function serve(
     records: () => assert.fail(),
     receivers: () => [],
     tryReceiver: () => assert.fail(),
+    rules: { status: () => assert.fail(), diff: () => assert.fail(), reload: () => assert.fail() },
     cluster: () => assert.fail(),
     ...script,
   }

@@ -10,7 +10,7 @@ import { revivedError, type PlainError } from '../server/worker-protocol.ts'
 import { Part, readFrames, type Frame } from './frames.ts'
 import * as limits from './limits.ts'
 import { checksumHeader } from './listener.ts'
-import type { PeerAnswer, PeerBackend, PeerListed, PeerListing, PeerQuery, PeerWatch } from './protocol.ts'
+import type { PeerAnswer, PeerBackend, PeerListed, PeerListing, PeerQuery, PeerRules, PeerWatch } from './protocol.ts'
 import { askSecurity, type PeerSecurity } from './security.ts'
 
 export interface PeerClientOptions {
@@ -190,6 +190,10 @@ class RemotePeer implements PeerBackend {
 
   status(): Promise<unknown> {
     return this.json({ method: 'GET', path: '/v1/status', answerMs: peopleMs })
+  }
+
+  async tryRules(rules: PeerRules): Promise<void> {
+    await this.json({ method: 'POST', path: '/v1/rules', body: rules, answerMs: limits.tryRulesMs })
   }
 
   async drain(on: boolean): Promise<void> {

@@ -12,7 +12,7 @@ import type { AnswerForm, JsonShape } from '../server/worker-protocol.ts'
 import { leave } from './as-they-come.ts'
 import { candidatesOf, type AmongOptions } from './candidates.ts'
 import { cover, type Covered } from './coverage.ts'
-import { listIncidents } from './incidents.ts'
+import { listIncidents, openIncidents, type OpenIncidents } from './incidents.ts'
 import { Keepers } from './keepers.ts'
 import { marginMs, takeoverMs } from './limits.ts'
 import { formOfSources, merged } from './merge.ts'
@@ -129,6 +129,11 @@ export class QueryFanOut implements QueryPort {
     const { listing, missing } = await listIncidents(this.options, request)
     if (missing.length === this.options.partitions) throw notEvaluated(missing, missing.length)
     return listing
+  }
+
+  /** All open incidents of all partitions, a part at a time. */
+  open(): AsyncIterable<OpenIncidents> {
+    return openIncidents(this.options)
   }
 
   /**

@@ -10,6 +10,9 @@ import { cover } from './coverage.ts'
 import { marginMs, takeoverMs } from './limits.ts'
 import { listedKinds, type ListedKind, type Missing, type PartitionListing, type PeerListed } from './protocol.ts'
 
+/** Open incidents looked at in one go. */
+const openAtOnce = 1_000
+
 /** Where a part begins. */
 interface Place {
   readonly kind: ListedKind
@@ -46,6 +49,22 @@ export async function listIncidents(
     ...(next !== undefined && { cursor: textOf(next) }),
   })
   return { listing, missing: all }
+}
+
+/** Some of the open incidents, and partitions of which nothing is told. */
+export interface OpenIncidents {
+  readonly incidents: readonly unknown[]
+  readonly missing: readonly Missing[]
+}
+
+/** All open incidents, a bounded part at a time. */
+export async function* openIncidents(options: AmongOptions): AsyncGenerator<OpenIncidents, void, undefined> {
+  for (let next: Place | undefined = { kind: 'open', partition: 0 }; next !== undefined;) {
+    const deadlineMs: number = options.clock.monotonicMs() + queryWaitMs
+    const { values, missing, next: behind } = await listKind(options, next, openAtOnce, deadlineMs)
+    yield { incidents: values, missing }
+    next = behind
+  }
 }
 
 /** At most so many of one kind from a place on, and where to go on if there are more of that kind. */

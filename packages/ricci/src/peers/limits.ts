@@ -15,6 +15,15 @@ export const maxHeaderBytes = 8 << 10
 /** A request's body: the longest query (64 KiB), each of whose bytes may stand as six in JSON, and the rest of the request. */
 export const maxBodyBytes = 512 << 10
 
+/** A bundle of rules: at most 1 MiB, as base64, and its settings. */
+export const maxRulesBytes = 1_500_000
+
+/** Sets of rules tried at once for others: each has a thread with a heap of its own. */
+export const maxTriedRules = 2
+
+/** So long rules may take to load elsewhere, the time of its own that a try has included. */
+export const tryRulesMs = 20_000
+
 /** A request comes whole within this. */
 export const requestMs = 10_000
 

@@ -17,7 +17,7 @@ import { plainError, type PlainError } from '../server/worker-protocol.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { Part, writeFrame, writeJsonFrame } from './frames.ts'
 import * as limits from './limits.ts'
-import type { PeerAnswer, PeerBackend, PeerListing, PeerQuery, PeerWatch } from './protocol.ts'
+import type { PeerAnswer, PeerBackend, PeerListing, PeerQuery, PeerRules, PeerWatch } from './protocol.ts'
 import { reasonOf, sentenceOf, type RefusedReason } from './refusals.ts'
 import { listenSecurity, strangeness, type PeerSecurity } from './security.ts'
 
@@ -41,7 +41,7 @@ export class PeerListener {
   private readonly server: Server
   private readonly closing = new AbortController()
   private readonly handshakes: Handshakes
-  private readonly answering = { query: 0, watch: 0, snapshot: 0 }
+  private readonly answering = { query: 0, watch: 0, snapshot: 0, rules: 0 }
 
   /** @throws RicciError `CONFIG_INVALID` for a secret that is too short */
   constructor(private readonly options: PeerListenerOptions) {
@@ -155,6 +155,13 @@ export class PeerListener {
       }
       case 'GET status':
         return sendJson(response, 200, await backend.status())
+      case 'POST rules': {
+        const rules = await bodyOf<PeerRules>(request, limits.maxRulesBytes)
+        return this.counted('rules', limits.maxTriedRules, async () => {
+          await backend.tryRules(rules)
+          sendJson(response, 200, {})
+        })
+      }
       case 'PUT drain': {
         const { on } = await bodyOf<{ on: boolean }>(request)
         await backend.drain(on)
@@ -256,10 +263,10 @@ function statusOf(error: unknown): number {
   }
 }
 
-async function bodyOf<T>(request: IncomingMessage): Promise<T> {
+async function bodyOf<T>(request: IncomingMessage, mostBytes = limits.maxBodyBytes): Promise<T> {
   const length = Number(request.headers['content-length'])
-  if (!(length <= limits.maxBodyBytes)) {
-    throw new RicciError('PEER_REFUSED', `a request of more than ${limits.maxBodyBytes} bytes is not taken`)
+  if (!(length <= mostBytes)) {
+    throw new RicciError('PEER_REFUSED', `a request of more than ${mostBytes} bytes is not taken`)
   }
   const parts: Buffer[] = []
   for await (const part of request as AsyncIterable<Buffer>) parts.push(part)

@@ -105,6 +105,13 @@ export interface PartitionsBackend {
   watch(request: PeerWatch, signal: AbortSignal): Promise<AsyncIterable<WatchPage>>
 }
 
+/** A set of rules that is about to be switched to. */
+export interface PeerRules {
+  /** As base64. */
+  readonly bundle: string
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
 /** All that an instance answers to others. */
 export interface PeerBackend extends PartitionsBackend {
   /** Of a partition, those that this instance itself has; each belongs to who fetched it. */
@@ -113,6 +120,8 @@ export interface PeerBackend extends PartitionsBackend {
   snapshot(info: SnapshotInfo, signal: AbortSignal): Promise<Uint8Array>
   /** What can be written as JSON. */
   status(): Promise<unknown>
+  /** Loads rules as an engine would, and throws them away. @throws RicciError `RULES_INVALID`, `RULES_TIMEOUT` */
+  tryRules(rules: PeerRules): Promise<void>
   /** Takes it out of the ranking, or back in. */
   drain(on: boolean): Promise<void>
   /** Hears which tokens are known elsewhere, and tells those known there. */

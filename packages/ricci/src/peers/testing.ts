@@ -195,6 +195,7 @@ export class TestCluster {
         return snapshots.fetch(info)
       },
       status: async () => ({ instance: name }),
+      tryRules: async () => undefined,
       drain: async (on) => void (instance.drained = on),
       tokens: async (known) => known,
       audit: async () => [],

@@ -88,9 +88,10 @@ export function compileRules(bundle: Uint8Array, modules: RuleModules = {}, rema
       loading = false
       const description = module.exports.default
       if (!isDescription(description)) {
+        const what = description instanceof vocabulary.Stream ? 'a stream by itself, not rules' : 'no rules'
         throw new RicciError(
           'RULES_INVALID',
-          'index.ts exports no rules: end it with `export default rules(index(), …)`',
+          `index.ts exports ${what}: end it with \`export default rules(index(), …)\``,
         )
       }
       return description

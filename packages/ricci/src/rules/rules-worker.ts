@@ -1,11 +1,19 @@
 /** The throw-away thread of `tryRules`: loads rules, runs their tests, looks for hidden state, and says how it went. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { checkRules, type RulesDescription } from '@ricci/engine'
+import {
+  checkRules,
+  compareRules,
+  makingOf,
+  type RulesDescription,
+  type RulesDifference,
+  type Stream,
+} from '@ricci/engine'
 import { atPlace } from '../config/excerpt.ts'
 import { RicciError } from '../errors.ts'
 import { type CompiledRules, compileRules, type RuleModules } from './evaluate.ts'
 import { findHiddenState, type HiddenStateReport } from './hidden-state.ts'
 import { receiversUsed } from './receivers-used.ts'
+import type { SourcePlaces } from './source-places.ts'
 import { runTests, testModule, type TestsReport } from './run-tests.ts'
 import type { RulesRun } from './test-run.ts'
 import { limited, TimeUp, whereItStands } from './time-limit.ts'
@@ -16,7 +24,7 @@ type Compile = (remark?: string) => CompiledRules
 /** Watched that long, a rule that never returns has been reached in tests and laws as well. */
 const watchMs = 2_000
 
-function tried({ bundle, settings, tests, limits }: TrySetup): TriedRules {
+function tried({ bundle, settings, tests, before, limits }: TrySetup): TriedRules {
   const compile = (remark?: string): CompiledRules => compileRules(bundle, {}, remark)
   const load = (rules: CompiledRules): RulesDescription => rules.evaluate(unknownTime)
   const late = `the rules did not finish loading within ${limits.loadMs / 1000} s; is there an endless loop outside of a function?`
@@ -29,11 +37,49 @@ function tried({ bundle, settings, tests, limits }: TrySetup): TriedRules {
     if (place === undefined) throw error
     throw new RicciError('RULES_INVALID', atPlace(place, (error as Error).message), { cause: error })
   }
+  failWithTwins(description, compile().places)
   return {
     streams: description.streams.length,
     receivers: receiversUsed(description),
+    ...(before === undefined ? {} : { difference: differenceFrom(before, description, settings, limits.loadMs) }),
     ...(tests === undefined ? {} : { tests: testsOf(tests, settings, limits.testsMs) }),
     ...(limits.lawsMs === 0 ? {} : { hiddenState: hiddenStateOf(compile, settings, limits.lawsMs) }),
+  }
+}
+
+/**
+ * An incident is known by its name and key, wherever it stands: of two that are called alike, one would resolve what the other opened. One
+ * stream that stands at several places is one incident.
+ */
+function failWithTwins(description: RulesDescription, places: SourcePlaces): void {
+  const byName = new Map<unknown, Stream>()
+  const visit = (stream: Stream): void => {
+    stream.children.forEach(visit)
+    if (stream.operator !== 'incident') return
+    const [name] = stream.args as [string]
+    const twin = byName.get(name) ?? stream
+    byName.set(name, twin)
+    if (twin === stream) return
+    const [first, second] = [twin, stream].map((each) => places.placeOf(makingOf(each)))
+    const message =
+      `there is another incident "${name}"${first === undefined ? '' : `, in line ${first.line} of ${first.file}`}: where their keys are alike one resolves ` +
+      `what the other opens; give each a name of its own, or have one stream at both places (const page = incident(…))`
+    throw new RicciError('RULES_INVALID', second === undefined ? message : atPlace(second, message))
+  }
+  description.streams.forEach(visit)
+}
+
+/** Rules of another release may load no more: they run on where they were loaded, and there is nothing to compare with. */
+function differenceFrom(
+  before: Uint8Array,
+  after: RulesDescription,
+  settings: TrySetup['settings'],
+  limitMs: number,
+): RulesDifference | undefined {
+  try {
+    return limited(limitMs, () => compareRules(compileRules(before).evaluate(unknownTime), after, settings))
+  } catch {
+    return undefined
   }
 }
 

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import type { RulesDifference } from '@ricci/engine'
 import type { Clock } from '@ricci/replica'
 import { RicciError, type RicciErrorCode } from '../errors.ts'
 import type { HiddenStateReport } from './hidden-state.ts'
@@ -28,6 +29,8 @@ export interface TriedRules {
   readonly tests?: TestsReport
   /** What the search for hidden state found, where it was asked for. */
   readonly hiddenState?: HiddenStateReport
+  /** What a switch from those before would do; absent where there were none, or they do not load here. */
+  readonly difference?: RulesDifference
 }
 
 /** What the thread is given. */
@@ -35,6 +38,7 @@ export interface TrySetup {
   readonly bundle: Uint8Array
   readonly settings: Readonly<Record<string, unknown>>
   readonly tests?: Uint8Array
+  readonly before?: Uint8Array
   readonly limits: { readonly loadMs: number; readonly testsMs: number; readonly lawsMs: number }
 }
 
@@ -51,6 +55,8 @@ export interface TryOptions {
   readonly settings?: Readonly<Record<string, unknown>>
   /** The folder's tests, to be run as well. */
   readonly tests?: Uint8Array
+  /** Bundle of the rules that are in force, to compare with. */
+  readonly before?: Uint8Array
   /** Whether hidden state is searched for. */
   readonly laws?: boolean
   readonly loadMs?: number
@@ -63,10 +69,10 @@ export interface TryOptions {
  * @throws RicciError `RULES_INVALID` with file and line, or `RULES_TIMEOUT` with those of what does not end
  */
 export async function tryRules(bundle: Uint8Array, options: TryOptions): Promise<TriedRules> {
-  const { tests, settings = {}, laws = false, loadMs = loadLimitMs, testsMs = testsLimitMs } = options
+  const { tests, before, settings = {}, laws = false, loadMs = loadLimitMs, testsMs = testsLimitMs } = options
   const limits = { loadMs, testsMs, lawsMs: laws ? lawsBudgetMs : 0 }
   const worker = new Worker(options.workerFile, {
-    workerData: { bundle, settings, tests, limits } satisfies TrySetup,
+    workerData: { bundle, settings, tests, before, limits } satisfies TrySetup,
     resourceLimits: { maxOldGenerationSizeMb: heapMegabytes },
     // what the rules' code prints would stand among our own lines
     stdout: true,

@@ -91,7 +91,7 @@ export class TypeCheck {
 const maxLevels = 8
 
 /** The declarations of what rules import: those of the installed package, or the sources of the clone this runs in. */
-function declarationFiles(): Record<string, string> | undefined {
+export function declarationFiles(): Record<string, string> | undefined {
   let folder = dirname(fileURLToPath(import.meta.url))
   for (let level = 0; level < maxLevels; level++, folder = dirname(folder)) {
     for (const [place, ending] of [

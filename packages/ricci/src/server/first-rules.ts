@@ -3,14 +3,12 @@
  * acknowledged and judged by none. Any number of servers may find the log empty at once; partition 0 says whose rules all partitions
  * begin with, and the last one is begun last: where that holds something, all do.
  */
-import { decodeRecord, encodeRecord, type RulesRecord } from '@ricci/engine'
+import { encodeRecord, type RulesRecord } from '@ricci/engine'
 import { ReplicaError, type Clock, type LogPort } from '@ricci/replica'
+import { findInLog } from './record-time.ts'
 
 /** Where the first rules are looked for: what may stand before them is marks of a publisher whose broker stalled. */
 const soughtRecords = 100
-
-/** A reader that has not given them by then is silent. */
-const readMs = 5_000
 
 /** Whether this log has yet to be given its first rules. @throws ReplicaError `LOG_UNAVAILABLE` */
 export async function isWithoutRules(log: LogPort): Promise<boolean> {
@@ -57,19 +55,8 @@ async function write(log: LogPort, own: RulesRecord, clock: Clock): Promise<void
 /** Of partition 0; undefined where it holds none. */
 async function firstRules(log: LogPort, clock: Clock): Promise<Uint8Array | undefined> {
   const { first, end } = await log.range(0)
-  const last = Math.min(end, first + soughtRecords) - 1
-  if (last < first) return undefined
-  const reading = new AbortController()
-  const timer = clock.setTimer(readMs, () => reading.abort())
-  try {
-    for await (const records of log.read(0, first, reading.signal)) {
-      const rules = records.find(({ bytes }) => decodeRecord(bytes).kind === 'rules')
-      if (rules !== undefined) return rules.bytes.slice()
-      if (records.at(-1)!.offset >= last) return undefined
-    }
-  } finally {
-    timer.cancel()
-    reading.abort()
-  }
+  const sought = { log, partition: 0, from: first, end: Math.min(end, first + soughtRecords), clock }
+  const { found, isWhole } = await findInLog(sought, ({ kind }, bytes) => (kind === 'rules' ? bytes.slice() : undefined))
+  if (isWhole) return found
   throw new ReplicaError('LOG_UNAVAILABLE', 'the first rules of the log could not be read in time', true)
 }

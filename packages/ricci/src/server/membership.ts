@@ -1,5 +1,6 @@
 /** A server as one of several: its listener for the others, what it asks of them, and what it tells people of all. */
 import { hostname } from 'node:os'
+import type { RulesRecord } from '@ricci/engine'
 import {
   partitionOf,
   type Clock,
@@ -11,7 +12,7 @@ import {
 import type { Access } from '../access/access.ts'
 import type { ClusterConfig } from '../config/config.ts'
 import type { Address } from '../config/units.ts'
-import { RicciError } from '../errors.ts'
+import { RicciError, type RicciErrorCode } from '../errors.ts'
 import type { ClusterBackend } from '../http/backend.ts'
 import { PeerClient } from '../peers/client.ts'
 import { PeerListener } from '../peers/listener.ts'
@@ -38,6 +39,7 @@ export interface MembershipOptions {
 export interface OwnSide {
   readonly local: PartitionsBackend
   status(): Promise<unknown>
+  tryRules(rules: Pick<RulesRecord, 'bundle' | 'settings'>): Promise<void>
   drain(on: boolean): void
   readonly access: Pick<Access, 'heard' | 'ownAudit'>
 }
@@ -80,6 +82,7 @@ export class Membership {
         snapshots: (partition) => snapshots.list(partition),
         snapshot: (info) => snapshots.fetch(info),
         status: () => own.status(),
+        tryRules: ({ bundle, settings }) => own.tryRules({ bundle: Buffer.from(bundle, 'base64'), settings }),
         drain: async (on) => own.drain(on),
         tokens: (known) => own.access.heard(known),
         audit: (limit) => own.access.ownAudit(limit),
@@ -119,8 +122,7 @@ export class Membership {
 
   /** What each other instance says of itself, or why it does not. */
   async statuses(): Promise<ReadonlyMap<string, ServerStatus | Error>> {
-    const others = this.members().filter(({ instance }) => instance !== this.options.instance)
-    const told = others.map(async ({ instance, data: { peers } }): Promise<[string, ServerStatus | Error]> => {
+    const told = this.otherMembers().map(async ({ instance, data: { peers } }): Promise<[string, ServerStatus | Error]> => {
       try {
         if (peers === undefined) return [instance, new Error('it does not say where it can be asked')]
         return [instance, knownStatus(await this.client.at(peers).status())]
@@ -139,6 +141,30 @@ export class Membership {
       for (const { partition, rules } of status.partitions) if (rules !== undefined) known.set(partition, rules)
     }
     return known
+  }
+
+  /** Has every other instance that is alive load rules, and throw them away. @throws RicciError with what the first of them could not */
+  async tryRules({ bundle, settings }: RulesRecord): Promise<void> {
+    const rules = { bundle: Buffer.from(bundle).toString('base64'), settings }
+    await Promise.all(
+      this.otherMembers().map(async ({ instance, data: { peers } }) => {
+        try {
+          if (peers === undefined) throw new RicciError('PEER_UNREACHABLE', 'it does not say where it can be asked')
+          await this.client.at(peers).tryRules(rules)
+        } catch (error) {
+          const { code = 'PEER_REFUSED', message } = error as { code?: RicciErrorCode; message: string }
+          throw new RicciError(
+            code,
+            `instance "${instance}" could not load the rules, so no instance switches: ${message}`,
+            { cause: error },
+          )
+        }
+      }),
+    )
+  }
+
+  private otherMembers(): readonly Member[] {
+    return this.members().filter(({ instance }) => instance !== this.options.instance)
   }
 
   async close(): Promise<void> {

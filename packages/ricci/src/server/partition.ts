@@ -7,7 +7,8 @@ import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Backends } from './backends.ts'
 import { EngineService } from './engine-service.ts'
 import { fingerprintOf } from './rules-source.ts'
-import type { PartitionStatus } from './status.ts'
+import { timeOfRecord } from './record-time.ts'
+import type { PartitionRules, PartitionStatus } from './status.ts'
 import type { RulesInForce } from './worker-protocol.ts'
 
 /** What all partitions of an instance share. */
@@ -41,6 +42,8 @@ export class Partition {
   /** What others may count on; undefined before it is known. */
   private standing: Standing | undefined
   private stopping: Promise<void> | undefined
+  /** When the rules in force were put there, as the log says. */
+  private since: { readonly offset: number; readonly atMs: Promise<number | undefined> } | undefined
   /** Where it began, and when it was asked. */
   private first: { readonly offset: number; readonly atMs: number } | undefined
 
@@ -145,8 +148,24 @@ export class Partition {
       },
       replica: replica.stats(),
       standing: this.standing,
-      ...(engine.rules !== undefined && { rules: fingerprintOf(engine.rules) }),
+      ...(engine.rules !== undefined && {
+        rules: fingerprintOf(engine.rules),
+        rulesInForce: await this.rulesInForce(engine.rules),
+      }),
     }
+  }
+
+  private async rulesInForce({ hash, offset, switched }: RulesInForce): Promise<PartitionRules> {
+    const { log, alone } = this.options.backends
+    let atMs = switched?.atMs === 0 ? undefined : switched?.atMs
+    // restored, it has not seen the switch; the log's first record knows no time. In a cluster some other instance has, and a reader there costs brokers
+    if (atMs === undefined && alone) {
+      if (this.since?.offset !== offset) {
+        this.since = { offset, atMs: timeOfRecord(log, this.number, offset, this.options.clock).catch(() => undefined) }
+      }
+      atMs = await this.since.atMs
+    }
+    return { hash, offset, ...(atMs !== undefined && { atMs }), ...(switched && { switched }) }
   }
 
   /** @throws ReplicaError `LOG_UNAVAILABLE` */

@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { engineSemantics, type RulesRecord } from '@ricci/engine'
+import { engineSemantics, type RulesDifference, type RulesRecord } from '@ricci/engine'
 import type { Clock } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
 import { atPlace, type Place } from '../config/excerpt.ts'
 import { RicciError } from '../errors.ts'
 import { bundleRules, bundleTests, shownPath } from '../rules/bundle.ts'
-import type { HiddenStateReport } from '../rules/hidden-state.ts'
+import type { Guilt, HiddenStateReport } from '../rules/hidden-state.ts'
 import { missingReceivers, type ReceiversUsed } from '../rules/receivers-used.ts'
 import type { TestsReport } from '../rules/run-tests.ts'
-import { tryRules } from '../rules/try-rules.ts'
+import { tryRules, type TriedRules } from '../rules/try-rules.ts'
 import { TypeCheck } from '../rules/type-check.ts'
 import { builtFile } from './built-file.ts'
 
@@ -31,6 +31,15 @@ export interface RulesChecks {
   /** Tests that passed. */
   readonly tests: number
   readonly hiddenState?: HiddenStateReport
+  readonly compared: ComparedRules
+}
+
+/** Rules that load, beside those that they are to follow. */
+export interface ComparedRules {
+  /** Of their incidents and notices. */
+  readonly names: ReadonlySet<string>
+  /** What a switch would do to the state of operators; absent where nothing is known of the rules in force. */
+  readonly difference?: RulesDifference
 }
 
 /** What a rules record is made from. */
@@ -58,6 +67,7 @@ export async function readRules(config: RulesConfig): Promise<FolderRules> {
 /**
  * All that stands before a switch: types, the rules' own tests, the search for state that they keep outside of the engine.
  * @param types stays with who checks again and again; without one, a process checks once
+ * @param before bundle of the rules in force, to compare with
  * @throws RicciError `RULES_…` with file, line and caret as far as there are any: the old rules run on
  */
 export async function checkRules(
@@ -65,6 +75,7 @@ export async function checkRules(
   config: RulesConfig,
   clock: Clock,
   types: TypeCheck = new TypeCheck({ file: builtFile('type-checker'), clock }),
+  before?: Uint8Array,
 ): Promise<RulesChecks> {
   const folder = config.rulesFolder
   const tests = await bundleTests(folder)
@@ -73,14 +84,35 @@ export async function checkRules(
   // both take a second of one core; what the type checker says is told first, being nearest to the mistake
   const [typesAnswer, triedAnswer] = await Promise.allSettled([
     types.check(folder, [...ownFiles(files), ...(tests?.files ?? [])]),
-    tryRules(bundle, { workerFile, clock, settings, tests: tests?.bundle, laws: true }),
+    tryRules(bundle, { workerFile, clock, settings, before, tests: tests?.bundle, laws: true }),
   ])
   const typesUnchecked = valueOf(typesAnswer)
-  const tried = valueOf(triedAnswer)
+  const tried = valueOf(triedAnswer, folder, files)
   failWithReceivers(tried.receivers, config.receivers, folder, ownFiles(files))
   failWithTests(tried.tests)
   failWithHiddenState(tried.hiddenState, folder)
-  return { typesUnchecked, streams: tried.streams, tests: tried.tests?.passed ?? 0, hiddenState: tried.hiddenState }
+  const { streams, hiddenState } = tried
+  return { typesUnchecked, streams, tests: tried.tests?.passed ?? 0, hiddenState, compared: comparedOf(tried) }
+}
+
+/**
+ * Loads rules beside those in force, in a thread that is thrown away; what they page is held against the configuration, and that is all.
+ * @throws RicciError `RULES_INVALID`, `RULES_TIMEOUT`
+ */
+export async function compareRules(
+  { bundle, settings }: Pick<RulesRecord, 'bundle' | 'settings'>,
+  receivers: RulesConfig['receivers'],
+  clock: Clock,
+  before?: Uint8Array,
+): Promise<ComparedRules> {
+  const tried = await tryRules(bundle, { workerFile: builtFile('rules-worker'), clock, settings, before })
+  const missing = receivers && missingReceivers(tried.receivers, receivers)
+  if (missing !== undefined) throw new RicciError('RULES_INVALID', missing)
+  return comparedOf(tried)
+}
+
+function comparedOf({ receivers, difference }: TriedRules): ComparedRules {
+  return { names: new Set([...receivers.values()].flatMap((names) => [...names])), difference }
 }
 
 /** Files of the folder itself: a package that rules import has its own types, right or wrong. */
@@ -88,9 +120,16 @@ function ownFiles(files: readonly string[]): string[] {
   return files.filter((file) => /\.[jt]s$/.test(file) && !file.startsWith('..') && !file.includes('node_modules/'))
 }
 
-function valueOf<Value>(settled: PromiseSettledResult<Value>): Value {
-  if (settled.status === 'rejected') throw settled.reason
-  return settled.value
+/** @param folder where an error that names one of the files by its path within is to be looked for */
+function valueOf<Value>(settled: PromiseSettledResult<Value>, folder = '', files: readonly string[] = []): Value {
+  if (settled.status === 'fulfilled') return settled.value
+  const error: unknown = settled.reason
+  const file =
+    error instanceof RicciError &&
+    files.find((name) => error.message.startsWith(`${name}:`) || error.message.startsWith(`${name} `))
+  if (!(error instanceof RicciError) || typeof file !== 'string') throw error
+  const message = error.message.replace(file, shownPath(resolve(folder), file))
+  throw new RicciError(error.code, message, { cause: error })
 }
 
 function failWithReceivers(
@@ -127,14 +166,30 @@ function failWithTests(report: TestsReport | undefined): void {
 
 function failWithHiddenState(report: HiddenStateReport | undefined, folder: string): void {
   if (report?.guilty === undefined) return
-  const { operator, place } = report.guilty
-  const message =
-    `this function, in ${operator}, gives something else once its code is loaded anew: it keeps something between events ` +
-    `outside of the engine, which a restart or a takeover loses; keep it in an operator (changed, counter, a window), or in the index`
+  const { place } = report.guilty
+  const message = guiltText(report.guilty)
   throw new RicciError(
     'RULES_HIDDEN_STATE',
     place === undefined ? message : atPlace({ ...place, file: shownPath(resolve(folder), place.file) }, message),
   )
+}
+
+function guiltText({ kind, operator, detail = '' }: Guilt): string {
+  switch (kind) {
+    case 'state': {
+      const where = detail === '' ? '' : ` (in ${detail})`
+      return (
+        `this function, in ${operator}, gives something else once its code is loaded anew: it keeps something between events ` +
+        `outside of the engine${where}, which a restart or a takeover loses; keep it in an operator (changed, counter, a window), or in the index`
+      )
+    }
+    case 'event':
+      return `this function, in ${operator}, changes ${detail} of the event it is given, which others see as well; make one of your own: smap((e) => ({ ...e.copy(), … }))`
+    case 'clock':
+      return `${operator === '' ? 'the rules ask the machine while they load' : `this function, in ${operator}, asks the machine`} (${detail}): every replica, and every replay, would be told something else; take the time of the event, or Date as rules have it, which is the log's`
+    case 'later':
+      return `this function, in ${operator}, gives a promise or is a generator: rules cannot wait, nor give several values; take async, await, then and * out`
+  }
 }
 
 /** What differs between the rules in force and others: `rules` for their text, and the names of settings. */

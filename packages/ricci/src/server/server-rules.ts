@@ -4,6 +4,7 @@ import type { Clock } from '@ricci/replica'
 import type { Config } from '../config/config.ts'
 import { RicciError } from '../errors.ts'
 import type { Degraded } from '../http/backend.ts'
+import type { OpenIncidents } from '../peers/incidents.ts'
 import { missingReceivers, type ReceiversUsed } from '../rules/receivers-used.ts'
 import type { TypeCheck } from '../rules/type-check.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
@@ -11,12 +12,15 @@ import type { ServerLog } from './backends.ts'
 import type { Partition } from './partition.ts'
 import {
   checkRules,
+  compareRules,
   differences,
   fingerprintOf,
   readRules,
+  type ComparedRules,
   type FolderRules,
   type RulesChecks,
 } from './rules-source.ts'
+import { assertFewResolve, resolvedBy, settingChanges, type RulesPreview } from './rules-switch.ts'
 import type { RulesStatus } from './status.ts'
 
 export interface ServerRulesOptions {
@@ -37,17 +41,33 @@ export interface RulesPlaces {
   here(partition: number): Partition | undefined
   /** Fingerprints of what is in force in partitions that are not here, as far as other instances say. */
   elsewhere(): Promise<ReadonlyMap<number, string>>
+  /** Has every other live instance load them, and throw them away. @throws RicciError what the first was refused with */
+  tryElsewhere(rules: RulesRecord): Promise<void>
+  /** All open incidents, a part at a time. */
+  open(): AsyncIterable<OpenIncidents>
+}
+
+export interface ReloadOptions {
+  /** Everything is checked, and nothing is switched. */
+  readonly dryRun?: boolean
+  /** However many open incidents resolve by it. */
+  readonly yes?: boolean
 }
 
 /** What a reload came to. */
 export interface Reload {
-  /** Whether folder and configuration said something else than what was in force. */
+  /** Whether folder and configuration said something else than what was in force, and do so no more. */
   readonly switched: boolean
+  /** What was, or would be, other; absent where nothing is. */
+  readonly preview?: RulesPreview
   /** What the switch did to the state of operators; absent where nothing was switched, or no engine here has got there yet. */
   readonly report?: RulesReport
   /** What the checks before the switch came to. */
-  readonly checks?: RulesChecks
+  readonly checks?: SettledChecks
 }
+
+/** What checks came to, for people. */
+export type SettledChecks = Omit<RulesChecks, 'compared'>
 
 /** How long a reload waits for the engines to have read what is in the log, and then for their switch. */
 const reloadWaitMs = 5_000
@@ -86,16 +106,29 @@ export class ServerRules {
    * them to its log: every replica switches at that record.
    * @throws RicciError `RULES_…`: the old rules run on
    */
-  async reload(places: RulesPlaces): Promise<Reload> {
+  async reload(places: RulesPlaces, options: ReloadOptions): Promise<Reload> {
     try {
-      return await this.switchTo(await readRules(this.options.config), places)
+      return await this.switchTo(await readRules(this.options.config), places, options)
     } catch (error) {
-      this.error = error as Error
+      if (options.dryRun !== true) this.error = error as Error
       throw error
     }
   }
 
-  private async switchTo(folder: FolderRules, places: RulesPlaces): Promise<Reload> {
+  /** What a reload would do; of the checks only that they load. @throws RicciError `RULES_…` */
+  async preview(places: RulesPlaces): Promise<RulesPreview> {
+    const { config, clock } = this.options
+    const { record } = await readRules(config)
+    const partitions = await this.behind(record, places)
+    const compared = await compareRules(record, config.receivers, clock, await bundleInForce(places))
+    return this.previewOf(record, compared, partitions, places)
+  }
+
+  private async switchTo(
+    folder: FolderRules,
+    places: RulesPlaces,
+    { dryRun = false, yes = false }: ReloadOptions,
+  ): Promise<Reload> {
     const { record: rules } = folder
     const { log, here } = places
     const behind = await this.behind(rules, places)
@@ -104,7 +137,11 @@ export class ServerRules {
       this.error = undefined
       return { switched: false }
     }
-    const checks = await this.check(folder)
+    const { compared, ...checks } = await this.check(folder, await bundleInForce(places))
+    await places.tryElsewhere(rules)
+    const preview = await this.previewOf(rules, compared, behind, places)
+    if (dryRun) return { switched: false, checks, preview }
+    if (!yes) assertFewResolve(preview.resolves, compared)
     this.options.assertRuns()
     this.folder = rules
     this.error = undefined
@@ -116,9 +153,26 @@ export class ServerRules {
       }),
     )
     const report = reports.find((each) => each !== undefined)
-    if (report === undefined) return { switched: true, checks }
+    if (report === undefined) return { switched: true, checks, preview }
     this.options.telemetry.rulesSwitched(rules.hash, report)
-    return { switched: true, checks, report }
+    return { switched: true, checks, preview, report }
+  }
+
+  private async previewOf(
+    rules: RulesRecord,
+    compared: ComparedRules,
+    partitions: readonly number[],
+    places: RulesPlaces,
+  ): Promise<RulesPreview> {
+    const inForce = engineHere(places)?.rules
+    return {
+      inForce: inForce?.hash,
+      onDisk: rules.hash,
+      partitions,
+      settings: settingChanges(inForce?.settings, rules.settings),
+      rules: compared.difference,
+      resolves: await resolvedBy(compared.names, places.open()),
+    }
   }
 
   /** Partitions that do not, as far as is known, run these rules. One that cannot be asked in time is simply told again. */
@@ -153,9 +207,9 @@ export class ServerRules {
     return report?.offset === offset ? report : undefined
   }
 
-  private async check(folder: FolderRules): Promise<RulesChecks> {
+  private async check(folder: FolderRules, before?: Uint8Array): Promise<RulesChecks> {
     const { config, clock, types, telemetry } = this.options
-    const checks = await checkRules(folder, config, clock, types)
+    const checks = await checkRules(folder, config, clock, types, before)
     const { typesUnchecked } = checks
     if (typesUnchecked !== undefined && !this.toldOfTypes) {
       this.toldOfTypes = true
@@ -205,6 +259,7 @@ export class ServerRules {
       inForce: running.find(({ engine }) => engine.progress?.rulesHash !== undefined)?.engine.progress?.rulesHash,
       onDisk: this.folder?.hash,
       differs: this.differs(running),
+      error: this.error?.message,
       switched: running.find(({ engine }) => engine.rules?.switched !== undefined)?.engine.rules?.switched,
     }
   }
@@ -216,4 +271,19 @@ export class ServerRules {
     const names = running.flatMap(({ engine }) => (engine.rules === undefined ? [] : differences(engine.rules, folder)))
     return [...new Set(names)]
   }
+}
+
+/** Of the first partition here that runs any. */
+function engineHere({ partitions, here }: RulesPlaces): Partition['engine'] | undefined {
+  for (let partition = 0; partition < partitions; partition++) {
+    const engine = here(partition)?.engine
+    if (engine?.rules !== undefined) return engine
+  }
+  return undefined
+}
+
+/** The bundle of the rules in force, as far as an engine here says soon what it runs. */
+async function bundleInForce(places: RulesPlaces): Promise<Uint8Array | undefined> {
+  const text = await engineHere(places)?.inspect('bundle')
+  return text === undefined || text === '' ? undefined : Buffer.from(text, 'base64')
 }

@@ -37,9 +37,11 @@ import { figuresOf, gaugesOf } from './own-figures.ts'
 import { overviewOf, type Overview } from './overview.ts'
 import { Partitions } from './partitions.ts'
 import { pemFilesOf } from './pem-files.ts'
-import { ServerRules, type Reload, type RulesPlaces } from './server-rules.ts'
 import { SelfEvents } from './self-events.ts'
 import { statusOf } from './server-status.ts'
+import { compareRules } from './rules-source.ts'
+import { rulesOverview } from './rules-overview.ts'
+import { ServerRules, type Reload, type ReloadOptions, type RulesPlaces } from './server-rules.ts'
 import type { Addresses, ServerStatus } from './status.ts'
 
 export interface ServerOptions {
@@ -137,9 +139,13 @@ export class Server {
    * them: every replica switches at that record.
    * @throws RicciError `RULES_…`: the old rules run on
    */
-  reload(): Promise<Reload> {
+  reload(options: ReloadOptions = {}): Promise<Reload> {
+    return this.afterReloads(() => this.rules.reload(this.running(), options))
+  }
+
+  private afterReloads<Result>(work: () => Promise<Result>): Promise<Result> {
     // asked for while it starts (a SIGHUP comes when it comes), it waits for the start
-    const next = this.reloading.then(() => this.starting).then(() => this.rules.reload(this.running()))
+    const next = this.reloading.then(() => this.starting).then(work)
     this.reloading = next.catch(() => undefined)
     return next
   }
@@ -287,6 +293,7 @@ export class Server {
     const peers = await membership?.listen({
       local,
       status: () => this.status(),
+      tryRules: async (rules) => void (await compareRules(rules, config.receivers, clock)),
       drain: (on) => this.running().placement.drain(on),
       access: this.access,
     })
@@ -309,6 +316,8 @@ export class Server {
       ...{ backends, running: partitions, intake, queries, placement, membership, log, partitions: log.partitions },
       here: (partition) => partitions.get(partition),
       elsewhere: async () => (await membership?.rulesElsewhere()) ?? new Map(),
+      tryElsewhere: async (rules) => membership?.tryRules(rules),
+      open: () => queries.open(),
     }
     this.open.push(() => partitions.close())
     this.open.push(() => placement.stop())
@@ -392,6 +401,11 @@ export class Server {
       records: (request, signal) => recordLines(this.running().backends.log, this.clock, request, signal),
       receivers: () => this.receivers.views(),
       tryReceiver: (name) => this.receivers.try(name),
+      rules: {
+        status: async () => rulesOverview(await this.status(), await this.running().membership?.statuses()),
+        diff: () => this.afterReloads(() => this.rules.preview(this.running())),
+        reload: (options) => this.reload(options),
+      },
       cluster: () => {
         const { membership, placement } = this.running()
         if (membership !== undefined) return membership.backend(placement)

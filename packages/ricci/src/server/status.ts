@@ -79,6 +79,18 @@ export interface PartitionStatus {
   readonly standing?: Standing
   /** Rules in force and their settings, in one word to compare by; absent while there are none. */
   readonly rules?: string
+  readonly rulesInForce?: PartitionRules
+}
+
+/** The rules that a partition runs here. */
+export interface PartitionRules {
+  readonly hash: string
+  /** Offset of their record. */
+  readonly offset: number
+  /** When they were switched to, by the partition's calendar: where this process saw it, or the log still says. */
+  readonly atMs?: number
+  /** What the switch did; absent where this process did not see it. */
+  readonly switched?: RulesSwitch
 }
 
 export interface RulesStatus {
@@ -89,6 +101,8 @@ export interface RulesStatus {
   readonly onDisk?: string
   /** What of folder and configuration is not what an engine here runs: `rules`, and settings as `engine.graceMs`. */
   readonly differs: readonly string[]
+  /** Why the folder's could not be loaded or switched to, when they were looked at last; the old ones run on. */
+  readonly error?: string
   /** What the latest switch that this process saw did to the state of operators. */
   readonly switched?: RulesSwitch
 }

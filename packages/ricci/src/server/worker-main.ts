@@ -31,6 +31,7 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
   const limit = new RateLimit(ruleErrorsPerMinute, 60_000, () => nodeClock.monotonicMs())
   const say = (message: FromWorker): void => port.postMessage(message)
   let engine: Engine | undefined
+  let inForce: Uint8Array | undefined
   new HostServer(
     port,
     (events) => {
@@ -38,7 +39,13 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
       const sayOperators = (): void => say({ type: 'operators', paths: running(engine).operatorPaths() })
       // of the newest rules: an error is told at the line of their own file
       let explain: (error: unknown) => string = textOf
-      let loaded: RulesInForce | undefined
+      // those of the last record: in force, unless the engine refused them
+      let loaded: (Omit<RulesInForce, 'offset'> & { readonly bundle: Uint8Array }) | undefined
+      const sayRules = (switched?: RulesInForce['switched']): void => {
+        const { bundle, ...rules } = loaded!
+        inForce = bundle
+        say({ type: 'rules', rules: { ...rules, offset: running(engine).rulesOffset, ...(switched && { switched }) } })
+      }
       const host = new InThreadHost(
         {
           onProgress: (progress) => events.onProgress(progress),
@@ -57,7 +64,7 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
             onSettled: (page, result, offset) => say({ type: 'page-news', news: { offset, page: told(page), result } }),
             onRules: (report, offset) => {
               sayOperators()
-              say({ type: 'rules', rules: { ...loaded!, switched: { ...report, offset } } })
+              sayRules({ ...report, offset, atMs: running(engine).calendarMs })
             },
           },
           createEngine: ({ snapshot, observer, skips }) => {
@@ -67,7 +74,8 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
               loadRules: ({ bundle, hash, settings }) => {
                 const rules = loadBundle(bundle, () => engine?.calendarMs ?? 0)
                 explain = rules.explain
-                loaded = { hash, settings, receivers: receiversUsed(rules.description) }
+                // a copy: the record's bytes are the log reader's
+                loaded = { hash, settings, receivers: receiversUsed(rules.description), bundle: new Uint8Array(bundle) }
                 return rules.description
               },
               observer,
@@ -80,7 +88,7 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
             // readers of the generation before go on where they were
             if (setup.changesFrom !== undefined) engine.changes(setup.changesFrom)
             // a restore is no switch, and is not told as one
-            if (loaded !== undefined) say({ type: 'rules', rules: loaded })
+            if (loaded !== undefined) sayRules()
             return watched(engine, words)
           },
         },
@@ -89,7 +97,7 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
     },
     () => log instanceof FollowingLog && log.wake(),
     {
-      inspect: (what) => inspect(running(engine), what),
+      inspect: (what) => (what === 'bundle' ? encoded(inForce) : inspect(running(engine), what)),
       changes: (from, options) => running(engine).changes(from, options),
     },
   )
@@ -116,7 +124,12 @@ function running(engine: Engine | undefined): Engine {
   return engine
 }
 
-function inspect(engine: Engine, what: Inspection): string {
+/** Bytes as the text that an inspection gives; empty where there are none. */
+function encoded(bytes: Uint8Array | undefined): string {
+  return Buffer.from(bytes ?? []).toString('base64')
+}
+
+function inspect(engine: Engine, what: Exclude<Inspection, 'bundle'>): string {
   if (what === 'stats') return JSON.stringify(engine.stats())
   return listedText(engine, what)
 }

@@ -46,8 +46,8 @@ export const betweenTexts = ',\n'
 /** How the pages of an answer are encoded: as fields of a Msg, or as JSON texts with {@link betweenTexts}. */
 export type AnswerForm = 'msg' | JsonShape
 
-/** What one may look at in a running engine, answered as JSON text. */
-export type Inspection = 'stats' | ListingRequest
+/** What one may look at in a running engine, answered as JSON text; the bundle of the rules in force as base64, empty before there are any. */
+export type Inspection = 'stats' | 'bundle' | ListingRequest
 
 /** Incidents or pages of one kind. */
 export interface ListingRequest {
@@ -62,6 +62,8 @@ export interface RulesInForce {
   readonly hash: string
   readonly settings: Readonly<Record<string, unknown>>
   readonly receivers: ReceiversUsed
+  /** Offset of their record. */
+  readonly offset: number
   /** What the switch to them did; absent when they came with a snapshot. */
   readonly switched?: RulesSwitch
 }
@@ -70,6 +72,8 @@ export interface RulesInForce {
 export interface RulesSwitch extends RulesReport {
   /** Offset of the rules record. */
   readonly offset: number
+  /** Calendar time of the switch, milliseconds since 1970; 0 where none had passed yet. */
+  readonly atMs: number
 }
 
 export type ToWorker =
