@@ -109,7 +109,10 @@ async function startedOnceRulesLoad(
       // a folder that is not there is more likely a path that is wrong
       if (!code.startsWith('RULES_') || !existsSync(rulesFolder)) throw error
       complain(`${message}\nWaiting for rules that are right: save them in ${rulesFolder}. Ctrl-C stops it.\n`)
+      // to watch a folder keeps no process alive
+      const alive = setInterval(() => undefined, 60_000)
       await Promise.race([saved, stopped])
+      clearInterval(alive)
       if (signal.aborted) return undefined
     } finally {
       unwatch()

@@ -3,20 +3,16 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { Command } from 'commander'
 import { startTypes } from '../start/declarations.ts'
 import { startFiles, typesFolder } from '../start/files.ts'
+import { withExamples } from './examples.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 
 /** `ricci init`: a folder to begin with, that an editor completes and checks without an install. */
 export function initCommand(surroundings: Surroundings): Command {
-  return new Command('init')
+  const command = new Command('init')
     .description(
       'write a small start: a configuration, rules, a test of them, and what an editor needs to complete and check them',
     )
     .argument('[folder]', 'where to; it is made if it is not there', '.')
-    .addHelpText(
-      'after',
-      '\nWhat is there already is left as it is: it refuses instead. In a folder that it made, it only brings the types for the editor up to date.\n\n' +
-        'Example:\n  ricci init monitoring && cd monitoring && ricci check',
-    )
     .action((given: string) => {
       const folder = resolve(given)
       const types = startTypes()
@@ -50,6 +46,11 @@ export function initCommand(surroundings: Surroundings): Command {
         ),
       )
     })
+  return withExamples(
+    command,
+    ['ricci init monitoring && cd monitoring && ricci check'],
+    'Writes over nothing: where any of it is there already it refuses. In a folder that it made, it brings the types for the editor up to date.',
+  )
 }
 
 function whatNext(folder: string, files: readonly string[]): string {

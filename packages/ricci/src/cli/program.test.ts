@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, it } from 'node:test'
-import { Bench } from '../server/testing.ts'
+import { loadConfig } from '../config/config.ts'
+import { Bench, plainRules } from '../server/testing.ts'
 import { eventTable } from './events.ts'
 import { table } from './output.ts'
 import { runProgram } from './program.ts'
@@ -363,6 +365,54 @@ describe('ricci dev', () => {
   })
 })
 
+describe('ricci dev, begun with rules that are wrong', () => {
+  it('waits for those that are right', async () => {
+    const bench = new Bench('export default rules(')
+    benches.push(bench)
+    const folder = (name: string): string => join(bench.folder, name)
+    const words = ['--rules', folder('rules'), '--data', folder('data'), '--port', '0', '--http-port', '0']
+    const dev = new Run('dev', ...words)
+    await dev.complained(/index\.ts:1:22: Unexpected end of file\n.*\n.*\nWaiting for rules that are right/)
+    bench.writeRules(plainRules)
+    await dev.said(/Ctrl-C/)
+    dev.signals.emit('SIGINT')
+    assert.equal(await dev.exit, 0)
+  })
+})
+
+describe('ricci init', () => {
+  it('writes a start that is right as it is, and over nothing', async () => {
+    const bench = new Bench()
+    benches.push(bench)
+    const folder = join(bench.folder, 'start')
+    const begun = await run('init', folder)
+    assert.equal(begun.code, 0)
+    assert.match(begun.out, /^Written into .*: ricci\.yaml, rules\/index\.ts, .*\n\nNext:\n/)
+    const checked = await run('check', folder)
+    assert.deepEqual([checked.code, checked.err], [0, ''])
+    assert.match(
+      checked.out,
+      /ricci\.yaml: ok\n.*: ok .*\n {2}types: right\n {2}tests: 2 passed\n.*reached 1 of 1 functions\n$/,
+    )
+    // as an editor, or any compiler, sees it
+    const compiler = join(process.cwd(), 'node_modules/typescript/bin/tsc')
+    const compiled = spawnSync(process.execPath, [compiler, '-p', folder], { encoding: 'utf8' })
+    assert.deepEqual([compiled.status, compiled.stdout], [0, ''])
+    const config = loadConfig(join(folder, 'ricci.yaml'))
+    const any = { host: '127.0.0.1', port: 0 }
+    const server = bench.server({ config: { ...config, listen: { tcp: any, udp: any, http: any } } })
+    const { http } = await server.start()
+    await server.ready()
+    const status = await run('rules', 'status', '--url', `http://${http}`)
+    assert.match(status.out, / the same \(.*start\/rules\)\n/)
+    const same = await run('rules', 'reload', '--url', `http://${http}`)
+    assert.equal(same.out, 'Nothing to switch: rules and settings are those in force.\n')
+    const again = await run('init', folder)
+    assert.equal(again.code, 1)
+    assert.match(again.err, /ricci\.yaml, .* are in .*start already, and nothing was written/)
+  })
+})
+
 describe('ricci test', () => {
   it('runs what stands before a switch: exit code 0, 1 for a test that failed, 78 for rules that are wrong', async () => {
     const bench = new Bench()
@@ -376,7 +426,7 @@ describe('ricci test', () => {
     test('[]')
     const good = await run('test', folder)
     assert.deepEqual([good.code, good.err], [0, ''])
-    assert.match(good.out, /: ok\n {2}types: right\n {2}tests: 1 passed\n$/)
+    assert.match(good.out, /: ok \([0-9a-f]{12}, \d+ B\)\n {2}types: right\n {2}tests: 1 passed\n$/)
     test(`[{ rule: 'x' }]`)
     const failing = await run('test', folder)
     assert.equal(failing.code, 1)

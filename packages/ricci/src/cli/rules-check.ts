@@ -7,7 +7,7 @@ import type { SettledChecks } from '../server/server-rules.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { checkRules, readRules, type RulesConfig } from '../server/rules-source.ts'
 import { bytes } from './output.ts'
-import { withPatience } from './patience.ts'
+import { whileWaiting } from './progress.ts'
 import type { Surroundings } from './surroundings.ts'
 
 /** What `ricci init` calls a configuration, and the commands look for. */
@@ -43,7 +43,7 @@ export async function describeRules(config: RulesConfig, surroundings: Surroundi
     const { hash, bundle } = folder.record
     return `${config.rulesFolder}: ok (${hash.slice(0, 12)}, ${bytes(bundle.length)})\n${describeChecks(checks)}`
   }
-  return withPatience(surroundings, 'the rules are checked: types, tests, state kept outside of the engine', checked())
+  return whileWaiting(surroundings, 'the rules are checked', checked())
 }
 
 /** What the checks came to, a line each. */

@@ -6,8 +6,9 @@ import type { InstanceRules, RulesOverview } from '../server/rules-overview.ts'
 import type { RulesPreview } from '../server/rules-switch.ts'
 import type { Reload } from '../server/server-rules.ts'
 import { askJson, tell, urlOption } from './api.ts'
+import { withExamples } from './examples.ts'
 import { outputOption, table, type OutputFormat } from './output.ts'
-import { withPatience } from './patience.ts'
+import { whileWaiting } from './progress.ts'
 import { describeChecks, describeRules, givenRules } from './rules-check.ts'
 import { partitionsText, previewText, resolvedText } from './rules-text.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -22,18 +23,20 @@ export function rulesCommand(surroundings: Surroundings): Command {
   const command = new Command('rules').description(
     'say which rules are in force, what their folder would change, and switch to it',
   )
-  const sub = (name: string, description: string, examples: string): Command =>
-    command.command(name).description(description).addHelpText('after', examples)
-  const ofServer = (name: string, description: string, examples: string): Command =>
-    sub(name, description, examples).addOption(outputOption()).addOption(urlOption())
+  const sub = (name: string, description: string, examples: readonly string[], needs?: string): Command =>
+    withExamples(command.command(name).description(description), examples, needs)
+  const ofServer = (...given: Parameters<typeof sub>): Command =>
+    sub(...given)
+      .addOption(outputOption())
+      .addOption(urlOption())
   const print = (output: OutputFormat, answer: unknown, text: () => string): void =>
     surroundings.write(output === 'json' ? `${JSON.stringify(answer)}\n` : text())
 
-  sub(
-    'check',
-    'check rules as before a switch, without a server, and change nothing',
-    '\nExamples:\n  ricci rules check\n  ricci rules check /etc/ricci/rules\n  ricci rules check ricci.yaml',
-  )
+  sub('check', 'check rules as before a switch, without a server, and change nothing', [
+    'ricci rules check',
+    'ricci rules check /etc/ricci/rules',
+    'ricci rules check ricci.yaml',
+  ])
     .argument(
       '[path]',
       'a folder of rules, or the configuration that names them; default: ricci.yaml here, else ./rules',
@@ -41,42 +44,36 @@ export function rulesCommand(surroundings: Surroundings): Command {
     .action(async (path: string | undefined) => {
       surroundings.write(await describeRules(givenRules(path).config, surroundings))
     })
-  ofServer(
-    'status',
-    'print which rules each instance runs, since when, and whether its folder holds others',
-    '\nExample:\n  ricci rules status',
-  ).action(async ({ url, output }: Options) => {
+  ofServer('status', 'print which rules each instance runs, since when, and whether its folder holds others', [
+    'ricci rules status',
+  ]).action(async ({ url, output }: Options) => {
     const overview = await askJson<RulesOverview>(url, '/api/v1/rules', {})
     print(output, overview, () => statusText(overview))
   })
   ofServer(
     'diff',
     "print what the server's folder of rules would change, and which open incidents would be over",
-    '\nExample:\n  ricci rules diff\n\nNothing is checked but that they load: ricci rules reload --dry-run does all.',
+    ['ricci rules diff'],
+    'Nothing is checked but that they load: ricci rules reload --dry-run does all.',
   ).action(async ({ url, output }: Options) => {
     const asked = askJson<RulesPreview>(url, '/api/v1/rules/diff', {})
-    const preview = await withPatience(
-      surroundings,
-      'the server loads the rules of its folder beside those in force',
-      asked,
-    )
+    const preview = await whileWaiting(surroundings, 'the rules are loaded beside those in force', asked)
     print(output, preview, () => previewText(preview))
   })
   ofServer(
     'reload',
     "check the server's folder of rules, have every instance load them, and switch to them everywhere",
-    '\nThe server reads its own folder: put the rules there first. Where anything is wrong the old rules run on.\n\nExamples:\n  ricci rules reload --dry-run\n  ricci rules reload',
+    ['ricci rules reload --dry-run', 'ricci rules reload'],
+    'The server reads its own folder: put the rules there first. Where anything is wrong the old rules run on.',
   )
     .option('--dry-run', 'do all the checks, say what would change, and switch nothing')
     .option('--yes', 'even if more than 10 open incidents resolve, because their rules are gone')
     .action(async ({ url, output, dryRun = false, yes = false }: Options & { dryRun?: boolean; yes?: boolean }) => {
       const asked = tell<Reload>(url, '/api/v1/rules/reload', { dryRun, yes })
-      const what =
-        'the server checks the rules (types, tests, state kept outside of the engine), then every instance loads them'
-      const reload = await withPatience(surroundings, what, asked)
+      const reload = await whileWaiting(surroundings, 'the rules are checked, then every instance loads them', asked)
       print(output, reload, () => reloadText(reload, dryRun))
     })
-  return command
+  return withExamples(command, ['ricci rules status', 'ricci rules diff', 'ricci rules reload'])
 }
 
 function reloadText({ switched, preview, checks, report }: Reload, dryRun: boolean): string {

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import { connect as secureConnect } from 'node:tls'
 import { CertificateAuthority, TcpProxy } from '@ricci/testkit'
+import { maxBundleBytes } from '../rules/bundle.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { PeerClient } from './client.ts'
 import { askSecurity, type PeerSecurity } from './security.ts'
@@ -48,6 +49,24 @@ async function authorities(context: TestContext) {
 }
 
 describe('the channel between instances', () => {
+  test('rules are tried elsewhere, as large as a record may hold them', async (context) => {
+    const cluster = await clusterOf(context)
+    const [{ client, address, tried }] = cluster.instances
+    const bundle = Buffer.alloc(maxBundleBytes, 'x').toString('base64')
+    await client.at(address).tryRules({ bundle, settings: { graceMs: 5 } })
+    assert.deepEqual(
+      tried.map(({ bundle: one, settings }) => [one.length, settings]),
+      [[bundle.length, { graceMs: 5 }]],
+    )
+    await assert.rejects(client.at(address).tryRules({ bundle: '', settings: {} }), {
+      code: 'RULES_INVALID',
+      message: /no rules/,
+    })
+    await assert.rejects(client.at(address).tryRules({ bundle: bundle + bundle, settings: {} }), {
+      code: 'PEER_REFUSED',
+    })
+  })
+
   test('a question and its answer, over a secret', async (context) => {
     const cluster = await clusterOf(context)
     const [{ client, address }] = cluster.instances

@@ -15,7 +15,7 @@ import { EnginePartitions, type PartitionEngine } from './engine-partitions.ts'
 import { QueryFanOut } from './fan-out.ts'
 import { PeerListener } from './listener.ts'
 import type { PeerMember } from './members.ts'
-import type { PeerBackend } from './protocol.ts'
+import type { PeerBackend, PeerRules } from './protocol.ts'
 import type { PeerSecurity } from './security.ts'
 
 export const secret: PeerSecurity = { secret: 'a secret of sixteen bytes and more' }
@@ -152,6 +152,8 @@ export interface TestInstance {
   readonly client: PeerClient
   readonly address: string
   drained: boolean | undefined
+  /** Rules that it was asked to try. */
+  readonly tried: PeerRules[]
 }
 
 /** Instances in one process. */
@@ -195,7 +197,10 @@ export class TestCluster {
         return snapshots.fetch(info)
       },
       status: async () => ({ instance: name }),
-      tryRules: async () => undefined,
+      tryRules: async (rules) => {
+        if (rules.bundle === '') throw new RicciError('RULES_INVALID', 'there are no rules in it')
+        instance.tried.push(rules)
+      },
       drain: async (on) => void (instance.drained = on),
       tokens: async (known) => known,
       audit: async () => [],
@@ -216,7 +221,17 @@ export class TestCluster {
     })
     const states = Object.fromEntries(Array.from(engines.keys(), (partition) => [partition, 'following']))
     const address = `127.0.0.1:${port}`
-    const instance: TestInstance = { name, engines, states, fanOut, listener, client, address, drained: undefined }
+    const instance: TestInstance = {
+      name,
+      engines,
+      states,
+      fanOut,
+      listener,
+      client,
+      address,
+      drained: undefined,
+      tried: [],
+    }
     this.instances.push(instance)
     return instance
   }

@@ -56,7 +56,9 @@ async function write(log: LogPort, own: RulesRecord, clock: Clock): Promise<void
 async function firstRules(log: LogPort, clock: Clock): Promise<Uint8Array | undefined> {
   const { first, end } = await log.range(0)
   const sought = { log, partition: 0, from: first, end: Math.min(end, first + soughtRecords), clock }
-  const { found, isWhole } = await findInLog(sought, ({ kind }, bytes) => (kind === 'rules' ? bytes.slice() : undefined))
+  const { found, isWhole } = await findInLog(sought, ({ kind }, bytes) =>
+    kind === 'rules' ? bytes.slice() : undefined,
+  )
   if (isWhole) return found
   throw new ReplicaError('LOG_UNAVAILABLE', 'the first rules of the log could not be read in time', true)
 }

@@ -25,12 +25,18 @@ export function startTypes(): CopiedTypes {
   return Object.values(files).every((file) => file.endsWith('.d.ts')) ? copied(files) : ofClone(files)
 }
 
-/** In a clone of the project there is nothing to copy: its packages are their sources, which use Node's types. */
+/** In a clone of the project there is nothing to copy: its packages are their sources, which use Node's types and a newer library. */
 function ofClone(paths: Readonly<Record<string, string>>): CopiedTypes {
   const root = resolve(dirname(Object.values(paths)[0]), '../../..')
   return {
     paths,
-    options: { customConditions: ['ricci-source'], types: ['node'], typeRoots: [join(root, 'node_modules/@types')] },
+    options: {
+      lib: ['es2023'],
+      noImplicitAny: true,
+      customConditions: ['ricci-source'],
+      types: ['node'],
+      typeRoots: [join(root, 'node_modules/@types')],
+    },
     copies: new Map(),
   }
 }
