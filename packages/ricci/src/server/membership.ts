@@ -191,7 +191,8 @@ function reachable(host: string): string {
   return host === '0.0.0.0' || host === '::' ? hostname() : host
 }
 
-function addressOf({ host, port }: Address): string {
+/** `host:port`, with an address of IPv6 in brackets. */
+export function addressOf({ host, port }: Address): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 

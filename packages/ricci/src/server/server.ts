@@ -31,7 +31,7 @@ import { isWithoutRules, writeFirstRules } from './first-rules.ts'
 import { ForeignPublishers } from './foreign-publishers.ts'
 import { HttpListeners } from './http-listeners.ts'
 import { recordLines } from './log-lines.ts'
-import { Membership } from './membership.ts'
+import { addressOf, Membership } from './membership.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
 import { figuresOf, gaugesOf } from './own-figures.ts'
 import { overviewOf, type Overview } from './overview.ts'
@@ -356,7 +356,7 @@ export class Server {
     // watchers end before what they watch
     this.open.push(() => this.http.close())
     const at = (address: { host: string } | undefined, port: number | undefined): string | undefined =>
-      address === undefined || port === undefined ? undefined : bracketed(address.host, port)
+      address === undefined || port === undefined ? undefined : addressOf({ host: address.host, port })
     const addresses = {
       tcp: at(config.listen.tcp, tcp),
       udp: at(config.listen.udp, udp),
@@ -422,7 +422,7 @@ export class Server {
     const measured = { backends, running, intake, http, process, clock }
     telemetry.observe(gaugesOf(measured))
     if (selfEventsMs !== undefined) {
-      const at = (address: Address | undefined): string | undefined => address && bracketed(address.host, address.port)
+      const at = (address: Address | undefined): string | undefined => address && addressOf(address)
       const self = new SelfEvents({
         ...{ instance: config.instance, clock, everyMs: selfEventsMs },
         ...{ tcp: at(config.listen.tcp), udp: at(config.listen.udp) },
@@ -482,8 +482,4 @@ const readyPollMs = 100
 
 function notRunning(): RicciError {
   return new RicciError('NOT_RUNNING', 'the server is not running; start it first')
-}
-
-function bracketed(host: string, port: number): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
