@@ -41,6 +41,17 @@ describe('before a switch', () => {
     })
   })
 
+  test('two incidents of one name are told at the second; one stream at two places is one incident', async () => {
+    const twins = rulesOf(
+      `\n  incident('x', { to: 'console' }),\n  incident('x', { to: 'console', bad: 'metric > 1' }),\n`,
+    )
+    await assert.rejects(checked({ 'index.ts': twins }), {
+      code: 'RULES_INVALID',
+      message: /index\.ts:5:\d+: there is another incident "x", in line 4 of index\.ts: .*\n {2}5 \| /,
+    })
+    await checked({ 'index.ts': rulesOf(`page, tagged('eu', page)`, `const page = incident('x', { to: 'console' })`) })
+  })
+
   after(async () => {
     await types.close()
     for (const folder of folders) rmSync(folder, { recursive: true, force: true })
