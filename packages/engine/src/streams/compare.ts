@@ -64,7 +64,8 @@ function* argumentChanges(before: Stream, after: Stream): Generator<Omit<Argumen
   for (let i = 0; i < Math.max(before.args.length, after.args.length); i++) {
     const [from, to] = [before.args[i], after.args[i]]
     if (!isOptions(from) || !isOptions(to)) yield* change('', from, to)
-    else for (const name of new Set([...Object.keys(from), ...Object.keys(to)])) yield* change(name, from[name], to[name])
+    else
+      for (const name of new Set([...Object.keys(from), ...Object.keys(to)])) yield* change(name, from[name], to[name])
   }
 }
 

@@ -53,8 +53,7 @@ async function request(
       if (code === 'NOT_RUNNING' && base !== last) continue
       // what lies in the server's folder is wrong, as where a command reads it itself
       const isRules = code?.startsWith('RULES_') === true && code !== 'RULES_RESOLVE'
-      const exitCode =
-        response.status === 400 ? ExitCode.usage : isRules ? ExitCode.configuration : ExitCode.failed
+      const exitCode = response.status === 400 ? ExitCode.usage : isRules ? ExitCode.configuration : ExitCode.failed
       throw new CommandError(exitCode, error ?? noServer(url.origin))
     } catch (error) {
       if (error instanceof CommandError || how.signal?.aborted === true) throw error

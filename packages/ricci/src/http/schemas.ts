@@ -66,6 +66,7 @@ const receiverHealth = object(
   },
 )
 const alarm = { name: text, detail: text, count: integer, msAgo: number }
+const partitionRules = object({ hash: text, offset: integer }, { atMs: moment, switched: rulesReport })
 const partitionStatus = object(
   {
     partition: integer,
@@ -82,7 +83,7 @@ const partitionStatus = object(
       additionalProperties: integer,
     },
   },
-  { log: object({ first: integer, end: integer }), standing: text, rules: text },
+  { log: object({ first: integer, end: integer }), standing: text, rules: text, rulesInForce: partitionRules },
 )
 
 export const status = answers(
@@ -95,7 +96,12 @@ export const status = answers(
     partitions: list(partitionStatus),
     rules: object(
       { folder: text, differs: list(text) },
-      { inForce: text, onDisk: text, switched: { ...rulesReport, description: 'what the latest switch did' } },
+      {
+        inForce: text,
+        onDisk: text,
+        error: text,
+        switched: { ...rulesReport, description: 'what the latest switch did' },
+      },
     ),
     intake: object({
       ...{ connections: integer, messages: integer, events: integer, queuedBytes: integer },
@@ -183,18 +189,22 @@ export const index = answers("what matches, then what changes, in Riemann's shap
   querystring: watchQuery,
 })
 
-export const records = answers("records of a partition's log, one JSON object a line", streamOf('application/x-ndjson'), {
-  params: { type: 'object', required: ['partition'], properties: { partition: { type: 'integer', minimum: 0 } } },
-  querystring: {
-    type: 'object',
-    properties: {
-      from: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
-      last: { type: 'integer', minimum: 0, maximum: 1_000_000, default: 0 },
-      kind: { type: 'string', pattern: '^[a-z-]+(,[a-z-]+)*$', maxLength: 200 },
-      follow: { type: 'boolean', default: true },
+export const records = answers(
+  "records of a partition's log, one JSON object a line",
+  streamOf('application/x-ndjson'),
+  {
+    params: { type: 'object', required: ['partition'], properties: { partition: { type: 'integer', minimum: 0 } } },
+    querystring: {
+      type: 'object',
+      properties: {
+        from: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
+        last: { type: 'integer', minimum: 0, maximum: 1_000_000, default: 0 },
+        kind: { type: 'string', pattern: '^[a-z-]+(,[a-z-]+)*$', maxLength: 200 },
+        follow: { type: 'boolean', default: true },
+      },
     },
   },
-})
+)
 
 /** Incidents and pages of one answer: with the longest provenance, which is seldom, the answer ends earlier. */
 const maxIncidents = 1_000

@@ -293,10 +293,8 @@ export class HttpServer {
       { ...viewer, schema: schemas.watch },
       (request, reply) => this.watch(request, reply),
     )
-    app.get<RecordsRoute>(
-      '/api/v1/log/:partition',
-      { ...viewer, schema: schemas.records },
-      (request, reply) => this.records(request, reply),
+    app.get<RecordsRoute>('/api/v1/log/:partition', { ...viewer, schema: schemas.records }, (request, reply) =>
+      this.records(request, reply),
     )
   }
 

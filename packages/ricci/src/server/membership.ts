@@ -122,14 +122,16 @@ export class Membership {
 
   /** What each other instance says of itself, or why it does not. */
   async statuses(): Promise<ReadonlyMap<string, ServerStatus | Error>> {
-    const told = this.otherMembers().map(async ({ instance, data: { peers } }): Promise<[string, ServerStatus | Error]> => {
-      try {
-        if (peers === undefined) return [instance, new Error('it does not say where it can be asked')]
-        return [instance, knownStatus(await this.client.at(peers).status())]
-      } catch (error) {
-        return [instance, error as Error]
-      }
-    })
+    const told = this.otherMembers().map(
+      async ({ instance, data: { peers } }): Promise<[string, ServerStatus | Error]> => {
+        try {
+          if (peers === undefined) return [instance, new Error('it does not say where it can be asked')]
+          return [instance, knownStatus(await this.client.at(peers).status())]
+        } catch (error) {
+          return [instance, error as Error]
+        }
+      },
+    )
     return new Map(await Promise.all(told))
   }
 
