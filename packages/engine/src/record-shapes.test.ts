@@ -10,7 +10,7 @@ type Control = Exclude<LogRecord, { kind: 'events' }>
 const samples: readonly Control[] = [
   { kind: 'claim', epoch: 1, instance: 'a', semantics: 1, leaseToken: 't', life: 'l' },
   { kind: 'tick', number: 1, epoch: 1, elapsedMs: 0.5, wallMs: 1_000, back: true },
-  { kind: 'attempt', epoch: 1, n: 1, receiver: 'r', pages: ['p'], digest: 'waited', repeats: '1.1' },
+  { kind: 'attempt', epoch: 1, n: 1, sender: 'i', receiver: 'r', pages: ['p'], digest: 'waited', repeats: '1.1' },
   { kind: 'outcome', epoch: 1, n: 1, receiver: 'r', pages: ['p'], result: 'failed', detail: 'd', retryAtMs: 5 },
   { kind: 'command', id: 'c', name: 'drill', who: 'me', from: 'here', why: 'so', arguments: { receiver: 'r', n: 1 } },
   { kind: 'rules', hash: 'h', settings: {}, semantics: 1, bundle: new Uint8Array([1, 2]) },
@@ -27,7 +27,18 @@ const samples: readonly Control[] = [
   },
   { kind: 'skip', offset: 0, event: -1, branch: '' },
 ]
-const mayLack = new Set(['leaseToken', 'life', 'back', 'digest', 'repeats', 'detail', 'retryAtMs', 'state', 'parts'])
+const mayLack = new Set([
+  'leaseToken',
+  'sender',
+  'life',
+  'back',
+  'digest',
+  'repeats',
+  'detail',
+  'retryAtMs',
+  'state',
+  'parts',
+])
 /** None of these is what any field may hold but a few, which are left out below. */
 const wrong: readonly unknown[] = [null, [], [1], {}, -2, 0.1, 'x', '', true, Number.MAX_VALUE]
 

@@ -46,6 +46,7 @@ const shapes: { readonly [K in Exclude<RecordKind, 'events' | 'hole'>]: Shape<K>
   attempt: {
     epoch: count,
     n: count,
+    sender: optional(text),
     receiver: text,
     pages: texts,
     digest: optional(oneOf('waited', 'overflow')),

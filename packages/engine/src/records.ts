@@ -46,6 +46,8 @@ export interface AttemptRecord {
   readonly epoch: number
   /** Counts the attempts of an epoch from 1: (epoch, n) names this attempt. */
   readonly n: number
+  /** Which instance is about to send. Kept for people: who owns an epoch is said by its claim. */
+  readonly sender?: string
   readonly receiver: string
   /** Decision ids; more than one makes it a digest. */
   readonly pages: readonly string[]

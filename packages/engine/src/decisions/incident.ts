@@ -20,6 +20,8 @@ export interface IncidentDelivery {
   readonly trigger: string
   /** Result with which the trigger was settled; a digest has its own. */
   readonly result?: string
+  /** Id of the page that takes the trigger back, once the incident is closed and where one is sent. */
+  readonly resolve?: string
   /** A trigger that was refused or given up may have opened the incident there all the same. */
   readonly mayBeOpen?: true
 }
@@ -130,6 +132,11 @@ export function boundedProvenance(value: unknown): unknown {
   }
   if (json === undefined) return null
   if (utf8Length(json) <= provenanceLimit) return JSON.parse(json)
+  // the events say more than the way they went
+  if (typeof value === 'object' && value !== null && 'steps' in value) {
+    const { steps: _, ...rest } = value
+    return boundedProvenance(rest)
+  }
   // Cut text is text, not JSON any more: escaped once more it may grow by half, hence less than half the limit.
   return { cut: wholeCharacters(json.slice(0, provenanceLimit * 0.3)) }
 }

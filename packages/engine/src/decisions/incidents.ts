@@ -54,7 +54,8 @@ export class Incidents {
     byKey.set(incident.key, this.#list.add(incident))
   }
 
-  close({ rule, key }: Incident, closed: NonNullable<Incident['closed']>): void {
+  /** Gives the incident, now closed: to be changed at this record only. */
+  close({ rule, key }: Incident, closed: NonNullable<Incident['closed']>): ChangingIncident {
     const byKey = this.#open.get(rule)!
     const place = byKey.get(key)!
     byKey.delete(key)
@@ -63,6 +64,7 @@ export class Incidents {
     place.value.closed = closed
     this.#closed.push(place.value)
     if (this.#closed.length > closedLimit) this.#closed.shift()
+    return place.value
   }
 
   /** Where the trigger of an open incident was settled, or a digest's page stands in its place: to be changed now. */

@@ -3,6 +3,7 @@ import { nextStep, spanText } from './escalation.ts'
 import { type Deciding, Digests } from './digests.ts'
 import {
   boundedProvenance,
+  type ChangingDelivery,
   type EscalationStep,
   hostLimit,
   type Incident,
@@ -84,8 +85,9 @@ export class IncidentLives {
   close(incident: Incident, reason: string, provenance: unknown, summary = `${incident.summary} (${reason})`): void {
     const { at } = this.#around
     const kept = boundedProvenance(provenance)
-    this.#incidents.close(incident, { atMs: at.calendarMs, offset: at.offset, reason, provenance: kept })
-    for (const delivery of incident.deliveries) this.#takeBack({ ...incident, summary }, delivery, kept)
+    const closed = { atMs: at.calendarMs, offset: at.offset, reason, provenance: kept }
+    const { deliveries } = this.#incidents.close(incident, closed)
+    for (const delivery of deliveries) this.#takeBack({ ...incident, summary }, delivery, kept)
   }
 
   /** Triggers that failed for good are decided anew, one of a digest as a page of its own: the digest stands for it no longer. */
@@ -228,7 +230,7 @@ export class IncidentLives {
   }
 
   /** Resolve if and only if the trigger was attempted. */
-  #takeBack(incident: Readonly<Incident>, delivery: IncidentDelivery, provenance: unknown): void {
+  #takeBack(incident: Readonly<Incident>, delivery: ChangingDelivery, provenance: unknown): void {
     const digest = this.#book.digest(delivery.trigger)
     if (digest !== undefined) return this.#digests.leave(digest.id)
     const acknowledgement = this.#book.acknowledgementOf(delivery.trigger)
@@ -237,9 +239,12 @@ export class IncidentLives {
     const trigger = this.#book.get(delivery.trigger)
     if (trigger !== undefined && trigger.attempts.length === 0 && trigger.mayBeOpen !== true) {
       const { bothWhenOvertaken } = this.#around.settings
-      if (!bothWhenOvertaken.includes(delivery.receiver)) return this.#around.settle(trigger, 'overtaken')
+      if (!bothWhenOvertaken.includes(delivery.receiver)) {
+        delivery.result = 'overtaken'
+        return this.#around.settle(trigger, 'overtaken')
+      }
     }
-    this.#around.decide('resolve', delivery.receiver, incident, provenance, {
+    delivery.resolve = this.#around.decide('resolve', delivery.receiver, incident, provenance, {
       incident: incident.id,
       trigger: delivery.trigger,
       ...(after === undefined ? {} : { after }),

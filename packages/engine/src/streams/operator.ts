@@ -11,6 +11,7 @@ import { TimerColumn } from '../time/timers.ts'
 import type { Out } from './out.ts'
 import type { Runtime } from './runtime.ts'
 import type { Stream } from './stream.ts'
+import type { Facts, Step } from './trail.ts'
 
 /**
  * What flows: an event (the cursor), a list of events, or a plain value. An operator says which it takes and gives; the tree is
@@ -60,6 +61,11 @@ export interface Behaviour<S extends ColumnSpec> {
   event?(event: EventCursor, fork: number): void
   list?(list: EventList, fork: number): void
   value?(value: unknown, fork: number): void
+  /**
+   * What of a fork's state matters to a person who asks why something was decided, or was not: part of every decision's provenance,
+   * asked only when one is made. Changes nothing; the same on every replica.
+   */
+  explain?(fork: number): Facts
   /** Hears of what failed below; only of an operator that {@link Operator.catches}. */
   caught?(event: EventCursor, fork: number): void
   timers?: { readonly [K in TimerNames<S>]: (fork: number, deadline: number, gap: boolean) => void }
@@ -80,6 +86,8 @@ export interface Build<S extends ColumnSpec> {
   readonly runtime: Runtime
   /** Where the operator stands, for people. */
   readonly path: string
+  /** The operators from the root to this one, as a fork of this one sees them: for provenance. */
+  trail(fork: number): readonly Step[]
 }
 
 /** What an operator declares about itself: its columns, what it takes and gives, and its functions. */

@@ -28,6 +28,7 @@ import {
 import { Out } from './out.ts'
 import type { Runtime } from './runtime.ts'
 import { describeArgument, describeStream, makingOf, type RulesDescription, Stream } from './stream.ts'
+import { type Facts, trailOf } from './trail.ts'
 
 /** An operator instance. */
 export class Node {
@@ -40,6 +41,8 @@ export class Node {
   readonly inner: Dimension
   readonly spec: ColumnSpec
   readonly columns: Readonly<Record<string, Column>>
+  /** Undefined of the root. */
+  readonly parent: Node | undefined
   /** The nearest operator above that hears of what fails here. */
   readonly catcher: Node | undefined
   readonly children: Node[] = []
@@ -59,8 +62,10 @@ export class Node {
     inner: Dimension,
     spec: ColumnSpec,
     columns: Readonly<Record<string, Column>>,
+    parent: Node | undefined,
     catcher: Node | undefined,
   ) {
+    this.parent = parent
     this.catcher = catcher
     this.stream = stream
     this.number = number
@@ -91,6 +96,11 @@ export class Node {
         }
       }
     }
+  }
+
+  /** What of a fork's state matters to a person who asks why. */
+  explain(fork: number): Facts | undefined {
+    return this.#behaviour.explain?.(fork)
   }
 
   caught(event: EventCursor, fork: number): void {
@@ -160,10 +170,11 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
   function make(
     stream: Stream,
     before: Node | undefined,
-    dimension: Dimension,
+    parent: Node | undefined,
     path: string,
     catcher: Node | undefined,
   ): Node {
+    const dimension = parent?.inner ?? top
     const operator = operatorNamed(stream.operator)
     const spec = typeof operator.columns === 'function' ? operator.columns(stream.args) : operator.columns
     const carried = before !== undefined && before.dimension === dimension && sameSpec(spec, before.spec)
@@ -185,14 +196,14 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
     }
     if (holdsState(spec, operator)) (whole ? report.kept : report.fresh).push(path)
     if (whole) goesOn.add(before!)
-    const node = new Node(stream, nodes.length, path, dimension, inner, spec, columns, catcher)
+    const node = new Node(stream, nodes.length, path, dimension, inner, spec, columns, parent, catcher)
     nodes.push(node)
     onMatch?.(node, before, whole)
     const partners = matchSiblings(stream.children, before === undefined ? [] : before.children)
     stream.children.forEach((child, i) => {
       const place = `${path === '' ? '' : `${path} > `}${child.label ?? child.operator}[${i}]`
       const hears = operator.catches === true && i > 0 ? node : catcher
-      node.children.push(make(child, partners[i], inner, place, hears))
+      node.children.push(make(child, partners[i], node, place, hears))
     })
     made.push([node, operator, carried ? before.stream : undefined])
     return node
@@ -200,7 +211,7 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
   const behaviours: Behaviour<ColumnSpec>[] = []
   let root: Node
   try {
-    root = make(new Stream('rules', [], rules.streams), old?.root, top, '', undefined)
+    root = make(new Stream('rules', [], rules.streams), old?.root, undefined, '', undefined)
     for (const [node, operator] of made) behaviours.push(operator.build(partsOf(node, runtime)))
   } catch (error) {
     // timers made for the new tree know their clock already
@@ -261,6 +272,7 @@ function partsOf(node: Node, runtime: Runtime): Build<ColumnSpec> {
     inner: node.inner,
     runtime,
     path: node.path,
+    trail: (fork) => trailOf(node, fork, runtime),
   }
 }
 

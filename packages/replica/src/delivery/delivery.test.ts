@@ -25,6 +25,7 @@ class Desk {
   constructor() {
     this.#delivery = new Delivery({
       epoch: 1,
+      instance: 'a',
       claimedAtMs: 0,
       mirror: this.#mirror,
       receivers: new Map([

@@ -20,6 +20,8 @@ import { SendWindow } from './send-window.ts'
 
 export interface DeliveryOptions {
   readonly epoch: number
+  /** Whose attempts these are. */
+  readonly instance: string
   /** Monotonic time at which our claim was read back. */
   readonly claimedAtMs: number
   readonly mirror: PagesMirror
@@ -195,6 +197,7 @@ export class Delivery implements QueueOwner {
       kind: 'attempt',
       epoch: this.epoch,
       n,
+      sender: this.#options.instance,
       receiver: queue.name,
       pages: ids,
       ...(pages.length > 1 ? { digest: 'waited' } : pages[0].members !== undefined ? { digest: 'overflow' } : {}),

@@ -26,6 +26,7 @@ class Desk {
     this.#begin().claim({ kind: 'claim', epoch: 1, instance: 'a', semantics: 1 })
     this.#delivery = new Delivery({
       epoch: 1,
+      instance: 'a',
       claimedAtMs: 0,
       mirror: this.#mirror,
       receivers: new Map([['oncall', { transport: this.receiver, class: 'A' }]]),

@@ -4,6 +4,7 @@ import { checkField, compileField, type Field } from '../fields.ts'
 import { OneOrTwo } from '../lists.ts'
 import { type Build, defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
+import { type Facts, factOf } from '../trail.ts'
 import { by } from './by.ts'
 import { tap } from './tap.ts'
 import { casesOf } from '../cases.ts'
@@ -50,7 +51,12 @@ function comparer({ args, columns, runtime }: Pick<Build<typeof compared>, 'args
   const { table } = runtime
   const read = compileField(field, runtime)
   const slot = new ValueSlot()
-  return (event: EventCursor, fork: number): boolean => {
+  const explain = (fork: number): Facts => {
+    if (known.get(fork) === 0) return {}
+    value.load(fork, slot)
+    return { value: factOf(slot, table) }
+  }
+  const differs = (event: EventCursor, fork: number): boolean => {
     if (known.get(fork) === 0) {
       slot.set(init, table)
       known.set(fork, 1)
@@ -61,6 +67,7 @@ function comparer({ args, columns, runtime }: Pick<Build<typeof compared>, 'args
     value.store(fork, slot)
     return true
   }
+  return { differs, explain }
 }
 
 defineOperator({
@@ -70,9 +77,10 @@ defineOperator({
   gives: 'event',
   columns: compared,
   build(build) {
-    const differs = comparer(build)
+    const { differs, explain } = comparer(build)
     const { out } = build
     return {
+      explain,
       event(event, fork) {
         if (differs(event, fork)) out.event(event, fork)
       },
@@ -87,12 +95,13 @@ defineOperator({
   gives: 'list',
   columns: { ...compared, seen: 'flag', previous: 'event' },
   build(build) {
-    const differs = comparer(build)
+    const { differs, explain } = comparer(build)
     const { out } = build
     const { seen, previous } = build.columns
     const before = new EventCursor()
     const pair = new OneOrTwo()
     return {
+      explain,
       event(event, fork) {
         if (differs(event, fork)) {
           if (seen.get(fork) === 1) previous.load(fork, before)

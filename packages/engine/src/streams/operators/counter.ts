@@ -4,6 +4,7 @@ import { ValueSlot } from '../../state/values.ts'
 import { metricOf, numberOf } from '../metric.ts'
 import { defineOperator } from '../operator.ts'
 import { Stream } from '../stream.ts'
+import { factOf } from '../trail.ts'
 import { tap } from './tap.ts'
 import { casesOf } from '../cases.ts'
 
@@ -49,6 +50,11 @@ defineOperator({
         counted.copyFrom(event)
         setMetric(counted, total)
         out.event(counted, fork)
+      },
+      explain(fork) {
+        if (started.get(fork) === 0) return { sum: init as number }
+        sum.load(fork, slot)
+        return { sum: factOf(slot, table) }
       },
     }
   },

@@ -1,13 +1,14 @@
 import { type Event, type EventCursor, EventCursor as Cursor, cursorToEvent } from '@ricci/client'
 import { deliveryFailedRule, ruleQuarantinedRule } from '../../decisions/decisions.ts'
 import { type EscalationOption, escalationOf } from '../../decisions/escalation.ts'
-import { boundedKey, type EscalationStep, type PageDescription } from '../../decisions/incident.ts'
+import { boundedKey, type EscalationStep } from '../../decisions/incident.ts'
 import { EngineError } from '../../errors.ts'
 import { valueText, ValueSlot } from '../../state/values.ts'
 import { checkField, checkPredicate, compileField, compilePredicate, type Field, type Predicate } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
 import { describeValue, Stream } from '../stream.ts'
+import { describe, eventsToldOf, Words } from '../wording.ts'
 import { casesOf } from '../cases.ts'
 import { index } from './index.ts'
 import { sdo } from './sdo.ts'
@@ -113,7 +114,7 @@ defineOperator({
   takes: ['event', 'list'],
   gives: 'nothing',
   columns: {},
-  build({ args: [name, given], runtime, path }) {
+  build({ args: [name, given], runtime, path, trail }) {
     const options = given as IncidentArgs
     const isBad = compilePredicate(options.bad, runtime)
     const keys = options.key.map((field) => compileField(field, runtime))
@@ -130,7 +131,7 @@ defineOperator({
       })
       return boundedKey(parts.join(' '))
     }
-    function judge(event: EventCursor): void {
+    function judge(event: EventCursor, fork: number): void {
       const bad = isBad(event)
       if (!bad && !runtime.decisions.hasOpen(rule)) return
       if (event.late === 1 && loadNewer(event, newer, runtime) && isBad(newer) !== bad) return
@@ -140,18 +141,18 @@ defineOperator({
         keyOf(event),
         bad,
         options,
-        () => describe(event, words, options, path, runtime),
+        () => describe(event, words, options, path, trail(fork), runtime),
         host,
       )
     }
     const member = new Cursor()
     return {
-      event(event) {
-        judge(event)
+      event(event, fork) {
+        judge(event, fork)
         words.complain()
       },
-      list(list) {
-        for (let i = 0; i < list.length; i++) if (list.load(i, member)) judge(member)
+      list(list, fork) {
+        for (let i = 0; i < list.length; i++) if (list.load(i, member)) judge(member, fork)
         words.complain()
       },
     }
@@ -164,7 +165,7 @@ defineOperator({
   takes: ['event', 'list'],
   gives: 'nothing',
   columns: {},
-  build({ args: [name, given], runtime, path }) {
+  build({ args: [name, given], runtime, path, trail }) {
     const options = given as NotifyOptions & { to: readonly string[] }
     const rule = name as string
     const words = new Words(rule, options)
@@ -173,12 +174,12 @@ defineOperator({
     const isContradicted = (event: EventCursor) =>
       event.late === 1 && loadNewer(event, newer, runtime) && newer.state !== event.state
     return {
-      event(event) {
+      event(event, fork) {
         if (isContradicted(event)) return
-        runtime.decisions.notify(rule, options.to, () => describe(event, words, options, path, runtime))
+        runtime.decisions.notify(rule, options.to, () => describe(event, words, options, path, trail(fork), runtime))
         words.complain()
       },
-      list(list) {
+      list(list, fork) {
         const events: Event[] = []
         let stands = false
         for (let i = 0; i < list.length; i++) {
@@ -194,7 +195,7 @@ defineOperator({
           summary: list.length === 1 ? words.of(first) : `${list.length} events: ${words.of(first)} …`,
           host: first.host ?? '',
           service: first.service ?? '',
-          provenance: { path, count: list.length, events },
+          provenance: { path, count: list.length, events, steps: trail(fork) },
         }))
         words.complain()
       },
@@ -208,72 +209,6 @@ function loadNewer(event: EventCursor, into: EventCursor, { index }: Runtime): b
   if (row < 0 || index.isLate(row)) return false
   index.load(row, into)
   return into.time > event.time
-}
-
-/** Events of a list that a page's provenance shows; the count tells of the rest. */
-const eventsToldOf = 20
-
-function describe(
-  event: EventCursor,
-  words: Words,
-  options: NotifyOptions,
-  path: string,
-  runtime: Runtime,
-): PageDescription {
-  const shown = cursorToEvent(event, runtime.table)
-  return {
-    severity: options.severity ?? 'critical',
-    summary: words.of(shown),
-    host: shown.host ?? '',
-    service: shown.service ?? '',
-    provenance: { path, late: event.late === 1, event: plain(shown) },
-  }
-}
-
-function plain(event: Event): unknown {
-  return typeof event.metric === 'bigint' ? { ...event, metric: event.metric.toString() } : event
-}
-
-/** Words the pages of one rule. */
-class Words {
-  readonly #rule: string
-  readonly #summary: NotifyOptions['summary']
-  #thrown: { readonly error: unknown } | undefined
-
-  constructor(rule: string, { summary }: NotifyOptions) {
-    this.#rule = rule
-    this.#summary = summary
-  }
-
-  of(event: Event): string {
-    const summary = this.#summary
-    if (typeof summary === 'string') return summary
-    if (summary !== undefined) {
-      try {
-        const text: unknown = summary(event)
-        if (typeof text === 'string') return text
-        throw new Error(`summary gave ${describeValue(text)} where a text is wanted`)
-      } catch (error) {
-        this.#thrown ??= { error }
-      }
-    }
-    const metric = event.metric === undefined ? undefined : `(${shortNumber(event.metric)})`
-    const parts = [event.host, event.service, event.state, metric, event.description]
-    return `${this.#rule}: ${parts.filter((part) => part !== undefined && part !== '').join(' ')}`
-  }
-
-  /** After the decision: an error of the wording ends nothing, and is counted and told like any other. @throws it */
-  complain(): void {
-    const thrown = this.#thrown
-    this.#thrown = undefined
-    if (thrown !== undefined) throw thrown.error
-  }
-}
-
-/** A number as people read it: four digits that count, of large ones all before the point; what is exact stands in the provenance. */
-function shortNumber(number: number | bigint): string {
-  if (typeof number === 'bigint' || Number.isInteger(number)) return String(number)
-  return String(Math.abs(number) >= 1_000 ? Math.round(number) : Number(number.toPrecision(4)))
 }
 
 /* @__PURE__ */ casesOf('incident', () => [

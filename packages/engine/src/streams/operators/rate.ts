@@ -8,6 +8,7 @@ import { metricNumber } from '../metric.ts'
 import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
 import { describeValue, positive, Stream } from '../stream.ts'
+import { type Facts, spanOf } from '../trail.ts'
 import { isExpired } from './expired.ts'
 import { tap } from './tap.ts'
 import { otherwise, where } from './where.ts'
@@ -57,6 +58,11 @@ const shortestSeconds = 0.001
 function interval(operator: string, seconds: number): number {
   if (positive(operator, 'its time', seconds) >= shortestSeconds) return seconds
   throw new EngineError('RULES_INVALID', `${operator}: its time is at least ${shortestSeconds} s, got ${seconds}`)
+}
+
+/** The sum or what is held, and when it is given. */
+function explained(counted: Facts, tickMs: number): Facts {
+  return { ...counted, ...(tickMs !== Infinity && { next: tickMs / 1000 }) }
 }
 
 /** When the newest event will have expired, on owned time: only a TTL of its own ends a timer. */
@@ -122,6 +128,7 @@ defineOperator({
           out.event(given, fork)
         },
       },
+      explain: (fork) => explained({ sum: sum.get(fork) }, tick.get(fork)),
     }
   },
 })
@@ -137,6 +144,7 @@ defineOperator({
     const sample = fold.sortedSample(points as readonly number[])
     const { calendar, owned } = runtime.clocks
     const view = new QueueView()
+    const shown = new QueueView()
     return {
       event(event, fork) {
         if (isExpired(event, runtime)) {
@@ -168,6 +176,7 @@ defineOperator({
           held.giveBack(list)
         },
       },
+      explain: (fork) => explained(spanOf(held.view(fork, shown)), tick.get(fork)),
     }
   },
 })

@@ -5,6 +5,7 @@ import { hold } from '../buffer.ts'
 import { checkField, compileField, type Field } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import { notNegative, Stream } from '../stream.ts'
+import { factOf, spanOf } from '../trail.ts'
 import { by } from './by.ts'
 import { incident } from './incident.ts'
 import { index } from './index.ts'
@@ -40,13 +41,18 @@ defineOperator({
     const first = new EventCursor()
     const view = new QueueView()
     const { owned } = runtime.clocks
+    const shown = new QueueView()
+    // whose events are on their way, within one call
+    let letting = -1
     function letGo(fork: number): void {
       held.take(fork, view)
       const events = view
+      letting = fork
       for (let i = 0; i < events.length; i++) {
         events.load(i, first)
         out.event(first, fork)
       }
+      letting = -1
       held.giveBack(events)
     }
     return {
@@ -74,6 +80,15 @@ defineOperator({
         if (before !== seconds && flush.get(fork) !== Infinity) flush.set(fork, owned.now + dt * 1000)
       },
       timers: { flush: (fork) => letGo(fork) },
+      explain(fork) {
+        if (known.get(fork) === 0) return {}
+        value.load(fork, slot)
+        return {
+          value: factOf(slot, runtime.table),
+          ...spanOf(letting === fork ? view : held.view(fork, shown)),
+          ...(letting === fork && { letGo: true }),
+        }
+      },
     }
   },
 })

@@ -3,6 +3,7 @@ import { hold } from '../buffer.ts'
 import { OneOrTwo } from '../lists.ts'
 import { defineOperator } from '../operator.ts'
 import { positive, Stream, wholeNumber } from '../stream.ts'
+import { spanOf } from '../trail.ts'
 import { tap } from './tap.ts'
 import { casesOf } from '../cases.ts'
 import { by } from './by.ts'
@@ -72,6 +73,7 @@ defineOperator({
       list(list, fork) {
         if (passes(fork)) out.list(list, fork)
       },
+      explain: (fork) => ({ passed: count.get(fork), windowEnds: end.get(fork) / 1000 }),
     }
   },
 })
@@ -88,6 +90,7 @@ defineOperator({
     const { calendar } = runtime.clocks
     const one = new OneOrTwo()
     const view = new QueueView()
+    const shown = new QueueView()
     return {
       start: (fork) => end.set(fork, calendar.now + length),
       event(event, fork) {
@@ -114,6 +117,11 @@ defineOperator({
           held.giveBack(list)
         },
       },
+      explain: (fork) => ({
+        passed: count.get(fork),
+        windowEnds: end.get(fork) / 1000,
+        ...spanOf(held.view(fork, shown)),
+      }),
     }
   },
 })

@@ -4,6 +4,7 @@ import { QueueView } from '../../state/lists.ts'
 import { hold } from '../buffer.ts'
 import { defineOperator } from '../operator.ts'
 import { positive, Stream, wholeNumber } from '../stream.ts'
+import { spanOf } from '../trail.ts'
 import { by } from './by.ts'
 import { fold } from '../../folds/vocabulary.ts'
 import { incident } from './incident.ts'
@@ -74,6 +75,7 @@ defineOperator({
   columns: { held: 'list' },
   build({ args: [count], columns: { held }, out, children }) {
     const view = new QueueView()
+    const shown = new QueueView()
     if (children.some(isFolded)) held.keepNumbers()
     return {
       event(event, fork) {
@@ -82,6 +84,7 @@ defineOperator({
         while (held.count(fork) > (count as number)) held.shift(fork)
         out.list(held.view(fork, view), fork)
       },
+      explain: (fork) => spanOf(held.view(fork, shown)),
     }
   },
 })
@@ -94,6 +97,7 @@ defineOperator({
   columns: { held: 'list' },
   build({ args: [count], columns: { held }, out }) {
     const view = new QueueView()
+    const shown = new QueueView()
     return {
       event(event, fork) {
         held.push(fork, event)
@@ -102,6 +106,7 @@ defineOperator({
         out.list(list, fork)
         held.giveBack(list)
       },
+      explain: (fork) => spanOf(held.view(fork, shown)),
     }
   },
 })
@@ -116,6 +121,7 @@ defineOperator({
   build({ args: [seconds], columns: { cutoff, held }, out, children, runtime }) {
     const width = seconds as number
     const view = new QueueView()
+    const shown = new QueueView()
     if (children.some(isFolded)) held.keepNumbers()
     return {
       event(event, fork) {
@@ -133,6 +139,7 @@ defineOperator({
         held.push(fork, event)
         out.list(held.view(fork, view), fork)
       },
+      explain: (fork) => spanOf(held.view(fork, shown)),
     }
   },
 })
@@ -146,6 +153,7 @@ defineOperator({
   build({ args: [seconds], columns: { started, begins, held }, out, runtime }) {
     const width = seconds as number
     const view = new QueueView()
+    const shown = new QueueView()
     const empty = new QueueView()
     return {
       event(event, fork) {
@@ -169,6 +177,7 @@ defineOperator({
         }
         hold(held, fork, event, runtime)
       },
+      explain: (fork) => spanOf(held.view(fork, shown)),
     }
   },
 })
