@@ -8,6 +8,7 @@ import type { Mutation } from './mutations.ts'
 import type { LogRecord, RulesRecord, SkipRecord } from './records.ts'
 import type { RulesDescription } from './streams/stream.ts'
 import type { StateCut } from './state/writer.ts'
+import type { TraceQuestion } from './streams/trace.ts'
 import type { RulesReport } from './streams/tree.ts'
 import type { ChangePosition, ChangesOptions, ChangesPage } from './index/changes.ts'
 import type { SortValues } from './query/sort.ts'
@@ -44,6 +45,8 @@ export interface EngineOptions {
   readonly progress?: Int32Array
   /** Skips found by scanning the log ahead; they hold for records not applied yet. */
   readonly skips?: readonly SkipRecord[]
+  /** For an engine that is thrown away: looks at the way to one rule. The state is that of an engine without. */
+  readonly trace?: TraceQuestion
   /** For the simulator's mutation tests only: rules of the engine to take away. */
   readonly mutations?: ReadonlySet<Mutation>
 }

@@ -41,6 +41,7 @@ import { tellOfFailure } from './streams/operators/exception-stream.ts'
 import { RulesInForce } from './streams/rules-in-force.ts'
 import type { Runtime } from './streams/runtime.ts'
 import { receiversOf, skipsToQuarantine } from './streams/skips.ts'
+import { Trace } from './streams/trace.ts'
 import type { Node } from './streams/tree.ts'
 import { Clocks } from './time/clocks.ts'
 
@@ -67,6 +68,7 @@ export class Machine implements Engine, Runtime, EngineState {
   readonly input = new Hasher()
   readonly rules: RulesInForce
   readonly progress: Int32Array
+  readonly trace: Trace | undefined
   timersFired = 0
   bufferRefusals = 0
   generation = 0
@@ -92,6 +94,7 @@ export class Machine implements Engine, Runtime, EngineState {
     this.#observer = options.observer ?? {}
     this.#mutations = options.mutations ?? new Set()
     this.progress = options.progress ?? new Int32Array(2)
+    this.trace = options.trace === undefined ? undefined : new Trace(options.trace)
     const head = options.snapshot === undefined ? undefined : readSnapshotHead(options.snapshot, options)
     this.table = head?.table ?? new SymbolTable()
     this.#arrivals = new Arrivals(this, this.#mutations.has('producer-mark'))

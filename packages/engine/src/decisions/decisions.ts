@@ -100,9 +100,9 @@ export class Decisions {
 
   // ---- What rules decide
 
-  /** Whether an incident of this rule and key is open: for an event that is not bad, nothing need be called when not. */
-  isOpen(rule: string, key: string): boolean {
-    return this.#incidents.get(rule, key) !== undefined
+  /** Id of the incident of this rule and key that is open. */
+  idOfOpen(rule: string, key: string): string | undefined {
+    return this.#incidents.get(rule, key)?.id
   }
 
   /** Whether any incident of this rule is open, for a yet quicker no. */

@@ -4,6 +4,7 @@ import type { IndexView } from '../event/index-view.ts'
 import type { Index } from '../index/store.ts'
 import type { EngineSettings } from '../settings.ts'
 import type { Clocks } from '../time/clocks.ts'
+import type { Trace } from './trace.ts'
 import type { Node } from './tree.ts'
 
 /** What operators may reach: the engine's tables and clocks, nothing of the outside. */
@@ -26,6 +27,8 @@ export interface Runtime {
   rescue(node: Node, error: unknown, fork: number, event?: EventCursor): void
   /** How old the event in flight was when it arrived, milliseconds. */
   ageMs: number
+  /** Who looks at the way to a rule; undefined in every engine that runs. */
+  readonly trace: Trace | undefined
   /** Whether anybody listens to taps. */
   readonly tapped: boolean
   /** Something reached a tap; for observers only. */

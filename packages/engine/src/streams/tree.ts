@@ -98,6 +98,11 @@ export class Node {
     }
   }
 
+  /** Whether the branch is out. */
+  get disabled(): boolean {
+    return this.#disabled
+  }
+
   /** What of a fork's state matters to a person who asks why. */
   explain(fork: number): Facts | undefined {
     return this.#behaviour.explain?.(fork)
@@ -240,7 +245,7 @@ export function buildTree(rules: RulesDescription, runtime: Runtime, old: Tree |
   }
   const starting = new Map<Dimension, ((fork: number) => void)[]>()
   made.forEach(([node, , before], i) => {
-    node.connect(behaviours[i], runtime)
+    node.connect(runtime.trace?.wrap(node, behaviours[i], runtime) ?? behaviours[i], runtime)
     const { start, resume } = behaviours[i]
     const { dimension, stream } = node
     if (start !== undefined) starting.set(dimension, [...(starting.get(dimension) ?? []), start])

@@ -133,12 +133,16 @@ defineOperator({
     }
     function judge(event: EventCursor, fork: number): void {
       const bad = isBad(event)
-      if (!bad && !runtime.decisions.hasOpen(rule)) return
-      if (event.late === 1 && loadNewer(event, newer, runtime) && isBad(newer) !== bad) return
+      if (!bad && !runtime.decisions.hasOpen(rule)) return runtime.trace?.judged({ key: '', bad })
+      if (event.late === 1 && loadNewer(event, newer, runtime) && isBad(newer) !== bad) {
+        return runtime.trace?.judged({ key: '', bad, contradicted: true })
+      }
+      const key = keyOf(event)
+      runtime.trace?.judged({ key, bad, open: runtime.decisions.idOfOpen(rule, key) })
       const host = mayBeJoined && bad && event.host !== 0 ? runtime.table.text(event.host) : undefined
       runtime.decisions.incident(
         rule,
-        keyOf(event),
+        key,
         bad,
         options,
         () => describe(event, words, options, path, trail(fork), runtime),
@@ -175,7 +179,8 @@ defineOperator({
       event.late === 1 && loadNewer(event, newer, runtime) && newer.state !== event.state
     return {
       event(event, fork) {
-        if (isContradicted(event)) return
+        if (isContradicted(event)) return runtime.trace?.judged({ key: '', bad: true, contradicted: true })
+        runtime.trace?.judged({ key: '', bad: true })
         runtime.decisions.notify(rule, options.to, () => describe(event, words, options, path, trail(fork), runtime))
         words.complain()
       },
@@ -190,6 +195,7 @@ defineOperator({
         }
         const [first] = events
         if (first === undefined || !stands) return
+        runtime.trace?.judged({ key: '', bad: true })
         runtime.decisions.notify(rule, options.to, () => ({
           severity: options.severity ?? 'critical',
           summary: list.length === 1 ? words.of(first) : `${list.length} events: ${words.of(first)} …`,
