@@ -19,6 +19,7 @@ export const productEntries = {
   ricci: 'packages/ricci/src/cli/main.ts',
   'engine-worker': 'packages/ricci/src/server/engine-worker.ts',
   'rules-worker': 'packages/ricci/src/rules/rules-worker.ts',
+  'explain-worker': 'packages/ricci/src/explain/explain-worker.ts',
   'type-checker': 'packages/ricci/src/rules/type-checker.ts',
   // `ricci lead` is `elect`
   'elect-guard': electEntries['elect-guard'],

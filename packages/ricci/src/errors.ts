@@ -39,6 +39,14 @@ export type RicciErrorCode =
   | 'NO_PARTITION'
   /** No instance goes by that name. */
   | 'NO_INSTANCE'
+  /** No incident goes by that name. */
+  | 'NO_INCIDENT'
+  /** Several incidents go by one name. */
+  | 'INCIDENT_AMBIGUOUS'
+  /** Neither the log nor a snapshot reaches back to the time that was asked about. */
+  | 'EXPLAIN_TRIMMED'
+  /** An explanation took too long, or too much memory. */
+  | 'EXPLAIN_FAILED'
   /** The configuration names no such receiver. */
   | 'NO_RECEIVER'
   /** No token goes by that name. */

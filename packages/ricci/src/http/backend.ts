@@ -2,6 +2,7 @@ import type { Event } from '@ricci/client'
 import type { ChangePosition } from '@ricci/engine'
 import type { PlacementView } from '@ricci/replica'
 import type { Registry } from 'prom-client'
+import type { Explainer } from '../explain/explainer.ts'
 import type { Freshness, Missing } from '../peers/protocol.ts'
 import type { ReceiverTest, ReceiverView } from '../receivers/try.ts'
 import type { ClusterStatus } from '../server/cluster-status.ts'
@@ -122,6 +123,8 @@ export interface HttpBackend {
   /** Sends a receiver test pages; whoever asks while that goes on hears the same. @throws RicciError `NO_RECEIVER` */
   tryReceiver(name: string): Promise<ReceiverTest>
   readonly rules: RulesBackend
+  /** Answers why somebody was paged, or was not. @throws RicciError `NOT_RUNNING` */
+  explainer(): Pick<Explainer, 'incident' | 'silence'>
   /** @throws RicciError `NO_CLUSTER` where this server works alone */
   cluster(): ClusterBackend
 }

@@ -57,6 +57,10 @@ export const statusOf: Readonly<Record<string, number>> = {
   NO_TOKEN: 404,
   TOKEN_EXISTS: 409,
   TOO_MANY_TOKENS: 409,
+  NO_INCIDENT: 404,
+  INCIDENT_AMBIGUOUS: 409,
+  EXPLAIN_TRIMMED: 409,
+  EXPLAIN_FAILED: 503,
   PEER_UNREACHABLE: 503,
 }
 

@@ -23,6 +23,7 @@ import { admin, operator, probe, scraper, sender, viewer } from './caller.ts'
 import { HttpConnections, maxHeaderBytes, requestMs } from './connections.ts'
 import { errorAnswer, type HttpErrorCode } from './errors.ts'
 import { addEventRoutes } from './event-routes.ts'
+import { addExplainRoutes } from './explain-routes.ts'
 import { Guard } from './guard.ts'
 import { describeRoutes } from './openapi.ts'
 import { Places } from './places.ts'
@@ -130,6 +131,7 @@ export class HttpServer {
       addRulesRoutes(scope, backend.rules)
       addAccessRoutes(scope, access)
       addEventRoutes(scope, { backend, telemetry, nowSeconds: this.nowSeconds })
+      addExplainRoutes(scope, backend)
     })
     if (options.indexAlone === true) return
     this.sockets = new WebSockets({

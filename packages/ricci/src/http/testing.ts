@@ -82,6 +82,7 @@ export async function serve(
     tryReceiver: () => assert.fail(),
     rules: { status: () => assert.fail(), diff: () => assert.fail(), reload: () => assert.fail() },
     cluster: () => assert.fail(),
+    explainer: () => assert.fail(),
     ...script,
   }
   const server = httpServer({ backend, telemetry, ...more })

@@ -6,7 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 const maxLevels = 8
 
 /** A file that is built beside this code, or above it: the threads that the program starts, and the program itself. */
-export function builtFile(name: 'engine-worker' | 'rules-worker' | 'type-checker' | 'ricci'): URL {
+export function builtFile(name: 'engine-worker' | 'rules-worker' | 'explain-worker' | 'type-checker' | 'ricci'): URL {
   let folder = dirname(fileURLToPath(import.meta.url))
   for (let level = 0; level < maxLevels; level++, folder = dirname(folder)) {
     for (const file of [`${name}.mjs`, `${name}.js`]) {

@@ -13,6 +13,7 @@ import { Access } from '../access/access.ts'
 import type { Config } from '../config/config.ts'
 import type { Address } from '../config/units.ts'
 import { RicciError } from '../errors.ts'
+import { Explainer } from '../explain/explainer.ts'
 import type { HttpBackend, Degraded, Readiness } from '../http/backend.ts'
 import { nextIncarnation } from '../intake/incarnation.ts'
 import { oneProducer } from '../intake/recorder.ts'
@@ -312,8 +313,14 @@ export class Server {
       end: (partition) => partitions.end(partition),
       onChange: () => this.tellReady(),
     })
+    const explainer = new Explainer({
+      ...{ log, source: backends.source, snapshots: membership?.snapshots ?? backends.snapshots, clock },
+      incidents: (request) => queries.incidents(request),
+      query: (query) => queries.answer(query, 'json', clock.monotonicMs()),
+    })
     this.parts = {
-      ...{ backends, running: partitions, intake, queries, placement, membership, log, partitions: log.partitions },
+      ...{ backends, running: partitions, intake, queries, explainer, placement, membership, log },
+      partitions: log.partitions,
       here: (partition) => partitions.get(partition),
       elsewhere: async () => (await membership?.rulesElsewhere()) ?? new Map(),
       tryElsewhere: async (rules) => membership?.tryRules(rules),
@@ -406,6 +413,7 @@ export class Server {
         diff: () => this.afterReloads(() => this.rules.preview(this.running())),
         reload: (options) => this.reload(options),
       },
+      explainer: () => this.running().explainer,
       cluster: () => {
         const { membership, placement } = this.running()
         if (membership !== undefined) return membership.backend(placement)
@@ -468,6 +476,7 @@ interface Parts extends RulesPlaces {
   readonly placement: Placement
   readonly membership: Membership | undefined
   readonly queries: QueryFanOut
+  readonly explainer: Explainer
   readonly intake: Intake
 }
 

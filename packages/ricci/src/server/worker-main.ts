@@ -2,8 +2,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { createEngine, type Engine } from '@ricci/engine'
 import { InThreadHost } from '@ricci/replica'
-import { LogProgress } from '../log/index.ts'
-import { RabbitLog } from '../log/rabbitmq/rabbit-log.ts'
 import type { EvaluatedRules } from '../rules/evaluate.ts'
 import { receiversUsed } from '../rules/receivers-used.ts'
 import { RateLimit } from '../telemetry/rate-limit.ts'
@@ -11,9 +9,10 @@ import type { ToldPage } from '../telemetry/internal-events.ts'
 import { FollowingLog } from './following-log.ts'
 import { HostServer } from './host-server.ts'
 import { listedText } from './incidents-text.ts'
+import { logOf } from './log-of.ts'
 import { nodeClock } from './node-clock.ts'
 import { ProgressWords } from './progress-words.ts'
-import type { FromWorker, Inspection, LogSource, RulesInForce, WorkerSetup } from './worker-protocol.ts'
+import type { FromWorker, Inspection, RulesInForce, WorkerSetup } from './worker-protocol.ts'
 
 /** Errors of one operator that are told a minute; the engine counts them all. */
 const ruleErrorsPerMinute = 5
@@ -101,11 +100,6 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
       changes: (from, options) => running(engine).changes(from, options),
     },
   )
-}
-
-function logOf(source: LogSource): FollowingLog | RabbitLog {
-  if (source.kind === 'rabbitmq') return RabbitLog.reader(source.id, { ...source.options, clock: nodeClock })
-  return new FollowingLog(source.id, source.dataDirectory, new LogProgress(source.progress))
 }
 
 /** Says of each record that it is being applied, and that it is. */

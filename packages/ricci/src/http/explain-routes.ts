@@ -1,0 +1,67 @@
+/** Explanations over HTTP. One JSON object a line: how far it is, as long as it goes on, and the answer, or what went wrong, at last. */
+import { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { ExplainStep, SilenceRequest } from '../explain/explainer.ts'
+import { plainError } from '../server/worker-protocol.ts'
+import type { HttpBackend } from './backend.ts'
+
+const name = { type: 'string', minLength: 1, maxLength: 2_000 } as const
+
+const incidentQueryString = { type: 'object', required: ['incident'], properties: { incident: name } } as const
+
+/** A day: what a log keeps. */
+const longestMs = 86_400_000
+const usualMs = 600_000
+
+const silenceQueryString = {
+  type: 'object',
+  required: ['host', 'rule'],
+  properties: {
+    host: name,
+    rule: name,
+    service: name,
+    atMs: { type: 'number', minimum: 0, maximum: 253_402_300_799_999 },
+    withinMs: { type: 'number', minimum: 1_000, maximum: longestMs, default: usualMs },
+    partition: { type: 'integer', minimum: 0 },
+  },
+} as const
+
+/** Adds the routes. */
+export function addExplainRoutes(app: FastifyInstance, backend: Pick<HttpBackend, 'explainer'>): void {
+  app.get<{ Querystring: { incident: string } }>(
+    '/api/v1/explain/incident',
+    { schema: { querystring: incidentQueryString } },
+    ({ query: { incident } }, reply) => lines(reply, (signal) => backend.explainer().incident(incident, signal)),
+  )
+  app.get<{ Querystring: SilenceRequest }>(
+    '/api/v1/explain/silence',
+    { schema: { querystring: silenceQueryString } },
+    ({ query }, reply) => lines(reply, (signal) => backend.explainer().silence(query, signal)),
+  )
+}
+
+/** What is wrong with the question is answered with a status of its own: before the first line. */
+async function lines(
+  reply: FastifyReply,
+  explain: (signal: AbortSignal) => AsyncGenerator<ExplainStep<unknown>, void, undefined>,
+): Promise<FastifyReply> {
+  const gone = new AbortController()
+  reply.raw.once('close', () => gone.abort())
+  const steps = explain(gone.signal)
+  const first = await steps.next()
+  return reply.type('application/x-ndjson').send(Readable.from(texts(first, steps)))
+}
+
+async function* texts(
+  first: IteratorResult<ExplainStep<unknown>, void>,
+  rest: AsyncGenerator<ExplainStep<unknown>, void, undefined>,
+): AsyncGenerator<string, void, undefined> {
+  try {
+    for (let step = first; step.done !== true; step = await rest.next()) yield `${JSON.stringify(step.value)}\n`
+  } catch (error) {
+    const { code, message } = plainError(error)
+    yield `${JSON.stringify({ error: message, code: code ?? 'FAILED' })}\n`
+  } finally {
+    await rest.return()
+  }
+}
