@@ -8,6 +8,7 @@ import { ask, urlOption } from './api.ts'
 import { atOf, lengthOf } from './moments.ts'
 import { outputOption, type OutputFormat } from './output.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
+import type { Target } from './target.ts'
 
 interface ExplainOptions {
   readonly host?: string
@@ -17,7 +18,7 @@ interface ExplainOptions {
   readonly within?: string
   readonly partition?: string
   readonly output: OutputFormat
-  readonly url: string
+  readonly url: Target
 }
 
 /** Whoever waits longer than this is told how far it is. */
@@ -40,7 +41,7 @@ export function explainCommand(surroundings: Surroundings): Command {
     .option('--within <time>', 'why not: how long before that is looked at, as 30m (default: 10m)')
     .option('--partition <number>', 'why not: where the events lie, if not under the name or cluster of the host')
     .addOption(outputOption())
-    .addOption(urlOption(surroundings))
+    .addOption(urlOption())
     .addHelpText('after', examples)
     .action(async (incident: string | undefined, options: ExplainOptions) => {
       const { url, output } = options
@@ -85,7 +86,7 @@ function usage(message: string): CommandError {
 
 /** Reads how far it is, and at last the answer. @throws CommandError */
 async function answered(
-  url: string,
+  url: Target,
   path: string,
   parameters: Record<string, string>,
   { complain }: Surroundings,

@@ -54,7 +54,8 @@ export interface ClaimTold {
   readonly epoch: number
   readonly instance: string
   readonly offset: number
-  readonly atMs: number
+  /** Of its first tick: a claim says no time, and before it nobody kept any. */
+  atMs: number
 }
 
 /** What somebody asked for. */
@@ -92,6 +93,7 @@ export class History {
   readonly #attempts = new Map<string, { readonly pages: PageTold[]; readonly told: AttemptTold }>()
   readonly #claims: ClaimTold[] = []
   readonly #commands: CommandTold[] = []
+  #begun: ClaimTold | undefined
   #atMs: number
   #first = -1
   #next = 0
@@ -130,10 +132,15 @@ export class History {
         return
       case 'tick':
         this.#atMs = record.back === true ? record.wallMs : Math.max(this.#atMs, record.wallMs)
+        if (this.#begun?.epoch === record.epoch) {
+          this.#begun.atMs = this.#atMs
+          this.#begun = undefined
+        }
         return
       case 'claim': {
         const { epoch, instance } = record
-        if (this.#claims.length < mostTold) this.#claims.push({ epoch, instance, offset, atMs: this.#atMs })
+        this.#begun = { epoch, instance, offset, atMs: this.#atMs }
+        if (this.#claims.length < mostTold) this.#claims.push(this.#begun)
         return
       }
       case 'attempt':

@@ -1,5 +1,6 @@
 /** An explained silence as text: the answer in a sentence first, then what it rests on. */
 import { printable } from '../cli/output.ts'
+import { didYouMean } from '../config/nearest.ts'
 import { shortId } from './incident-names.ts'
 import type { DecidedPage, GateCount, Silence } from './silence.ts'
 import { clock, count, eventLine, exactly, gateWords, moment } from './words.ts'
@@ -18,10 +19,16 @@ export function silenceText(silence: Silence): string {
     printable(`Why ${rule} did not page about ${of}, from ${moment(fromMs)} to ${clock(untilMs, fromMs)}`),
     '',
     ...answer(silence).map((line) => printable(line)),
-    '',
-    `${count(events, 'event')} of ${printable(of)} came to the rules${extras({ repeated, late, expired })}.`,
   ]
-  if (gates.length > 0 && silence.reason !== 'rule-unknown') {
+  // of a rule that there is not nothing was traced
+  if (silence.reason !== 'rule-unknown') {
+    lines.push(
+      '',
+      `${count(events, 'event')} of ${printable(of)} came to the rules${extras({ repeated, late, expired })}.`,
+    )
+  }
+  // the first gate has been told of
+  if (gates.length > (silence.reason === 'gate' ? 1 : 0)) {
     lines.push('', 'Where they stopped, the furthest first')
     for (const one of gates.slice(0, mostGates)) lines.push(...gateLines(one, near))
     if (gates.length > mostGates) lines.push(`  … and ${count(gates.length - mostGates, 'other place')}`)
@@ -43,13 +50,12 @@ function answer(silence: Silence): string[] {
   const { host, rule, reason, seen, judged, gates, open, decided, repeated, lastSeen, untilMs: near } = silence
   switch (reason) {
     case 'rule-unknown': {
-      const [likely, ...others] = silence.rules ?? []
-      if (likely === undefined)
+      const names = silence.rules ?? []
+      if (names.length === 0) {
         return [`There is no rule ${rule}: the rules in force declare no incident and no notification.`]
-      const names = [likely, ...others].slice(0, mostNames).join(', ')
-      return [
-        `There is no rule ${rule} in the rules in force. They declare: ${names}${others.length >= mostNames ? ', …' : ''}.`,
-      ]
+      }
+      const shown = names.length > mostNames ? `${names.slice(0, mostNames).join(', ')}, …` : names.join(', ')
+      return [`There is no rule ${rule} in the rules in force${didYouMean(rule, names)}`, `They declare ${shown}.`]
     }
     case 'no-event': {
       const last =

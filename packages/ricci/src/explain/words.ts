@@ -25,7 +25,7 @@ export function moment(ms: number): string {
 
 /** A length of time, exact where it is short. */
 export function seconds(s: number): string {
-  const whole = Math.round(s * 1000) / 1000
+  const whole = Math.round(s * 10) / 10
   if (whole < 120) return `${whole} s`
   return whole < 7_200 ? `${Math.round(whole / 6) / 10} min` : `${Math.round(whole / 360) / 10} h`
 }
@@ -114,6 +114,9 @@ function stableWords({ says, before, after }: Gate, { ended, atMs }: At): string
   const { value, since, until } = held ?? {}
   if (typeof since !== 'number' || typeof until !== 'number') return `the value ${shown(value)} is new; ${wanted}`
   const span = `${seconds(until - since)} (${spanWords(since, until, atMs)})`
+  if (ended === undefined && since === until) {
+    return `the value ${shown(value)} came ${spanWords(since, until, atMs)}, and had not held yet; ${wanted}`
+  }
   if (ended === undefined) return `the value ${shown(value)} had held for ${span} so far; ${wanted}`
   const endedAt = ended.event?.time === undefined ? ended.atMs : Number(ended.event.time) * 1000
   const next = ended.gate?.after?.value
@@ -141,6 +144,7 @@ function metricWords({ event }: At): string {
 }
 
 function spanWords(since: number, until: unknown, near: number): string {
+  if (since === until) return `at ${clock(since * 1000, near)}`
   const to = typeof until === 'number' ? ` to ${clock(until * 1000, near)}` : ''
   return `from ${clock(since * 1000, near)}${to}`
 }

@@ -1,0 +1,114 @@
+/** What tests of explanations share: a log that a test writes, and the command line asking about it. */
+import { EventEmitter } from 'node:events'
+import { crc32 } from 'node:zlib'
+import type { Event } from '@ricci/client'
+import type { Incident, OutcomeRecord, PendingPage, RulesDescription } from '@ricci/engine'
+import type { StoredRecord } from '@ricci/replica'
+import { EngineBench } from '@ricci/testkit'
+import { runProgram } from '../cli/program.ts'
+import { serve } from '../http/testing.ts'
+import type { Explainer } from './explainer.ts'
+import { isNamed, partitionIn } from './incident-names.ts'
+import { readHistory, replaySilence, type Reading } from './replay.ts'
+
+/** The night that tests tell of. */
+export const nightMs = Date.UTC(2026, 10, 30, 3, 0, 0)
+
+/** A log in memory, in virtual time, with an engine that has applied it. */
+export class ScriptedLog {
+  readonly bench: EngineBench
+  atMs = nightMs
+  #attempts = 0
+
+  constructor(rules: RulesDescription, settings: Readonly<Record<string, unknown>> = {}) {
+    this.bench = new EngineBench(rules, settings)
+    this.takeOver('ricci-1')
+  }
+
+  /** Another instance owns from here on; its first tick says that no time has passed. */
+  takeOver(instance: string): void {
+    this.#attempts = 0
+    this.bench.append({ kind: 'claim', epoch: ++this.bench.epoch, instance, semantics: 1 })
+    this.bench.tick(0, this.atMs)
+  }
+
+  /** Seconds pass, as an owner's ticks do. */
+  pass(seconds: number): void {
+    for (let left = seconds; left > 0; left--) {
+      this.atMs += 1_000
+      this.bench.tick(1_000, this.atMs)
+    }
+  }
+
+  /** An event of now. */
+  send(event: Event): void {
+    this.bench.events(this.atMs, { time: this.atMs / 1000, ...event })
+  }
+
+  get pending(): readonly Readonly<PendingPage>[] {
+    return this.bench.engine.pendingPages()
+  }
+
+  /** The first page that waits is tried, and ends so; without a result nobody hears how. */
+  attempt(sender: string, outcome?: Pick<OutcomeRecord, 'result' | 'detail'>, more: { repeats?: string } = {}): void {
+    const [{ id, receiver }] = this.pending
+    const about = { epoch: this.bench.epoch, n: ++this.#attempts, receiver, pages: [id] }
+    this.bench.append({ kind: 'attempt', ...about, sender, ...more })
+    if (outcome !== undefined) this.bench.append({ kind: 'outcome', ...about, ...outcome })
+  }
+
+  reading(): Reading {
+    const records = this.bench.log.map((bytes, offset) => ({ offset, bytes, checksum: crc32(bytes) }))
+    return {
+      log: {
+        id: 'log',
+        async *read(_partition, from): AsyncGenerator<readonly StoredRecord[]> {
+          for (let at = from; at < records.length; at += 100) yield records.slice(at, at + 100)
+        },
+      },
+      partition: 0,
+      signal: new AbortController().signal,
+      onProgress: () => undefined,
+    }
+  }
+
+  /** Explains as a server does, in this thread. */
+  explainer(): Pick<Explainer, 'incident' | 'silence'> {
+    const { engine, log, descriptions } = this.bench
+    const reading = this.reading()
+    const end = log.length
+    const now = this.atMs
+    return {
+      async *incident(name) {
+        const { open, closed } = engine.incidents()
+        const waiting = engine.pendingPages()
+        const incident = [...open, ...closed].find(
+          (one) => isNamed(name, one, waiting) || one.rule === name,
+        ) as Incident
+        const partition = partitionIn(incident.id)
+        const from = incident.openedOffset
+        const job = { kind: 'incident', incident, waiting, from, until: end } as const
+        yield { answer: await readHistory({ ...reading, partition }, job) }
+      },
+      async *silence({ host, rule, service, atMs = now, withinMs }) {
+        const question = { host, rule, service, fromMs: atMs - withinMs, untilMs: atMs }
+        const until = end
+        const description = [...descriptions.values()].at(-1)!
+        const rules = () => ({ description, explain: String })
+        yield { answer: await replaySilence(reading, { kind: 'silence', question, from: 0, until, end }, rules) }
+      },
+    }
+  }
+
+  /** What the command line says to `ricci explain …` of a server that stands on this log. */
+  async ask(...words: readonly string[]): Promise<string> {
+    const { url } = await serve({ explainer: () => this.explainer() })
+    let said = ''
+    const note = (text: string): void => void (said += text)
+    await runProgram(['explain', ...words, '--url', url], {
+      ...{ write: note, print: async (text: string) => note(text), complain: note },
+      ...{ env: {}, interactive: false, signals: new EventEmitter() },
+    })
+    return said
+  }
+}
