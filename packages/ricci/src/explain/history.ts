@@ -10,6 +10,7 @@ import {
   type OutcomeResult,
   type PendingPage,
 } from '@ricci/engine'
+import { offsetIn, partitionIn } from './incident-names.ts'
 
 /** How an attempt ended, as the log says. */
 export interface OutcomeTold {
@@ -94,6 +95,8 @@ export class History {
   readonly #claims: ClaimTold[] = []
   readonly #commands: CommandTold[] = []
   #begun: ClaimTold | undefined
+  /** By the offset of a record that was about this incident, what pages that were decided at it do. */
+  readonly #followed = new Map<number, PageTold['action']>()
   #atMs: number
   #first = -1
   #next = 0
@@ -153,6 +156,7 @@ export class History {
         const isOurs = given['rule'] === rule && (given['key'] ?? '') === key
         if (isOurs && offset <= (this.#incident.closed?.offset ?? Infinity) && this.#commands.length < mostTold) {
           this.#commands.push({ name, who, from, why, offset, atMs: this.#atMs })
+          this.#followed.set(offset, name === 'acknowledge' ? name : name === 'redrive' ? 'trigger' : 'resolve')
         }
       }
     }
@@ -170,6 +174,7 @@ export class History {
     const named = new Set(this.#incident.deliveries.flatMap(({ trigger, resolve }) => [trigger, resolve]))
     // an id that only might have been has left no trace where it was not
     const pages = [...this.#pages.values()].filter(({ id, attempts }) => named.has(id) || attempts.length > 0)
+    pages.sort((a, b) => offsetIn(a.id) - offsetIn(b.id))
     const last = Math.max(...pages.flatMap(({ attempts }) => attempts.map(({ offset }) => offset)), 0)
     return {
       partition,
@@ -186,7 +191,15 @@ export class History {
     this.#pages.set(id, { id, action, receiver, ...(result !== undefined && { result }), attempts: [] })
   }
 
+  /** A page that was decided at a record about this incident is its own: state names neither acknowledgements nor repairs. */
+  #follow(id: string, receiver: string): void {
+    const action = partitionIn(id) === partitionIn(this.#incident.id) ? this.#followed.get(offsetIn(id)) : undefined
+    if (action === undefined || !this.#incident.deliveries.some((delivery) => delivery.receiver === receiver)) return
+    this.#add(id, action, receiver)
+  }
+
   #attempt(record: Extract<LogRecord, { kind: 'attempt' }>, offset: number): void {
+    for (const id of record.pages) this.#follow(id, record.receiver)
     const pages = record.pages.flatMap((id) => this.#pages.get(id) ?? []).filter((p) => p.receiver === record.receiver)
     if (pages.length === 0) return
     const { epoch, n, sender, repeats } = record
@@ -206,6 +219,10 @@ export class History {
     if (found === undefined) return
     const { result, detail } = record
     found.told.outcome ??= { offset, atMs: this.#atMs, result, ...(detail !== undefined && { detail }) }
+    if (found.pages.some(({ action }) => action === 'trigger') && !this.#followed.has(offset)) {
+      // a trigger that is delivered late is told that somebody has taken it on, or that it is over
+      this.#followed.set(offset, offset > (this.#incident.closed?.offset ?? Infinity) ? 'resolve' : 'acknowledge')
+    }
     if (settling.has(result)) for (const page of found.pages) page.result ??= result
   }
 }

@@ -11,6 +11,11 @@ export function partitionIn(id: string): number {
   return Number(id.split('.').at(-4))
 }
 
+/** The record at which a decision was made, of its id. */
+export function offsetIn(id: string): number {
+  return Number(id.split('.').at(-3))
+}
+
 /** Whether a name means this incident: its id, short id (its ordinal may be left out), key at receivers, or the id of one of its pages. */
 export function isNamed(name: string, incident: Incident, waiting: readonly PendingPage[]): boolean {
   if (name === incident.dedupKey) return true

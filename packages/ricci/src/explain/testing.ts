@@ -7,9 +7,11 @@ import type { StoredRecord } from '@ricci/replica'
 import { EngineBench } from '@ricci/testkit'
 import { runProgram } from '../cli/program.ts'
 import { serve } from '../http/testing.ts'
-import type { Explainer } from './explainer.ts'
+import type { Explainer, SilenceRequest } from './explainer.ts'
 import { isNamed, partitionIn } from './incident-names.ts'
+import { incidentText } from './incident-text.ts'
 import { readHistory, replaySilence, type Reading } from './replay.ts'
+import { silenceText } from './silence-text.ts'
 
 /** The night that tests tell of. */
 export const nightMs = Date.UTC(2026, 10, 30, 3, 0, 0)
@@ -98,6 +100,23 @@ export class ScriptedLog {
         yield { answer: await replaySilence(reading, { kind: 'silence', question, from: 0, until, end }, rules) }
       },
     }
+  }
+
+  /** The text of the answer to why not, without a server in between. */
+  async why(request: Partial<SilenceRequest> = {}): Promise<string> {
+    const asked = { host: 'a', rule: 'high', withinMs: 600_000, ...request }
+    const signal = new AbortController().signal
+    for await (const step of this.explainer().silence(asked, signal))
+      if ('answer' in step) return silenceText(step.answer)
+    throw new Error('there was no answer')
+  }
+
+  /** What was done about the incident of that name, likewise. */
+  async done(name: string): Promise<string> {
+    const signal = new AbortController().signal
+    for await (const step of this.explainer().incident(name, signal))
+      if ('answer' in step) return incidentText(step.answer)
+    throw new Error('there was no answer')
   }
 
   /** What the command line says to `ricci explain …` of a server that stands on this log. */

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ExplainStep, SilenceRequest } from '../explain/explainer.ts'
 import { plainError } from '../server/worker-protocol.ts'
 import type { HttpBackend } from './backend.ts'
+import { viewer } from './caller.ts'
 
 const name = { type: 'string', minLength: 1, maxLength: 2_000 } as const
 
@@ -30,12 +31,12 @@ const silenceQueryString = {
 export function addExplainRoutes(app: FastifyInstance, backend: Pick<HttpBackend, 'explainer'>): void {
   app.get<{ Querystring: { incident: string } }>(
     '/api/v1/explain/incident',
-    { schema: { querystring: incidentQueryString } },
+    { ...viewer, schema: { querystring: incidentQueryString } },
     ({ query: { incident } }, reply) => lines(reply, (signal) => backend.explainer().incident(incident, signal)),
   )
   app.get<{ Querystring: SilenceRequest }>(
     '/api/v1/explain/silence',
-    { schema: { querystring: silenceQueryString } },
+    { ...viewer, schema: { querystring: silenceQueryString } },
     ({ query }, reply) => lines(reply, (signal) => backend.explainer().silence(query, signal)),
   )
 }

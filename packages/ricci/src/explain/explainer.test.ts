@@ -1,0 +1,57 @@
+/** An explanation the whole way: command line, server, the thread that is thrown away, and the log that the server wrote. */
+import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
+import { afterEach, beforeEach, it } from 'node:test'
+import { runProgram } from '../cli/program.ts'
+import { Bench } from '../server/testing.ts'
+
+let bench: Bench
+beforeEach(() => {
+  bench = new Bench(`import { by, incident, index, rules, stable } from 'ricci'
+export default rules(
+  index(),
+  incident('bad', { bad: 'state = "bad"', to: 'console' }),
+  by('host', stable(3600, (e) => e.metric! > 9, incident('high', { bad: 'metric > 9', to: 'console' }))),
+)
+`)
+})
+afterEach(() => bench.close())
+
+it('a server explains what it paged and what it did not, also after a restart from a snapshot', async () => {
+  const asked = async (http: string | undefined, ...words: string[]): Promise<[number, string]> => {
+    let said = ''
+    const note = (text: string): void => void (said += text)
+    const code = await runProgram(['explain', ...words, '--url', `http://${http}`], {
+      ...{ write: note, print: async (text: string) => note(text), complain: note },
+      ...{ env: {}, interactive: false, signals: new EventEmitter() },
+    })
+    return [code, said]
+  }
+  const first = bench.server()
+  const { tcp, http } = await first.start()
+  await first.ready()
+  await bench.client(tcp).send({ host: 'a', service: 's', state: 'bad', metric: 10, ttl: 900 })
+  await bench.line()
+  const [code, page] = await asked(http, 'bad')
+  assert.equal(code, 0, page)
+  assert.match(
+    page,
+    /What led to it\n {2}event {2}a, s, state bad, metric 10[^]*1 {2}incident bad: bad is state = "bad"/,
+  )
+  assert.match(page, /trigger to console: (delivered|under way)[^]*attempt 1\.1 by [^]*\(record \d+\)/)
+  const [, silence] = await asked(http, '--host', 'a', '--rule', 'high')
+  assert.match(silence, /The first gate that said no: stable 3600 \(e\) => e\.metric > 9\n {2}the value true came at/)
+  assert.match(silence, /Found by replaying partition 0 from the first record of the log/)
+  const [failed, why] = await asked(http, 'nobody')
+  assert.equal(failed, 1)
+  assert.match(why, /no incident goes by "nobody"/)
+  await first.stop()
+
+  const second = bench.server()
+  const again = await second.start()
+  await second.ready()
+  const [, later] = await asked(again.http, '--host', 'a', '--rule', 'high', '--within', '1s', '-o', 'json')
+  const answer = JSON.parse(later) as { reason: string; snapshot?: number; events: number; lastSeen?: object }
+  assert.equal(answer.snapshot !== undefined || answer.events > 0, true, later)
+  assert.ok(answer.reason === 'no-event' ? answer.lastSeen !== undefined : answer.reason === 'gate', later)
+})
