@@ -1,4 +1,4 @@
-/** What explanations say, over logs that a test writes; the whole way over a server is in explainer.test.ts. */
+/** What explanations say, over logs that a test writes; the whole way over a server is in cli/explain.test.ts. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import {
@@ -14,6 +14,7 @@ import {
   throttle,
   where,
 } from '@ricci/engine'
+import { EngineBench } from '@ricci/testkit'
 import { atOf, lengthOf } from '../cli/moments.ts'
 import type { SilenceRequest } from './explainer.ts'
 import { History } from './history.ts'
@@ -165,7 +166,7 @@ const silences: readonly {
 describe('why nobody was paged', () => {
   for (const { name, rules: description = rules(index(), high), settings, night, ask, says } of silences) {
     it(`says: ${name}`, async () => {
-      const log = new ScriptedLog(description, settings)
+      const log = new ScriptedLog(new EngineBench(description, settings))
       night(log)
       assert.match(await log.why(ask), says)
     })
@@ -174,7 +175,7 @@ describe('why nobody was paged', () => {
 
 describe('what was done about an incident', () => {
   it('is told with the acknowledgement it led to, and is whole once it is closed and all is settled', async () => {
-    const log = new ScriptedLog(rules(high), { acknowledging: ['x'] })
+    const log = new ScriptedLog(new EngineBench(rules(high), { acknowledging: ['x'] }))
     log.send(event)
     log.attempt('i', { result: 'delivered' })
     const { rule, key } = log.bench.engine.incidents().open[0]
@@ -199,7 +200,7 @@ describe('what was done about an incident', () => {
   })
 
   it('is told as far as the log reaches', async () => {
-    const log = new ScriptedLog(rules(high))
+    const log = new ScriptedLog(new EngineBench(rules(high)))
     log.send(event)
     log.attempt('i')
     const [opened] = log.bench.engine.incidents().open
@@ -210,7 +211,7 @@ describe('what was done about an incident', () => {
   })
 
   it('goes by id, short id, the key at receivers, and the ids of its pages', () => {
-    const log = new ScriptedLog(rules(high))
+    const log = new ScriptedLog(new EngineBench(rules(high)))
     log.send(event)
     const [one] = log.bench.engine.incidents().open
     const offset = one.openedOffset
@@ -222,7 +223,7 @@ describe('what was done about an incident', () => {
 
 describe('reading a stretch of log', () => {
   it('finds where a time begins, by few looks', async () => {
-    const log = new ScriptedLog(rules(high))
+    const log = new ScriptedLog(new EngineBench(rules(high)))
     log.pass(1_000)
     const { log: port, signal } = log.reading()
     let looks = 0

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { by, incident, index, rules, stable, where } from '@ricci/engine'
+import { EngineBench } from '@ricci/testkit'
 import { ScriptedLog } from './testing.ts'
 
 const file = 'docs/guides/night.md'
@@ -29,7 +30,7 @@ function measured(log: ScriptedLog, host: string, ...values: readonly number[]):
 
 /** An instance sends the page at once; the receiver fails first. Somebody takes it on, and it ends. */
 function aPageThatCame(): ScriptedLog {
-  const log = new ScriptedLog(description('oncall'))
+  const log = new ScriptedLog(new EngineBench(description('oncall')))
   log.pass(120)
   measured(log, 'web-7', 0.42, 0.97, 0.98, 0.95)
   log.attempt('ricci-1', { result: 'failed', detail: '503 Service Unavailable' })
@@ -47,7 +48,7 @@ function aPageThatCame(): ScriptedLog {
 }
 
 function aPageThatDidNot(): ScriptedLog {
-  const log = new ScriptedLog(description('oncall'))
+  const log = new ScriptedLog(new EngineBench(description('oncall')))
   log.pass(110)
   measured(log, 'web-7', 0.42, 0.95, 0.97, 0.4, 0.38)
   return log
@@ -55,7 +56,7 @@ function aPageThatDidNot(): ScriptedLog {
 
 /** The instance that sent died before the answer stood in the log. */
 function aPageThatCameTwice(): ScriptedLog {
-  const log = new ScriptedLog(description('sms'))
+  const log = new ScriptedLog(new EngineBench(description('sms')))
   log.pass(120)
   measured(log, 'web-7', 0.42, 0.97, 0.98, 0.95)
   log.attempt('ricci-1')

@@ -1,10 +1,9 @@
 /** What tests of explanations share: a log that a test writes, and the command line asking about it. */
 import { EventEmitter } from 'node:events'
 import { crc32 } from 'node:zlib'
-import type { Event } from '@ricci/client'
-import type { Incident, OutcomeRecord, PendingPage, RulesDescription } from '@ricci/engine'
+import type { Event, ProducerMark } from '@ricci/client'
+import type { Engine, Incident, LogRecord, OutcomeRecord, PendingPage, RulesDescription } from '@ricci/engine'
 import type { StoredRecord } from '@ricci/replica'
-import { EngineBench } from '@ricci/testkit'
 import { runProgram } from '../cli/program.ts'
 import { serve } from '../http/testing.ts'
 import type { Explainer, SilenceRequest } from './explainer.ts'
@@ -16,14 +15,24 @@ import { silenceText } from './silence-text.ts'
 /** The night that tests tell of. */
 export const nightMs = Date.UTC(2026, 10, 30, 3, 0, 0)
 
+/** The testkit's bench of an engine, as far as it is used: this file may not import it, its tests may. */
+interface EngineBench {
+  readonly log: readonly Uint8Array[]
+  readonly descriptions: ReadonlyMap<string, RulesDescription>
+  readonly engine: Engine
+  epoch: number
+  append(record: LogRecord): void
+  events(atMs: number, ...events: Event[]): void
+  marked(atMs: number, mark: ProducerMark, ...events: Event[]): void
+  tick(elapsedMs: number, wallMs: number): void
+}
+
 /** A log in memory, in virtual time, with an engine that has applied it. */
 export class ScriptedLog {
-  readonly bench: EngineBench
   atMs = nightMs
   #attempts = 0
 
-  constructor(rules: RulesDescription, settings: Readonly<Record<string, unknown>> = {}) {
-    this.bench = new EngineBench(rules, settings)
+  constructor(readonly bench: EngineBench) {
     this.takeOver('ricci-1')
   }
 

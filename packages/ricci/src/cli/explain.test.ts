@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import { afterEach, beforeEach, it } from 'node:test'
-import { runProgram } from '../cli/program.ts'
 import { Bench } from '../server/testing.ts'
+import { runProgram } from './program.ts'
 
 let bench: Bench
 beforeEach(() => {
@@ -31,7 +31,7 @@ it('a server explains what it paged and what it did not, also after a restart fr
   const { tcp, http } = await first.start()
   await first.ready()
   await bench.client(tcp).send({ host: 'a', service: 's', state: 'bad', metric: 10, ttl: 900 })
-  await bench.line()
+  await bench.said(/bad/)
   const [code, page] = await asked(http, 'bad')
   assert.equal(code, 0, page)
   assert.match(
