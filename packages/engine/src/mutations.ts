@@ -35,4 +35,4 @@ export type Mutation =
   | 'member-list'
   | 'log-start'
   | 'escalation'
-  | 'acknowledgement'
+  | 'acknowledged'

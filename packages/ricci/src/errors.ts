@@ -55,6 +55,12 @@ export type RicciErrorCode =
   | 'TOKEN_EXISTS'
   /** As many tokens are kept as may be. */
   | 'TOO_MANY_TOKENS'
+  /** What is asked for makes no sense. */
+  | 'COMMAND_INVALID'
+  /** The incident is over. */
+  | 'INCIDENT_CLOSED'
+  /** A command was applied and could do nothing. */
+  | 'COMMAND_REFUSED'
   /** What came as JSON is no event, or none that can be kept. */
   | 'EVENT_MALFORMED'
   /** An agent passes a question on, and no server can be asked now. */

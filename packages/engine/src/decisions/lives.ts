@@ -181,18 +181,20 @@ export class IncidentLives {
 
   #comesDue(incident: Incident): void {
     const { acknowledged, snoozed, unattendedSinceMs } = incident
-    const step = nextStep(incident)
+    const step = this.#nextStep(incident)
     if (step !== undefined) this.#dueOwnedMs = Math.min(this.#dueOwnedMs, unattendedSinceMs + step.afterMs)
     const untilMs = Math.min(acknowledged?.untilMs ?? Infinity, snoozed?.untilMs ?? Infinity)
     this.#dueCalendarMs = Math.min(this.#dueCalendarMs, untilMs)
   }
 
   #due(incident: Incident): EscalationStep | undefined {
-    const anyway = this.#around.without('acknowledgement')
-    const step = anyway ? incident.escalate?.[incident.escalated] : nextStep(incident)
-    if (step === undefined || this.#around.without('escalation')) return undefined
-    const dueMs = incident.unattendedSinceMs + step.afterMs
-    return dueMs <= this.#around.at.ownedMs ? step : undefined
+    const step = this.#nextStep(incident)
+    return step === undefined || this.#around.at.ownedMs < incident.unattendedSinceMs + step.afterMs ? undefined : step
+  }
+
+  #nextStep(incident: Incident): EscalationStep | undefined {
+    if (this.#around.without('escalation')) return undefined
+    return this.#around.without('acknowledged') ? incident.escalate?.[incident.escalated] : nextStep(incident)
   }
 
   #escalateUntold(incident: Incident, receiver: string): void {

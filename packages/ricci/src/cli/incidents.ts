@@ -1,40 +1,69 @@
-import type { Incident, Incidents, PendingPage } from '@ricci/engine'
+import type { Incident, PendingPage } from '@ricci/engine'
 import { Command } from 'commander'
-import { askJson, urlOption } from './api.ts'
-import { duration, outputOption, table, type OutputFormat } from './output.ts'
+import { urlOption } from './api.ts'
+import { addIncidentCommands } from './incident-commands.ts'
+import { incidentText, ListTables } from './incident-tables.ts'
+import { answersOf, filterParameters, withFilters, type Answer, type FilterOptions } from './incident-list.ts'
 import { withExamples } from './examples.ts'
-import type { Surroundings } from './surroundings.ts'
+import { outputOption, type OutputFormat } from './output.ts'
+import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 import type { Target } from './target.ts'
 
-/** A page of an answer. All that is open comes first, over however many of them, then what is closed, then what waits. */
-interface Answer {
-  readonly incidents: Incidents
-  readonly pages: readonly PendingPage[]
-  readonly cursor?: string
+interface ListOptions extends FilterOptions {
+  readonly url: Target
+  readonly output: OutputFormat
+  readonly closed?: true
+  readonly all?: true
 }
 
-/** Incidents and pages asked for at a time; the server gives fewer where they are long. */
-const limit = '1000'
-
+/** `ricci incidents …`: what is open, and what is done about it. Without more it lists. */
 export function incidentsCommand(surroundings: Surroundings): Command {
-  const command = new Command('incidents')
-    .description('print what is wrong now, and the pages that wait to be told')
+  const command = new Command('incidents').description('say what is wrong now, and act on it')
+  const sub = (name: string, description: string): Command =>
+    command.command(name).description(description).addOption(outputOption()).addOption(urlOption())
+
+  withFilters(command.command('list', { isDefault: true }).description('list what is open, and the pages that wait'))
+    .argument('[words...]', 'only those with these words in their name, key, host, service or summary')
+    .option('--closed', 'those that closed last, instead of those that are open')
+    .option('--all', 'every one of them, however many')
     .addOption(outputOption())
     .addOption(urlOption())
-    .action(async ({ url, output }: { url: Target; output: OutputFormat }) => {
-      const answers = answersOf(url)
-      await (output === 'json' ? writeJson(answers, surroundings) : writeTables(answers, surroundings))
+    .addHelpText('after', '\nExamples:\n  ricci incidents --rule disk-full\n  ricci incidents web-7 --closed')
+    .action(async (words: string[], { url, output, closed, all, ...filter }: ListOptions) => {
+      const parameters = { ...filterParameters(filter, words), ...(closed && { kind: 'closed' }) }
+      if (output === 'json') return writeJson(answersOf(url, parameters), surroundings)
+      const tables = new ListTables({ closed: closed === true, all: all === true })
+      for await (const answer of answersOf(url, { ...parameters, brief: 'true' })) tables.take(answer)
+      if (tables.isEmpty)
+        surroundings.complain(
+          Object.keys(parameters).length > 0 ? 'No incident is like that.\n' : 'Nothing is wrong.\n',
+        )
+      surroundings.write(tables.text())
     })
-  return withExamples(command, ['ricci incidents', 'ricci incidents -o json'])
-}
-
-async function* answersOf(url: Target): AsyncGenerator<Answer, void, undefined> {
-  for (let cursor: string | undefined, first = true; first || cursor !== undefined; first = false) {
-    const parameters: Record<string, string> = cursor === undefined ? { limit } : { limit, cursor }
-    const answer = await askJson<Answer>(url, '/api/v1/incidents', parameters)
-    yield answer
-    cursor = answer.cursor
-  }
+  sub('show', 'say all that is known of one: who was told, who looks after it, what it rests on')
+    .argument('<incident>', 'its id as the list has it, or any id or key that stands in its messages')
+    .addHelpText('after', '\nExample:\n  ricci incidents show 0.4711.0')
+    .action(async (ref: string, { url, output }: { url: Target; output: OutputFormat }) => {
+      const open: Incident[] = []
+      const pages: PendingPage[] = []
+      for await (const { incidents, pages: waiting } of answersOf(url, { incident: ref })) {
+        open.push(...incidents.open, ...incidents.closed)
+        pages.push(...waiting)
+      }
+      const [incident] = open
+      if (incident === undefined) {
+        const what = `no incident goes by ${ref}, open or among the last that closed`
+        throw new CommandError(ExitCode.failed, `${what}; ricci incidents lists what is open`)
+      }
+      if (output === 'json') surroundings.write(`${JSON.stringify({ incidents: open, pages })}\n`)
+      else surroundings.write(open.map((one) => incidentText(one, pages)).join('\n'))
+    })
+  addIncidentCommands(sub, surroundings)
+  return withExamples(command, [
+    'ricci incidents',
+    'ricci incidents show 0.4711.0',
+    'ricci incidents ack 0.4711.0 --for 2h',
+  ])
 }
 
 /** One JSON text, written as it comes: what a hundred thousand incidents rest on is more than memory need hold. */
@@ -60,29 +89,4 @@ async function writeJson(answers: AsyncIterable<Answer>, { write }: Surroundings
   let end = ''
   while (at < parts.length - 1) end += parts[++at].begin
   write(`${end}]}\n`)
-}
-
-async function writeTables(answers: AsyncIterable<Answer>, { write, complain }: Surroundings): Promise<void> {
-  const open: string[][] = []
-  const pages: string[][] = []
-  for await (const answer of answers) {
-    open.push(...answer.incidents.open.map(incidentRow))
-    pages.push(...answer.pages.map(pageRow))
-  }
-  if (open.length === 0) complain('Nothing is wrong.\n')
-  else write(table(['INCIDENT', 'HOST', 'SERVICE', 'SEVERITY', 'SINCE', 'SUMMARY'], open))
-  if (pages.length === 0) return
-  write(`\n${table(['PAGE WAITING', 'ACTION', 'TO', 'AGE', 'TRIES', 'SUMMARY'], pages)}`)
-}
-
-function incidentRow({ rule, host, service, severity, openedAtMs, summary }: Incident): string[] {
-  return [rule, host, service, severity, age(openedAtMs), summary]
-}
-
-function pageRow({ rule, action, receiver, decidedAtMs, attempts, summary }: PendingPage): string[] {
-  return [rule, action, receiver, age(decidedAtMs), String(attempts.length), summary]
-}
-
-function age(sinceMs: number): string {
-  return duration(Math.max(0, Date.now() - sinceMs))
 }

@@ -264,10 +264,51 @@ export default rules(index(), incident('bad', { bad: 'state = "bad"', to: 'conso
       hosts,
     )
     assert.deepEqual([incidents.closed.length, Array.isArray(pages)], [0, true])
-    assert.match((await run('incidents', '--url', url)).out, /^bad +host-2499 +s/m)
+    assert.match((await run('incidents', '--all', '--url', url)).out, /^0\.\d+\.\d+ +bad +host-2499 +s/m)
+    const few = (await run('incidents', '--url', url)).out
+    assert.match(few, /^INCIDENT +OPEN +LOOKED AFTER +OLDEST\nbad +2,500 +0 /)
+    assert.match(few, /^and 2,460 more; --all prints them/m)
+    assert.ok(few.split('\n').length < 100)
+    await acts(url)
     const wrong = await fetch(`${url}/api/v1/incidents?cursor=nonsense`)
     assert.deepEqual([wrong.status, ((await wrong.json()) as { code: string }).code], [400, 'CURSOR_INVALID'])
   })
+
+  async function acts(url: string): Promise<void> {
+    const of = async (...words: string[]) => run('incidents', ...words, '--url', url)
+    const [id] = /^0\.\d+\.\d+/m.exec((await of('host-7', '--rule', 'bad')).out)!
+    const done = await of('ack', id, '--for', '2h', '--why', 'mine')
+    assert.equal(done.code, 0, done.err)
+    assert.match(done.out, /acknowledged/)
+    assert.match((await of('show', id)).out, /^acknowledged +by local.* until .*: mine$/m)
+    const shown = await of('resolve', '--host', 'host-9', '--why', 'so')
+    assert.equal(shown.code, 2)
+    assert.match(shown.err, /host-9[^]*1 open incidents are like that; with --yes, resolve is done to all of them/)
+    assert.match((await of('resolve', '--host', 'host-9', '--why', 'so', '--yes')).out, /resolved/)
+    assert.match((await of('--closed')).out, /^0\..* host-9 +s +critical .* closed/m)
+    for (const [words, sentence] of [
+      [['ack'], /name an incident, or pick some/],
+      [['ack', id, '--rule', 'bad'], /not both/],
+      [['ack', id, '--for', 'long'], /"long" is no length of time/],
+      [['ack', id, '--until', '1999-01-01T00:00'], /has passed/],
+      [['ack', id, '--until', 'noon'], /is no time/],
+      [['snooze', id, '--why', 'x'], /say how long/],
+      [['snooze', id, '--for', '1h'], /say why, by --why/],
+      [['resolve', id], /say why, by --why/],
+    ] as const) {
+      const wrong = await of(...words)
+      assert.deepEqual([wrong.code, sentence.test(wrong.err)], [2, true], wrong.err)
+    }
+    for (const [words, sentence] of [
+      [['ack', '9.9.9'], /no incident goes by 9\.9\.9/],
+      [['show', '9.9.9'], /no incident goes by 9\.9\.9/],
+      [['redrive', id], /there is nothing to send again/],
+      [['ack', '--host', 'nobody', '--yes'], /no open incident is like that/],
+    ] as const) {
+      const wrong = await of(...words)
+      assert.deepEqual([wrong.code, sentence.test(wrong.err)], [1, true], wrong.err)
+    }
+  }
 
   it('prints an answer in parts, and how to go on', async () => {
     const { server, url, bench } = await serving()

@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, (surroundings: Surroundings) => Promise<
   log: async (surroundings) => (await import('./log.ts')).logCommand(surroundings),
   incidents: async (surroundings) => (await import('./incidents.ts')).incidentsCommand(surroundings),
   explain: async (surroundings) => (await import('./explain.ts')).explainCommand(surroundings),
+  drill: async (surroundings) => (await import('./drill.ts')).drillCommand(surroundings),
   receivers: async (surroundings) => (await import('./receivers.ts')).receiversCommand(surroundings),
   cluster: async (surroundings) => (await import('./cluster.ts')).clusterCommand(surroundings),
   bench: async (surroundings) => (await import('./bench.ts')).benchCommand(surroundings),

@@ -50,6 +50,8 @@ export interface Config {
   readonly receivers: ReadonlyMap<string, ConfiguredReceiver>
   readonly fallback: string
   readonly self: string | undefined
+  /** Absent: no drill but those that are asked for. */
+  readonly drill?: { readonly to: string; readonly everyMs: number }
   /** Goes into the rules record as it is. */
   readonly engine: EngineSettings
   readonly intake: {
@@ -189,14 +191,14 @@ function finish(parsed: ParsedConfig, source: Source): Config {
     const message = `tcp and http cannot both listen on port ${http.port}; give one of them another`
     problems.push(source.problemAt(['listen', 'http'], message))
   }
-  for (const key of ['fallback', 'self'] as const) {
-    const name = parsed[key]
+  for (const key of ['fallback', 'self', 'drill'] as const) {
+    const name = key === 'drill' ? parsed.drill?.to : parsed[key]
     if (name === undefined) continue
     const receiver = receivers.get(name)
     if (receiver === undefined) {
       problems.push(
         source.problemAt(
-          [key],
+          key === 'drill' ? [key, 'to'] : [key],
           `there is no receiver "${name}"${didYouMean(name, receivers.keys())}; name one of receivers`,
         ),
       )
@@ -229,7 +231,7 @@ function finish(parsed: ParsedConfig, source: Source): Config {
     }
   }
   if (problems.length > 0) throw invalid(problems)
-  const { listen, tls, intake, retention, cluster } = parsed
+  const { listen, tls, intake, retention, cluster, drill } = parsed
   const { defaultTtl, grace, staleness, acknowledged, ...limits } = parsed.engine
   return {
     instance: parsed.instance,
@@ -241,6 +243,7 @@ function finish(parsed: ParsedConfig, source: Source): Config {
     receivers,
     fallback: parsed.fallback,
     self: parsed.self,
+    ...(drill !== undefined && { drill: { to: drill.to, everyMs: drill.every } }),
     engine: {
       ...limits,
       defaultTtlSeconds: defaultTtl / 1000,

@@ -149,6 +149,13 @@ export function configSchema(surroundings: ConfigSurroundings) {
       .string()
       .optional()
       .describe('name of the receiver (class A) for alarms that cannot travel the log; none by default'),
+    drill: z
+      .strictObject({
+        to: z.string().describe('name of the receiver'),
+        every: duration('how often, by whoever owns then', '1m', '30d').prefault('24h'),
+      })
+      .optional()
+      .describe('a marked page proves, day by day, that pages arrive; none by default'),
     engine: z
       .strictObject({
         defaultTtl: duration('how long an event without ttl holds', '1s', '365d').prefault('60s'),

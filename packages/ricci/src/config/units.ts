@@ -41,3 +41,8 @@ export function parseAddress(text: string): Address | undefined {
   if (match === null || Number(match[3]) > 65_535) return undefined
   return { host: match[1] ?? match[2], port: Number(match[3]) }
 }
+
+/** A host as it stands before a port. */
+export function bracketed(host: string): string {
+  return host.includes(':') ? `[${host}]` : host
+}

@@ -3,7 +3,11 @@ import type { ChangePosition } from '@ricci/engine'
 import type { PlacementView } from '@ricci/replica'
 import type { Registry } from 'prom-client'
 import type { Explainer } from '../explain/explainer.ts'
-import type { Freshness, Missing } from '../peers/protocol.ts'
+import type { IncidentFilter } from '../incidents/incident-filter.ts'
+import type { DrillReport } from '../incidents/drills.ts'
+import type { Asker, CommandRequest, CommandsAnswer } from '../incidents/incident-commands.ts'
+import type { Freshness, ListedKind, Missing } from '../peers/protocol.ts'
+import type { Inbound } from '../receivers/inbound.ts'
 import type { ReceiverTest, ReceiverView } from '../receivers/try.ts'
 import type { ClusterStatus } from '../server/cluster-status.ts'
 import type { RecordsRequest } from '../server/log-lines.ts'
@@ -52,6 +56,9 @@ export interface IncidentsRequest {
   readonly limit: number
   /** As the answer before gave it. */
   readonly cursor?: string
+  readonly filter?: IncidentFilter
+  /** Which, in this order; all by default. */
+  readonly kinds?: readonly ListedKind[]
 }
 
 /** A place in the sequence of one partition's changes: it means the same at every instance. */
@@ -95,6 +102,19 @@ export interface HttpBackend {
    * @throws EngineError `CURSOR_INVALID`; RicciError `NOT_EVALUATED`
    */
   incidents(request: IncidentsRequest): Promise<string>
+  /**
+   * Does something to incidents, in the name of who asks.
+   * @throws RicciError `NO_INCIDENT`, `INCIDENT_CLOSED`, `INCIDENT_AMBIGUOUS`, `COMMAND_REFUSED`, `NOT_EVALUATED`; ReplicaError: why the log does not take it
+   */
+  command(request: CommandRequest, asker: Asker): Promise<CommandsAnswer>
+  /**
+   * Sends a receiver (by default that of the schedule) a page marked as a drill, and says how far it came, within 30 s.
+   * @throws RicciError `NO_RECEIVER`; ReplicaError: why the log does not take it
+   */
+  drill(
+    request: { readonly to?: string; readonly id: string; readonly why: string },
+    asker: Asker,
+  ): Promise<DrillReport>
   /** Of the log whose changes are told. @throws RicciError `NOT_RUNNING` */
   logId(): string
   /**
@@ -118,6 +138,8 @@ export interface HttpBackend {
    * @throws RicciError `NO_PARTITION`; ReplicaError `OFFSET_TRIMMED`, `LOG_UNAVAILABLE`
    */
   records(request: RecordsRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>
+  /** The way back from a receiver; undefined where it has none. */
+  inbound(receiver: string): Inbound | undefined
   /** The receivers of the configuration. */
   receivers(): readonly ReceiverView[]
   /** Sends a receiver test pages; whoever asks while that goes on hears the same. @throws RicciError `NO_RECEIVER` */

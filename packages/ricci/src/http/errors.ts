@@ -22,6 +22,8 @@ export type HttpErrorCode =
   | 'HOST_NOT_ALLOWED'
   /** A page of another origin would change something. */
   | 'ORIGIN_NOT_ALLOWED'
+  /** A message to a hook that is not signed as its receiver would. */
+  | 'NOT_SIGNED'
   | 'FAILED'
 
 /** Status of each error code; everything else is ours: 500. */
@@ -57,7 +59,10 @@ export const statusOf: Readonly<Record<string, number>> = {
   NO_TOKEN: 404,
   TOKEN_EXISTS: 409,
   TOO_MANY_TOKENS: 409,
+  COMMAND_INVALID: 400,
+  COMMAND_REFUSED: 409,
   NO_INCIDENT: 404,
+  INCIDENT_CLOSED: 409,
   INCIDENT_AMBIGUOUS: 409,
   EXPLAIN_TRIMMED: 409,
   EXPLAIN_FAILED: 503,

@@ -14,7 +14,7 @@ import { Certificates, handshakeMs, type PemFiles, type Pems } from '../server/c
 import { listenError } from '../server/listen-error.ts'
 import { betweenTexts } from '../server/worker-protocol.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
-import type { HttpBackend, IncidentsRequest, QueryAnswer, QueryRequest, WatchPage } from './backend.ts'
+import type { HttpBackend, QueryAnswer, QueryRequest, WatchPage } from './backend.ts'
 import { RicciError } from '../errors.ts'
 import type { Role } from '../access/role.ts'
 import { addAccessRoutes } from './access-routes.ts'
@@ -25,6 +25,8 @@ import { errorAnswer, type HttpErrorCode } from './errors.ts'
 import { addEventRoutes } from './event-routes.ts'
 import { addExplainRoutes } from './explain-routes.ts'
 import { Guard } from './guard.ts'
+import { addHookRoutes } from './hook-routes.ts'
+import { addIncidentRoutes } from './incident-routes.ts'
 import { describeRoutes } from './openapi.ts'
 import { Places } from './places.ts'
 import { limitCallers } from './rate-limit.ts'
@@ -132,6 +134,8 @@ export class HttpServer {
       addAccessRoutes(scope, access)
       addEventRoutes(scope, { backend, telemetry, nowSeconds: this.nowSeconds })
       addExplainRoutes(scope, backend)
+      addIncidentRoutes(scope, { backend, nowSeconds: this.nowSeconds })
+      addHookRoutes(scope, { backend, telemetry, nowSeconds: this.nowSeconds })
     })
     if (options.indexAlone === true) return
     this.sockets = new WebSockets({
@@ -250,12 +254,6 @@ export class HttpServer {
     })
     app.get('/api/v1/status', { ...viewer, schema: schemas.status }, async () => backend.status())
     app.get('/api/v1/overview', { ...viewer, schema: schemas.overview }, async () => backend.overview())
-    app.get<{ Querystring: IncidentsRequest }>(
-      '/api/v1/incidents',
-      { ...viewer, schema: schemas.incidents },
-      async ({ query: { limit, cursor } }, reply) =>
-        reply.type('application/json; charset=utf-8').send(await backend.incidents({ limit, cursor })),
-    )
     app.get<{ Querystring: Omit<QueryRequest, 'shape'> }>(
       '/api/v1/query',
       { ...viewer, schema: schemas.queryIndex },

@@ -10,7 +10,17 @@ import { revivedError, type PlainError } from '../server/worker-protocol.ts'
 import { Part, readFrames, type Frame } from './frames.ts'
 import * as limits from './limits.ts'
 import { checksumHeader } from './listener.ts'
-import type { PeerAnswer, PeerBackend, PeerListed, PeerListing, PeerQuery, PeerRules, PeerWatch } from './protocol.ts'
+import type {
+  PeerAnswer,
+  PeerBackend,
+  PeerCommanded,
+  PeerCommands,
+  PeerListed,
+  PeerListing,
+  PeerQuery,
+  PeerRules,
+  PeerWatch,
+} from './protocol.ts'
 import { askSecurity, type PeerSecurity } from './security.ts'
 
 export interface PeerClientOptions {
@@ -139,6 +149,11 @@ class RemotePeer implements PeerBackend {
   async incidents(request: PeerListing, signal: AbortSignal): Promise<PeerListed> {
     const answerMs = request.waitMs + limits.marginMs
     return this.json<PeerListed>({ method: 'POST', path: '/v1/incidents', body: request, answerMs, signal })
+  }
+
+  async commands(request: PeerCommands, signal: AbortSignal): Promise<PeerCommanded> {
+    const answerMs = request.waitMs + limits.marginMs
+    return this.json<PeerCommanded>({ method: 'POST', path: '/v1/commands', body: request, answerMs, signal })
   }
 
   async watch(request: PeerWatch, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {

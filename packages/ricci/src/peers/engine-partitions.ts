@@ -2,7 +2,7 @@
  * Answers from the partitions that this instance runs, for others and for its own clients. All partitions asked for are waited for at once;
  * pages are made of a few at a time.
  */
-import { parseQuery } from '@ricci/engine'
+import { parseQuery, type CommandStatus } from '@ricci/engine'
 import type { Clock, Timer } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import type { WatchPage } from '../http/backend.ts'
@@ -14,11 +14,12 @@ import { formOfSources, merged, type PageSource } from './merge.ts'
 import { readCursor } from './query-cursor.ts'
 import type {
   Freshness,
-  ListedItem,
   Missing,
   PartitionListing,
   PartitionsBackend,
   PeerAnswer,
+  PeerCommanded,
+  PeerCommands,
   PeerListed,
   PeerListing,
   PeerQuery,
@@ -26,7 +27,7 @@ import type {
 } from './protocol.ts'
 
 /** What is asked of a partition's engine. */
-export type PartitionEngine = Pick<EngineService, 'evaluated' | 'answerAt' | 'listed' | 'watch'>
+export type PartitionEngine = Pick<EngineService, 'evaluated' | 'answerAt' | 'listed' | 'commands' | 'watch'>
 
 export interface EnginePartitionsOptions {
   readonly instance: string
@@ -100,7 +101,8 @@ export class EnginePartitions implements PartitionsBackend {
     }
   }
 
-  async incidents({ kind, partitions, cursor, limit, waitMs }: PeerListing, signal: AbortSignal): Promise<PeerListed> {
+  async incidents(request: PeerListing, signal: AbortSignal): Promise<PeerListed> {
+    const { kind, partitions, cursor, limit, filter, waitMs } = request
     const deadlineMs = this.options.clock.monotonicMs() + waitMs
     const fresh: { partition: number }[] = []
     const missing: Missing[] = []
@@ -113,9 +115,9 @@ export class EnginePartitions implements PartitionsBackend {
         const engine = this.engine(partition)
         if (!full && !signal.aborted) {
           const from = i === 0 ? cursor : undefined
-          const text = await engine.listed({ kind, cursor: from, limit: left }, deadlineMs)
-          const { items, more } = JSON.parse(text) as { items: readonly ListedItem[]; more: boolean }
-          listed.push({ partition, items, more })
+          const text = await engine.listed({ kind, cursor: from, limit: left, filter }, deadlineMs)
+          const { items, more, behind } = JSON.parse(text) as Omit<PartitionListing, 'partition'>
+          listed.push({ partition, items, more, behind })
           left -= items.length
           textLeft -= text.length
           full = more || textLeft < 0
@@ -127,6 +129,24 @@ export class EnginePartitions implements PartitionsBackend {
       }
     }
     return { fresh, listed, missing }
+  }
+
+  async commands({ partitions, ids, waitMs }: PeerCommands): Promise<PeerCommanded> {
+    const deadlineMs = this.options.clock.monotonicMs() + waitMs
+    const fresh: { partition: number }[] = []
+    const missing: Missing[] = []
+    const commands: Record<string, CommandStatus> = {}
+    await Promise.all(
+      partitions.map(async (partition) => {
+        try {
+          Object.assign(commands, JSON.parse(await this.engine(partition).commands(ids, deadlineMs)))
+          fresh.push({ partition })
+        } catch (error) {
+          missing.push({ partition, code: codeOf(error) })
+        }
+      }),
+    )
+    return { fresh, commands, missing }
   }
 
   async watch({ query, shape, partitions, from }: PeerWatch, signal: AbortSignal): Promise<AsyncIterable<WatchPage>> {

@@ -4,6 +4,7 @@
  */
 import { EngineError } from '@ricci/engine'
 import type { IncidentsRequest } from '../http/backend.ts'
+import type { IncidentFilter } from '../incidents/incident-filter.ts'
 import { queryWaitMs } from '../intake/limits.ts'
 import { candidatesOf, type AmongOptions } from './candidates.ts'
 import { cover } from './coverage.ts'
@@ -24,20 +25,20 @@ interface Place {
 /** The JSON text of a part, and the partitions of which nothing is told. @throws EngineError `CURSOR_INVALID` */
 export async function listIncidents(
   options: AmongOptions,
-  { limit, cursor }: IncidentsRequest,
+  { limit, cursor, filter, kinds = listedKinds }: IncidentsRequest,
 ): Promise<{ listing: string; missing: readonly Missing[] }> {
   const deadlineMs = options.clock.monotonicMs() + queryWaitMs
   const values: Record<ListedKind, unknown[]> = { open: [], closed: [], page: [] }
   const missing = new Map<number, Missing>()
   let next: Place | undefined =
-    cursor === undefined ? { kind: 'open', partition: 0 } : placeOf(cursor, options.partitions)
+    cursor === undefined ? { kind: kinds[0], partition: 0 } : placeOf(cursor, options.partitions)
   for (let left = limit; next !== undefined && left > 0;) {
     const { kind }: Place = next
-    const listed = await listKind(options, next, left, deadlineMs)
+    const listed = await listKind(options, next, left, filter, deadlineMs)
     for (const one of listed.missing) missing.set(one.partition, one)
     values[kind].push(...listed.values)
     left -= listed.values.length
-    next = listed.next ?? placeAfter(kind)
+    next = listed.next ?? placeAfter(kind, kinds)
     // what is too long for one part ends it as well
     if (listed.next !== undefined) break
   }
@@ -61,7 +62,7 @@ export interface OpenIncidents {
 export async function* openIncidents(options: AmongOptions): AsyncGenerator<OpenIncidents, void, undefined> {
   for (let next: Place | undefined = { kind: 'open', partition: 0 }; next !== undefined;) {
     const deadlineMs: number = options.clock.monotonicMs() + queryWaitMs
-    const { values, missing, next: behind } = await listKind(options, next, openAtOnce, deadlineMs)
+    const { values, missing, next: behind } = await listKind(options, next, openAtOnce, undefined, deadlineMs)
     yield { incidents: values, missing }
     next = behind
   }
@@ -72,6 +73,7 @@ async function listKind(
   options: AmongOptions,
   { kind, partition: first, cursor }: Place,
   limit: number,
+  filter: IncidentFilter | undefined,
   deadlineMs: number,
 ): Promise<{ values: unknown[]; missing: readonly Missing[]; next?: Place }> {
   const { clock, partitions } = options
@@ -82,7 +84,7 @@ async function listKind(
         const waitMs = deadlineMs - clock.monotonicMs() - marginMs
         const ascending = [...asked].sort((a, b) => a - b)
         const from = ascending[0] === first ? cursor : undefined
-        return backend.incidents({ kind, partitions: ascending, cursor: from, limit, waitMs }, signal)
+        return backend.incidents({ kind, partitions: ascending, cursor: from, limit, filter, waitMs }, signal)
       }),
     clock,
     deadlineMs,
@@ -104,13 +106,13 @@ async function listKind(
       values.push(item.value)
       last = item.cursor
     }
-    if (listing.more) return { values, missing, next: { kind, partition, cursor: last } }
+    if (listing.more) return { values, missing, next: { kind, partition, cursor: listing.behind ?? last } }
   }
   return { values, missing }
 }
 
-function placeAfter(kind: ListedKind): Place | undefined {
-  const next = listedKinds[listedKinds.indexOf(kind) + 1]
+function placeAfter(kind: ListedKind, kinds: readonly ListedKind[]): Place | undefined {
+  const next = kinds[kinds.indexOf(kind) + 1]
   return next === undefined ? undefined : { kind: next, partition: 0 }
 }
 

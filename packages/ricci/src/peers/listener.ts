@@ -17,7 +17,7 @@ import { plainError, type PlainError } from '../server/worker-protocol.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { Part, writeFrame, writeJsonFrame } from './frames.ts'
 import * as limits from './limits.ts'
-import type { PeerAnswer, PeerBackend, PeerListing, PeerQuery, PeerRules, PeerWatch } from './protocol.ts'
+import type { PeerAnswer, PeerBackend, PeerCommands, PeerListing, PeerQuery, PeerRules, PeerWatch } from './protocol.ts'
 import { reasonOf, sentenceOf, type RefusedReason } from './refusals.ts'
 import { listenSecurity, strangeness, type PeerSecurity } from './security.ts'
 
@@ -143,6 +143,8 @@ export class PeerListener {
       }
       case 'POST incidents':
         return sendJson(response, 200, await backend.incidents(await bodyOf<PeerListing>(request), signal))
+      case 'POST commands':
+        return sendJson(response, 200, await backend.commands(await bodyOf<PeerCommands>(request), signal))
       case 'GET snapshots': {
         const infos = await backend.snapshots(Number(partition))
         if (name === undefined) return sendJson(response, 200, infos)

@@ -1,7 +1,9 @@
 /** What instances of a cluster ask each other. The same interface is answered from this process and, by a client, from another. */
+import type { CommandStatus } from '@ricci/engine'
 import type { SnapshotInfo } from '@ricci/replica'
 import type { AuditEntry } from '../access/audit.ts'
 import type { WatchPage, WatchPlace } from '../http/backend.ts'
+import type { IncidentFilter } from '../incidents/incident-filter.ts'
 import type { AnswerForm, JsonShape } from '../server/worker-protocol.ts'
 
 /** A query for some of the partitions. */
@@ -55,6 +57,7 @@ export interface PeerListing {
   /** Of the first of the partitions those behind it. */
   readonly cursor?: string
   readonly limit: number
+  readonly filter?: IncidentFilter
   readonly waitMs: number
 }
 
@@ -70,6 +73,8 @@ export interface PartitionListing {
   readonly items: readonly ListedItem[]
   /** There are more of it. */
   readonly more: boolean
+  /** Where they begin, if not behind the last item: a filter let none of those between pass. */
+  readonly behind?: string
 }
 
 /** What was listed, in the order of the partitions. */
@@ -77,6 +82,22 @@ export interface PeerListed {
   /** Partitions that are answered for; behind the first with more than was wanted the others were not looked at. */
   readonly fresh: readonly { readonly partition: number }[]
   readonly listed: readonly PartitionListing[]
+  readonly missing: readonly Missing[]
+}
+
+/** What became of commands, in the partitions that they were appended to. */
+export interface PeerCommands {
+  readonly partitions: readonly number[]
+  /** Ids, in whichever of the partitions they are. */
+  readonly ids: readonly string[]
+  /** How long it may wait for the log to be applied. */
+  readonly waitMs: number
+}
+
+/** What they came to, by their ids: of partitions that are answered for, one that is not here was not applied. */
+export interface PeerCommanded {
+  readonly fresh: readonly { readonly partition: number }[]
+  readonly commands: Readonly<Record<string, CommandStatus>>
   readonly missing: readonly Missing[]
 }
 
@@ -98,6 +119,7 @@ export interface PartitionsBackend {
    */
   query(request: PeerQuery, signal: AbortSignal): Promise<PeerAnswer>
   incidents(request: PeerListing, signal: AbortSignal): Promise<PeerListed>
+  commands(request: PeerCommands, signal: AbortSignal): Promise<PeerCommanded>
   /**
    * Resolves once the query is accepted; then yields changes as they come, until the signal aborts.
    * @throws RicciError `NOT_HERE`, also later: a partition has left; `NOT_EVALUATED`, `TOO_MANY_WATCHES`; QueryError

@@ -96,6 +96,11 @@ export class FakeEngine implements PartitionEngine {
     return JSON.stringify({ items, more: from + some.length < all.length })
   }
 
+  async commands(ids: readonly string[]): Promise<string> {
+    await this.evaluated()
+    return JSON.stringify(Object.fromEntries(ids.map((id) => [id, { did: 'acknowledged', offset: 1 }])))
+  }
+
   async watch(
     query: string,
     _shape: JsonShape,
@@ -190,6 +195,7 @@ export class TestCluster {
     const backend: PeerBackend = {
       query: (request, signal) => local.query(request, signal),
       incidents: (request, signal) => local.incidents(request, signal),
+      commands: (request) => local.commands(request),
       watch: (request, signal) => local.watch(request, signal),
       snapshots: async (partition) => (await snapshots?.list(partition)) ?? [],
       snapshot: async (info: SnapshotInfo) => {

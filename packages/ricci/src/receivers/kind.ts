@@ -7,6 +7,7 @@ import type { Clock, ReceiverClass, SendRequest, Transport } from '@ricci/replic
 import { z } from 'zod'
 import type { Fields } from '../config/fields.ts'
 import { Secret } from '../config/secret.ts'
+import type { Inbound } from './inbound.ts'
 import { silently } from './silence.ts'
 
 /** What a receiver is given of the process it is in. */
@@ -25,6 +26,8 @@ export interface ConfiguredReceiver {
   /** What a test sends it, one after another under one key. */
   readonly test: readonly SendRequest['action'][]
   connect(means: Means): Transport
+  /** Takes back what people did there; absent where that is not set up. */
+  readonly inbound?: Inbound
 }
 
 interface Definition<Shape extends z.ZodRawShape> {
@@ -37,6 +40,8 @@ interface Definition<Shape extends z.ZodRawShape> {
   /** What no single setting can tell: the setting that is wrong, and a sentence. */
   readonly problem?: (settings: z.output<z.ZodObject<Shape>>) => readonly [setting: string, message: string] | undefined
   readonly transport: (settings: z.output<z.ZodObject<Shape>>, means: Means) => Transport
+  /** The way back, where its settings open one. */
+  readonly inbound?: (settings: z.output<z.ZodObject<Shape>>) => Inbound | undefined
 }
 
 export interface ReceiverKind {
@@ -79,6 +84,7 @@ export function receiverKind<Shape extends z.ZodRawShape>(definition: Definition
           inDoubt: settings.inDoubt ?? 'repeat',
           sendOvertaken: settings.sendOvertaken,
           test,
+          inbound: definition.inbound?.(settings),
           connect: (means) => silently(transport(settings, means), secretsIn(settings)),
         }
       })

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { SendRequest } from '@ricci/replica'
 import { HttpTransport } from './http.ts'
+import { pagerDutyInbound } from './inbound.ts'
 import { receiverKind } from './kind.ts'
 import { headline, memberCountOf } from './text.ts'
 
@@ -35,7 +36,11 @@ export const pagerDutyKind = receiverKind({
       .url('where events are posted to; the service region EU has another')
       .default('https://events.pagerduty.com/v2/enqueue'),
     ca: fields.authority(),
+    webhookSecret: fields
+      .secret('secret of a V3 webhook subscription, which tells `/hooks/NAME` here what people do there')
+      .optional(),
   }),
+  inbound: ({ webhookSecret }) => (webhookSecret === undefined ? undefined : pagerDutyInbound(webhookSecret)),
   transport: ({ routingKey, url, ca }, { clock }) => {
     const body = (page: SendRequest) => pagerDutyEvent(page, routingKey.reveal())
     return new HttpTransport({ url, ca, bodyLimit: maxEventBytes, body }, clock)

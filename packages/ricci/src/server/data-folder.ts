@@ -1,7 +1,7 @@
 import { RicciError } from '../errors.ts'
 import { makeDirectory } from '../log/index.ts'
 
-/** @throws RicciError `CONFIG_INVALID` */
+/** Makes the folder of log and snapshots, if it is not there. @throws RicciError `CONFIG_INVALID` */
 export function makeDataFolder(folder: string): void {
   try {
     makeDirectory(folder)

@@ -231,6 +231,16 @@ export class EngineService {
     return this.looked(request, deadlineMs)
   }
 
+  /**
+   * What commands came to, by their ids, as JSON text, once all that is in the log now is applied.
+   * @param deadlineMs monotonic time
+   * @throws RicciError `NOT_EVALUATED`
+   */
+  async commands(ids: readonly string[], deadlineMs: number): Promise<string> {
+    await this.evaluated(deadlineMs)
+    return this.looked({ commands: ids }, deadlineMs)
+  }
+
   /** Looks into the engine. Undefined when it does not answer soon. */
   async inspect(what: Inspection): Promise<string | undefined> {
     const { clock } = this.options

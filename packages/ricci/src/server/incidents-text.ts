@@ -1,27 +1,50 @@
 /** Incidents and pages, made into text where they are, a bounded part at a time. */
-import type { Engine } from '@ricci/engine'
+import type { CommandStatus, Engine } from '@ricci/engine'
+import { filtered } from '../incidents/incident-filter.ts'
 import type { ListingRequest } from './worker-protocol.ts'
 
 /** Characters of an answer, after which it ends: a few milliseconds of work. One more incident has 20,000 at most. */
 const textLimit = 1 << 19
+/** Looked at for one answer, for who asks for few of many: some ten milliseconds of work, during which no record is applied. */
+const lookLimit = 10_000
 
-/** The JSON text `{"items": [{"cursor": …, "value": …}, …], "more": …}` of one kind: for who puts several engines' together. */
-export function listedText(engine: Pick<Engine, 'listed'>, { kind, cursor, limit }: ListingRequest): string {
+/**
+ * The JSON text `{"items": [{"cursor": …, "value": …}, …], "more": …}` of one kind: for who puts several engines' together. Where there are more it goes on
+ * behind the last item; where fewer pass the filter, behind the cursor `behind`.
+ */
+export function listedText(engine: Pick<Engine, 'listed'>, { kind, cursor, limit, filter }: ListingRequest): string {
+  const passes = filtered(filter)
   const texts: string[] = []
   let length = 0
   let more = false
+  let behind: string | undefined
+  let looked = 0
   for (const listed of engine.listed(cursor)) {
     if (listed.kind !== kind) {
-      if (texts.length > 0) break
+      if (looked > 0) break
       continue
     }
-    if (texts.length === limit || length > textLimit) {
+    if (texts.length === limit || length > textLimit || looked === lookLimit) {
       more = true
       break
     }
-    const value = JSON.stringify(listed.kind === 'page' ? listed.page : listed.incident)
+    looked++
+    behind = listed.cursor
+    const one = listed.kind === 'page' ? listed.page : listed.incident
+    if (!passes(one)) continue
+    const value = JSON.stringify(filter?.brief === true ? { ...one, provenance: undefined, members: undefined } : one)
     texts.push(`{"cursor":${JSON.stringify(listed.cursor)},"value":${value}}`)
     length += value.length
   }
-  return `{"items":[${texts.join()}],"more":${more}}`
+  return `{"items":[${texts.join()}],"more":${more}${more ? `,"behind":${JSON.stringify(behind)}` : ''}}`
+}
+
+/** The JSON text of what commands came to, by their ids; those that are not known are left out. */
+export function commandsText(engine: Pick<Engine, 'command'>, ids: readonly string[]): string {
+  const known: Record<string, CommandStatus> = {}
+  for (const id of ids) {
+    const status = engine.command(id)
+    if (status !== undefined) known[id] = status
+  }
+  return JSON.stringify(known)
 }

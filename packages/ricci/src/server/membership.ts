@@ -78,6 +78,7 @@ export class Membership {
       backend: {
         query: (request, signal) => own.local.query(request, signal),
         incidents: (request, signal) => own.local.incidents(request, signal),
+        commands: (request, signal) => own.local.commands(request, signal),
         watch: (request, signal) => own.local.watch(request, signal),
         snapshots: (partition) => snapshots.list(partition),
         snapshot: (info) => snapshots.fetch(info),

@@ -18,6 +18,8 @@ import type { HttpBackend, Degraded, Readiness } from '../http/backend.ts'
 import { nextIncarnation } from '../intake/incarnation.ts'
 import { oneProducer } from '../intake/recorder.ts'
 import { Intake } from '../intake/intake.ts'
+import { Drills } from '../incidents/drills.ts'
+import { IncidentCommands } from '../incidents/incident-commands.ts'
 import { EnginePartitions } from '../peers/engine-partitions.ts'
 import { QueryFanOut } from '../peers/fan-out.ts'
 import { Receivers } from '../receivers/receivers.ts'
@@ -263,14 +265,10 @@ export class Server {
       // alone, there is nobody else to be asked: who asks waits until it can answer
       engineOf: (partition) => partitions.asked(partition, backends.alone)?.engine,
     })
-    const queries = new QueryFanOut({
-      instance,
-      partitions: log.partitions,
-      local,
-      members: () => backends.coordination.members(),
-      client: membership?.client ?? nobody,
-      clock,
-    })
+    const members = () => backends.coordination.members()
+    const among = { instance, partitions: log.partitions, local, members, client: membership?.client ?? nobody, clock }
+    const queries = new QueryFanOut(among)
+    const commands = new IncidentCommands(among, log)
     backends.onSleeperWanted(() => partitions.get(0)?.engine.wake())
     const { identity, incarnation } = nextIncarnation(config.dataFolder, () => random.next())
     const intake = new Intake({
@@ -290,6 +288,13 @@ export class Server {
       maxFrameBytes: config.intake.maxFrameBytes,
       maxQueuedBytes: config.intake.maxUnsettledBytes,
       idleConnectionMs: config.intake.idleTimeoutMs,
+    })
+    const drills = new Drills({
+      ...{ instance, partitions: log.partitions, log, commands, clock, receivers: this.receivers.byName },
+      ...(config.drill !== undefined && { scheduled: config.drill }),
+      owns: (partition) => partitions.owned().includes(partition),
+      take: (events) => intake.take(events),
+      alarm: (name, detail) => telemetry.alarm(name, detail),
     })
     const peers = await membership?.listen({
       local,
@@ -319,7 +324,7 @@ export class Server {
       query: (query) => queries.answer(query, 'json', clock.monotonicMs()),
     })
     this.parts = {
-      ...{ backends, running: partitions, intake, queries, explainer, placement, membership, log },
+      ...{ backends, running: partitions, intake, queries, commands, drills, explainer, placement, membership, log },
       partitions: log.partitions,
       here: (partition) => partitions.get(partition),
       elsewhere: async () => (await membership?.rulesElsewhere()) ?? new Map(),
@@ -347,6 +352,8 @@ export class Server {
     this.addresses = { ...(await this.listen(intake)), ...(peers !== undefined && { peers }) }
     // first of all when it stops: clients go elsewhere once others have what they are about, and nothing is busy any more
     this.open.push(() => placement.handOn())
+    drills.start()
+    this.open.push(() => drills.stop())
     this.serves = true
     this.tellReady()
     return this.addresses
@@ -402,10 +409,13 @@ export class Server {
       query: ({ query, limit, cursor, shape }) =>
         this.running().queries.answer(query, shape, this.clock.monotonicMs(), limit, cursor),
       incidents: (request) => this.running().queries.incidents(request),
+      command: (request, asker) => this.running().commands.run(request, asker),
+      drill: ({ to, id, why }, asker) => this.running().drills.run(to, id, why, asker),
       watch: (query, shape, signal, from) => this.running().queries.watch(query, shape, signal, from),
       logId: () => this.running().backends.log.id,
       take: (events) => this.running().intake.take(events),
       records: (request, signal) => recordLines(this.running().backends.log, this.clock, request, signal),
+      inbound: (receiver) => this.options.config.receivers.get(receiver)?.inbound,
       receivers: () => this.receivers.views(),
       tryReceiver: (name) => this.receivers.try(name),
       rules: {
@@ -477,6 +487,8 @@ interface Parts extends RulesPlaces {
   readonly membership: Membership | undefined
   readonly queries: QueryFanOut
   readonly explainer: Explainer
+  readonly commands: IncidentCommands
+  readonly drills: Drills
   readonly intake: Intake
 }
 

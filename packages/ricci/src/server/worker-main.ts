@@ -8,7 +8,7 @@ import { RateLimit } from '../telemetry/rate-limit.ts'
 import type { ToldPage } from '../telemetry/internal-events.ts'
 import { FollowingLog } from './following-log.ts'
 import { HostServer } from './host-server.ts'
-import { listedText } from './incidents-text.ts'
+import { commandsText, listedText } from './incidents-text.ts'
 import { logOf } from './log-of.ts'
 import { nodeClock } from './node-clock.ts'
 import { ProgressWords } from './progress-words.ts'
@@ -125,6 +125,7 @@ function encoded(bytes: Uint8Array | undefined): string {
 
 function inspect(engine: Engine, what: Exclude<Inspection, 'bundle'>): string {
   if (what === 'stats') return JSON.stringify(engine.stats())
+  if ('commands' in what) return commandsText(engine, what.commands)
   return listedText(engine, what)
 }
 

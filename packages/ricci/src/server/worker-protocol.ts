@@ -10,6 +10,7 @@ import {
   type SortValues,
 } from '@ricci/engine'
 import { ReplicaError, type HostFailure, type HostStart, type Progress, type ReplicaErrorCode } from '@ricci/replica'
+import type { IncidentFilter } from '../incidents/incident-filter.ts'
 import type { RabbitLogOptions } from '../log/rabbitmq/rabbit-log.ts'
 import type { ReceiversUsed } from '../rules/receivers-used.ts'
 import type { ToldPage } from '../telemetry/internal-events.ts'
@@ -47,7 +48,7 @@ export const betweenTexts = ',\n'
 export type AnswerForm = 'msg' | JsonShape
 
 /** What one may look at in a running engine, answered as JSON text; the bundle of the rules in force as base64, empty before there are any. */
-export type Inspection = 'stats' | 'bundle' | ListingRequest
+export type Inspection = 'stats' | 'bundle' | ListingRequest | { readonly commands: readonly string[] }
 
 /** Incidents or pages of one kind. */
 export interface ListingRequest {
@@ -55,6 +56,7 @@ export interface ListingRequest {
   /** Those behind it. */
   readonly cursor?: string
   readonly limit: number
+  readonly filter?: IncidentFilter
 }
 
 /** The rules that an engine runs, as their record has them. */

@@ -34,7 +34,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'member-list': 1,
   'log-start': 40,
   escalation: 1,
-  acknowledgement: 1,
+  acknowledged: 1,
 }
 
 /** All of them: each is to be found. */

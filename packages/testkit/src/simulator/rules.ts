@@ -26,6 +26,15 @@ const deploy = (sees: Sees): ReturnType<typeof where> =>
   )
 const burst = (): ReturnType<typeof where> =>
   where('service =~ "burst %" and state != "expired"', incident('burst', { bad: 'state != "ok"', to: 'keyed' }))
+const stuck = (): ReturnType<typeof where> =>
+  where(
+    'service = "stuck" and state != "expired"',
+    incident(stuckRule, {
+      bad: 'state != "ok"',
+      to: 'keyed',
+      escalate: [{ after: escalateAfterMs / 1_000, to: 'pager' }],
+    }),
+  )
 const noise = (): ReturnType<typeof where> =>
   where(
     'service = "noise" and state != "expired"',
@@ -62,12 +71,17 @@ export const fallbackReceiver = 'pager'
 /** What waited for so long goes as one digest; an hour in the product: runs last minutes. */
 export const digestAgeMs = 45_000
 
+/** Incident of what gets stuck, and owned time after which somebody else is told. */
+export const stuckRule = 'stuck'
+export const escalateAfterMs = 20_000
+
 /** What every variant decides alike; the truth is told by it. */
 const judged = ({ grinds, sees }: Lapses): ReturnType<typeof where>[] => [
   down(),
   check(),
   deploy(sees),
   burst(),
+  stuck(),
   noise(),
   grinding(grinds),
 ]

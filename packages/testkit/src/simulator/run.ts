@@ -3,6 +3,7 @@ import type { Mutation } from '@ricci/replica'
 import { crc32 } from 'node:zlib'
 import { Cluster } from './cluster.ts'
 import { Nemesis } from './nemesis.ts'
+import { Desk } from './desk.ts'
 import { decoded } from './oracle/decoded.ts'
 import { Ledger, offsetOf, type WrittenLog } from './oracle/ledger.ts'
 import { OwnedTime } from './oracle/owned-time.ts'
@@ -60,6 +61,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   process.on('unhandledRejection', unhandled)
   try {
     new Nemesis(world, cluster, plan).start()
+    new Desk(world, cluster, plan).start()
     cluster.start()
     await world.clock.advance(plan.calmAtMs)
     await findPeace(cluster, referees, watch)

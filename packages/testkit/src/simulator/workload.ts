@@ -4,7 +4,7 @@ import { Producer, type Door, type SentMsg } from './producer.ts'
 import type { World } from './world.ts'
 
 /** TTL of every event, seconds. Presence is judged by service `alive`. */
-export const ttls = { alive: 12, check: 60, load: 30, deploy: 60, noise: 60, grind: 60, burst: 60 } as const
+export const ttls = { alive: 12, check: 60, load: 30, deploy: 60, noise: 60, grind: 60, burst: 60, stuck: 60 } as const
 
 /** TTL, grace and then some. */
 const peaceSilenceMs = 40_000
@@ -31,6 +31,9 @@ export class Host {
   /** Names of what went wrong in a burst; well again at the time given. */
   readonly #bursts = new Map<string, number>()
   readonly #burstEver = new Set<string>()
+  /** Something is stuck until then; 0: nothing is. */
+  #stuckUntilMs = 0
+  #stuckEver = false
   readonly #grinds: number[] = []
   #ground = 0
 
@@ -96,6 +99,12 @@ export class Host {
     }
     if (this.#noisy) events.push(this.#event('noise', { ttl: ttls.noise, description: `at ${Math.round(now)}` }))
     events.push(...this.#grinding())
+    if (this.#stuckUntilMs > 0) {
+      const isOver = now >= this.#stuckUntilMs
+      if (isOver) this.#stuckUntilMs = 0
+      events.push(this.#event('stuck', { ttl: ttls.stuck, state: isOver ? 'ok' : 'bad' }))
+      this.#stuckEver = true
+    }
     this.producer.send(events)
     this.#calmBursts(now)
   }
@@ -118,6 +127,12 @@ export class Host {
       this.#bursts.set(name, this.world.nowMs + ms)
       this.#burstEver.add(name)
     }
+  }
+
+  /** Something gets stuck, and is well again after `ms`. */
+  stick(ms: number): void {
+    if (this.#stuckUntilMs === 0) this.producer.send([this.#event('stuck', { ttl: ttls.stuck, state: 'bad' })])
+    this.#stuckUntilMs = Math.max(this.#stuckUntilMs, this.world.nowMs + ms)
   }
 
   /** Its check is well, out of turn. */
@@ -157,6 +172,7 @@ export class Host {
         this.#event('alive', { ttl: ttls.alive, state: 'ok' }),
         this.#event('check', { ttl: ttls.check, state: 'ok' }),
         this.#event('load', { ttl: ttls.load, metric: 0.2 }),
+        ...(this.#stuckEver || this.#stuckUntilMs > 0 ? [this.#event('stuck', { ttl: ttls.stuck, state: 'ok' })] : []),
         ...[...this.#burstEver].map((service) => this.#event(service, { ttl: ttls.burst, state: 'ok' })),
       ])
     }

@@ -91,6 +91,7 @@ export const exerciseKinds = [
   'digest of what waited',
   'page in a digest',
   'event throttled',
+  'escalation',
   'found to have gone astray',
   'drained',
   'handed over',

@@ -2,9 +2,11 @@ import type { PendingPage } from '@ricci/engine'
 import type { StoredRecord } from '@ricci/replica'
 import { crc32 } from 'node:zlib'
 import type { SentMsg } from '../producer.ts'
+import { stuckRule } from '../rules.ts'
 import type { ExerciseKind } from '../world.ts'
 import { decoded } from './decoded.ts'
 import { judgeLimits, judgeSkips, ThrottleTruth } from './limits.ts'
+import { EscalationTruth } from './escalations.ts'
 import { longestTickMs, OwnedTime } from './owned-time.ts'
 import { Told } from './told.ts'
 import type { Verdict } from './verdict.ts'
@@ -60,6 +62,9 @@ export function judgeTruth(
   const time = new OwnedTime()
   const seen = new Map<string, { incarnation: number; sequences: Set<number> }>()
   const hosts = new Map<string, HostTruth>()
+  const escalations = new EscalationTruth(told, (text) => {
+    verdicts.push({ kind: 'spell missed', text: `p${partition}: ${text}` })
+  })
   let ruled = false
 
   for (const { offset, bytes } of records) {
@@ -68,6 +73,7 @@ export function judgeTruth(
     const fresh = msg !== undefined && isNew(seen, msg)
     time.apply(record, msg !== undefined && !fresh)
     if (record.kind === 'rules') ruled = true
+    escalations.record(record, offset, time)
     if (record.kind === 'tick') {
       for (const [name, host] of hosts) {
         if (host.doubtful || host.seenMs === undefined) continue
@@ -115,6 +121,8 @@ export function judgeTruth(
             text: `p${partition}: the noise of ${name} at offset ${offset} ${wrong}`,
           })
         }
+      } else if (event.service === stuckRule && ageMs < ttlMs - 10) {
+        escalations.event(name, event.state !== 'ok', offset, time)
       } else if (event.service!.startsWith('burst') && ageMs < ttlMs - 10) {
         const bad = event.state !== 'ok'
         if (bad && !host.bursts.has(event.service!) && !told.take('burst', name, offset, 'trigger')) {
@@ -128,11 +136,12 @@ export function judgeTruth(
       }
     }
   }
-  const invented = [...told.left(['check', 'burst'], 'trigger'), ...told.left(['deploy', 'noise'], 'notify')]
+  const invented = [...told.left(['check', 'burst', stuckRule], 'trigger'), ...told.left(['deploy', 'noise'], 'notify')]
   for (const what of invented) {
     verdicts.push({ kind: 'spell invented', text: `p${partition}: ${what}, and there was no such event` })
   }
   exercise('page in a digest', told.members)
+  exercise('escalation', escalations.taken)
   for (const { noise } of hosts.values()) exercise('event throttled', noise.dropped)
   return [
     ...verdicts,
