@@ -32,6 +32,7 @@ export {
 export { countMarkUp, encodeMark, eventsWithMark, maxProducerIdleMs, readMark, withMark } from './mark.ts'
 export { MsgPeek } from './peek.ts'
 export { MsgRoute, type RouteOptions } from './route.ts'
+export { hopsAttribute, passedOn, type PassedOn } from './hops.ts'
 export { frame, FrameReader } from './frame.ts'
 export { halvesOf, largestEventBytes } from './halves.ts'
 export { isRefusedForNow, refusalAsTooLarge, refusalForNow, takenBytes } from './refusal.ts'

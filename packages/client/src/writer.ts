@@ -120,6 +120,18 @@ export class MsgWriter {
     this.length += end - start
   }
 
+  /** The same with others in place of those from `from` to `to`. */
+  rawEventWith(bytes: Uint8Array, start: number, end: number, from: number, to: number, others: Uint8Array): void {
+    const length = end - start - (to - from) + others.length
+    this.ensure(length + 6)
+    this.bytes[this.length++] = MsgTag.event
+    this.unsigned(length)
+    for (const part of [bytes.subarray(start, from), others, bytes.subarray(to, end)]) {
+      this.bytes.set(part, this.length)
+      this.length += part.length
+    }
+  }
+
   /** Bytes that are fields of a Msg already. */
   raw(bytes: Uint8Array): void {
     this.ensure(bytes.length)

@@ -4,6 +4,7 @@ import type { Listed } from './decisions/listing.ts'
 import type { PageChanges, PendingPage } from './decisions/page.ts'
 import type { Skew } from './event/skews.ts'
 import type { SilentHosts } from './index/silent-hosts.ts'
+import type { FlowPlace, FlowsView } from './flows/flow.ts'
 import type { Mutation } from './mutations.ts'
 import type { LogRecord, RulesRecord, SkipRecord } from './records.ts'
 import type { RulesDescription } from './streams/stream.ts'
@@ -24,6 +25,8 @@ export interface EngineObserver {
   onAlarm?(name: string, detail: string, offset: number): void
   /** An event reached a `tap`. */
   onTap?(name: string, value: unknown, offset: number): void
+  /** An event reached `forward(sink)`, in the batch of this position. */
+  onFlow?(sink: string, place: FlowPlace, event: Event): void
   /** A user's function threw; the text is for people only. */
   onRuleError?(path: string, error: unknown, offset: number): void
   /** New rules are in force: which operators go on with their state. Not told after a restore. */
@@ -157,6 +160,8 @@ export interface Engine {
   listed(cursor?: string): Iterable<Listed>
   /** What one of the last 10,000 commands came to, by its id; undefined for one that was not applied, or is forgotten. */
   command(id: string): CommandStatus | undefined
+  /** What rules sent to sinks, and is kept for them. */
+  readonly flows: FlowsView
   /** Counts for people and metrics. */
   stats(): EngineStats
   /** Paths of the operators in force by their numbers, which the progress words name. */

@@ -23,3 +23,8 @@ export class EngineError extends Error {
     super(message, options)
   }
 }
+
+/** What was thrown, in words that are the same everywhere. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'something was thrown that is no error'
+}

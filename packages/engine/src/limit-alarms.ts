@@ -6,6 +6,7 @@ export type Refusals = readonly [
   rows: number,
   producers: number,
   buffers: number,
+  flows: number,
 ]
 
 /** Ticks between two tellings of a limit: half a minute to a minute. */
@@ -23,6 +24,7 @@ const limits = [
     what: 'producers were let go to make room for others: duplicates of theirs would not be known',
   },
   { name: 'buffers-full', what: 'events found the buffer or window of their fork full (setting `eventsPerBuffer`)' },
+  { name: 'flow-full', what: 'events for sinks were dropped, the oldest first: they take less than rules send' },
 ] as const
 
 /**
@@ -30,7 +32,7 @@ const limits = [
  * Counts only: what was told is no state.
  */
 export class LimitAlarms {
-  #told: Refusals = [0, 0, 0, 0, 0, 0]
+  #told: Refusals = [0, 0, 0, 0, 0, 0, 0]
   #toldAt = -Infinity
 
   /** @param alarm told of each limit that refused more than when it was last told */

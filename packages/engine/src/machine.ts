@@ -15,10 +15,11 @@ import type {
   QueryOptions,
   QueryPage,
 } from './engine.ts'
-import { EngineError } from './errors.ts'
+import { EngineError, messageOf } from './errors.ts'
 import { Arrivals } from './event/arrivals.ts'
 import type { Producers } from './event/producers.ts'
 import { IndexLookups } from './event/index-view.ts'
+import { Flows } from './flows/flows.ts'
 import { ChangeRing, type ChangePosition, type ChangesOptions, type ChangesPage } from './index/changes.ts'
 import { Search } from './index/search.ts'
 import { Index } from './index/store.ts'
@@ -65,6 +66,7 @@ export class Machine implements Engine, Runtime, EngineState {
   readonly index: Index
   readonly lookups: IndexLookups
   readonly decisions: Decisions
+  readonly flows: Flows
   readonly input = new Hasher()
   readonly rules: RulesInForce
   readonly progress: Int32Array
@@ -107,6 +109,7 @@ export class Machine implements Engine, Runtime, EngineState {
     this.index.onExpired = (event) => this.stream(event, 0)
     this.#queries = new QueryCache(this.table)
     this.#search = new Search(this.index, this.table)
+    this.flows = new Flows(this, this.#observer)
     this.decisions = new Decisions({
       logId: this.logId,
       partition: this.partition,
@@ -178,18 +181,17 @@ export class Machine implements Engine, Runtime, EngineState {
   #applyControl(record: Exclude<LogRecord, { kind: 'events' }>, bytes: Uint8Array): void {
     switch (record.kind) {
       case 'claim':
-        if (this.decisions.claim(record)) this.#grace(this.clocks.owned.now)
-        return
+        return this.decisions.claim(record) ? this.#grace(this.clocks.owned.now) : undefined
       case 'tick':
         return this.#tick(record)
       case 'attempt':
-        this.decisions.attempt(record)
-        return
+        return void this.decisions.attempt(record)
       case 'outcome':
         return this.decisions.outcome(record)
+      case 'flowed-through':
+        return this.flows.through(record)
       case 'command':
-        this.decisions.command(record)
-        return
+        return void this.decisions.command(record)
       case 'rules':
         return this.#switchRules(record, bytes)
       case 'skip':
@@ -330,12 +332,14 @@ export class Machine implements Engine, Runtime, EngineState {
   #collect(): void {
     const { owned } = this.clocks
     this.#arrivals.forget()
+    this.flows.collect()
     const forks = this.rules.tree?.dimensions ?? []
     const dimensions = [this.index.rows, ...forks]
     collectIds(this.index.rows, forks, owned.now, owned.now - this.settings.idleForkMs)
     this.index.rowsChanged()
     const freeing = (marks: Marks): void => this.#changes.forgetUnmarked(marks)
-    if (!collectTexts(this.table, dimensions, [this.index.expiredSymbol, ...this.#own.ids], freeing)) return
+    if (!collectTexts(this.table, [...dimensions, this.flows], [this.index.expiredSymbol, ...this.#own.ids], freeing))
+      return
     this.generation++
     this.#arrivals.skews.clear()
     this.#queries = new QueryCache(this.table)
@@ -389,8 +393,7 @@ export class Machine implements Engine, Runtime, EngineState {
 
   cut(onSlice?: (slice: Uint8Array) => void): StateCut {
     this.#cut?.end()
-    this.#cut = cutState(this, onSlice)
-    return this.#cut
+    return (this.#cut = cutState(this, onSlice))
   }
 
   snapshot(): Iterable<Uint8Array> {
@@ -404,8 +407,5 @@ export class Machine implements Engine, Runtime, EngineState {
 
 /** A skip's event, where it is about the record as a whole: its timers, or a record of another kind. */
 const wholeRecord = -1
-
-const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : 'something was thrown that is no error'
 
 const everything = { matches: () => true, cost: () => 1 }

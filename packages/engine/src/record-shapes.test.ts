@@ -26,6 +26,7 @@ const samples: readonly Control[] = [
     openPages: 0,
   },
   { kind: 'skip', offset: 0, event: -1, branch: '' },
+  { kind: 'flowed-through', sink: 's', begun: 4, position: 2 },
 ]
 const mayLack = new Set([
   'leaseToken',
@@ -111,6 +112,7 @@ describe('control records that parse and say nothing', () => {
       { ...samples[4], name: 'burn' },
       { ...samples[4], arguments: { list: [] } },
       { ...samples[7], event: -2 },
+      { ...samples[8], position: 0.5 },
     ]
     for (const record of refused)
       assert.throws(() => decodeRecord(encodeRecord(record as Control)), { code: 'RECORD_MALFORMED' })

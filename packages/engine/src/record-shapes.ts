@@ -61,6 +61,7 @@ const shapes: { readonly [K in Exclude<RecordKind, 'events' | 'hole'>]: Shape<K>
     detail: optional(text),
     retryAtMs: optional(time),
   },
+  'flowed-through': { sink: text, begun: count, position: count },
   command: {
     id: text,
     name: oneOf('acknowledge', 'snooze', 'resolve', 'redrive', 'drill'),

@@ -72,6 +72,15 @@ export interface OutcomeRecord {
   /** For `failed`: not to be tried again before this wall time. */
   readonly retryAtMs?: number
 }
+/** A sink has taken what a flow held up to a position. Accepted when further, whatever its owner's epoch: it is a fact. */
+export interface FlowedThroughRecord {
+  readonly kind: 'flowed-through'
+  readonly sink: string
+  /** Offset of the record with which the flow began: positions count from there. */
+  readonly begun: number
+  /** Of the last batch that the sink has. */
+  readonly position: number
+}
 /** What a person asked for, with who, from where and why. */
 export interface CommandRecord {
   readonly kind: 'command'
@@ -131,6 +140,7 @@ export type LogRecord =
   | TickRecord
   | AttemptRecord
   | OutcomeRecord
+  | FlowedThroughRecord
   | CommandRecord
   | RulesRecord
   | CheckpointRecord
@@ -146,12 +156,13 @@ const kindBytes = {
   tick: 3,
   attempt: 4,
   outcome: 5,
+  'flowed-through': 6,
   command: 7,
   rules: 9,
   checkpoint: 11,
   skip: 12,
 } as const satisfies Record<Exclude<RecordKind, 'hole'>, number>
-const reservedKinds: Readonly<Record<number, string>> = { 6: 'flowed-through', 8: 'registry', 10: 'derived events' }
+const reservedKinds: Readonly<Record<number, string>> = { 8: 'registry', 10: 'derived events' }
 /** By kind byte: looked up several times a record. */
 const kindNames: (RecordKind | undefined)[] = []
 for (const [name, byte] of Object.entries(kindBytes)) kindNames[byte] = name as RecordKind

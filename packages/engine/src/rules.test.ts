@@ -12,6 +12,7 @@ import {
   encodeRecord,
   type EngineError,
   fold,
+  forward,
   incident,
   index,
   movingEventWindow,
@@ -319,9 +320,16 @@ describe('rules that are refused', () => {
   it('stop the engine only where another release is asked for', () => {
     const bench = new EngineBench(good)
     assert.throws(
-      () => bench.append({ kind: 'rules', hash: 'rules-0', settings: {}, semantics: 2, bundle: new Uint8Array(0) }),
-      (error: EngineError) => error.code === 'RECORD_UNKNOWN' && /semantics 2/.test(error.message),
+      () => bench.append({ kind: 'rules', hash: 'rules-0', settings: {}, semantics: 3, bundle: new Uint8Array(0) }),
+      (error: EngineError) => error.code === 'RECORD_UNKNOWN' && /semantics 3/.test(error.message),
     )
+  })
+
+  it('are refused where they use what the semantics of their record do not have', () => {
+    const bench = new EngineBench(good)
+    bench.descriptions.set('new', rules(forward('sink')))
+    bench.append({ kind: 'rules', hash: 'new', settings: {}, semantics: 1, bundle: new Uint8Array(0) })
+    assert.deepEqual([bench.engine.rulesHash, ...bench.alarms], ['rules-0', 'rules-refused'])
   })
 })
 

@@ -27,6 +27,8 @@ export interface EngineSettings {
   readonly indexRows: number
   /** Events one window or buffer of one fork holds at most. */
   readonly eventsPerBuffer: number
+  /** Events that one flow keeps for its sink at most; then the oldest are dropped and counted. */
+  readonly eventsPerFlow: number
   /**
    * Different texts (hosts, services, states, tags, attributes and their values) at most, with 64 bytes for each and a quarter as
    * many sets of tags and of attributes. Half full, those that nothing names any more are collected; an event that finds it full
@@ -50,6 +52,8 @@ export const defaultSettings: EngineSettings = {
   forksPerBy: 1_000_000,
   indexRows: 1_000_000,
   eventsPerBuffer: 100_000,
+  // 100 s of a thousand events a second, in some 10 MB
+  eventsPerFlow: 100_000,
   symbols: maxSymbols,
   idleForkMs: 24 * 3_600_000,
 }

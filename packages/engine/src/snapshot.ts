@@ -1,12 +1,13 @@
 /**
  * An engine's whole state: how it is written and read, and its hash, which is that of what would be written. In this order: the head (plain data), the table
  * of texts, the rules' record, the clocks, the producers, the decisions, the index' rows, then dimension by dimension in the order of
- * the tree. A column that something new brings along is written with its dimension; nothing need be said of it here.
+ * the tree, and at last, from engine semantics 2 on, the flows: before, all is as a release without them writes and reads it. A column that something new brings along is written with its dimension; nothing need be said of it here.
  */
 import { SymbolTable } from '@ricci/client'
 import type { Decisions, DecisionsState } from './decisions/decisions.ts'
 import { EngineError } from './errors.ts'
 import type { Producers } from './event/producers.ts'
+import type { Flows } from './flows/flows.ts'
 import type { Index } from './index/store.ts'
 import { decodeRecord, type RulesRecord } from './records.ts'
 import { ByteReader } from './state/bytes.ts'
@@ -19,6 +20,8 @@ import type { Clocks } from './time/clocks.ts'
 /** A change of how snapshots are written is a new number. */
 const snapshotFormat = 7
 const snapshotMagic = 0x52494343 // "RICC"
+/** The first with flows in its state. */
+const flowSemantics = 2
 
 /** Everything of an engine that is state. */
 export interface EngineState {
@@ -31,6 +34,7 @@ export interface EngineState {
   readonly index: Index
   readonly decisions: Decisions
   readonly producers: Producers
+  readonly flows: Flows
   /** Of every record applied. */
   readonly input: Hasher
   readonly rules: RulesInForce
@@ -67,7 +71,7 @@ export function readSnapshotHead(bytes: Uint8Array, wanted: Pick<SnapshotHeader,
   const from = new ByteReader(bytes)
   const magic = from.int()
   const header = magic === snapshotMagic ? from.json<SnapshotHeader>() : undefined
-  if (header?.format !== snapshotFormat || header.semantics !== engineSemantics) {
+  if (header?.format !== snapshotFormat || !(header.semantics >= 1 && header.semantics <= engineSemantics)) {
     throw new EngineError(
       'SNAPSHOT_UNREADABLE',
       'the snapshot was not written by this release; take another or start from the log',
@@ -129,6 +133,7 @@ function write(state: EngineState, out: StateWriter): void {
   out.lists(state.decisions.snapshot())
   state.index.rows.write(out)
   for (const dimension of rules.tree?.dimensions ?? []) dimension.write(out)
+  if (rules.semantics >= flowSemantics) state.flows.write(out)
 }
 
 /**
@@ -143,6 +148,7 @@ export function readState(
   const { clocks, rules } = state
   const record = from.bytes()
   if (record.length > 0) load(decodeRecord(record) as RulesRecord, record)
+  rules.semantics = header.semantics
   state.appliedOffset = header.offset
   state.lastTick = header.lastTick
   state.index.size = header.indexSize
@@ -159,6 +165,7 @@ export function readState(
   state.index.rows.read(from)
   state.index.rowsChanged()
   for (const dimension of rules.tree?.dimensions ?? []) dimension.read(from)
+  if (rules.semantics >= flowSemantics) state.flows.read(from)
   rules.quarantine()
   if (!from.finished) {
     throw new EngineError('SNAPSHOT_UNREADABLE', 'the snapshot holds more than this release reads; take an older one')
@@ -169,7 +176,7 @@ function headerOf(state: EngineState): SnapshotHeader {
   const { rules } = state
   return {
     format: snapshotFormat,
-    semantics: engineSemantics,
+    semantics: rules.semantics,
     logId: state.logId,
     partition: state.partition,
     offset: state.appliedOffset,

@@ -6,7 +6,7 @@ import type { Dimension } from './state/dimension.ts'
 
 /** Sizes and counts of an engine, for people and metrics. */
 export function statsOf(state: EngineState, timersFired: number, skews: Skews): EngineStats {
-  const { index, table, rules, producers } = state
+  const { index, table, rules, producers, flows } = state
   const sum = (of: (dimension: Dimension) => number) =>
     (rules.tree?.dimensions ?? []).reduce((total, dimension) => total + of(dimension), 0)
   return {
@@ -21,12 +21,16 @@ export function statsOf(state: EngineState, timersFired: number, skews: Skews): 
     ruleErrors: rules.nodes.reduce((total, node) => total + node.errors, 0),
     skews: skews.worst(table),
     silent: index.silentHosts(),
-    bytes: table.bytes + index.rows.bytes + sum((dimension) => dimension.bytes),
+    bytes: table.bytes + index.rows.bytes + flows.bytes + sum((dimension) => dimension.bytes),
   }
 }
 
-/** What limits have refused so far: of events that arrived, of texts, forks, rows of the index, producers and buffers. */
-export function refusalsOf({ table, rules, index, producers }: EngineState, events: number, buffers: number): Refusals {
+/** What limits have refused so far: of events that arrived, of texts, forks, rows of the index, producers, buffers and flows. */
+export function refusalsOf(
+  { table, rules, index, producers, flows }: EngineState,
+  events: number,
+  buffers: number,
+): Refusals {
   const forks = (rules.tree?.dimensions ?? []).reduce((sum, dimension) => sum + dimension.refused, 0)
-  return [events, table.refused, forks, index.rows.refused, producers.evicted, buffers]
+  return [events, table.refused, forks, index.rows.refused, producers.evicted, buffers, flows.refused]
 }

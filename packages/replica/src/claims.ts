@@ -1,4 +1,4 @@
-import type { ClaimRecord } from '@ricci/engine'
+import { engineSemantics, type ClaimRecord } from '@ricci/engine'
 import { claimMs } from './limits.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { Clock, Lease, Random, Timer } from './ports.ts'
@@ -26,7 +26,7 @@ export class Claims {
 
   /** Told when it was not read back in time; it may still be. */
   append(epoch: number, lease: Lease, onLate: () => void): void {
-    const { instance, semantics = 1, writer, clock } = this.#options
+    const { instance, semantics = engineSemantics, writer, clock } = this.#options
     this.#epoch = epoch
     writer.write([{ kind: 'claim', epoch, instance, semantics, leaseToken: lease.token, life: this.#life }])
     this.#timer = clock.setTimer(claimMs, onLate)

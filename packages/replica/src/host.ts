@@ -3,7 +3,18 @@
  * host is a worker thread (event bytes do not cross threads), in tests and in the simulator it is {@link InThreadHost}.
  * Everything that crosses this border is plain data that can be cloned.
  */
-import type { Hashes, LogRecord, Ownership, PageChanges, QueryOptions, QueryPage, StatePart } from '@ricci/engine'
+import type {
+  FlowHead,
+  FlowPage,
+  FlowPlace,
+  Hashes,
+  LogRecord,
+  Ownership,
+  PageChanges,
+  QueryOptions,
+  QueryPage,
+  StatePart,
+} from '@ricci/engine'
 
 /** Every record but events: few, small, and what a replica steers by. A rules record comes without its bundle. */
 export type ControlRecord = Exclude<LogRecord, { kind: 'events' }>
@@ -54,6 +65,8 @@ export interface Progress {
   /** In the order of their offsets. */
   readonly sightings: readonly Sighting[]
   readonly pages: PageChanges
+  /** Where the flows stand. */
+  readonly flows: readonly FlowHead[]
   readonly alarms: readonly HostAlarm[]
   /** The state as it stood at an offset has been hashed; told a while after the record at that offset. */
   readonly cut?: StateTaken
@@ -121,6 +134,8 @@ export interface EngineHost {
   hurry(on: boolean): void
   /** Answers from what is applied when the question arrives. @throws EngineError `QUERY_SYNTAX`, `QUERY_REGEX` */
   query(query: string, options?: QueryOptions): Promise<QueryPage>
+  /** Batches of a flow behind a place, as they are when the question arrives; see `FlowsView.page`. */
+  flowPage(sink: string, after: FlowPlace | undefined, atMost: number): Promise<FlowPage>
   /** Keeps a copy of the state at the next {@link stateHashTicks}th tick (told by `Progress.cut`), instead of an older one. */
   cutAtNextStateHash(): void
   /** Keeps a copy of the state right now: for a clean stop. Told by `Progress.cut` as well. */

@@ -4,6 +4,8 @@ import {
   kindOf,
   type Engine,
   type EngineObserver,
+  type FlowPage,
+  type FlowPlace,
   type Mutation,
   type QueryOptions,
   type QueryPage,
@@ -129,6 +131,10 @@ export class InThreadHost implements EngineHost {
     return this.#running().query(query, options)
   }
 
+  async flowPage(sink: string, after: FlowPlace | undefined, atMost: number): Promise<FlowPage> {
+    return this.#running().flows.page(sink, after, atMost)
+  }
+
   cutAtNextStateHash(): void {
     this.#cutAtNext = true
   }
@@ -239,6 +245,7 @@ export class InThreadHost implements EngineHost {
       rulesHash: engine.rulesHash,
       sightings,
       pages: engine.takePageChanges(),
+      flows: engine.flows.heads(),
       alarms,
       ...(cut === undefined ? {} : { cut }),
     })

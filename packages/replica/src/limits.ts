@@ -38,6 +38,9 @@ export const digestSizeLimit = 1_000
 /** Of what a receiver said, for people. */
 export const detailLimit = 1_000
 
+/** How far a sink has taken its flow is written down this often at most: what a successor sends again. */
+export const flowRecordMs = 1_000
+
 /** A wall clock this far behind the calendar … */
 export const wallBehindMs = 60_000
 /** … for this long is followed back. */

@@ -1,5 +1,6 @@
-import type { Mutation, RulesRecord } from '@ricci/engine'
+import type { FlowHead, Mutation, RulesRecord } from '@ricci/engine'
 import type { DeliveryCounters } from './delivery/counters.ts'
+import type { FlowCounters, Sink } from './flows/sink.ts'
 import type { HostFactory, Progress } from './host.ts'
 import type { ReplicaState } from './life.ts'
 import type {
@@ -32,6 +33,8 @@ export interface ReplicaOptions {
   readonly hostFactory: HostFactory
   /** By the names that rules use; `self` is the one that alarms about the log itself go to. May change while it runs. */
   readonly transports: ReadonlyMap<string, Receiver>
+  /** Where flows go, by the names that rules use. May change while it runs. */
+  readonly sinks: ReadonlyMap<string, Sink>
   readonly clock: Clock
   readonly random: Random
   /** Engine semantics this release runs. */
@@ -66,7 +69,14 @@ export interface ReplicaStats extends DeliveryCounters {
   readonly lastTick: number
   readonly rulesHash: string | undefined
   readonly pendingPages: number
+  readonly flows: readonly FlowStats[]
   /** How often this replica became the owner, and how often a host was started, since `start`. */
   readonly ownerships: number
   readonly generations: number
+}
+
+/** A flow, and what this replica has sent of it since `start`. */
+export interface FlowStats extends FlowHead, FlowCounters {
+  /** Calendar time that the oldest event kept has waited for; 0 where there is none. */
+  readonly lagMs: number
 }

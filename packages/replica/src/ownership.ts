@@ -1,13 +1,18 @@
 import type { CheckpointRecord, Hashes, LogRecord, RulesRecord } from '@ricci/engine'
 import { partsText } from './checkpoints.ts'
 import { Delivery, type DeliveryOptions } from './delivery/delivery.ts'
+import { SendWindow } from './delivery/send-window.ts'
+import { FlowSenders, type FlowSendersOptions } from './flows/flow-senders.ts'
 import type { Progress, Sighting, StateTaken } from './host.ts'
 import { readBackMs } from './limits.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { Timer } from './ports.ts'
 import { Ticker } from './ticker.ts'
 
-export interface OwnershipOptions extends Omit<DeliveryOptions, 'append' | 'calendarMs' | 'claimedAtMs'> {
+export interface OwnershipOptions
+  extends
+    Omit<DeliveryOptions, 'append' | 'calendarMs' | 'claimedAtMs'>,
+    Omit<FlowSendersOptions, 'append' | 'mayAct'> {
   readonly writer: LogWriter
   /** The host's latest report; undefined once the host has failed. */
   readonly progress: () => Progress | undefined
@@ -16,15 +21,18 @@ export interface OwnershipOptions extends Omit<DeliveryOptions, 'append' | 'cale
   readonly onAlarm: (name: string, detail: string) => void
 }
 
-/** What an owner does from the reading of its claim until it steps down: ticks, checkpoints, delivery, the very first rules. */
+/** What an owner does from the reading of its claim until it steps down: ticks, checkpoints, delivery, flows, the very first rules. */
 export class Ownership {
   readonly epoch: number
   readonly delivery: Delivery
+  readonly flows: FlowSenders
   readonly #options: OwnershipOptions
   readonly #ticker: Ticker
   #busy = true
   #calendarMs = 0
   #tickSeenMs: number
+  /** Open for 2 s from the last tick of ours that was read. */
+  #window: SendWindow
   #rulesTimer: Timer | undefined
   #ended = false
 
@@ -33,6 +41,7 @@ export class Ownership {
     this.#options = options
     this.epoch = epoch
     this.#tickSeenMs = clock.monotonicMs()
+    this.#window = new SendWindow(clock)
     this.#writeRules()
     this.#ticker = new Ticker({
       epoch,
@@ -52,6 +61,11 @@ export class Ownership {
       append: (records: readonly LogRecord[]) => writer.write(records),
       calendarMs: () => this.#calendar(),
     })
+    this.flows = new FlowSenders({
+      ...options,
+      mayAct: () => !this.#ended && this.#window.mayBegin(),
+      append: (record) => writer.write([record]),
+    })
   }
 
   /** Something besides ticks and checkpoints was applied: the next tick comes soon. */
@@ -61,7 +75,9 @@ export class Ownership {
 
   /** A tick was read; only our own tells that we are. */
   tickRead(epoch: number): void {
-    if (epoch === this.epoch) this.#tickSeenMs = this.#options.clock.monotonicMs()
+    if (epoch !== this.epoch) return
+    this.#tickSeenMs = this.#options.clock.monotonicMs()
+    this.#window = new SendWindow(this.#options.clock)
   }
 
   /** Monotonic time at which a tick of ours was read last; before the first, when it began. */
@@ -84,13 +100,19 @@ export class Ownership {
     writer.write([{ kind: 'checkpoint', epoch: this.epoch, tick, offset, ...hashes, openPages: mirror.size }])
   }
 
-  /** Nothing new is begun. Gives the delivery, whose requests may still be under way. */
-  end(): Delivery {
+  /** Nothing new is begun. Requests may still be under way: resolves when they have ended and their outcomes were read. */
+  async end(): Promise<void> {
     this.#ended = true
     this.#ticker.stop()
     this.#rulesTimer?.cancel()
     this.delivery.stop()
-    return this.delivery
+    await Promise.all([this.flows.stop(), this.delivery.drained()])
+  }
+
+  /** Lets go of what is still under way. */
+  abandon(): void {
+    this.delivery.abandon()
+    this.flows.abandon()
   }
 
   /** What is under way when the host fails ends after it: the last that was reported holds on. */

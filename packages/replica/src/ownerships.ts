@@ -1,19 +1,21 @@
-import type { PageChanges } from '@ricci/engine'
-import type { Delivery } from './delivery/delivery.ts'
-import type { Sighting } from './host.ts'
+import { flowStats } from './flows/flow-senders.ts'
+import type { FlowCounters } from './flows/sink.ts'
+import type { Progress } from './host.ts'
 import { stepDownMs } from './limits.ts'
+import type { FlowStats } from './options.ts'
 import { Ownership, type OwnershipOptions } from './ownership.ts'
 import { atMost } from './timers.ts'
 
 /** The ownerships of one replica, one after the other: the one in force, and those whose last requests are still under way. */
 export class Ownerships {
-  readonly #options: Omit<OwnershipOptions, 'epoch'>
-  readonly #ending = new Map<Delivery, Promise<void>>()
+  readonly #options: Omit<OwnershipOptions, 'epoch' | 'flowCounters'>
+  readonly #ending = new Map<Ownership, Promise<void>>()
+  readonly #flowCounters = new Map<string, FlowCounters>()
   #current: Ownership | undefined
   #lastEpoch = 0
   #begun = 0
 
-  constructor(options: Omit<OwnershipOptions, 'epoch'>) {
+  constructor(options: Omit<OwnershipOptions, 'epoch' | 'flowCounters'>) {
     this.#options = options
   }
 
@@ -34,7 +36,7 @@ export class Ownerships {
   begin(epoch: number): void {
     this.#lastEpoch = epoch
     this.#begun++
-    this.#current = new Ownership({ ...this.#options, epoch })
+    this.#current = new Ownership({ ...this.#options, flowCounters: this.#flowCounters, epoch })
   }
 
   /**
@@ -42,13 +44,13 @@ export class Ownerships {
    * any case.
    */
   end(): Promise<void> {
-    const delivery = this.#current!.end()
+    const ownership = this.#current!
     this.#current = undefined
-    const ended = atMost(this.#options.clock, stepDownMs, delivery.drained()).then(() => {
-      delivery.abandon()
-      this.#ending.delete(delivery)
+    const ended = atMost(this.#options.clock, stepDownMs, ownership.end()).then(() => {
+      ownership.abandon()
+      this.#ending.delete(ownership)
     })
-    this.#ending.set(delivery, ended)
+    this.#ending.set(ownership, ended)
     return ended
   }
 
@@ -57,9 +59,15 @@ export class Ownerships {
     await Promise.all(this.#ending.values())
   }
 
+  /** Where the flows stand, whoever owns, and what was sent of them here. */
+  flowStats(): FlowStats[] {
+    return flowStats(this.#options.progress(), this.#flowCounters)
+  }
+
   /** What the host reports. */
-  progress(pages: PageChanges, sightings: readonly Sighting[]): void {
+  progress({ pages, sightings, flows }: Progress): void {
+    this.#current?.flows.report(flows)
     this.#current?.delivery.progress(pages, sightings)
-    for (const delivery of this.#ending.keys()) delivery.progress(pages, sightings)
+    for (const { delivery } of this.#ending.keys()) delivery.progress(pages, sightings)
   }
 }

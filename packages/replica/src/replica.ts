@@ -47,11 +47,9 @@ export class Replica {
   readonly #standing: StandingWatch
   readonly #ownerships: Ownerships
   readonly #counters = noDeliveries()
-
   #starting: Promise<void> | undefined
   #stopping: Promise<void> | undefined
   #onFollowing: (() => void)[] = []
-
   #progress: Progress | undefined
   #highestEpoch = 0
 
@@ -92,6 +90,7 @@ export class Replica {
       mirror: this.#mirror,
       receivers: options.transports,
       counters: this.#counters,
+      page: (...place) => this.#generations.running().flowPage(...place),
       onAlarm,
     })
     this.#trouble = new TroubleWatch(this.#writer, {
@@ -150,6 +149,7 @@ export class Replica {
       lastTick: progress?.lastTick ?? 0,
       rulesHash: progress?.rulesHash,
       pendingPages: this.#mirror.size,
+      flows: this.#ownerships.flowStats(),
       ownerships: this.#ownerships.begun,
       generations: this.#generations.begun,
     }
@@ -287,7 +287,7 @@ export class Replica {
       if (this.#generations.current !== generation) return
     }
     if (applied > own) this.#ownerships.current?.busy()
-    this.#ownerships.progress(progress.pages, progress.sightings)
+    this.#ownerships.progress(progress)
     if (this.state === 'following') {
       this.#generations.works()
       this.#candidate.applied(progress.appliedOffset)

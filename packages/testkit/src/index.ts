@@ -13,7 +13,9 @@ export {
   ScriptedCoordination,
   ScriptedLog,
   ScriptedSnapshots,
+  ScriptedSink,
   ScriptedTransport,
+  taken,
   type AppendFate,
 } from './scripted/ports.ts'
 export { EngineBench } from './laws/engine-bench.ts'

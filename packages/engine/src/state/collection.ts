@@ -23,14 +23,14 @@ export function collectIds(rows: Dimension, forks: readonly Dimension[], now: nu
  */
 export function collectTexts(
   table: SymbolTable,
-  dimensions: readonly Dimension[],
+  holders: readonly { mark(marks: Marks): void }[],
   always: readonly number[],
   freeing: (marks: Marks) => void,
 ): boolean {
   if (table.fullness < collectionShare) return false
   const marks = new Marks(table.highestId + 1, table.highestTagSet + 1, table.highestAttributeSet + 1)
   for (const id of always) marks.symbol(id)
-  for (const dimension of dimensions) dimension.mark(marks)
+  for (const holder of holders) holder.mark(marks)
   freeing(marks)
   table.sweep(marks)
   return true

@@ -52,7 +52,8 @@ export class ListColumn implements Column {
     return this.#word(id, countAt)
   }
 
-  push(id: number, event: EventCursor): void {
+  /** Gives the slot in which it lies until it is dropped. */
+  push(id: number, event: EventCursor): number {
     let slot: number
     if (this.#freeHead > 0) {
       slot = this.#freeHead - 1
@@ -72,6 +73,7 @@ export class ListColumn implements Column {
     else this.#next.set(ints[at + tailAt] - 1, slot + 1)
     ints[at + tailAt] = slot + 1
     ints[at + countAt] = count + 1
+    return slot
   }
 
   /** Drops the oldest event. */
@@ -132,8 +134,20 @@ export class ListColumn implements Column {
     }
   }
 
+  /** -1 where there is none. */
   firstSlot(id: number): number {
     return this.#word(id, headAt) - 1
+  }
+  /** -1 behind the last. */
+  nextSlot(slot: number): number {
+    return this.#next.get(slot) - 1
+  }
+  loadSlot(slot: number, into: EventCursor): void {
+    this.#pool.load(slot, into)
+  }
+  /** Slots below this have been given out. */
+  get high(): number {
+    return this.#high
   }
 
   /** The sum of a queue's metrics in their order, where each is a double and they are kept together. */

@@ -12,8 +12,8 @@ const tickMs = 1_000
 class CaseRun {
   readonly bench: EngineBench
   readonly shown: unknown[] = []
-  /** Taps, decided pages and errors that rows before this one have seen. */
-  #seen = { taps: 0, pages: 0, errors: 0 }
+  /** Taps, events on their way to sinks, decided pages and errors that rows before this one have seen. */
+  #seen = { flowed: 0, taps: 0, pages: 0, errors: 0 }
 
   constructor({ stream, settings }: Case) {
     this.bench = new EngineBench(rules(stream), settings)
@@ -40,10 +40,17 @@ class CaseRun {
   take(): Shown[] {
     const { bench } = this
     const taps = bench.taps.slice(this.#seen.taps)
+    const flowed = bench.flowed.slice(this.#seen.flowed)
     const pages = bench.decided.slice(this.#seen.pages)
     const errors = bench.errors.slice(this.#seen.errors)
-    this.#seen = { taps: bench.taps.length, pages: bench.decided.length, errors: bench.errors.length }
+    this.#seen = {
+      flowed: bench.flowed.length,
+      taps: bench.taps.length,
+      pages: bench.decided.length,
+      errors: bench.errors.length,
+    }
     return [
+      ...flowed.map(([flow, , event]) => ({ flow, shows: event })),
       ...taps.map(([name, value]) => (name === 'out' ? (value as Shown) : { tap: name, shows: value as Event })),
       ...pages.map((page) => ({ page })),
       ...errors.map((throws) => ({ throws })),

@@ -13,13 +13,14 @@ export type Arriving = Event | readonly Event[] | 'time' | 'gap'
 
 /**
  * What came out since the row before. An event or list at the tap `out`: fields not named must be absent, but for `time` and
- * `metricType`, which are compared where they are named. Or something at another tap, a page (fields named are compared), a
+ * `metricType`, which are compared where they are named. Or something at another tap, an event on its way to a sink, a page (fields named are compared), a
  * function that threw, or all that the index holds now.
  */
 export type Shown =
   | ShownEvent
   | readonly (ShownEvent | null)[]
   | { readonly tap: string; readonly shows: ShownEvent | readonly (ShownEvent | null)[] }
+  | { readonly flow: string; readonly shows: ShownEvent }
   | { readonly page: Partial<PendingPage> }
   | { readonly throws: string }
   | { readonly index: readonly ShownEvent[] }

@@ -102,6 +102,8 @@ export interface Operator<S extends ColumnSpec = ColumnSpec> {
   readonly opens?: 'top' | ((args: readonly unknown[]) => number)
   /** Hears of what fails below all its children but the first. */
   readonly catches?: true
+  /** The engine semantics that brought it; 1 unless told. */
+  readonly since?: number
   build(build: Build<S>): Behaviour<S>
 }
 
@@ -118,6 +120,11 @@ export function operatorNamed(name: string): Operator {
   const operator = registry.get(name)
   if (operator === undefined) throw new EngineError('RULES_INVALID', `there is no operator ${name} in this release`)
   return operator
+}
+
+/** The engine semantics that an operator takes; 1 for a name nobody defined, which is refused for that. */
+export function semanticsFor(name: string): number {
+  return registry.get(name)?.since ?? 1
 }
 
 /** Every operator there is, in the order of definition. */

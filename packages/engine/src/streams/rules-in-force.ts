@@ -1,14 +1,26 @@
 import { EngineError } from '../errors.ts'
 import type { RulesRecord, SkipRecord } from '../records.ts'
 import { defaultSettings, type EngineSettings, settingsFrom } from '../settings.ts'
+import { semanticsFor } from './operator.ts'
 import { Out } from './out.ts'
 import type { Runtime } from './runtime.ts'
 import { Skips } from './skips.ts'
-import type { RulesDescription } from './stream.ts'
+import type { RulesDescription, Stream } from './stream.ts'
 import { buildTree, type Node, type OnMatch, type Tree } from './tree.ts'
 
-/** What the engine does with records of a given log; a change of it is a new number, which takes effect by a rules record. */
-export const engineSemantics = 1
+/**
+ * What the engine does with records of a given log; a change of it is a new number, which takes effect by a rules record. This is the
+ * newest that this release knows; it knows all older ones as well.
+ *
+ * 1: the first. 2: `forward`, records that say how far a flow went, and flows in snapshots.
+ */
+export const engineSemantics = 2
+
+/** The lowest engine semantics that rules need: a release that does not have them goes on with all others. */
+export function semanticsOf(description: RulesDescription): number {
+  const needed = ({ operator, children }: Stream): number => Math.max(semanticsFor(operator), ...children.map(needed))
+  return Math.max(1, ...description.streams.map(needed))
+}
 
 /** The rules that the log put in force last: their settings, their tree, where their record stands, and which branches of theirs are out. */
 export class RulesInForce {
@@ -17,6 +29,8 @@ export class RulesInForce {
   /** To the outermost streams; where each event begins. */
   top: Out
   hash: string | undefined
+  /** Of this log: the highest that a record of rules has asked for. */
+  semantics = 1
   /** Offset of their record. */
   offset = -1
   /** Their record's own bytes, which every snapshot carries; empty before the first. */
@@ -42,13 +56,20 @@ export class RulesInForce {
    * @throws EngineError `RECORD_UNKNOWN` for engine semantics of another release, `RULES_INVALID`, `SETTING_INVALID`
    */
   load(record: RulesRecord, bytes: Uint8Array, onMatch?: OnMatch): void {
-    if (record.semantics !== engineSemantics) {
+    if (!(record.semantics >= 1 && record.semantics <= engineSemantics)) {
       throw new EngineError(
         'RECORD_UNKNOWN',
         `the rules ask for engine semantics ${record.semantics}, this release has ${engineSemantics}; run the release that wrote them`,
       )
     }
     const description = this.#describe(record)
+    const needed = semanticsOf(description)
+    if (needed > record.semantics) {
+      throw new EngineError(
+        'RULES_INVALID',
+        `the rules use what takes engine semantics ${needed}, but their record asks for ${record.semantics}; reload them with this release`,
+      )
+    }
     const before = this.settings
     this.settings = settingsFrom(record.settings)
     try {
@@ -60,6 +81,7 @@ export class RulesInForce {
     this.top = new Out(this.tree.root.children, this.#runtime)
     // a copy also of a Buffer, whose `slice` shares memory
     this.record = new Uint8Array(bytes)
+    this.semantics = Math.max(this.semantics, record.semantics)
     this.hash = record.hash
   }
 

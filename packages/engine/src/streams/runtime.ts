@@ -1,6 +1,7 @@
 import type { EventCursor, SymbolTable } from '@ricci/client'
 import type { Decisions } from '../decisions/decisions.ts'
 import type { IndexView } from '../event/index-view.ts'
+import type { Flows } from '../flows/flows.ts'
 import type { Index } from '../index/store.ts'
 import type { EngineSettings } from '../settings.ts'
 import type { Clocks } from '../time/clocks.ts'
@@ -15,6 +16,7 @@ export interface Runtime {
   /** The index for users' functions. */
   readonly lookups: IndexView
   readonly decisions: Decisions
+  readonly flows: Flows
   readonly settings: EngineSettings
   /** [number of the operator last called, number of the event within its record]: read by the monitor of another thread. */
   readonly progress: Int32Array

@@ -7,6 +7,7 @@ export { changed, type ChangedOptions, changedState } from './operators/changed.
 export { counter } from './operators/counter.ts'
 export { exceptionStream } from './operators/exception-stream.ts'
 export { expired, notExpired } from './operators/expired.ts'
+export { forward } from './operators/forward.ts'
 export { incident, type IncidentOptions, notify, type NotifyOptions } from './operators/incident.ts'
 export { index } from './operators/index.ts'
 export { percentiles, rate } from './operators/rate.ts'

@@ -17,7 +17,7 @@ export class SendWindow {
   readonly #openedMs: number
   readonly #openedWallMs: number
   readonly #ended = new AbortController()
-  #end: ((result: SendResult) => void) | undefined
+  #giveUp: ((detail: string) => void) | undefined
   #timer: Timer | undefined
 
   constructor(clock: Clock) {
@@ -31,19 +31,29 @@ export class SendWindow {
     return this.#ageMs() <= sendBeginMs && this.#wallAgeMs() >= -sendBeginMs
   }
 
-  /**
-   * Sends once; the transport is told to end when the window does. Never rejects: a transport that throws, or does not end when
-   * told, is broken, and whether its request went out is anybody's guess.
-   */
+  /** Sends a page once: as {@link run}, and of what does not end well nobody knows whether it took effect. */
   send(transport: Transport, request: SendRequest, mayStart: () => boolean): Promise<SendResult> {
+    return this.run(
+      (signal) => transport.send(request, mayStart, signal),
+      (detail): SendResult => ({ kind: 'unknown', detail }),
+    )
+  }
+
+  /**
+   * Does something once; it is told to end when the window does. Never rejects: what throws, or does not end when told, is broken, and
+   * what became of it is anybody's guess.
+   * @param broken what is given then
+   */
+  run<T>(request: (signal: AbortSignal) => Promise<T>, broken: (detail: string) => T): Promise<T> {
     return new Promise((resolve) => {
-      this.#end = (result) => {
+      const end = (result: T): void => {
         this.#timer?.cancel()
         resolve(result)
       }
+      this.#giveUp = (detail) => end(broken(detail))
       this.#look()
-      transport.send(request, mayStart, this.#ended.signal).then(this.#end, (error: unknown) => {
-        this.#end!({ kind: 'unknown', detail: error instanceof Error ? error.message : String(error) })
+      request(this.#ended.signal).then(end, (error: unknown) => {
+        this.#giveUp!(error instanceof Error ? error.message : String(error))
       })
     })
   }
@@ -51,7 +61,7 @@ export class SendWindow {
   /** Ends what is under way at once: nobody wants to know how it would have ended. */
   cancel(): void {
     this.#ended.abort()
-    this.#end?.({ kind: 'unknown', detail: 'given up before its answer came' })
+    this.#giveUp?.('given up before its answer came')
   }
 
   /** A timer counts on the monotonic clock alone, so the wall clock is looked at again and again. */
@@ -62,7 +72,7 @@ export class SendWindow {
       return
     }
     this.#timer = this.#clock.setTimer(transportGraceMs, () =>
-      this.#end!({ kind: 'unknown', detail: 'the transport did not end when its time was over' }),
+      this.#giveUp!('the transport did not end when its time was over'),
     )
     this.#ended.abort()
   }

@@ -1,4 +1,5 @@
 import type { Skew } from '@ricci/engine'
+import type { FlowStats } from '@ricci/replica'
 import { describeSwitch } from '../rules/switch-report.ts'
 import type { PartitionStatus, ServerStatus } from '../server/status.ts'
 import { bytes, duration, table } from './output.ts'
@@ -30,6 +31,23 @@ function repeats(count: number): [string, string][] {
   return count === 0 ? [] : [['repeats', `${count} messages dropped by their marks since the log began`]]
 }
 
+/** One row for each sink: what waits for it, in all partitions here. */
+function flowRows(flows: readonly FlowStats[]): [string, string][] {
+  return [...new Set(flows.map(({ sink }) => sink))].map((sink) => {
+    const own = flows.filter((flow) => flow.sink === sink)
+    const sum = (of: (flow: FlowStats) => number): number => own.reduce((all, flow) => all + of(flow), 0)
+    const lagMs = Math.max(...own.map((flow) => flow.lagMs))
+    const parts = [`${sum(({ events }) => events)} events wait${lagMs > 0 ? ` for ${duration(lagMs)}` : ''}`]
+    parts.push(`${sum(({ delivered }) => delivered)} sent from here`)
+    const [refused, dropped] = [sum((flow) => flow.refused), sum((flow) => flow.dropped)]
+    if (refused > 0) parts.push(`${refused} refused`)
+    if (dropped > 0) parts.push(`${dropped} dropped`)
+    const failing = own.find(({ failures }) => failures > 0)
+    if (failing !== undefined) parts.push(`failing: ${failing.detail}`)
+    return [`flow ${sink}`, parts.join(', ')]
+  })
+}
+
 /** A slow network and a busy machine together rarely make more. */
 const shownSkewMs = 2_000
 
@@ -52,6 +70,7 @@ export function hereTable(status: ServerStatus): string {
       'pages',
       `${sum(({ replica }) => replica.pendingPages)} pending, ${sum(({ replica }) => replica.delivered)} delivered, ${sum(({ replica }) => replica.refused)} refused`,
     ],
+    ...flowRows(partitions.flatMap(({ replica }) => replica.flows)),
     [
       'intake',
       `${intake.connections} connections, ${intake.messages} messages, ${intake.events} events since the start`,

@@ -22,6 +22,7 @@ import { didYouMean } from './nearest.ts'
 import { keysAt } from './reference.ts'
 import { receiverKinds } from '../receivers/kinds.ts'
 import type { ConfiguredReceiver } from '../receivers/kind.ts'
+import type { ConfiguredSink } from '../sinks/kind.ts'
 import type { ConfigSurroundings } from './fields.ts'
 import { configSchema, type ParsedConfig } from './schema.ts'
 import type { Secret } from './secret.ts'
@@ -48,6 +49,8 @@ export interface Config {
   readonly cluster?: ClusterConfig
   /** By name; `console` is always among them. */
   readonly receivers: ReadonlyMap<string, ConfiguredReceiver>
+  /** Where flows go, by name. */
+  readonly sinks: ReadonlyMap<string, ConfiguredSink>
   readonly fallback: string
   readonly self: string | undefined
   /** Absent: no drill but those that are asked for. */
@@ -241,6 +244,7 @@ function finish(parsed: ParsedConfig, source: Source): Config {
     ...(tls !== undefined && { tls }),
     ...(cluster !== undefined && { cluster: clusterOf(cluster) }),
     receivers,
+    sinks: new Map(Object.entries(parsed.sinks)),
     fallback: parsed.fallback,
     self: parsed.self,
     ...(drill !== undefined && { drill: { to: drill.to, everyMs: drill.every } }),

@@ -10,6 +10,7 @@ import { z } from 'zod'
 import { roles } from '../access/role.ts'
 import { maxTokens, tokenNameError, tokenNamePattern } from '../access/token.ts'
 import { receiverKinds } from '../receivers/kinds.ts'
+import { sinkKinds } from '../sinks/kinds.ts'
 import { fieldsOf, type ConfigSurroundings } from './fields.ts'
 import { stateFolder } from './state-folder.ts'
 
@@ -42,6 +43,11 @@ export function configSchema(surroundings: ConfigSurroundings) {
 
   const [first, ...others] = receiverKinds.map((kind) => kind.schema(fields))
   const receiver = z.discriminatedUnion('type', [first, ...others])
+  const [firstSink, ...otherSinks] = sinkKinds.map((kind) => kind.schema(fields))
+  const sink = z.discriminatedUnion('type', [firstSink, ...otherSinks])
+  const name = z
+    .string()
+    .regex(namePattern, { error: 'a name begins with a letter and holds letters, digits, _ and -' })
 
   return z.strictObject({
     instance: z
@@ -137,10 +143,7 @@ export function configSchema(surroundings: ConfigSurroundings) {
       .optional()
       .describe('several servers that do the same work over one log; without it this one works alone, on its own disk'),
     receivers: z
-      .record(
-        z.string().regex(namePattern, { error: 'a name begins with a letter and holds letters, digits, _ and -' }),
-        receiver,
-      )
+      .record(name, receiver)
       .default({})
       .transform((named) => ({ console: receiver.parse({ type: 'console' }), ...named }))
       .describe('who can be paged, by the name that rules use; `console` is always there'),
@@ -156,6 +159,7 @@ export function configSchema(surroundings: ConfigSurroundings) {
       })
       .optional()
       .describe('a marked page proves, day by day, that pages arrive; none by default'),
+    sinks: z.record(name, sink).default({}).describe('where `forward` sends events, by the name that rules use'),
     engine: z
       .strictObject({
         defaultTtl: duration('how long an event without ttl holds', '1s', '365d').prefault('60s'),

@@ -6,9 +6,8 @@
 import type { Clock, ReceiverClass, SendRequest, Transport } from '@ricci/replica'
 import { z } from 'zod'
 import type { Fields } from '../config/fields.ts'
-import { Secret } from '../config/secret.ts'
 import type { Inbound } from './inbound.ts'
-import { silently } from './silence.ts'
+import { secretsIn, silently } from './silence.ts'
 
 /** What a receiver is given of the process it is in. */
 export interface Means {
@@ -90,9 +89,4 @@ export function receiverKind<Shape extends z.ZodRawShape>(definition: Definition
       })
     },
   }
-}
-
-function secretsIn(value: unknown): Secret[] {
-  if (value instanceof Secret) return [value]
-  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(secretsIn) : []
 }

@@ -1,17 +1,29 @@
 /** Keeps secrets out of what is told of a request: receivers send back what they were sent, and errors name what failed. */
 import type { SendResult, Transport } from '@ricci/replica'
-import type { Secret } from '../config/secret.ts'
+import { Secret } from '../config/secret.ts'
 
 /** Shorter pieces stand in any text by chance. */
 const leastCharacters = 6
 
-/** The transport, with `(secret)` in place of each of the secrets and of what it is sent as, in whatever it tells. */
-export function silently(transport: Transport, secrets: readonly Secret[]): Transport {
+/** Puts `(secret)` into a text in place of each of the secrets and of what it is sent as. */
+export function hiding(secrets: readonly Secret[]): (text: string) => string {
   const hidden = [...new Set(secrets.flatMap((secret) => formsOf(secret.reveal())))]
     .filter((form) => form.length >= leastCharacters)
     .sort((a, b) => b.length - a.length)
+  return (text) => withoutThese(text, hidden)
+}
+
+/** All secrets among settings. */
+export function secretsIn(value: unknown): Secret[] {
+  if (value instanceof Secret) return [value]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(secretsIn) : []
+}
+
+/** The transport, telling nothing of the secrets. */
+export function silently(transport: Transport, secrets: readonly Secret[]): Transport {
+  const hide = hiding(secrets)
   const told = (result: SendResult): SendResult =>
-    result.detail === undefined ? result : { ...result, detail: withoutThese(result.detail, hidden) }
+    result.detail === undefined ? result : { ...result, detail: hide(result.detail) }
   return {
     async send(request, mayStart, signal) {
       try {

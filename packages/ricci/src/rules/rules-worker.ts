@@ -4,6 +4,7 @@ import {
   checkRules,
   compareRules,
   makingOf,
+  semanticsOf,
   type RulesDescription,
   type RulesDifference,
   type Stream,
@@ -12,7 +13,7 @@ import { atPlace } from '../config/excerpt.ts'
 import { RicciError } from '../errors.ts'
 import { type CompiledRules, compileRules, type RuleModules } from './evaluate.ts'
 import { findHiddenState, type HiddenStateReport } from './hidden-state.ts'
-import { receiversUsed } from './receivers-used.ts'
+import { namesUsed } from './names-used.ts'
 import type { SourcePlaces } from './source-places.ts'
 import { runTests, testModule, type TestsReport } from './run-tests.ts'
 import type { RulesRun } from './test-run.ts'
@@ -40,7 +41,8 @@ function tried({ bundle, settings, tests, before, limits }: TrySetup): TriedRule
   failWithTwins(description, compile().places)
   return {
     streams: description.streams.length,
-    receivers: receiversUsed(description),
+    semantics: semanticsOf(description),
+    ...namesUsed(description),
     ...(before === undefined ? {} : { difference: differenceFrom(before, description, settings, limits.loadMs) }),
     ...(tests === undefined ? {} : { tests: testsOf(tests, settings, limits.testsMs) }),
     ...(limits.lawsMs === 0 ? {} : { hiddenState: hiddenStateOf(compile, settings, limits.lawsMs) }),

@@ -6,7 +6,7 @@ import { after, test } from 'node:test'
 import { builtFile } from '../server/built-file.ts'
 import { nodeClock } from '../server/node-clock.ts'
 import { bundleRules } from './bundle.ts'
-import { missingReceivers } from './receivers-used.ts'
+import { missingNames } from './names-used.ts'
 import { tryRules, type TriedRules } from './try-rules.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'ricci-try-'))
@@ -20,13 +20,14 @@ async function tried(source: string, loadMs = 20_000): Promise<TriedRules> {
 }
 
 test('rules that load say how many streams they have and whom they page', async () => {
-  const source = `import { incident, notify, where } from 'ricci'
+  const source = `import { forward, incident, notify, where } from 'ricci'
     export default rules(
       index(),
       where('true', incident('cpu', { to: ['oncall', 'chat'] }), notify('oncall')),
+      forward('graphite'),
     )`
-  const { streams, receivers } = await tried(source)
-  assert.equal(streams, 2)
+  const { streams, receivers, sinks, semantics } = await tried(source)
+  assert.deepEqual([streams, semantics, (await tried('export default rules()')).semantics], [3, 2, 1])
   assert.deepEqual(
     receivers,
     new Map([
@@ -35,10 +36,13 @@ test('rules that load say how many streams they have and whom they page', async 
     ]),
   )
   const configured = (...names: string[]) => new Map(names.map((name) => [name, 1]))
-  assert.equal(missingReceivers(receivers, configured('oncall', 'chat')), undefined)
+  const missing = (to: string, sink: string): string | undefined =>
+    missingNames({ receivers, sinks }, { receivers: configured(to, 'chat'), sinks: configured(sink) })
+  assert.equal(missing('oncall', 'graphite'), undefined)
   assert.equal(
-    missingReceivers(receivers, configured('on-call', 'chat')),
-    'cpu, notify oncall: there is no receiver "oncall"; add it to the configuration; did you mean "on-call"?',
+    missing('on-call', 'graphit'),
+    'cpu, notify oncall: there is no receiver "oncall"; add it to the configuration; did you mean "on-call"?\n' +
+      'forward: there is no sink "graphite"; add it to the configuration; did you mean "graphit"?',
   )
 })
 

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 import type { RulesDifference } from '@ricci/engine'
 import type { Clock } from '@ricci/replica'
 import { RicciError, type RicciErrorCode } from '../errors.ts'
+import type { NamesUsed } from './names-used.ts'
 import type { HiddenStateReport } from './hidden-state.ts'
 import type { TestsReport } from './run-tests.ts'
 
@@ -20,11 +21,11 @@ const nativeCallMs = 10_000
 const heapMegabytes = 256
 
 /** What is known of rules that load. */
-export interface TriedRules {
+export interface TriedRules extends NamesUsed {
   /** Top-level streams. */
   readonly streams: number
-  /** Names of the receivers they page, each with the incidents that do. */
-  readonly receivers: ReadonlyMap<string, ReadonlySet<string>>
+  /** Engine semantics that their record is to ask for. */
+  readonly semantics: number
   /** How their tests went, where there are any and they were to be run. */
   readonly tests?: TestsReport
   /** What the search for hidden state found, where it was asked for. */

@@ -51,7 +51,7 @@ export class EngineService {
   /** How many workers were made. */
   generation = 0
   /** What the newest one reported last. */
-  progress: Omit<Progress, 'sightings' | 'pages' | 'alarms' | 'cut'> | undefined
+  progress: Omit<Progress, 'sightings' | 'pages' | 'flows' | 'alarms' | 'cut'> | undefined
   stats: EngineStats | undefined
   /** The rules in force, as the newest worker said. */
   rules: RulesInForce | undefined

@@ -126,6 +126,19 @@ export class HostServer {
         }
         return
       }
+      case 'flow-page': {
+        const { id, sink, after, atMost } = message
+        host.flowPage(sink, after, atMost).then(
+          // each Msg is a copy of its own
+          (page) =>
+            this.post(
+              { type: 'page', id, page },
+              Array.from(page.batches, ({ msg }) => msg.buffer as ArrayBuffer),
+            ),
+          (error: unknown) => this.post({ type: 'error', id, error: plainError(error) }),
+        )
+        return
+      }
       case 'hurry':
         host.hurry(message.on)
         return

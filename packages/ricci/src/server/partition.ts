@@ -1,7 +1,7 @@
 /** One partition on this instance: the engine's workers, and the replica that decides around them. */
 import type { ResourceLimits } from 'node:worker_threads'
 import type { RulesRecord } from '@ricci/engine'
-import { Replica, type Clock, type Random, type Receiver, type Standing } from '@ricci/replica'
+import { Replica, type Clock, type Random, type Receiver, type Sink, type Standing } from '@ricci/replica'
 import type { Progress } from '../intake/lag.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Backends } from './backends.ts'
@@ -17,6 +17,8 @@ export interface PartitionOptions {
   readonly backends: Pick<Backends, 'log' | 'alone' | 'source' | 'coordination' | 'snapshots' | 'follow'>
   /** By the names that rules use. */
   readonly receivers: ReadonlyMap<string, Receiver>
+  /** Where flows go, by the names that rules use. */
+  readonly sinks: ReadonlyMap<string, Sink>
   readonly clock: Clock
   readonly random: Random
   readonly telemetry: Telemetry
@@ -51,7 +53,7 @@ export class Partition {
     readonly number: number,
     private readonly options: PartitionOptions,
   ) {
-    const { instance, backends, receivers, clock, random, telemetry, rules, engineLimits } = options
+    const { instance, backends, receivers, sinks, clock, random, telemetry, rules, engineLimits } = options
     const { log, source, coordination, snapshots } = backends
     this.unfollow = backends.follow(number)
     this.engine = new EngineService({
@@ -72,6 +74,7 @@ export class Partition {
       snapshots,
       hostFactory: this.engine.factory,
       transports: receivers,
+      sinks,
       clock,
       random,
       rules,

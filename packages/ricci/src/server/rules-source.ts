@@ -9,7 +9,7 @@ import { atPlace, type Place } from '../config/excerpt.ts'
 import { RicciError } from '../errors.ts'
 import { bundleRules, bundleTests, shownPath } from '../rules/bundle.ts'
 import type { Guilt, HiddenStateReport } from '../rules/hidden-state.ts'
-import { missingReceivers, type ReceiversUsed } from '../rules/receivers-used.ts'
+import { missingNames, type NamesConfigured, type NamesUsed } from '../rules/names-used.ts'
 import type { TestsReport } from '../rules/run-tests.ts'
 import { tryRules, type TriedRules } from '../rules/try-rules.ts'
 import { TypeCheck } from '../rules/type-check.ts'
@@ -26,6 +26,8 @@ export interface FolderRules {
 export interface RulesChecks {
   /** Why types were not checked; absent where they were. */
   readonly typesUnchecked?: string
+  /** Engine semantics that their record is to ask for: the lowest that have all that they use, so that others can follow. */
+  readonly semantics: number
   /** Top-level streams. */
   readonly streams: number
   /** Tests that passed. */
@@ -43,7 +45,8 @@ export interface ComparedRules {
 }
 
 /** What a rules record is made from. */
-export type RulesConfig = Pick<Config, 'rulesFolder' | 'engine' | 'fallback'> & Partial<Pick<Config, 'receivers'>>
+export type RulesConfig = Pick<Config, 'rulesFolder' | 'engine' | 'fallback'> &
+  Partial<Pick<Config, 'receivers' | 'sinks'>>
 
 /**
  * Bundles the rules of the configured folder and makes their record, with the settings that decide. Nothing of them has run yet.
@@ -88,25 +91,26 @@ export async function checkRules(
   ])
   const typesUnchecked = valueOf(typesAnswer)
   const tried = valueOf(triedAnswer, folder, files)
-  failWithReceivers(tried.receivers, config.receivers, folder, ownFiles(files))
+  failWithNames(tried, config, folder, ownFiles(files))
   failWithTests(tried.tests)
   failWithHiddenState(tried.hiddenState, folder)
-  const { streams, hiddenState } = tried
-  return { typesUnchecked, streams, tests: tried.tests?.passed ?? 0, hiddenState, compared: comparedOf(tried) }
+  const { semantics, streams, hiddenState } = tried
+  const compared = comparedOf(tried)
+  return { typesUnchecked, semantics, streams, tests: tried.tests?.passed ?? 0, hiddenState, compared }
 }
 
 /**
- * Loads rules beside those in force, in a thread that is thrown away; what they page is held against the configuration, and that is all.
+ * Loads rules beside those in force, in a thread that is thrown away; what they name is held against the configuration, and that is all.
  * @throws RicciError `RULES_INVALID`, `RULES_TIMEOUT`
  */
 export async function compareRules(
   { bundle, settings }: Pick<RulesRecord, 'bundle' | 'settings'>,
-  receivers: RulesConfig['receivers'],
+  configured: NamesConfigured | undefined,
   clock: Clock,
   before?: Uint8Array,
 ): Promise<ComparedRules> {
   const tried = await tryRules(bundle, { workerFile: builtFile('rules-worker'), clock, settings, before })
-  const missing = receivers && missingReceivers(tried.receivers, receivers)
+  const missing = configured && missingNames(tried, configured)
   if (missing !== undefined) throw new RicciError('RULES_INVALID', missing)
   return comparedOf(tried)
 }
@@ -132,14 +136,14 @@ function valueOf<Value>(settled: PromiseSettledResult<Value>, folder = '', files
   throw new RicciError(error.code, message, { cause: error })
 }
 
-function failWithReceivers(
-  used: ReceiversUsed,
-  configured: RulesConfig['receivers'],
+function failWithNames(
+  used: NamesUsed,
+  { receivers, sinks }: RulesConfig,
   folder: string,
   files: readonly string[],
 ): void {
-  if (configured === undefined) return
-  const missing = missingReceivers(used, configured, (name) => placeOfText(folder, files, name))
+  if (receivers === undefined || sinks === undefined) return
+  const missing = missingNames(used, { receivers, sinks }, (name) => placeOfText(folder, files, name))
   if (missing !== undefined) throw new RicciError('RULES_INVALID', missing)
 }
 

@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts'
 import { RicciError } from '../errors.ts'
 import type { Degraded } from '../http/backend.ts'
 import type { OpenIncidents } from '../peers/incidents.ts'
-import { missingReceivers, type ReceiversUsed } from '../rules/receivers-used.ts'
+import { missingNames, type NamesUsed } from '../rules/names-used.ts'
 import type { TypeCheck } from '../rules/type-check.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { ServerLog } from './backends.ts'
@@ -76,8 +76,8 @@ export class ServerRules {
   /** The folder's, once they were read. */
   folder: RulesRecord | undefined
   private error: Error | undefined
-  /** Receivers that the rules in force page and the configuration lacks, in words. */
-  private receiversError: string | undefined
+  /** What the rules in force name and the configuration lacks, in words. */
+  private namesError: string | undefined
   /** That types are not checked is said once. */
   private toldOfTypes = false
   private looking: Promise<void> | undefined
@@ -92,8 +92,7 @@ export class ServerRules {
     const { config, telemetry } = this.options
     try {
       const folder = await readRules(config)
-      if (needed) await this.check(folder)
-      this.folder = folder.record
+      this.folder = needed ? recordOf(folder, await this.check(folder)) : folder.record
     } catch (error) {
       if (needed || !(error instanceof RicciError)) throw error
       this.error = error
@@ -120,7 +119,7 @@ export class ServerRules {
     const { config, clock } = this.options
     const { record } = await readRules(config)
     const partitions = await this.behind(record, places)
-    const compared = await compareRules(record, config.receivers, clock, await bundleInForce(places))
+    const compared = await compareRules(record, config, clock, await bundleInForce(places))
     return this.previewOf(record, compared, partitions, places)
   }
 
@@ -143,9 +142,9 @@ export class ServerRules {
     if (dryRun) return { switched: false, checks, preview }
     if (!yes) assertFewResolve(preview.resolves, compared)
     this.options.assertRuns()
-    this.folder = rules
+    this.folder = recordOf(folder, checks)
     this.error = undefined
-    const bytes = encodeRecord(rules)
+    const bytes = encodeRecord(this.folder)
     const reports = await Promise.all(
       behind.map(async (partition) => {
         const [offset] = await log.append(partition, [bytes], 'act')
@@ -219,11 +218,11 @@ export class ServerRules {
   }
 
   /** The configuration may have changed since the rules in force were checked with the one before. */
-  holdToReceivers(used: ReceiversUsed): void {
+  holdToConfig(used: NamesUsed): void {
     const { config, telemetry } = this.options
-    const before = this.receiversError
-    this.receiversError = missingReceivers(used, config.receivers)
-    if (this.receiversError !== undefined && this.receiversError !== before) telemetry.log.error(this.receiversError)
+    const before = this.namesError
+    this.namesError = missingNames(used, config)
+    if (this.namesError !== undefined && this.namesError !== before) telemetry.log.error(this.namesError)
   }
 
   /** Rules came into force here. Where another instance switched to them, the folder may hold them by now. */
@@ -244,7 +243,7 @@ export class ServerRules {
     if (this.error !== undefined) {
       const why = this.error.message.split('\n')[0]
       yield { part, detail: `the folder's rules cannot be loaded, the old ones run on: ${why}` }
-    } else if (this.receiversError !== undefined) yield { part, detail: this.receiversError }
+    } else if (this.namesError !== undefined) yield { part, detail: this.namesError }
     else {
       const differs = this.differs(running)
       if (differs.length > 0) {
@@ -286,4 +285,9 @@ function engineHere({ partitions, here }: RulesPlaces): Partition['engine'] | un
 async function bundleInForce(places: RulesPlaces): Promise<Uint8Array | undefined> {
   const text = await engineHere(places)?.inspect('bundle')
   return text === undefined || text === '' ? undefined : Buffer.from(text, 'base64')
+}
+
+/** The record of rules that were checked. */
+function recordOf({ record }: FolderRules, { semantics }: Pick<RulesChecks, 'semantics'>): RulesRecord {
+  return { ...record, semantics }
 }

@@ -23,6 +23,7 @@ import { IncidentCommands } from '../incidents/incident-commands.ts'
 import { EnginePartitions } from '../peers/engine-partitions.ts'
 import { QueryFanOut } from '../peers/fan-out.ts'
 import { Receivers } from '../receivers/receivers.ts'
+import { Sinks } from '../sinks/sinks.ts'
 import type { TypeCheck } from '../rules/type-check.ts'
 import { ProcessWatch } from '../telemetry/process-watch.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
@@ -80,6 +81,7 @@ export class Server {
   private readonly http: HttpListeners
   private readonly access: Access
   private readonly receivers: Receivers
+  private readonly sinks: Sinks
   /** It listens for events. */
   private serves = false
   /** What it waits for before it can. */
@@ -105,6 +107,7 @@ export class Server {
     this.access = new Access({ config, telemetry, clock, randomBytes })
     const backend = this.backend()
     this.http = new HttpListeners({ config, backend, access: this.access, telemetry, clock, version: options.version })
+    this.sinks = new Sinks(config.sinks, { clock: this.clock })
   }
 
   /**
@@ -226,6 +229,7 @@ export class Server {
     const opened = (close: () => unknown): void => void this.open.push(close)
     opened(() => this.access.close())
     opened(() => this.http.close())
+    opened(() => this.sinks.close())
     if (config.cluster !== undefined) {
       // brokers may be long in coming, and whoever asks is told so
       this.waitsFor = 'opens the log'
@@ -247,14 +251,15 @@ export class Server {
       instance,
       backends: { ...backends, snapshots: membership?.snapshots ?? backends.snapshots },
       receivers: this.receivers.byName,
+      sinks: this.sinks.byName,
       clock,
       random,
       telemetry,
       rules: this.rules.folder,
       engineLimits: this.options.engineLimits,
       onChange: () => this.tellReady(),
-      onRules: ({ receivers: used }) => {
-        this.rules.holdToReceivers(used)
+      onRules: (inForce) => {
+        this.rules.holdToConfig(inForce)
         void this.rules.lookAgain(partitions.all())
       },
       onStanding: (partition, standing) => placement.observe(partition, standing),
@@ -299,7 +304,7 @@ export class Server {
     const peers = await membership?.listen({
       local,
       status: () => this.status(),
-      tryRules: async (rules) => void (await compareRules(rules, config.receivers, clock)),
+      tryRules: async (rules) => void (await compareRules(rules, config, clock)),
       drain: (on) => this.running().placement.drain(on),
       access: this.access,
     })

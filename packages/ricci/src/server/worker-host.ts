@@ -4,7 +4,7 @@
  * What a worker still says after it failed or was stopped is dropped: a new generation may be running by then.
  */
 import { Worker, type ResourceLimits } from 'node:worker_threads'
-import type { ChangePosition, QueryOptions, QueryPage, SortValues } from '@ricci/engine'
+import type { ChangePosition, FlowPage, FlowPlace, QueryOptions, QueryPage, SortValues } from '@ricci/engine'
 import {
   ReplicaError,
   type Clock,
@@ -127,6 +127,10 @@ export class WorkerHost implements EngineHost {
 
   query(query: string, options?: QueryOptions): Promise<QueryPage> {
     return this.exchange<QueryPage>((id) => ({ type: 'query', id, query, options }))
+  }
+
+  flowPage(sink: string, after: FlowPlace | undefined, atMost: number): Promise<FlowPage> {
+    return this.exchange<FlowPage>((id) => ({ type: 'flow-page', id, sink, after, atMost }))
   }
 
   /** Looks into the engine; gives JSON text. */

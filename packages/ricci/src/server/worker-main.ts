@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { createEngine, type Engine } from '@ricci/engine'
 import { InThreadHost } from '@ricci/replica'
 import type { EvaluatedRules } from '../rules/evaluate.ts'
-import { receiversUsed } from '../rules/receivers-used.ts'
+import { namesUsed } from '../rules/names-used.ts'
 import { RateLimit } from '../telemetry/rate-limit.ts'
 import type { ToldPage } from '../telemetry/internal-events.ts'
 import { FollowingLog } from './following-log.ts'
@@ -74,7 +74,7 @@ export function runEngineWorker(loadBundle: BundleLoader): void {
                 const rules = loadBundle(bundle, () => engine?.calendarMs ?? 0)
                 explain = rules.explain
                 // a copy: the record's bytes are the log reader's
-                loaded = { hash, settings, receivers: receiversUsed(rules.description), bundle: new Uint8Array(bundle) }
+                loaded = { hash, settings, ...namesUsed(rules.description), bundle: new Uint8Array(bundle) }
                 return rules.description
               },
               observer,

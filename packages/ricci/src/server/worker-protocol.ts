@@ -3,6 +3,8 @@ import {
   EngineError,
   type ChangePosition,
   type EngineErrorCode,
+  type FlowPage,
+  type FlowPlace,
   type Listed,
   type QueryOptions,
   type QueryPage,
@@ -12,8 +14,8 @@ import {
 import { ReplicaError, type HostFailure, type HostStart, type Progress, type ReplicaErrorCode } from '@ricci/replica'
 import type { IncidentFilter } from '../incidents/incident-filter.ts'
 import type { RabbitLogOptions } from '../log/rabbitmq/rabbit-log.ts'
-import type { ReceiversUsed } from '../rules/receivers-used.ts'
 import type { ToldPage } from '../telemetry/internal-events.ts'
+import type { NamesUsed } from '../rules/names-used.ts'
 
 /** How a worker reads the log by itself. */
 export type LogSource =
@@ -60,10 +62,9 @@ export interface ListingRequest {
 }
 
 /** The rules that an engine runs, as their record has them. */
-export interface RulesInForce {
+export interface RulesInForce extends NamesUsed {
   readonly hash: string
   readonly settings: Readonly<Record<string, unknown>>
-  readonly receivers: ReceiversUsed
   /** Offset of their record. */
   readonly offset: number
   /** What the switch to them did; absent when they came with a snapshot. */
@@ -106,6 +107,14 @@ export type ToWorker =
   /** Nobody waits for this answer any more. */
   | { readonly type: 'cancel'; readonly id: number }
   | { readonly type: 'inspect'; readonly id: number; readonly what: Inspection }
+  /** Asks for batches of a flow behind a place, as they are now. */
+  | {
+      readonly type: 'flow-page'
+      readonly id: number
+      readonly sink: string
+      readonly after: FlowPlace | undefined
+      readonly atMost: number
+    }
   | { readonly type: 'hurry'; readonly on: boolean }
   | { readonly type: 'cut-at-next-state-hash' }
   | { readonly type: 'cut-now' }
@@ -119,7 +128,7 @@ export type FromWorker =
   /** Requests for changes that have seen all before a position, and found nothing. */
   | { readonly type: 'no-changes'; readonly ids: readonly number[]; readonly before: ChangePosition }
   | { readonly type: 'failure'; readonly failure: HostFailure }
-  | { readonly type: 'page'; readonly id: number; readonly page: QueryPage }
+  | { readonly type: 'page'; readonly id: number; readonly page: QueryPage | FlowPage }
   | { readonly type: 'text'; readonly id: number; readonly text: string }
   | ({ readonly type: 'rule-error' } & RuleError)
   /** Other rules are in force. */

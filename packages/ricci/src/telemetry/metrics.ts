@@ -24,6 +24,8 @@ const liveGauges = {
   ricci_engine_forks: 'Keys that operators keep state of',
   ricci_hosts_silent: 'Hosts of which every entry of the index has expired',
   ricci_event_loop_delay_seconds: 'By how much 99 of 100 turns of the main thread were late at most',
+  ricci_flow_events: 'Events that wait for their sinks',
+  ricci_flow_lag_seconds: 'How long the oldest of these has waited',
   ricci_replica_owning: '1 while this instance owns its partition',
 } as const
 
@@ -33,6 +35,10 @@ const liveCounters = {
   ricci_engine_refused_total: 'Keys and texts that found no room, and were left out',
   ricci_gc_seconds_total: 'Seconds that the main thread spent on collecting garbage',
   ricci_engine_repeated_messages_total: 'Messages dropped as repeats by their producer mark, since the log began',
+  ricci_flow_dropped_events_total: 'Events dropped because a sink took too few, as far as their flows are known',
+  ricci_flow_sent_events_total: 'Events that sinks took from this process',
+  ricci_flow_refused_events_total: 'Events that sinks will never take',
+  ricci_flow_failures_total: 'Requests to sinks that failed',
 } as const
 
 /** Every metric of a server, in a registry of its own so that two servers in one process do not mix. */

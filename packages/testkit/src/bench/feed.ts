@@ -1,6 +1,13 @@
 import { performance } from 'node:perf_hooks'
 import { crc32 } from 'node:zlib'
-import { createEngine, encodeEventsRecord, encodeRecord, type Engine, type RulesDescription } from '@ricci/engine'
+import {
+  createEngine,
+  encodeEventsRecord,
+  encodeRecord,
+  semanticsOf,
+  type Engine,
+  type RulesDescription,
+} from '@ricci/engine'
 import { roundSeconds } from './fleet.ts'
 import { ownMs, processCpuNs } from './measure.ts'
 
@@ -25,7 +32,8 @@ export class EngineFeed {
     private readonly after: (appliedMs: number, beganMs: number) => void = () => undefined,
   ) {
     this.engine = createEngine({ logId: 'bench', partition: 0, loadRules: () => description })
-    this.apply(encodeRecord({ kind: 'rules', hash: 'bench', settings, semantics: 1, bundle: new Uint8Array(0) }))
+    const semantics = semanticsOf(description)
+    this.apply(encodeRecord({ kind: 'rules', hash: 'bench', settings, semantics, bundle: new Uint8Array(0) }))
     this.apply(encodeRecord({ kind: 'claim', epoch: 1, instance: 'bench', semantics: 1 }))
   }
 

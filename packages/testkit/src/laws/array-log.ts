@@ -6,12 +6,13 @@ import {
   encodeRecord,
   type LogRecord,
   type RulesDescription,
+  semanticsOf,
   type StateCut,
 } from '@ricci/engine'
 
 /** What an engine showed while it applied records. */
 export interface Seen {
-  /** What reached taps, with the offset of the record that made it. */
+  /** What reached taps and sinks, with the offset of the record that made it. */
   readonly taps: [offset: number, name: string, value: unknown][]
   readonly decisions: [offset: number, id: string][]
   readonly alarms: [offset: number, name: string][]
@@ -31,7 +32,13 @@ export class ArrayLog {
   switchTo(description: RulesDescription, settings: Readonly<Record<string, unknown>> = {}): this {
     const hash = `rules-${this.rules.size}`
     this.rules.set(hash, description)
-    return this.append({ kind: 'rules', hash, settings, semantics: 1, bundle: new Uint8Array(0) })
+    return this.append({
+      kind: 'rules',
+      hash,
+      settings,
+      semantics: semanticsOf(description),
+      bundle: new Uint8Array(0),
+    })
   }
 
   open(observer: EngineObserver, snapshot?: Uint8Array): Engine {
@@ -50,12 +57,14 @@ export class ArrayLog {
    */
   run(cuts: readonly number[] = []): { engine: Engine; seen: Seen; cutBytes: number } {
     const seen: Seen = { taps: [], decisions: [], alarms: [] }
+    let engine: Engine
     const observer: EngineObserver = {
+      onFlow: (sink, { position }, event) => seen.taps.push([engine.appliedOffset, sink, [position, event]]),
       onTap: (name, value, offset) => seen.taps.push([offset, name, value]),
       onDecision: (page, offset) => seen.decisions.push([offset, page.id]),
       onAlarm: (name, _detail, offset) => seen.alarms.push([offset, name]),
     }
-    let engine = this.open(observer)
+    engine = this.open(observer)
     let cutBytes = 0
     this.records.forEach((bytes, offset) => {
       if (cuts.includes(offset)) {

@@ -8,6 +8,7 @@ import {
   type LogRecord,
   type PendingPage,
   type RulesDescription,
+  semanticsOf,
   type SkipRecord,
 } from '@ricci/engine'
 
@@ -16,6 +17,8 @@ export class EngineBench {
   readonly log: Uint8Array[] = []
   /** What reached taps: name and value. */
   readonly taps: [string, unknown][] = []
+  /** What was sent to sinks: name, position of its batch, and the event. */
+  readonly flowed: [sink: string, position: number, event: Event][] = []
   readonly alarms: string[] = []
   /** Pages as they were decided, in order. */
   readonly decided: Readonly<PendingPage>[] = []
@@ -50,6 +53,7 @@ export class EngineBench {
       },
       observer: {
         onTap: (name, value) => this.taps.push([name, value]),
+        onFlow: (sink, { position }, event) => this.flowed.push([sink, position, event]),
         onDecision: (page) => this.decided.push({ ...page }),
         onAlarm: (name) => this.alarms.push(name),
         onRuleError: (path) => this.errors.push(path),
@@ -62,7 +66,8 @@ export class EngineBench {
   rules(description: RulesDescription, settings: Readonly<Record<string, unknown>> = {}): void {
     const hash = `rules-${this.descriptions.size}`
     this.descriptions.set(hash, description)
-    this.append({ kind: 'rules', hash, settings: { graceMs: 0, ...settings }, semantics: 1, bundle: new Uint8Array(0) })
+    const semantics = semanticsOf(description)
+    this.append({ kind: 'rules', hash, settings: { graceMs: 0, ...settings }, semantics, bundle: new Uint8Array(0) })
   }
 
   append(record: LogRecord): void {

@@ -1,7 +1,18 @@
 /** One log, one store, and as many replicas as a test wants, on a virtual clock; what goes wrong is the test's to say. */
 import assert from 'node:assert/strict'
 import { encodeMsg } from '@ricci/client'
-import { createEngine, incident, index, rules, type Engine, type RulesRecord, type SkipRecord } from '@ricci/engine'
+import {
+  createEngine,
+  forward,
+  incident,
+  index,
+  rules,
+  semanticsOf,
+  type Engine,
+  type RulesDescription,
+  type RulesRecord,
+  type SkipRecord,
+} from '@ricci/engine'
 import {
   InThreadHost,
   Replica,
@@ -16,9 +27,11 @@ import {
 } from '@ricci/replica'
 import { VirtualClock } from '../clock.ts'
 import { SeededRandom } from '../random.ts'
-import { ScriptedCoordination, ScriptedLog, ScriptedSnapshots, ScriptedTransport } from './ports.ts'
+import { ScriptedCoordination, ScriptedLog, ScriptedSink, ScriptedSnapshots, ScriptedTransport } from './ports.ts'
 
-const description = rules(index(), incident('down', { bad: 'state = "down"', key: 'host', to: 'oncall' }))
+const down = incident('down', { bad: 'state = "down"', key: 'host', to: 'oncall' })
+const description = rules(index(), down)
+const flowing = rules(index(), down, forward('upstream'))
 const rulesRecord: RulesRecord = {
   kind: 'rules',
   hash: 'rules',
@@ -76,6 +89,10 @@ export class House {
   readonly oncall = new ScriptedTransport()
   readonly fallback = new ScriptedTransport()
   readonly self = new ScriptedTransport()
+  /** Gets all events, where its rules forward them. */
+  readonly upstream = new ScriptedSink()
+  readonly sinks = new Map([['upstream', this.upstream]])
+  readonly #description: RulesDescription
   readonly alarms: string[] = []
   readonly replicas: Replica[] = []
   readonly #processes = new Map<Replica, Process>()
@@ -90,6 +107,11 @@ export class House {
   /** Told of each engine that is made, with the way to the replica that it reports to. */
   onEngine: (engine: Engine, events: HostEvents, skips: readonly SkipRecord[], instance: string) => void = () =>
     undefined
+
+  /** @param flows whether all events are sent to a sink */
+  constructor({ flows = false } = {}) {
+    this.#description = flows ? flowing : description
+  }
 
   replica(instance: string): Replica {
     const process = new Process(this, instance)
@@ -111,7 +133,12 @@ export class House {
             partition: 0,
             clock: process.clock,
             createEngine: (from) => {
-              const engine = createEngine({ logId: this.log.id, partition: 0, loadRules: () => description, ...from })
+              const engine = createEngine({
+                logId: this.log.id,
+                partition: 0,
+                loadRules: () => this.#description,
+                ...from,
+              })
               const { hashes } = engine
               engine.hashes = () => ({
                 ...hashes.call(engine),
@@ -128,9 +155,10 @@ export class House {
         ['fallback', { transport: this.fallback, class: 'A' }],
         ['self', { transport: this.self, class: 'A' }],
       ]),
+      sinks: this.sinks,
       clock: process.clock,
       random: new SeededRandom(instance),
-      rules: rulesRecord,
+      rules: { ...rulesRecord, semantics: semanticsOf(this.#description) },
       onStanding: (standing) => {
         if (!process.alive) return
         this.coordination.as(instance).publish({ draining: false, version: '', partitions: { 0: standing } })

@@ -4,12 +4,15 @@ import { decodeRecord, encodeRecord, type LogRecord } from '@ricci/engine'
 import {
   ReplicaError,
   type CoordinationPort,
+  type FlowRequest,
+  type FlowResult,
   type Lease,
   type LogPort,
   type Member,
   type MemberData,
   type SendRequest,
   type SendResult,
+  type Sink,
   type SnapshotInfo,
   type SnapshotPort,
   type Standing,
@@ -279,4 +282,29 @@ export class ScriptedTransport implements Transport {
   get lines(): string[] {
     return this.sent.map((request) => `${request.action} ${request.summary}`)
   }
+}
+
+/** A sink that answers as its script says and keeps what it was sent. */
+export class ScriptedSink implements Sink {
+  gatherMs = 0
+  requestEvents = 1_000
+  readonly sent: FlowRequest[] = []
+  /** Asked for each request that was let out. The default takes all. */
+  answer: (request: FlowRequest) => FlowResult | Promise<FlowResult> = taken
+
+  async send(request: FlowRequest, mayStart: () => boolean): Promise<FlowResult> {
+    if (!mayStart()) return { through: 0, failure: { detail: 'not started' } }
+    this.sent.push(request)
+    return this.answer(request)
+  }
+
+  /** Positions of all batches that were sent, in order. */
+  get positions(): number[] {
+    return this.sent.flatMap(({ batches }) => batches.map(({ position }) => position))
+  }
+}
+
+/** A sink's answer that it has taken all of a request. */
+export function taken({ batches }: FlowRequest): FlowResult {
+  return { through: batches[batches.length - 1].position }
 }

@@ -300,6 +300,7 @@ export class Instance implements Door {
       snapshots: this.#snapshots(process),
       hostFactory: this.#watched(cluster.hostFactory(process, log, partition), partition, process),
       transports,
+      sinks: new Map(),
       clock: process.clock,
       random: cluster.world.random.fork(`replica/${process.name}/${partition}/${cluster.world.nowMs}`),
       rules: cluster.firstRules,

@@ -1,4 +1,4 @@
-import type { Engine, QueryOptions, QueryPage } from '@ricci/engine'
+import type { Engine, FlowPage, FlowPlace, QueryOptions, QueryPage } from '@ricci/engine'
 import { ReplicaError, type EngineHost, type HostEvents, type HostStart, type Progress } from '@ricci/replica'
 import type { Process } from './process.ts'
 
@@ -80,6 +80,10 @@ export class StallingHost implements EngineHost {
 
   query(query: string, options?: QueryOptions): Promise<QueryPage> {
     return this.#stall === undefined ? this.#inner.query(query, options) : new Promise(() => {})
+  }
+
+  flowPage(sink: string, after: FlowPlace | undefined, atMost: number): Promise<FlowPage> {
+    return this.#stall === undefined ? this.#inner.flowPage(sink, after, atMost) : new Promise(() => {})
   }
 
   cutAtNextStateHash(): void {
