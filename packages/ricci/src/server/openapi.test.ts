@@ -3,9 +3,8 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import { RiemannTcpClient } from '@ricci/client'
-import { Bench } from './testing.ts'
 import { serve } from '../http/testing.ts'
+import { Bench } from './testing.ts'
 
 interface Operation {
   readonly summary?: string
@@ -26,10 +25,7 @@ async function serving(context: TestContext) {
   const server = bench.server()
   const { http, tcp } = await server.start()
   await server.ready()
-  const [host, port] = tcp!.split(':')
-  const client = new RiemannTcpClient({ host, port: Number(port) })
-  await client.send([{ host: 'a', service: 'cpu', state: 'critical', metric: 1, tags: ['x'], attributes: {} } as never])
-  client.close()
+  await bench.client(tcp).send([{ host: 'a', service: 'cpu', state: 'critical', metric: 1, tags: ['x'] }])
   return `http://${http}`
 }
 
