@@ -44,5 +44,5 @@ export function parseAddress(text: string): Address | undefined {
 
 /** A host as it stands before a port. */
 export function bracketed(host: string): string {
-  return host.includes(':') ? `[${host}]` : host
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
 }

@@ -5,6 +5,7 @@
  * send it without reading the answer.
  */
 import type { IncomingHttpHeaders } from 'node:http'
+import { bracketed } from '../config/units.ts'
 import type { HttpErrorCode } from './errors.ts'
 
 /** Why a request is refused. */
@@ -87,8 +88,4 @@ function namesOf(listenHost: string, allowed: readonly string[]): string[] {
 /** The name in an address, lower case, without its port. */
 function nameIn(address: string): string | undefined {
   return URL.canParse(address) ? new URL(address).hostname : undefined
-}
-
-function bracketed(host: string): string {
-  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
 }

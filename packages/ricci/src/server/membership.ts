@@ -11,7 +11,7 @@ import {
 } from '@ricci/replica'
 import type { Access } from '../access/access.ts'
 import type { ClusterConfig } from '../config/config.ts'
-import type { Address } from '../config/units.ts'
+import { bracketed, type Address } from '../config/units.ts'
 import { RicciError, type RicciErrorCode } from '../errors.ts'
 import type { ClusterBackend } from '../http/backend.ts'
 import { PeerClient } from '../peers/client.ts'
@@ -196,7 +196,7 @@ function reachable(host: string): string {
 
 /** `host:port`, with an address of IPv6 in brackets. */
 export function addressOf({ host, port }: Address): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+  return `${bracketed(host)}:${port}`
 }
 
 /** A release before or after this one may say other things of itself. */
