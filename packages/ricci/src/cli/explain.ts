@@ -102,7 +102,10 @@ async function answered(
     complain(`reading the log: ${percent} %\n`)
     told = percent + 10
   }
-  throw new CommandError(ExitCode.failed, `the answer of ${url} broke off; is the server still running? Ask again`)
+  throw new CommandError(
+    ExitCode.failed,
+    `the answer of ${url.urls.join(', ')} broke off; is the server still running? Ask again`,
+  )
 }
 
 type Line = ExplainStep<IncidentTold | Silence> | { readonly error: string }

@@ -5,6 +5,7 @@ import type { ExplainStep, SilenceRequest } from '../explain/explainer.ts'
 import { plainError } from '../server/worker-protocol.ts'
 import type { HttpBackend } from './backend.ts'
 import { viewer } from './caller.ts'
+import { explained } from './schemas.ts'
 
 const name = { type: 'string', minLength: 1, maxLength: 2_000 } as const
 
@@ -31,12 +32,12 @@ const silenceQueryString = {
 export function addExplainRoutes(app: FastifyInstance, backend: Pick<HttpBackend, 'explainer'>): void {
   app.get<{ Querystring: { incident: string } }>(
     '/api/v1/explain/incident',
-    { ...viewer, schema: { querystring: incidentQueryString } },
+    { ...viewer, schema: { ...explained('why somebody was paged'), querystring: incidentQueryString } },
     ({ query: { incident } }, reply) => lines(reply, (signal) => backend.explainer().incident(incident, signal)),
   )
   app.get<{ Querystring: SilenceRequest }>(
     '/api/v1/explain/silence',
-    { ...viewer, schema: { querystring: silenceQueryString } },
+    { ...viewer, schema: { ...explained('why nobody was paged'), querystring: silenceQueryString } },
     ({ query }, reply) => lines(reply, (signal) => backend.explainer().silence(query, signal)),
   )
 }

@@ -42,6 +42,9 @@ const streamOf = (...types: readonly string[]) => ({
   content: Object.fromEntries(types.map((type) => [type, { schema: text }])),
 })
 
+/** Lines of how far it is, and the answer. */
+export const explained = (summary: string): object => answers(summary, streamOf('application/x-ndjson'))
+
 const why = { type: 'string', maxLength: maxWhyLength, description: 'for the audit' } as const
 
 const degraded = list(object({ part: text, detail: text }))
