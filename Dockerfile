@@ -6,10 +6,10 @@ COPY . .
 RUN npm ci --no-audit --no-fund && npm run -s package
 
 FROM node:24-bookworm-slim
-COPY --from=build /src/.build/packages/*.tgz /tmp/packages/
+COPY --from=build /src/.build/packages/*.tgz /packages/
 # typescript checks the types of rules before they take effect
-RUN npm install --global --no-audit --no-fund /tmp/packages/*.tgz typescript@6.0.3 \
-  && rm -rf /tmp/packages /root/.npm \
+RUN npm install --global --no-audit --no-fund /packages/*.tgz typescript@6.0.3 \
+  && npm cache clean --force && rm -rf /packages \
   && mkdir -p /etc/ricci/rules /var/lib/ricci \
   && chown node:node /var/lib/ricci
 USER node

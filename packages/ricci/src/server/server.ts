@@ -14,7 +14,7 @@ import type { Config } from '../config/config.ts'
 import type { Address } from '../config/units.ts'
 import { RicciError } from '../errors.ts'
 import { Explainer } from '../explain/explainer.ts'
-import type { HttpBackend, Degraded, Readiness } from '../http/backend.ts'
+import type { Degraded, Readiness } from '../http/backend.ts'
 import { nextIncarnation } from '../intake/incarnation.ts'
 import { oneProducer } from '../intake/recorder.ts'
 import { Intake } from '../intake/intake.ts'
@@ -28,13 +28,13 @@ import type { TypeCheck } from '../rules/type-check.ts'
 import { ProcessWatch } from '../telemetry/process-watch.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import { alarmEvents } from './alarm-events.ts'
-import { openBackends, type Backends } from './backends.ts'
+import { openBackends } from './backends.ts'
 import { makeDataFolder } from './data-folder.ts'
 import { exposures } from './exposures.ts'
 import { isWithoutRules, writeFirstRules } from './first-rules.ts'
 import { ForeignPublishers } from './foreign-publishers.ts'
+import { httpBackend, type Parts } from './http-backend.ts'
 import { HttpListeners } from './http-listeners.ts'
-import { recordLines } from './log-lines.ts'
 import { addressOf, Membership } from './membership.ts'
 import { nodeClock, nodeRandom } from './node-clock.ts'
 import { figuresOf, gaugesOf } from './own-figures.ts'
@@ -44,8 +44,7 @@ import { pemFilesOf } from './pem-files.ts'
 import { SelfEvents } from './self-events.ts'
 import { statusOf } from './server-status.ts'
 import { compareRules } from './rules-source.ts'
-import { rulesOverview } from './rules-overview.ts'
-import { ServerRules, type Reload, type ReloadOptions, type RulesPlaces } from './server-rules.ts'
+import { ServerRules, type Reload, type ReloadOptions } from './server-rules.ts'
 import type { Addresses, ServerStatus } from './status.ts'
 
 export interface ServerOptions {
@@ -105,7 +104,15 @@ export class Server {
     })
     const { clock } = this
     this.access = new Access({ config, telemetry, clock, randomBytes })
-    const backend = this.backend()
+    const backend = httpBackend({
+      ...{ config, clock, metrics: telemetry.metrics.registry, receivers: this.receivers, rules: this.rules },
+      running: () => this.running(),
+      runningYet: () => this.parts?.running,
+      readiness: () => this.readiness(),
+      status: () => this.status(),
+      overview: () => this.overview(),
+      afterReloads: (work) => this.afterReloads(work),
+    })
     this.http = new HttpListeners({ config, backend, access: this.access, telemetry, clock, version: options.version })
     this.sinks = new Sinks(config.sinks, { clock: this.clock })
   }
@@ -400,43 +407,6 @@ export class Server {
     }
   }
 
-  private backend(): HttpBackend {
-    const { telemetry } = this.options
-    const refreshed = async (): Promise<void> => {
-      await Promise.all(this.parts?.running.all().map(({ engine }) => engine.refresh()) ?? [])
-    }
-    return {
-      metrics: telemetry.metrics.registry,
-      refresh: refreshed,
-      readiness: () => this.readiness(),
-      status: () => this.status(),
-      overview: () => this.overview(),
-      query: ({ query, limit, cursor, shape }) =>
-        this.running().queries.answer(query, shape, this.clock.monotonicMs(), limit, cursor),
-      incidents: (request) => this.running().queries.incidents(request),
-      command: (request, asker) => this.running().commands.run(request, asker),
-      drill: ({ to, id, why }, asker) => this.running().drills.run(to, id, why, asker),
-      watch: (query, shape, signal, from) => this.running().queries.watch(query, shape, signal, from),
-      logId: () => this.running().backends.log.id,
-      take: (events) => this.running().intake.take(events),
-      records: (request, signal) => recordLines(this.running().backends.log, this.clock, request, signal),
-      inbound: (receiver) => this.options.config.receivers.get(receiver)?.inbound,
-      receivers: () => this.receivers.views(),
-      tryReceiver: (name) => this.receivers.try(name),
-      rules: {
-        status: async () => rulesOverview(await this.status(), await this.running().membership?.statuses()),
-        diff: () => this.afterReloads(() => this.rules.preview(this.running())),
-        reload: (options) => this.reload(options),
-      },
-      explainer: () => this.running().explainer,
-      cluster: () => {
-        const { membership, placement } = this.running()
-        if (membership !== undefined) return membership.backend(placement)
-        throw new RicciError('NO_CLUSTER', 'this server works alone; it is of no cluster')
-      },
-    }
-  }
-
   private observe({ backends, running, intake }: Parts): void {
     const { telemetry, config, selfEventsMs } = this.options
     const { clock, http } = this
@@ -483,18 +453,6 @@ export class Server {
     }
     this.tellReady()
   }
-}
-
-interface Parts extends RulesPlaces {
-  readonly backends: Backends
-  readonly running: Partitions
-  readonly placement: Placement
-  readonly membership: Membership | undefined
-  readonly queries: QueryFanOut
-  readonly explainer: Explainer
-  readonly commands: IncidentCommands
-  readonly drills: Drills
-  readonly intake: Intake
 }
 
 /** Who works alone has nobody to ask. */
