@@ -101,8 +101,8 @@ describe('a command that may ask several servers', () => {
     writeFileSync(join(bench.folder, 'ricci', 'contexts.yaml'), text, { mode: 0o600 })
     return { XDG_CONFIG_HOME: bench.folder }
   }
-  // nobody listens at port 9 of this machine, nor may
-  const dead = 'http://127.0.0.1:9'
+  // nobody listens at port 10 of this machine; some others are refused by fetch itself
+  const dead = 'http://127.0.0.1:10'
 
   it('asks the next where one does not answer or ends, and shows each its token', async (t) => {
     const ending = await answering(t, { error: 'ends', code: 'NOT_RUNNING' }, 503)
@@ -131,8 +131,8 @@ describe('a command that may ask several servers', () => {
   })
 
   it('says so where none answers', async (t) => {
-    const { code, err } = await run(['status'], contextsOf(t, [dead, 'http://127.0.0.1:10']))
+    const { code, err } = await run(['status'], contextsOf(t, [dead, 'http://127.0.0.1:12']))
     assert.equal(code, 1)
-    assert.match(err, /no answer from http:\/\/127\.0\.0\.1:9, http:\/\/127\.0\.0\.1:10/)
+    assert.match(err, /no answer from http:\/\/127\.0\.0\.1:10, http:\/\/127\.0\.0\.1:12/)
   })
 })

@@ -5,39 +5,18 @@ import type { ExplainStep, SilenceRequest } from '../explain/explainer.ts'
 import { plainError } from '../server/worker-protocol.ts'
 import type { HttpBackend } from './backend.ts'
 import { viewer } from './caller.ts'
-import { explained } from './schemas.ts'
-
-const name = { type: 'string', minLength: 1, maxLength: 2_000 } as const
-
-const incidentQueryString = { type: 'object', required: ['incident'], properties: { incident: name } } as const
-
-/** A day: what a log keeps. */
-const longestMs = 86_400_000
-const usualMs = 600_000
-
-const silenceQueryString = {
-  type: 'object',
-  required: ['host', 'rule'],
-  properties: {
-    host: name,
-    rule: name,
-    service: name,
-    atMs: { type: 'number', minimum: 0, maximum: 253_402_300_799_999 },
-    withinMs: { type: 'number', minimum: 1_000, maximum: longestMs, default: usualMs },
-    partition: { type: 'integer', minimum: 0 },
-  },
-} as const
+import * as schemas from './schemas.ts'
 
 /** Adds the routes. */
 export function addExplainRoutes(app: FastifyInstance, backend: Pick<HttpBackend, 'explainer'>): void {
   app.get<{ Querystring: { incident: string } }>(
     '/api/v1/explain/incident',
-    { ...viewer, schema: { ...explained('why somebody was paged'), querystring: incidentQueryString } },
+    { ...viewer, schema: schemas.explainIncident },
     ({ query: { incident } }, reply) => lines(reply, (signal) => backend.explainer().incident(incident, signal)),
   )
   app.get<{ Querystring: SilenceRequest }>(
     '/api/v1/explain/silence',
-    { ...viewer, schema: { ...explained('why nobody was paged'), querystring: silenceQueryString } },
+    { ...viewer, schema: schemas.explainSilence },
     ({ query }, reply) => lines(reply, (signal) => backend.explainer().silence(query, signal)),
   )
 }

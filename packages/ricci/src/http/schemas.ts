@@ -384,6 +384,31 @@ export const explain = answers(
   },
 )
 
+const asked = { type: 'string', minLength: 1, maxLength: 2_000 } as const
+/** A day: what a log keeps. */
+const longestMs = 86_400_000
+const usualMs = 600_000
+
+/** How far it is, a line each, and the answer, or what went wrong, at last. */
+const explanation = streamOf('application/x-ndjson')
+
+export const explainIncident = answers('why somebody was paged, step by step', explanation, {
+  querystring: { type: 'object', required: ['incident'], properties: { incident: asked } },
+})
+
+export const explainSilence = answers('why nobody was paged', explanation, {
+  querystring: {
+    type: 'object',
+    required: ['host', 'rule'],
+    properties: {
+      ...{ host: asked, rule: asked, service: asked },
+      atMs: { type: 'number', minimum: 0, maximum: 253_402_300_799_999 },
+      withinMs: { type: 'number', minimum: 1_000, maximum: longestMs, default: usualMs },
+      partition: { type: 'integer', minimum: 0 },
+    },
+  },
+})
+
 const instanceName = { type: 'string', minLength: 1, maxLength: 255 } as const
 
 export const drain = answers(

@@ -58,7 +58,9 @@ describe('the OpenAPI document', () => {
     const url = await serving(context)
     const document = (await (await fetch(`${url}/api/v1/openapi.json`)).json()) as Document
     const ajv = new Ajv2020({ strict: false })
+    const called = new Set<string>()
     const answeredAs = async (method: string, route: string, status: number, path = route, body?: object | string) => {
+      called.add(`${method.toLowerCase()} ${route}`)
       const json = typeof body === 'object'
       const answer = await fetch(url + path, {
         method,
@@ -102,8 +104,18 @@ describe('the OpenAPI document', () => {
     await answeredAs('POST', '/api/v1/tokens', 409, undefined, { name: 'ci', role: 'viewer' })
     await answeredAs('POST', '/api/v1/tokens/{name}/revoke', 200, '/api/v1/tokens/ci/revoke', { why: 'to see' })
     await answeredAs('GET', '/api/v1/tokens', 200)
+    const why = '?host=a&rule=cpu-high'
+    await answeredAs('GET', '/api/v1/explain/silence', 200, `/api/v1/explain/silence${why}`)
+    await answeredAs('GET', '/api/v1/explain/incident', 404, '/api/v1/explain/incident?incident=nothing')
+    await answeredAs('GET', '/api/v1/log/{partition}', 200, '/api/v1/log/0?last=1&follow=false')
     const audit = await answeredAs('GET', '/api/v1/audit', 200)
     assert.equal((audit as { entries: object[] }).entries.length, 7)
     await answeredAs('GET', '/api/v1/openapi.json', 200)
+    // these go on until who asks has had enough; their tests are beside them
+    const endless = ['get /index', 'get /api/v1/watch']
+    const told = Object.entries(document.paths).flatMap(([path, operations]) =>
+      Object.keys(operations).map((method) => `${method} ${path}`),
+    )
+    assert.deepEqual([...called, ...endless].sort(), told.sort())
   })
 })
