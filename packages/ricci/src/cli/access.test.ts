@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { EventEmitter } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { describe, it, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { hashOf } from '../access/token.ts'
+import { builtFile } from '../server/built-file.ts'
 import { Bench } from '../server/testing.ts'
 import { runProgram } from './program.ts'
 
@@ -97,8 +101,8 @@ describe('a command that may ask several servers', () => {
     const bench = new Bench()
     context.after(() => bench.close())
     mkdirSync(join(bench.folder, 'ricci'))
-    const text = JSON.stringify({ current: 'all', contexts: { all: { urls, token } } })
-    writeFileSync(join(bench.folder, 'ricci', 'contexts.yaml'), text, { mode: 0o600 })
+    const contexts = JSON.stringify({ current: 'all', contexts: { all: { urls, token } } })
+    writeFileSync(join(bench.folder, 'ricci', 'contexts.yaml'), contexts, { mode: 0o600 })
     return { XDG_CONFIG_HOME: bench.folder }
   }
   // nobody listens at port 10 of this machine; some others are refused by fetch itself
@@ -128,6 +132,16 @@ describe('a command that may ask several servers', () => {
     const second = await run(['token', 'revoke', 'x'], contextsOf(t, [dead, alive.url]))
     assert.equal(second.code, 0)
     assert.match(second.err, /b could not be told, and learn of it once reached; they accept it until then/)
+  })
+
+  it('does so as the program that is shipped', async (t) => {
+    const alive = await answering(t, { tokens: [] })
+    const env = { ...contextsOf(t, [dead, alive.url]), NODE_OPTIONS: '' }
+    const child = spawn(process.execPath, [fileURLToPath(builtFile('ricci')), 'token', 'list'], {
+      ...{ stdio: ['ignore', 'ignore', 'pipe'], env },
+    })
+    const said = await text(child.stderr!)
+    assert.equal(said, 'There is no token; ricci token create makes one.\n')
   })
 
   it('says so where none answers', async (t) => {

@@ -1,4 +1,3 @@
-import type { RequestInit as RequestBy } from 'undici'
 import { CommandError, ExitCode } from './surroundings.ts'
 import { defaultUrl, UrlOption, type Target } from './target.ts'
 
@@ -77,18 +76,15 @@ function sentenceOf(origin: string, reason: string): string {
   return `no answer from ${origin}: is a server running there? (${reason})`
 }
 
-/** By Node's own client, but where a certificate or a time to connect is asked for. */
+/** By Node's own client, but where a certificate or a time to connect is asked for: the other takes time to load. */
 async function send(
   url: URL,
   how: RequestInit,
   { ca, hurry }: { readonly ca: string | undefined; readonly hurry: boolean },
 ): Promise<Response> {
   if (ca === undefined && !hurry) return fetch(url, how)
-  const { Agent, fetch: fetchBy } = await import('undici')
-  const connect = { ...(ca !== undefined && { ca }), ...(hurry && { timeout: connectMs }) }
-  // one request: its connection ends with the answer
-  const dispatcher = new Agent({ connect, pipelining: 0 })
-  return (await fetchBy(url, { ...(how as RequestBy), dispatcher })) as unknown as Response
+  const { sendWith } = await import('./send-with.ts')
+  return sendWith({ ...(ca !== undefined && { ca }), ...(hurry && { timeout: connectMs }) }, url, how)
 }
 
 function urlOf(base: string, path: string, parameters: Readonly<Record<string, string>>): URL {

@@ -148,6 +148,8 @@ function checked<T>(result: z.ZodSafeParseResult<T>, where: string): T {
 function ownOf(contexts: Raw['contexts'], name: string, file: string): Raw['contexts'][string] {
   if (Object.hasOwn(contexts, name)) return contexts[name]
   const names = Object.keys(contexts)
+  const meant = didYouMean(name, names)
   const there = names.length === 0 ? 'it has none; docs/access.md shows how to write one' : `it has ${names.join(', ')}`
-  throw new CommandError(ExitCode.usage, `${file} has no context "${name}"${didYouMean(name, names)}; ${there}`)
+  const sentence = meant === '' ? `; ${there}` : `${meant} I${there.slice(1)}`
+  throw new CommandError(ExitCode.usage, `${file} has no context "${name}"${sentence}`)
 }

@@ -68,7 +68,7 @@ describe('whom a command asks', () => {
       'no such context',
       { context: 'prodction' },
       text,
-      /no context "prodction"; did you mean "production"\?; it has production, lab/,
+      /no context "prodction"; did you mean "production"\? It has production, lab/,
     ],
     ['a context where there are none', { context: 'x' }, '', /it has none; docs\/access\.md/],
     ['a name that every object has', { context: 'constructor' }, text, /no context/],

@@ -72,7 +72,9 @@ export class Guard {
   }
 
   private refuse(reason: CallerRefusedReason, peer: string, refusal: Refusal): Verdict {
-    this.options.telemetry.callerRefused(reason, peer, refusal.error)
+    // what is to be done is said to who asked
+    const [what] = refusal.error.split(/[;:] /)
+    this.options.telemetry.callerRefused(reason, peer, what)
     return { refusal }
   }
 }

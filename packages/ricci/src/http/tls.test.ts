@@ -43,6 +43,9 @@ async function ask(port: number, ca: string | undefined): Promise<[number, strin
   return [answer.statusCode!, fingerprint256]
 }
 
+/** Its types want an answer that Node takes for an error. */
+const checkServerIdentity = (() => undefined) as unknown as () => boolean
+
 const fingerprintOf = ({ cert }: Pems): string => new X509Certificate(cert).fingerprint256
 
 describe('HTTP over TLS', () => {
@@ -59,7 +62,7 @@ describe('HTTP over TLS', () => {
 
   it('opens WebSockets, too', async (t) => {
     const { port, ca } = await serving(t)
-    const socket = new WebSocket(`wss://127.0.0.1:${port}/events`, { ca, checkServerIdentity: () => undefined })
+    const socket = new WebSocket(`wss://127.0.0.1:${port}/events`, { ca, checkServerIdentity })
     await once(socket, 'open')
     socket.send('{"host":"a","service":"b"}')
     const [answer] = (await once(socket, 'message')) as [Buffer]
