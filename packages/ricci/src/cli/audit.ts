@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import type { AuditEntry } from '../access/audit.ts'
 import { askJson, urlOption } from './api.ts'
+import { withExamples } from './examples.ts'
 import { outputOption, table, type OutputFormat } from './output.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 import type { Target } from './target.ts'
@@ -12,7 +13,7 @@ interface Options {
 }
 
 export function auditCommand(surroundings: Surroundings): Command {
-  return new Command('audit')
+  const command = new Command('audit')
     .description('print who changed something over HTTP, from where, why and what came of it; the newest last')
     .option('-n, --limit <count>', 'the latest so many, at most 1000', '100')
     .addOption(outputOption())
@@ -29,6 +30,7 @@ export function auditCommand(surroundings: Surroundings): Command {
       const text = `${answer.unreached.join(', ')} could not be asked: what they were asked is not in this answer`
       throw new CommandError(ExitCode.failed, text)
     })
+  return withExamples(command, ['ricci audit', 'ricci audit -n 1000 -o json'])
 }
 
 function auditTable(entries: readonly AuditEntry[]): string {

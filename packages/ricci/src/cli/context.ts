@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { listContexts, useContext } from './contexts.ts'
+import { withExamples } from './examples.ts'
 import { outputOption, table, type OutputFormat } from './output.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -8,8 +9,7 @@ export function contextCommand({ env, write, complain }: Surroundings): Command 
   const command = new Command('context').description(
     'say which servers commands ask: names in ~/.config/ricci/contexts.yaml',
   )
-  command
-    .command('list')
+  withExamples(command.command('list'), ['ricci context list'])
     .description('list the contexts; * is the current one')
     .addOption(outputOption())
     .action(({ output }: { output: OutputFormat }) => {
@@ -19,13 +19,12 @@ export function contextCommand({ env, write, complain }: Surroundings): Command 
       const rows = contexts.map(({ name, urls, token }) => [name === current ? '*' : '', name, urls.join(', '), token])
       write(table(['', 'CONTEXT', 'URLS', 'TOKEN'], rows))
     })
-  command
-    .command('use')
+  withExamples(command.command('use'), ['ricci context use production'])
     .description('have commands ask the servers of this context from now on')
     .argument('<name>')
     .action((name: string) => {
       useContext(name, env)
       complain(`Commands ask the servers of ${name} from now on.\n`)
     })
-  return command
+  return withExamples(command, ['ricci context list', 'ricci context use production'])
 }

@@ -5,6 +5,7 @@ import { hashOf, newSecret, tokenNameError, tokenNamePattern } from '../access/t
 import type { NewToken, TokenView } from '../access/tokens.ts'
 import type { Told } from '../access/access.ts'
 import { parseDuration } from '../config/units.ts'
+import { withExamples } from './examples.ts'
 import { askJson, tell, urlOption } from './api.ts'
 import { outputOption, table, type OutputFormat } from './output.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
@@ -29,16 +30,16 @@ export function tokenCommand(surroundings: Surroundings): Command {
   const sub = (name: string, description: string): Command =>
     command.command(name).description(description).addOption(outputOption()).addOption(urlOption())
 
-  sub('create', 'make a token; it is printed once, and nobody can show it again')
+  withExamples(
+    sub('create', 'make a token; it is printed once, and nobody can show it again'),
+    ['ricci token create deploy --role operator --expires 90d', 'ricci token create grafana --role viewer --offline'],
+    'A viewer reads, an operator deals with incidents besides, an admin with the servers.',
+  )
     .argument('<name>', 'who it is for, as the audit names them')
     .addOption(new Option('--role <role>', 'what it may').choices(roles).makeOptionMandatory())
     .option('--expires <duration>', 'it holds for so long, like 12h or 90d; without it until it is revoked')
     .option('--why <text>', 'for the audit')
     .option('--offline', 'ask no server: print a token, and the lines for the configuration by which it holds')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  ricci token create deploy --role operator --expires 90d\n  ricci token create grafana --role viewer --offline\n\nA viewer reads, an operator deals with incidents besides, an admin with the servers.',
-    )
     .action(async (name: string, { url, output, role, expires, why, offline }: CreateOptions) => {
       if (!tokenNamePattern.test(name))
         throw new CommandError(ExitCode.usage, `"${name}" is no name: ${tokenNameError}`)
@@ -58,13 +59,17 @@ export function tokenCommand(surroundings: Surroundings): Command {
       complain(`Keep it now, it is not shown again. It is of role ${role} and holds ${until}.\n`)
       complainOf(made.unreached, 'do not know it yet')
     })
-  sub('list', 'list the tokens, without their secrets').action(async ({ url, output }: Options) => {
-    const { tokens } = await askJson<{ tokens: TokenView[] }>(url, '/api/v1/tokens', {})
-    if (output === 'json') write(`${JSON.stringify(tokens)}\n`)
-    else if (tokens.length === 0) complain('There is no token; ricci token create makes one.\n')
-    else write(tokensTable(tokens))
-  })
-  sub('revoke', 'refuse a token from now on, at every instance')
+  withExamples(sub('list', 'list the tokens, without their secrets'), ['ricci token list']).action(
+    async ({ url, output }: Options) => {
+      const { tokens } = await askJson<{ tokens: TokenView[] }>(url, '/api/v1/tokens', {})
+      if (output === 'json') write(`${JSON.stringify(tokens)}\n`)
+      else if (tokens.length === 0) complain('There is no token; ricci token create makes one.\n')
+      else write(tokensTable(tokens))
+    },
+  )
+  withExamples(sub('revoke', 'refuse a token from now on, at every instance'), [
+    "ricci token revoke deploy --why 'it stood in a build log'",
+  ])
     .argument('<name>')
     .option('--why <text>', 'for the audit')
     .action(async (name: string, { url, output, why }: Options) => {
@@ -73,7 +78,7 @@ export function tokenCommand(surroundings: Surroundings): Command {
       else complain(`${name} is refused from now on.\n`)
       complainOf(answer.unreached, 'accept it until then')
     })
-  return command
+  return withExamples(command, ['ricci token create deploy --role operator --expires 90d', 'ricci token list'])
 
   function complainOf(unreached: readonly string[], meanwhile: string): void {
     if (unreached.length === 0) return

@@ -42,7 +42,10 @@ for (const [words, command] of all(tree)) {
     assert.doesNotMatch(help.said, /\[object|undefined/)
     for (const line of help.said.split('\n')) assert.ok(line.length <= 200, line)
 
-    const wrong = await run([...words, '--no-such-flag'])
+    const needed = command.options.flatMap(({ mandatory, long, argChoices = [] }) =>
+      mandatory ? [long!, argChoices[0] ?? 'x'] : [],
+    )
+    const wrong = await run([...words, ...needed, '--no-such-flag'])
     assert.equal(wrong.code, 2, wrong.said)
     assert.match(wrong.said, /unknown option '--no-such-flag'/)
     assert.match(wrong.said, /--help/, 'where to look')

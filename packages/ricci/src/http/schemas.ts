@@ -42,9 +42,6 @@ const streamOf = (...types: readonly string[]) => ({
   content: Object.fromEntries(types.map((type) => [type, { schema: text }])),
 })
 
-/** Lines of how far it is, and the answer. */
-export const explained = (summary: string): object => answers(summary, streamOf('application/x-ndjson'))
-
 const why = { type: 'string', maxLength: maxWhyLength, description: 'for the audit' } as const
 
 const degraded = list(object({ part: text, detail: text }))
@@ -386,7 +383,7 @@ export const explain = answers(
 
 const asked = { type: 'string', minLength: 1, maxLength: 2_000 } as const
 /** A day: what a log keeps. */
-const longestMs = 86_400_000
+const longestLookMs = 86_400_000
 const usualMs = 600_000
 
 /** How far it is, a line each, and the answer, or what went wrong, at last. */
@@ -403,7 +400,7 @@ export const explainSilence = answers('why nobody was paged', explanation, {
     properties: {
       ...{ host: asked, rule: asked, service: asked },
       atMs: { type: 'number', minimum: 0, maximum: 253_402_300_799_999 },
-      withinMs: { type: 'number', minimum: 1_000, maximum: longestMs, default: usualMs },
+      withinMs: { type: 'number', minimum: 1_000, maximum: longestLookMs, default: usualMs },
       partition: { type: 'integer', minimum: 0 },
     },
   },
