@@ -81,7 +81,10 @@ const partitionStatus = object(
     ),
     // beside these, what it counted
     replica: {
-      ...object({ state: text, why: text, epoch: integer, pendingPages: integer }, { owner: text, rulesHash: text }),
+      ...object(
+        { state: text, why: text, epoch: integer, pendingPages: integer, flows: list(mapOf(anything)) },
+        { owner: text, rulesHash: text },
+      ),
       additionalProperties: integer,
     },
   },
