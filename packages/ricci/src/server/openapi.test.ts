@@ -104,12 +104,18 @@ describe('the OpenAPI document', () => {
     await answeredAs('POST', '/api/v1/tokens', 409, undefined, { name: 'ci', role: 'viewer' })
     await answeredAs('POST', '/api/v1/tokens/{name}/revoke', 200, '/api/v1/tokens/ci/revoke', { why: 'to see' })
     await answeredAs('GET', '/api/v1/tokens', 200)
+    const [{ id }] = (listed as { incidents: { open: { id: string }[] } }).incidents.open
+    const commands = '/api/v1/incidents/commands'
+    await answeredAs('POST', commands, 200, commands, { command: 'acknowledge', incidents: [id] })
+    await answeredAs('POST', commands, 404, commands, { command: 'acknowledge', incidents: ['nothing'] })
+    await answeredAs('POST', '/api/v1/drill', 200, undefined, { to: 'console' })
+    await answeredAs('POST', '/hooks/{receiver}', 404, '/hooks/console', {})
     const why = '?host=a&rule=cpu-high'
     await answeredAs('GET', '/api/v1/explain/silence', 200, `/api/v1/explain/silence${why}`)
     await answeredAs('GET', '/api/v1/explain/incident', 404, '/api/v1/explain/incident?incident=nothing')
     await answeredAs('GET', '/api/v1/log/{partition}', 200, '/api/v1/log/0?last=1&follow=false')
     const audit = await answeredAs('GET', '/api/v1/audit', 200)
-    assert.equal((audit as { entries: object[] }).entries.length, 7)
+    assert.equal((audit as { entries: object[] }).entries.length, 10)
     await answeredAs('GET', '/api/v1/openapi.json', 200)
     // these go on until who asks has had enough; their tests are beside them
     const endless = ['get /index', 'get /api/v1/watch']
