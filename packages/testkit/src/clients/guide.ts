@@ -1,9 +1,5 @@
-/**
- * The guide for those who run Riemann today, as tests follow it: its blocks of code to the letter, but for addresses and folders, which are a test's own.
- */
+/** A guide as tests follow it: its blocks of code to the letter, but for addresses and folders, which are a test's own. */
 import { readFileSync } from 'node:fs'
-
-const page = 'docs/guides/from-riemann.md'
 
 /** A block of code under its heading. */
 interface Block {
@@ -16,7 +12,9 @@ export class Guide {
   private readonly blocks: readonly Block[]
   private readonly taken = new Set<Block>()
 
-  constructor(text = readFileSync(page, 'utf8')) {
+  /** @param page its path; by default the guide for those who run Riemann today */
+  constructor(private readonly page = 'docs/guides/from-riemann.md') {
+    const text = readFileSync(page, 'utf8')
     let heading = ''
     const found: Block[] = []
     for (const [, title, language, code] of text.matchAll(/^#+ ([^\n]*)$|^```(\w*)\n(.*?)^```$/gms)) {
@@ -35,7 +33,9 @@ export class Guide {
       (block) => block.heading === heading && block.language === language && block.text.includes(having),
     )
     if (all.length !== 1)
-      throw new Error(`${page} has ${all.length} blocks of ${language} with "${having}" under "${heading}", not one.`)
+      throw new Error(
+        `${this.page} has ${all.length} blocks of ${language} with "${having}" under "${heading}", not one.`,
+      )
     this.taken.add(all[0])
     return all[0].text
   }
