@@ -8,7 +8,7 @@ import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { HttpBackend } from './backend.ts'
 import { callerOf } from './caller.ts'
 import type { HttpErrorCode } from './errors.ts'
-import * as schemas from './schemas.ts'
+import * as schemas from './incident-schemas.ts'
 
 /** Largest message: PagerDuty's are a few kB. */
 const maxHookBytes = 256 << 10

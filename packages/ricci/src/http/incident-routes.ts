@@ -7,8 +7,8 @@ import type { ListedKind } from '../peers/protocol.ts'
 import type { HttpBackend } from './backend.ts'
 import { callerOf, operator, viewer } from './caller.ts'
 import { RicciError } from '../errors.ts'
-import * as schemas from './schemas.ts'
-import { longestMs, maxWords } from './schemas.ts'
+import * as schemas from './incident-schemas.ts'
+import { longestMs, maxWords } from './incident-schemas.ts'
 
 interface IncidentsQuery extends Omit<IncidentFilter, 'refs' | 'words'> {
   readonly cursor?: string
