@@ -72,7 +72,10 @@ export function settingsFrom(given: Readonly<Record<string, unknown>>): EngineSe
     const fits =
       name === 'keepKeys'
         ? value === 'all' || Array.isArray(value)
-        : (typeof value === 'number' && value >= 0) || (value === null && (name === 'gapMs' || name === 'stalenessMs'))
+        : name === 'eventsPerFlow'
+          ? Number.isInteger(value) && (value as number) >= 1
+          : (typeof value === 'number' && value >= 0) ||
+            (value === null && (name === 'gapMs' || name === 'stalenessMs'))
     if (!fits) throw new EngineError('SETTING_INVALID', `engine setting ${name} cannot be ${JSON.stringify(value)}`)
   }
   return { ...defaultSettings, ...given } as EngineSettings

@@ -90,7 +90,7 @@ export class Replica {
       mirror: this.#mirror,
       receivers: options.transports,
       counters: this.#counters,
-      page: (...place) => this.#generations.running().flowPage(...place),
+      page: async (...place) => this.#generations.running().flowPage(...place),
       onAlarm,
     })
     this.#trouble = new TroubleWatch(this.#writer, {

@@ -1,5 +1,5 @@
 import type { CommandRecord } from '../records.ts'
-import type { Incident, PageDescription } from './incident.ts'
+import { boundedText, type Incident, type PageDescription } from './incident.ts'
 import type { SettledResult } from './pages.ts'
 import type { Moment } from './moment.ts'
 import type { DecisionSettings } from './settings.ts'
@@ -73,8 +73,11 @@ export class Commands {
     const seen: Seen = { did: 'malformed', offset: this.#on.at.offset }
     this.#seen.set(record.id, seen)
     if (this.#seen.size > commandLimit) this.#seen.delete(this.#seen.keys().next().value!)
-    if (record.name === 'drill') this.#drill(record, seen)
-    else seen.did = this.#toIncident(record)
+    // whoever appended it: what people are shown, and every snapshot holds, has its bounds
+    const { who, from, why } = record
+    const bounded = { ...record, who: boundedText(who), from: boundedText(from), why: boundedText(why) }
+    if (record.name === 'drill') this.#drill(bounded, seen)
+    else seen.did = this.#toIncident(bounded)
     return seen.did
   }
 
@@ -84,7 +87,7 @@ export class Commands {
     if (seen === undefined) return
     this.#drills.delete(page)
     seen.result = result
-    if (detail !== undefined) seen.detail = detail
+    if (detail !== undefined) seen.detail = boundedText(detail)
   }
 
   snapshot(): readonly (readonly [id: string, AppliedCommand])[] {

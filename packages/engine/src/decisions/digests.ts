@@ -76,7 +76,10 @@ export class Digests {
       }
       // Over already: its resolve waited for this trigger, and the digest says both.
       const resolve = this.#book.resolveFor(page.id)
+      // nor can anybody have taken it on there: it has no key of its own any more
+      const acknowledgement = this.#book.acknowledgementOf(page.id)
       this.#book.settle(page, 'digested')
+      if (acknowledgement !== undefined) this.#book.settle(acknowledgement, 'digested')
       if (resolve !== undefined && !this.#decisions.without('member-resolve')) this.#book.settle(resolve, 'digested')
     }
     const page = this.#book.get(id)!

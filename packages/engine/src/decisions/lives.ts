@@ -98,6 +98,9 @@ export class IncidentLives {
       const result = delivery.result ?? digest?.result
       if (result !== 'refused' && result !== 'gave-up') continue
       if (digest !== undefined) this.#digests.leave(digest.id)
+      // it is about a trigger that nobody has: the new one is told of it when it has arrived
+      const acknowledgement = this.#book.acknowledgementOf(delivery.trigger)
+      if (acknowledgement?.attempts.length === 0) this.#around.settle(acknowledgement, 'overtaken')
       delivery.trigger = this.#around.decide('trigger', delivery.receiver, incident, incident.provenance, {
         incident: incident.id,
         ...(delivery.mayBeOpen === true ? { mayBeOpen: true } : {}),

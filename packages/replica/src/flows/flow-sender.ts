@@ -64,14 +64,18 @@ export class FlowSender {
     this.#look()
   }
 
-  /** Nothing more is sent. Resolves when nothing is under way any more. */
+  /**
+   * Nothing more is sent. Resolves when nothing is under way any more; what a sink does not take at once is sent again by who comes next,
+   * and nobody waits for one that hangs.
+   */
   stop(): Promise<void> {
     this.#stopped = true
     this.#timer?.cancel()
     this.#recordTimer?.cancel()
     this.#writeDown()
     if (!this.#busy) return Promise.resolve()
-    return new Promise((resolve) => this.#onIdle.push(resolve))
+    const timer = this.#options.clock.setTimer(stopMs, () => this.#window?.cancel())
+    return new Promise<void>((resolve) => this.#onIdle.push(resolve)).finally(() => timer.cancel())
   }
 
   /** Ends what is under way at once. */
@@ -119,7 +123,8 @@ export class FlowSender {
     }
     this.#busy = false
     for (const resolve of this.#onIdle.splice(0)) resolve()
-    this.#look()
+    // a page that was empty is no reason to ask for it again: the next report is
+    if (batches.length > 0) this.#look()
   }
 
   /** @param active whether it was not ended on our side: then a failure says nothing of the sink */
@@ -169,5 +174,8 @@ export class FlowSender {
 function isBehind(place: FlowPlace, other: FlowPlace): boolean {
   return place.begun < other.begun || (place.begun === other.begun && place.position < other.position)
 }
+
+/** How long a request that is under way may still take when nothing more is to be sent. */
+const stopMs = 1_000
 
 const nothing: Pick<FlowPage, 'begun' | 'batches'> = { begun: -1, batches: [] }

@@ -11,7 +11,16 @@ import { didYouMean } from '../config/nearest.ts'
 import { RicciError } from '../errors.ts'
 import { writeFileDurably } from '../log/index.ts'
 import type { Role } from './role.ts'
-import { hashOf, isSameHash, isToken, maxTokens, newSecret, type ConfiguredToken, type Token } from './token.ts'
+import {
+  hashOf,
+  isSameHash,
+  isToken,
+  maxTokens,
+  newSecret,
+  type ConfiguredToken,
+  type Token,
+  maxWhyLength,
+} from './token.ts'
 
 export interface TokensOptions {
   readonly configured: readonly ConfiguredToken[]
@@ -55,14 +64,17 @@ export class Tokens {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
     }
-    if (Array.isArray(tokens) && tokens.every(isToken)) return void this.take(tokens)
+    if (Array.isArray(tokens)) {
+      this.take(tokens.filter(isToken))
+      if (tokens.every(isToken)) return
+    }
     try {
       renameSync(file, `${file}.damaged`)
     } catch {
       // may neither be read nor moved: it is there still, for who looks
     }
     this.options.onTrouble(
-      `${file} cannot be read and was put aside (${fileName}.damaged): tokens made by command are not known here, nor which were revoked`,
+      `${file} cannot be read as a whole and was put aside (${fileName}.damaged): what could not be is not known here, tokens made by command or which were revoked`,
     )
   }
 
@@ -129,7 +141,8 @@ export class Tokens {
       throw new RicciError('NO_TOKEN', `there is no token "${name}" that holds${meant}; ricci token list has them all`)
     }
     const atMs = this.options.clock.wallMs()
-    const revoked = { atMs, by, why }
+    // in units of UTF-16, by which it is judged when it is read again
+    const revoked = { atMs, by, why: why.slice(0, maxWhyLength) }
     this.keep(
       live.map((token): Token => {
         const known = this.known.get(token.sha256)
@@ -198,7 +211,9 @@ export class Tokens {
     writeFileDurably(join(this.options.folder, fileName), `${text}\n`)
   }
 
-  private isForgotten({ expiresAtMs, revoked }: Token): boolean {
+  private isForgotten({ sha256, expiresAtMs, revoked }: Token): boolean {
+    // its revocation is all that keeps one of the configuration from holding
+    if (this.options.configured.some((token) => token.sha256 === sha256)) return false
     const over = Math.min(expiresAtMs ?? Infinity, revoked?.atMs ?? Infinity)
     return this.options.clock.wallMs() - over > keptMs
   }

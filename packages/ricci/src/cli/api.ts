@@ -46,7 +46,8 @@ async function request(
     const url = urlOf(base, path, parameters)
     try {
       const response = await send(url, { ...how, headers }, { ca, hurry: urls.length > 1 })
-      if (response.ok && response.status !== 202) return response
+      // 202 to who tells something: it is taken, and its answer says how far it is; to who asks: there is no answer yet
+      if (response.ok && (response.status !== 202 || how.method === 'POST')) return response
       const { error, code } = (await jsonOf(response)) as { error?: string; code?: string }
       // it ends, or has not begun: nothing was done
       if (code === 'NOT_RUNNING' && base !== last) continue

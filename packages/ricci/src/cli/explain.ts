@@ -6,6 +6,7 @@ import type { Silence } from '../explain/silence.ts'
 import { silenceText } from '../explain/silence-text.ts'
 import { ask, urlOption } from './api.ts'
 import { atOf, lengthOf } from './moments.ts'
+import { linesOf, parsedLine } from './lines.ts'
 import { outputOption, type OutputFormat } from './output.ts'
 import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 import type { Target } from './target.ts'
@@ -94,7 +95,11 @@ async function answered(
   const beganMs = performance.now()
   const response = await ask(url, path, parameters)
   let told = 0
-  for await (const step of linesOf(response)) {
+  for await (const line of linesOf(
+    response,
+    `the answer of ${url.urls.join(', ')} broke off; is the server still running? Ask again`,
+  )) {
+    const step = parsedLine<Line>(line, response)
     if ('error' in step) throw new CommandError(ExitCode.failed, step.error)
     if ('answer' in step) return step.answer
     const percent = Math.min(99, Math.floor((100 * step.progress.read) / Math.max(1, step.progress.of)))
@@ -109,14 +114,3 @@ async function answered(
 }
 
 type Line = ExplainStep<IncidentTold | Silence> | { readonly error: string }
-
-async function* linesOf({ body }: Response): AsyncGenerator<Line, void, undefined> {
-  if (body === null) return
-  let rest = ''
-  const decoder = new TextDecoder()
-  for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) if (line !== '') yield JSON.parse(line) as Line
-  }
-}

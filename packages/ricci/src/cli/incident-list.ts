@@ -1,7 +1,9 @@
 /** Incidents as the API lists them, a part at a time. */
 import type { Incidents, PendingPage } from '@ricci/engine'
 import type { Command } from 'commander'
+import { ranges } from '../server/cluster-status.ts'
 import { askJson } from './api.ts'
+import { CommandError, ExitCode } from './surroundings.ts'
 import type { Target } from './target.ts'
 
 /** A part of an answer. All that is open comes first, over however many of them, then what is closed, then what waits. */
@@ -9,6 +11,8 @@ export interface Answer {
   readonly incidents: Incidents
   readonly pages: readonly PendingPage[]
   readonly cursor?: string
+  /** Partitions of which nobody could tell anything. */
+  readonly missing?: readonly number[]
 }
 
 export interface FilterOptions {
@@ -41,14 +45,21 @@ export function filterParameters(
   }
 }
 
+/** @throws CommandError behind the last of them, where some of the partitions are missing */
 export async function* answersOf(
   url: Target,
   parameters: Readonly<Record<string, string>>,
 ): AsyncGenerator<Answer, void, undefined> {
+  const missing = new Set<number>()
   for (let cursor: string | undefined, first = true; first || cursor !== undefined; first = false) {
     const all = { ...parameters, limit, ...(cursor !== undefined && { cursor }) }
     const answer = await askJson<Answer>(url, '/api/v1/incidents', all)
     yield answer
+    for (const partition of answer.missing ?? []) missing.add(partition)
     cursor = answer.cursor
   }
+  if (missing.size === 0) return
+  const which = ranges([...missing].sort((a, b) => a - b))
+  const text = `nobody answered for the partitions ${which}: their incidents are not among these; ask again, or see: ricci cluster status`
+  throw new CommandError(ExitCode.failed, text)
 }

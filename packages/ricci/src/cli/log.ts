@@ -5,7 +5,7 @@ import { withExamples } from './examples.ts'
 import { linesOf, parsedLine } from './lines.ts'
 import { outputOption, printable, truncated, type OutputFormat } from './output.ts'
 import { untilStopped } from './signals.ts'
-import type { Surroundings } from './surroundings.ts'
+import { CommandError, ExitCode, type Surroundings } from './surroundings.ts'
 import type { Target } from './target.ts'
 import { columnsOf } from './terminal.ts'
 
@@ -17,6 +17,8 @@ interface Options {
   readonly kind?: string
   readonly follow: boolean
 }
+
+const ended = 'the server ended the answer; is it still running?'
 
 const kinds = 'events, claim, tick, attempt, outcome, command, rules, checkpoint, skip, hole'
 
@@ -43,10 +45,11 @@ export function logCommand(surroundings: Surroundings): Command {
       }
       try {
         const response = await ask(url, `/api/v1/log/${partition}`, parameters, stopped.signal)
-        for await (const line of linesOf(response, 'the server ended the answer; is it still running?')) {
+        for await (const line of linesOf(response, ended)) {
           const text = output === 'json' ? line : truncated(recordText(parsedLine<RecordLine>(line, response)), room)
           surroundings.write(`${text}\n`)
         }
+        if (follow) throw new CommandError(ExitCode.failed, ended)
       } catch (error) {
         if (!stopped.signal.aborted) throw error
       } finally {

@@ -8,10 +8,11 @@ import { printText, type Incident, type PendingPage } from '@ricci/engine'
 import { partitionOf, type Clock, type LogPort, type SnapshotInfo, type SnapshotPort } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import type { IncidentsRequest, QueryAnswer } from '../http/backend.ts'
+import { partitionOfId, shortId, type IncidentFilter } from '../incidents/incident-filter.ts'
+import { ranges } from '../server/cluster-status.ts'
 import { builtFile } from '../server/built-file.ts'
 import { revivedError, type LogSource, type PlainError } from '../server/worker-protocol.ts'
 import type { IncidentTold } from './history.ts'
-import { isNamed, partitionIn, shortId } from './incident-names.ts'
 import { offsetAt } from './reading.ts'
 import type { HistoryJob, Progress, SilenceJob } from './replay.ts'
 import type { Silence, SilenceQuestion } from './silence.ts'
@@ -58,10 +59,10 @@ export interface ExplainerOptions {
 const maxAtOnce = 2
 /** Heap of the thread. Columns lie outside of it, and are bounded as in the engine that runs. */
 const heapMegabytes = 1_024
-/** A day of log at 5,000 events/s is replayed in some ten minutes; who asks about a quarter of an hour waits seconds. */
+/** Whoever asks looks on: what takes longer is asked about in parts. */
 const limitMs = 120_000
-/** Parts of the list of incidents that are looked through: 100,000 open ones, and those closed. */
-const mostParts = 200
+/** Parts of a list that are read: a name is of few incidents, a rule's may be many, of which the last are told. */
+const mostParts = 50
 const incidentsAtATime = 1_000
 /** Names told where several fit. */
 const mostNamed = 10
@@ -77,10 +78,17 @@ export class Explainer {
    * @param name its id, short id, key at receivers, or the id of one of its pages
    * @throws RicciError `NO_INCIDENT`, `INCIDENT_AMBIGUOUS`, `TOO_MANY_QUERIES`, `EXPLAIN_FAILED`
    */
-  async *incident(name: string, signal: AbortSignal): AsyncGenerator<ExplainStep<IncidentTold>, void, undefined> {
+  incident(name: string, signal: AbortSignal): AsyncGenerator<ExplainStep<IncidentTold>, void, undefined> {
+    return this.placed(() => this.ofIncident(name, signal))
+  }
+
+  private async *ofIncident(
+    name: string,
+    signal: AbortSignal,
+  ): AsyncGenerator<ExplainStep<IncidentTold>, void, undefined> {
     const { log } = this.options
     const { incident, waiting } = await this.find(name)
-    const partition = partitionIn(incident.id)
+    const partition = partitionOfId(incident.id)
     const { first, end } = await log.range(partition)
     const from = Math.min(Math.max(first, incident.openedOffset), end)
     yield* this.work<IncidentTold>(partition, { kind: 'incident', incident, waiting, from, until: end }, signal)
@@ -90,7 +98,14 @@ export class Explainer {
    * Why a rule did not page about a host.
    * @throws RicciError `NO_PARTITION`, `EXPLAIN_TRIMMED` where neither log nor snapshots reach back, `TOO_MANY_QUERIES`, `EXPLAIN_FAILED`
    */
-  async *silence(request: SilenceRequest, signal: AbortSignal): AsyncGenerator<ExplainStep<Silence>, void, undefined> {
+  silence(request: SilenceRequest, signal: AbortSignal): AsyncGenerator<ExplainStep<Silence>, void, undefined> {
+    return this.placed(() => this.ofSilence(request, signal))
+  }
+
+  private async *ofSilence(
+    request: SilenceRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<ExplainStep<Silence>, void, undefined> {
     const { log, clock, snapshots } = this.options
     const { host, rule, service, withinMs } = request
     const partition = request.partition ?? (await this.partitionOf(host))
@@ -123,44 +138,47 @@ export class Explainer {
   }
 
   private async find(name: string): Promise<{ incident: Incident; waiting: readonly PendingPage[] }> {
-    const incidents: Incident[] = []
-    const waiting: PendingPage[] = []
-    let cursor: string | undefined
-    for (let part = 0; part < mostParts && (part === 0 || cursor !== undefined); part++) {
-      const text = await this.options.incidents({ limit: incidentsAtATime, cursor })
-      const answer = JSON.parse(text) as {
-        incidents: { open: Incident[]; closed: Incident[] }
-        pages: PendingPage[]
-        cursor?: string
-      }
-      const { open, closed } = answer.incidents
-      waiting.push(...answer.pages)
-      incidents.push(...[...open, ...closed].filter((one) => isNamed(name, one, []) || one.rule === name))
-      cursor = answer.cursor
-    }
-    const page = waiting.find(({ id }) => id === name || shortId(id) === name)
-    const named = incidents.filter((one) => isNamed(name, one, waiting))
-    const found = named.length > 0 ? named : incidents.filter(({ rule }) => rule === name)
-    if (found.length > 1) {
-      const told = found.slice(-mostNamed).map(({ id, summary }) => `\n  ${shortId(id)}  ${summary}`)
+    const named = await this.listed({ refs: [name] })
+    const { incidents } = named.incidents.length > 0 ? named : await this.listed({ rule: name })
+    if (incidents.length > 1) {
+      const told = incidents.slice(-mostNamed).map(({ id, summary }) => `\n  ${shortId(id)}  ${summary}`)
       throw new RicciError(
         'INCIDENT_AMBIGUOUS',
-        `${found.length} incidents go by ${JSON.stringify(name)}; name one by its id:${told.join('')}`,
+        `${incidents.length} incidents go by ${JSON.stringify(name)}; name one by its id:${told.join('')}`,
       )
     }
-    const incident = found[0] ?? (await this.ofPage(page))
-    if (incident === undefined) {
-      throw new RicciError(
-        'NO_INCIDENT',
-        `no incident goes by ${JSON.stringify(name)}: it is neither open nor among the last 1,000 closed of its partition; \`ricci incidents\` lists them, a page without an incident has its own answer at its receiver`,
-      )
-    }
-    return { incident, waiting }
+    const [incident] = incidents
+    if (incident !== undefined) return { incident, waiting: (await this.listed({ refs: [incident.id] })).pages }
+    // a page that waits, of an incident that was not named otherwise
+    const page = named.pages.find((one) => one.incident !== undefined && one.incident !== name)
+    if (page !== undefined) return this.find(page.incident!)
+    throw new RicciError(
+      'NO_INCIDENT',
+      `no incident goes by ${JSON.stringify(name)}: it is neither open nor among the last 1,000 closed of its partition; \`ricci incidents\` lists them, a page without an incident has its own answer at its receiver`,
+    )
   }
 
-  /** A page that waits, of an incident that was not named otherwise. */
-  private async ofPage(page: PendingPage | undefined): Promise<Incident | undefined> {
-    return page?.incident === undefined ? undefined : (await this.find(page.incident)).incident
+  /** @throws RicciError `NOT_EVALUATED` where nobody answers for some of the partitions */
+  private async listed(filter: IncidentFilter): Promise<{ incidents: Incident[]; pages: PendingPage[] }> {
+    const incidents: Incident[] = []
+    const pages: PendingPage[] = []
+    let cursor: string | undefined
+    for (let part = 0; part < mostParts && (part === 0 || cursor !== undefined); part++) {
+      const answer = JSON.parse(await this.options.incidents({ limit: incidentsAtATime, cursor, filter })) as {
+        incidents: { open: Incident[]; closed: Incident[] }
+        pages: PendingPage[]
+        missing?: number[]
+        cursor?: string
+      }
+      if (answer.missing !== undefined) {
+        const which = ranges(answer.missing)
+        throw new RicciError('NOT_EVALUATED', `nobody answers for the partitions ${which}; ask again`)
+      }
+      incidents.push(...answer.incidents.open, ...answer.incidents.closed)
+      pages.push(...answer.pages)
+      cursor = answer.cursor
+    }
+    return { incidents, pages }
   }
 
   /** Where the events of a host lie: under the cluster that its events name, else under its own name. */
@@ -174,10 +192,9 @@ export class Explainer {
     return partitionOf(event?.cluster ?? host, log.partitions)
   }
 
-  private async *work<Answer>(
-    partition: number,
-    job: ExplainSetup['job'],
-    signal: AbortSignal,
+  /** One of those that are made at a time: what comes before the thread is work as well. */
+  private async *placed<Answer>(
+    explain: () => AsyncGenerator<ExplainStep<Answer>, void, undefined>,
   ): AsyncGenerator<ExplainStep<Answer>, void, undefined> {
     if (this.atWork >= maxAtOnce) {
       throw new RicciError(
@@ -186,6 +203,19 @@ export class Explainer {
       )
     }
     this.atWork++
+    try {
+      yield* explain()
+    } finally {
+      this.atWork--
+    }
+  }
+
+  private async *work<Answer>(
+    partition: number,
+    job: ExplainSetup['job'],
+    signal: AbortSignal,
+  ): AsyncGenerator<ExplainStep<Answer>, void, undefined> {
+    signal.throwIfAborted()
     const { source, workerFile, clock } = this.options
     const worker = new Worker(workerFile ?? builtFile('explain-worker'), {
       workerData: { source, partition, job } satisfies ExplainSetup,
@@ -224,7 +254,6 @@ export class Explainer {
     } finally {
       timer.cancel()
       signal.removeEventListener('abort', end)
-      this.atWork--
       await worker.terminate()
     }
   }

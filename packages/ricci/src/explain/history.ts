@@ -10,7 +10,7 @@ import {
   type OutcomeResult,
   type PendingPage,
 } from '@ricci/engine'
-import { offsetIn, partitionIn } from './incident-names.ts'
+import { offsetOfId, partitionOfId } from '../incidents/incident-filter.ts'
 
 /** How an attempt ended, as the log says. */
 export interface OutcomeTold {
@@ -174,7 +174,7 @@ export class History {
     const named = new Set(this.#incident.deliveries.flatMap(({ trigger, resolve }) => [trigger, resolve]))
     // an id that only might have been has left no trace where it was not
     const pages = [...this.#pages.values()].filter(({ id, attempts }) => named.has(id) || attempts.length > 0)
-    pages.sort((a, b) => offsetIn(a.id) - offsetIn(b.id))
+    pages.sort((a, b) => offsetOfId(a.id) - offsetOfId(b.id))
     const last = Math.max(...pages.flatMap(({ attempts }) => attempts.map(({ offset }) => offset)), 0)
     return {
       partition,
@@ -193,7 +193,8 @@ export class History {
 
   /** A page that was decided at a record about this incident is its own: state names neither acknowledgements nor repairs. */
   #follow(id: string, receiver: string): void {
-    const action = partitionIn(id) === partitionIn(this.#incident.id) ? this.#followed.get(offsetIn(id)) : undefined
+    const action =
+      partitionOfId(id) === partitionOfId(this.#incident.id) ? this.#followed.get(offsetOfId(id)) : undefined
     if (action === undefined || !this.#incident.deliveries.some((delivery) => delivery.receiver === receiver)) return
     this.#add(id, action, receiver)
   }

@@ -3,7 +3,7 @@ import type { Event } from '@ricci/client'
 import type { Step } from '@ricci/engine'
 import { printable } from '../cli/output.ts'
 import type { AttemptTold, ClaimTold, IncidentTold, PageTold } from './history.ts'
-import { shortId } from './incident-names.ts'
+import { shortId } from '../incidents/incident-filter.ts'
 import { clock, count, eventLine, exactly, moment, seconds, stateLine } from './words.ts'
 
 /** What the engine keeps with a decision; all of it is for people, and older ones have less. */

@@ -1,7 +1,7 @@
 /** An explained silence as text: the answer in a sentence first, then what it rests on. */
 import { printable } from '../cli/output.ts'
 import { didYouMean } from '../config/nearest.ts'
-import { shortId } from './incident-names.ts'
+import { shortId } from '../incidents/incident-filter.ts'
 import type { DecidedPage, GateCount, Silence } from './silence.ts'
 import { clock, count, eventLine, exactly, gateWords, moment } from './words.ts'
 

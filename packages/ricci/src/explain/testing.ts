@@ -7,7 +7,7 @@ import type { StoredRecord } from '@ricci/replica'
 import { runProgram } from '../cli/program.ts'
 import { serve } from '../http/testing.ts'
 import type { Explainer, SilenceRequest } from './explainer.ts'
-import { isNamed, partitionIn } from './incident-names.ts'
+import { namesOf, partitionOfId } from '../incidents/incident-filter.ts'
 import { incidentText } from './incident-text.ts'
 import { readHistory, replaySilence, type Reading } from './replay.ts'
 import { silenceText } from './silence-text.ts'
@@ -94,9 +94,9 @@ export class ScriptedLog {
         const { open, closed } = engine.incidents()
         const waiting = engine.pendingPages()
         const incident = [...open, ...closed].find(
-          (one) => isNamed(name, one, waiting) || one.rule === name,
+          (one) => namesOf(one).includes(name) || one.rule === name,
         ) as Incident
-        const partition = partitionIn(incident.id)
+        const partition = partitionOfId(incident.id)
         const from = incident.openedOffset
         const job = { kind: 'incident', incident, waiting, from, until: end } as const
         yield { answer: await readHistory({ ...reading, partition }, job) }

@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import type { Role } from '../access/role.ts'
+import { asksLoopback } from './rebinding.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -63,11 +64,15 @@ export function callerOf(request: FastifyRequest): Caller {
 /** What proxies add that say for whom they ask. */
 const proxyHeaders = ['forwarded', 'x-forwarded-for', 'x-real-ip'] as const
 
-/** Whether who asks is on this machine: not a proxy there that asks for somebody elsewhere. */
-export function fromThisMachine(request: Asking): boolean {
-  const address = request.socket.remoteAddress ?? ''
+/**
+ * Whether who asks is a program on this machine: not a proxy there that asks for somebody elsewhere, nor a page in a browser, which asks by a
+ * name of its own (DNS rebinding) or says whose it is.
+ */
+export function fromThisMachine({ socket, headers }: Asking): boolean {
+  const address = socket.remoteAddress ?? ''
   const isHere = address === '::1' || /^(::ffff:)?127\./.test(address)
-  return isHere && proxyHeaders.every((name) => request.headers[name] === undefined)
+  if (!isHere || proxyHeaders.some((name) => headers[name] !== undefined)) return false
+  return asksLoopback(headers)
 }
 
 /** A request as far as it says who asks. */

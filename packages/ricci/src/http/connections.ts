@@ -91,7 +91,8 @@ export class HttpConnections {
       lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`)
     }
     connection.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), rest]))
-    server.emit('connection', connection)
+    // over TLS the handshake is behind it
+    server.emit(server instanceof TlsServer ? 'secureConnection' : 'connection', connection)
   }
 
   /** For the server's event of that name: what came is no HTTP, or did not come whole. */

@@ -30,6 +30,11 @@ async function lines(
   reply.raw.once('close', () => gone.abort())
   const steps = explain(gone.signal)
   const first = await steps.next()
+  // who is gone reads nothing: an answer that nobody begins to read would never end
+  if (gone.signal.aborted) {
+    await steps.return()
+    return reply.hijack()
+  }
   return reply.type('application/x-ndjson').send(Readable.from(texts(first, steps)))
 }
 

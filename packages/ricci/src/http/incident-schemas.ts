@@ -1,7 +1,7 @@
 /** What is sent to the routes of incidents, drills and hooks, and what they answer. */
 import { maxCommanded } from '../incidents/incident-commands.ts'
 import { listedKinds } from '../peers/protocol.ts'
-import { text, number, integer, flag, moment, anything, object, list, failure, answers, why } from './schema-parts.ts'
+import { text, number, integer, flag, moment, anything, object, list, failure, answers } from './schema-parts.ts'
 
 /** Incidents and pages of one answer: with the longest provenance, which is seldom, the answer ends earlier. */
 const maxIncidents = 1_000
@@ -68,6 +68,13 @@ export const incidents = answers(
     },
   },
 )
+
+/** It stands in the record, and in pages. */
+const why = {
+  type: 'string',
+  maxLength: 1_000,
+  description: 'for the record, and for who looks into it later',
+} as const
 
 const commandId = { type: 'string', pattern: '^[\\w.:-]{1,100}$' } as const
 const actedOn = {

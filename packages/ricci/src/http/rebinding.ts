@@ -85,6 +85,13 @@ function namesOf(listenHost: string, allowed: readonly string[]): string[] {
   return [...loopbackNames, bracketed(listenHost), ...allowed.map(bracketed)].map((name) => name.toLowerCase())
 }
 
+/** Whether this machine is asked by one of its own names on loopback, and by no page of elsewhere. */
+export function asksLoopback({ host, origin }: IncomingHttpHeaders): boolean {
+  const isLoopbackName = (name: string | undefined): boolean =>
+    name !== undefined && (loopbackNames.includes(name) || /^127(\.\d+){3}$/.test(name))
+  return isLoopbackName(nameIn(`http://${host ?? ''}`)) && (origin === undefined || isLoopbackName(nameIn(origin)))
+}
+
 /** The name in an address, lower case, without its port. */
 function nameIn(address: string): string | undefined {
   return URL.canParse(address) ? new URL(address).hostname : undefined

@@ -35,7 +35,7 @@ import * as schemas from './schemas.ts'
 import { corsOf, mayStream, refusalOf, type Refusal } from './rebinding.ts'
 import { stream, streamHeaders, type StreamForm } from './streams.ts'
 import { statesAndChanges, stalledReadMs, watchFrom } from './watching.ts'
-import { WebSockets } from './web-sockets.ts'
+import { pathOf, WebSockets } from './web-sockets.ts'
 
 export interface HttpOptions {
   readonly host: string
@@ -195,7 +195,7 @@ export class HttpServer {
       const error = `A page of ${JSON.stringify(headers.origin)} may not read what is here; add its host to http.allowedHosts in the configuration.`
       return { status: 403, code: 'ORIGIN_NOT_ALLOWED', error }
     }
-    const takesEvents = /^\/events\/?(\?|$)/.test(url ?? '')
+    const takesEvents = pathOf(url) === '/events'
     return this.guard.judge(request, (takesEvents ? sender : viewer).config).refusal
   }
 

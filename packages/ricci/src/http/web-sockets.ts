@@ -64,6 +64,11 @@ const isFull = (error: unknown): boolean => /^TOO_MANY_/.test((error as { code?:
 
 type Serve = (socket: WebSocket, peer: string) => Promise<void> | void
 
+/** The path by which a WebSocket is opened; role and route are told by the same. */
+export function pathOf(url = '/'): string {
+  return URL.canParse(url, 'http://here') ? new URL(url, 'http://here').pathname : ''
+}
+
 /** Takes over connections of an HTTP server by {@link WebSockets.upgrade}; `close` ends them. */
 export class WebSockets {
   private readonly server = new WebSocketServer({
@@ -138,7 +143,8 @@ export class WebSockets {
     const { url = '/' } = request
     if (!URL.canParse(url, 'http://here'))
       return { status: 400, code: 'USAGE', error: `The address ${url} cannot be read.` }
-    const { pathname, searchParams } = new URL(url, 'http://here')
+    const { searchParams } = new URL(url, 'http://here')
+    const pathname = pathOf(url)
     if (pathname === '/events') return { with: (socket, peer) => this.takeEvents(socket, peer) }
     const asked = { query: searchParams.get('query') ?? undefined, from: searchParams.get('from') ?? undefined }
     if (pathname === '/index') {

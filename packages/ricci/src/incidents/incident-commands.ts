@@ -12,7 +12,7 @@ import { cover } from '../peers/coverage.ts'
 import { listIncidents } from '../peers/incidents.ts'
 import { marginMs, takeoverMs } from '../peers/limits.ts'
 import type { PeerCommanded } from '../peers/protocol.ts'
-import { namesOf, shortId } from './incident-filter.ts'
+import { namesOf, shortId, partitionOfId } from './incident-filter.ts'
 
 /** Incidents that one request may name: those of one answer of the list. */
 export const maxCommanded = 1_000
@@ -198,10 +198,6 @@ function recordOf(request: CommandRequest, { who, from }: Asker, incident: Incid
 /** One request may be about many incidents, each with a record of its own. */
 function commandId({ id }: CommandRequest, incident: Incident): string {
   return `${id}/${shortId(incident.id)}`
-}
-
-function partitionOfId(id: string): number {
-  return Number(id.split('.')[1])
 }
 
 function told(incident: Incident): Commanded['incident'] {

@@ -37,7 +37,9 @@ export function filtered(filter: IncidentFilter = {}): (one: Readonly<Incident> 
 export function namesOf(one: Readonly<Incident> | Readonly<PendingPage>): string[] {
   const ids = [
     one.id,
-    ...('deliveries' in one ? one.deliveries.map(({ trigger }) => trigger) : [one.incident ?? one.id]),
+    ...('deliveries' in one
+      ? one.deliveries.flatMap(({ trigger, resolve }) => (resolve === undefined ? [trigger] : [trigger, resolve]))
+      : [one.incident ?? one.id]),
   ]
   return [one.dedupKey, ...ids.flatMap((id) => [id, ...endsOf(id)])]
 }
@@ -45,6 +47,16 @@ export function namesOf(one: Readonly<Incident> | Readonly<PendingPage>): string
 /** The short form of a decision's id: partition, offset and place in its record. No other decision of the log has it. */
 export function shortId(id: string): string {
   return endsOf(id)[1] ?? id
+}
+
+/** The partition in which a decision was made, of its id. */
+export function partitionOfId(id: string): number {
+  return Number(id.split('.')[1])
+}
+
+/** The record at which a decision was made, of its id. */
+export function offsetOfId(id: string): number {
+  return Number(id.split('.')[2])
 }
 
 /** Of log, partition, offset, ordinal and checksum, those without the log; a prefix of them ends where one of them does. */
