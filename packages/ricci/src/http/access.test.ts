@@ -48,10 +48,26 @@ describe('who may ask', () => {
       for (const [i, requireToken] of [false, true].entries()) {
         const access = testAccess({ tokens, requireToken })
         const guard = new Guard({ access, telemetry: { callerRefused: () => undefined }, monotonicMs: () => 0 })
-        const headers = shown === undefined ? {} : bearer(shown)
+        const headers = { host: '127.0.0.1:5556', ...(shown === undefined ? {} : bearer(shown)) }
         const { refusal } = guard.judge({ headers, socket: { remoteAddress } }, route)
         assert.equal(refusal?.status ?? 200, statuses[i], String(requireToken))
       }
+    })
+  }
+
+  for (const [headers, isLocal] of [
+    [{ host: 'localhost:5556' }, true],
+    [{ host: '[::1]:5556', origin: 'http://localhost:3000' }, true],
+    [{ host: 'evil.example:5556' }, false],
+    [{ host: '127.0.0.1:5556', origin: 'https://evil.example' }, false],
+    [{ host: '127.0.0.1:5556', origin: 'null' }, false],
+    [{}, false],
+  ] as const) {
+    it(`${JSON.stringify(headers)} from this machine ${isLocal ? 'is a program here' : 'is a page of elsewhere, or nobody knows'}`, () => {
+      const options = { telemetry: { callerRefused: () => undefined }, monotonicMs: () => 0 }
+      const guard = new Guard({ access: testAccess({ tokens }), ...options })
+      const { refusal } = guard.judge({ headers, socket: { remoteAddress: '127.0.0.1' } }, { role: 'admin' })
+      assert.equal(refusal === undefined, isLocal)
     })
   }
 

@@ -12,6 +12,8 @@ import * as schemas from './incident-schemas.ts'
 
 /** Largest message: PagerDuty's are a few kB. */
 const maxHookBytes = 256 << 10
+/** Messages that are read at once: nobody knows yet who sends them, and they wait in memory until their signature can be looked at. */
+const maxAtOnce = 16
 /** Messages that nobody signed, told of a minute for each receiver; metrics count all of them. */
 const toldAMinute = 1
 /** Longest name of a person that stands in a record. */
@@ -30,6 +32,7 @@ type HookRequest = FastifyRequest<{ Params: { receiver: string } }>
 
 /** Adds the route. */
 export function addHookRoutes(app: FastifyInstance, { backend, telemetry, nowSeconds }: HookRoutesOptions): void {
+  let reading = 0
   const pace = new RateLimit(toldAMinute, 60_000, () => nowSeconds() * 1_000)
 
   /** Reads the message, and lets it pass if it is signed, before anything looks into it. */
@@ -41,12 +44,22 @@ export function addHookRoutes(app: FastifyInstance, { backend, telemetry, nowSec
       return Readable.from([])
     }
     if (inbound === undefined) return refuse(404, 'NOT_FOUND', `No receiver ${receiver} tells anything back here.`)
+    if (reading >= maxAtOnce)
+      throw new RicciError(
+        'INTAKE_FULL',
+        `${maxAtOnce} messages to hooks are being read already; send it again in a moment`,
+      )
     const parts: Buffer[] = []
     let bytes = 0
-    for await (const part of payload) {
-      bytes += part.length
-      if (bytes > maxHookBytes) return refuse(413, 'USAGE', `A message has at most ${maxHookBytes} bytes.`)
-      parts.push(part)
+    reading++
+    try {
+      for await (const part of payload) {
+        bytes += part.length
+        if (bytes > maxHookBytes) return refuse(413, 'USAGE', `A message has at most ${maxHookBytes} bytes.`)
+        parts.push(part)
+      }
+    } finally {
+      reading--
     }
     const body = Buffer.concat(parts)
     if (!inbound.isSigned(request.headers, body)) {

@@ -30,7 +30,7 @@ export const knownSeeds: Readonly<Record<Mutation, number>> = {
   'claim-read-back': 1,
   'silent-reader': 1,
   'tick-path': 1,
-  'diverged-claim': 90,
+  'diverged-claim': 96,
   'member-list': 1,
   'log-start': 40,
   escalation: 1,
