@@ -10,6 +10,7 @@ import { dirname, join, relative, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type TypeScript from 'typescript'
 import type { Place } from '../config/excerpt.ts'
+import { rulesCompilerOptions } from './compiler-options.ts'
 
 /** What is asked. */
 export interface TypeQuestion {
@@ -89,15 +90,7 @@ function checkerOf(ts: Compiler): (question: TypeQuestion) => TypeAnswer {
     moduleResolution: ts.ModuleResolutionKind.Bundler,
     // what rules are given: the language, and nothing of Node or the web
     lib: ['lib.es2022.d.ts'],
-    types: [],
-    strict: true,
-    // what is wrong is an error; what has no type is its author's business
-    noImplicitAny: false,
-    allowJs: true,
-    allowImportingTsExtensions: true,
-    resolveJsonModule: true,
-    skipLibCheck: true,
-    noEmit: true,
+    ...rulesCompilerOptions,
     // in a clone of the project the packages are their sources
     customConditions: ['ricci-source'],
   }

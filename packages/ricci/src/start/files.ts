@@ -1,4 +1,5 @@
 /** What `ricci init` writes: a configuration, rules, a test of them, and what an editor needs to complete and check them. */
+import { rulesCompilerOptions } from '../rules/compiler-options.ts'
 
 const config = `# A Ricci server: ricci serve --config ricci.yaml
 # Every key has a default, and those are good; docs/configuration.md lists them. "ricci check" says what is wrong here.
@@ -92,14 +93,7 @@ export function startFiles({ paths, options }: StartTypes): Readonly<Record<stri
       moduleResolution: 'bundler',
       // the language, and nothing of Node or the web: rules are given neither
       lib: ['es2022'],
-      types: [],
-      strict: true,
-      noImplicitAny: false,
-      allowJs: true,
-      allowImportingTsExtensions: true,
-      resolveJsonModule: true,
-      skipLibCheck: true,
-      noEmit: true,
+      ...rulesCompilerOptions,
       paths: Object.fromEntries(Object.entries(paths).map(([word, path]) => [word, [path]])),
       ...options,
     },
