@@ -76,6 +76,11 @@ export const benchmark: Benchmark = {
           },
         ],
       }
+    } catch (error) {
+      const said = instances.map((instance) => `${instance.name}: ${instance.said}`).join('\n')
+      const { sent = 0, unacked, moves = 0, refusals } = producer ?? {}
+      const sender = `of ${sent} events ${unacked?.size} are not acknowledged, after ${moves} changes of the instance`
+      throw new Error(`${(error as Error).message}; ${sender}; refused: ${refusals?.join(', ')}\n${said}`)
     } finally {
       clearInterval(timer)
       await producer?.end()
@@ -100,8 +105,7 @@ async function placed(
       const third = instances.findIndex((_, at) => at !== owner && at !== second)
       return { owner: instances[owner], watched: instances[third] }
     }
-    if (performance.now() > deadlineMs)
-      throw new Error(`nobody could take over in time:\n${instances.map(({ said }) => said).join('\n')}`)
+    if (performance.now() > deadlineMs) throw new Error('nobody could take over in time')
     await pause(100)
   }
 }
@@ -114,6 +118,8 @@ class Told {
   private readonly atMs: number[] = []
   private readonly request: ClientRequest
   private wake = (): void => undefined
+  /** How it was answered, and how that ended. */
+  private answered = 'not answered'
 
   constructor(port: number) {
     const query = encodeURIComponent('host = "probe"')
@@ -157,7 +163,7 @@ class Told {
     try {
       while (!isSo()) {
         if (performance.now() >= endMs)
-          throw new Error(`a subscriber was told ${this.metrics.length} events, and no more`)
+          throw new Error(`a subscriber (${this.answered}) was told ${this.metrics.length} events, and no more`)
         await new Promise<void>((resolve) => (this.wake = resolve))
       }
     } finally {
@@ -171,9 +177,11 @@ class Told {
 
   private async read(): Promise<void> {
     const [answer] = (await once(this.request, 'response')) as [IncomingMessage]
+    this.answered = `answered ${answer.statusCode}`
     let text = ''
     answer.setEncoding('utf8')
     answer.on('error', () => undefined)
+    answer.on('close', () => (this.answered += `, ended after ${JSON.stringify(text)}`))
     answer.on('data', (part: string) => {
       text += part
       const lines = text.split('\n')

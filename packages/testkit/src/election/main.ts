@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { ablations, searchAblation, searchedSeeds } from './ablations.ts'
 import { Batch, describe } from './batch.ts'
+import { ProcessorTime } from '../processor-time.ts'
 import type { Happening } from './history.ts'
 import { runElection, type Missing } from './run.ts'
 
@@ -13,7 +14,7 @@ interface Options {
   readonly without?: Missing
   readonly trace: boolean
   readonly ablations: boolean
-  /** The processor's time that the seeds may take; a busy machine takes no more of it than a quiet one. */
+  /** The processor's time that the seeds may take, see {@link ProcessorTime}. */
   readonly cpuSeconds?: number
 }
 
@@ -57,9 +58,13 @@ function options(args: string[]): Options {
   return { seeds, first, without: without as Missing | undefined, trace, ablations: all, cpuSeconds }
 }
 
+const seedsAComparison = 100
+
 async function runSeeds({ seeds, first, without, trace, cpuSeconds = Infinity }: Options): Promise<boolean> {
   const batch = new Batch()
+  const time = new ProcessorTime(cpuSeconds)
   for (let seed = first; seed < first + seeds; seed++) {
+    if ((seed - first) % seedsAComparison === 0) await time.compare()
     const result = await runElection(seed, { without })
     batch.add(result)
     if (trace) for (const happening of result.history) console.log(line(happening))
@@ -67,12 +72,10 @@ async function runSeeds({ seeds, first, without, trace, cpuSeconds = Infinity }:
   }
   const missing = seeds < 100 ? [] : batch.missing()
   if (missing.length > 0) console.log(`never happened: ${missing.join(', ')}`)
-  const { user, system } = process.cpuUsage()
-  const tookSeconds = (user + system) / 1e6
-  const tooSlow = tookSeconds > cpuSeconds
-  if (tooSlow) console.log(`took ${tookSeconds.toFixed(1)} s of the processor's time, more than ${cpuSeconds}`)
+  const took = time.read()
+  console.log(took.text)
   console.log(batch.text())
-  return batch.failed.length === 0 && missing.length === 0 && !tooSlow
+  return batch.failed.length === 0 && missing.length === 0 && !took.isOver
 }
 
 async function runAblations(): Promise<boolean> {

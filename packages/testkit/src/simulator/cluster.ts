@@ -223,7 +223,7 @@ export class Cluster {
   #turnedAway(partition: number, msg: Uint8Array): boolean {
     const sent = this.messages[partition].get(crc32(msg))
     if (sent === undefined) return false
-    const { end } = this.log.partition(partition)
+    const end = this.disk?.end ?? this.log.partition(partition).end
     this.refusals[partition].push({ offset: end, atMs: this.world.clock.wallMs(), msg: sent })
     return true
   }

@@ -84,6 +84,11 @@ export class DiskLog {
     return protecting
   }
 
+  /** Where the log ends on the disk: its readers may be behind, or stand still. Undefined while nobody has it open. */
+  get end(): number | undefined {
+    return this.#log?.progress.end
+  }
+
   /** The process is about to end by itself. */
   async close(): Promise<void> {
     await this.#log?.close()

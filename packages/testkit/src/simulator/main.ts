@@ -2,6 +2,7 @@
 import type { Mutation } from '@ricci/replica'
 import { parseArgs } from 'node:util'
 import { simulateElections } from '../election/main.ts'
+import { ProcessorTime } from '../processor-time.ts'
 import { describeFinding, searchedSeeds, searchMutation } from './mutation-search.ts'
 import { isMutation, knownSeeds, mutationNames } from './mutations.ts'
 import { runSeed } from './run.ts'
@@ -17,7 +18,7 @@ interface Options {
   readonly mutation?: Mutation
   readonly mutations: boolean
   readonly trace: boolean
-  /** The processor's time that the seeds may take; a busy machine takes no more of it than a quiet one. */
+  /** The processor's time that the seeds may take, see {@link ProcessorTime}. */
   readonly cpuSeconds: number
 }
 
@@ -49,10 +50,14 @@ function options(): Options {
   return { seeds, first, mutation, mutations, trace, cpuSeconds }
 }
 
+const seedsAComparison = 20
+
 /** Runs seeds one after another; prints what the oracle found and how to see it again. */
 async function runSeeds({ seeds, first, mutation, trace, cpuSeconds }: Options): Promise<boolean> {
   const summary = new Summary()
+  const time = new ProcessorTime(cpuSeconds)
   for (let seed = first; seed < first + seeds; seed++) {
+    if ((seed - first) % seedsAComparison === 0) await time.compare()
     const result = await runSeed(seed, { mutation, keepTrace: trace })
     summary.add(result)
     if (trace) for (const line of result.trace) console.log(line)
@@ -63,13 +68,11 @@ async function runSeeds({ seeds, first, mutation, trace, cpuSeconds }: Options):
     const also = mutation === undefined ? '' : ` --mutation ${mutation}`
     if (!trace) console.log(`  replay: npm run simulate -- --seeds 1 --first ${seed}${also} --trace`)
   }
-  const { user, system } = process.cpuUsage()
-  const seconds = (user + system) / 1e6
-  const isSlow = seconds > cpuSeconds
-  console.log(`${seconds.toFixed(0)} s of the processor's time${isSlow ? `: more than ${cpuSeconds} s` : ''}`)
+  const took = time.read()
+  console.log(took.text)
   console.log(summary.text())
   // A batch in which nobody ever took over has proven nothing about takeovers; and so on.
-  return summary.failed === 0 && !isSlow && (mutation !== undefined || summary.missing().length === 0)
+  return summary.failed === 0 && !took.isOver && (mutation !== undefined || summary.missing().length === 0)
 }
 
 /** Takes away one rule after another; each must be missed by the oracle's verdict on some seed. */

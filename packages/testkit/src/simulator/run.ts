@@ -129,6 +129,8 @@ async function findPeace(cluster: Cluster, referees: readonly Referee[], watch: 
   const fromMs = world.nowMs
   const inboxes = cluster.brokers?.inboxes ?? []
   const unsettled = new Set([...cluster.hosts, ...inboxes].map(({ name }) => name))
+  // since when somebody owns everything, and whatever waited for the end of the trouble has been taken
+  let takenMs: number | undefined = fromMs
   for (;;) {
     await world.clock.advance(1_000)
     const elapsedMs = world.nowMs - fromMs
@@ -140,7 +142,8 @@ async function findPeace(cluster: Cluster, referees: readonly Referee[], watch: 
     const settled =
       referees.every((referee) => referee.pending === 0) && idle.length === cluster.hosts.length + inboxes.length
     const owned = referees.every((_, partition) => cluster.instances.some((i) => i.ownsPartition(partition)))
-    if (settled && owned && elapsedMs >= leastPeaceMs) return
+    takenMs = owned && unsettled.size === 0 ? (takenMs ?? world.nowMs) : undefined
+    if (settled && takenMs !== undefined && world.nowMs - takenMs >= leastPeaceMs) return
     if (elapsedMs < settleWithinMs) continue
     if (!owned) watch.say('not live', 'a partition has no owner although all is well again')
     for (const name of unsettled) watch.say('not live', `what ${name} has is not taken although all is well again`)

@@ -1,0 +1,67 @@
+import { crc32 } from 'node:zlib'
+
+/**
+ * CPU seconds of one {@link yardstick} on the processor that limits are given for. Shared machines give the same work twice as
+ * much of a processor's time on one day as on another (caches, memory, the other half of a core), so that a limit in seconds
+ * says as much of the day as of the code; against work of the same kind in the same process it says what the code costs.
+ */
+const referenceSeconds = 0.1
+
+const secondsOf = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1e6
+
+/** What a batch of seeds takes of the processor's time, in seconds of the processor that limits are given for. */
+export class ProcessorTime {
+  #yardsticks = 0
+  #yardstickSeconds = 0
+
+  /** @param limitSeconds from when on a batch has taken too much */
+  constructor(private readonly limitSeconds: number) {}
+
+  /** Measures what the processor gives at present: to be called now and then while the batch runs, for that changes. */
+  async compare(): Promise<void> {
+    const before = process.cpuUsage()
+    await yardstick()
+    this.#yardstickSeconds += secondsOf(process.cpuUsage(before))
+    this.#yardsticks++
+  }
+
+  /** Whether it was too much, and a line that says how much; `compare` has been called at least once. */
+  read(): { readonly isOver: boolean; readonly text: string } {
+    const taken = secondsOf(process.cpuUsage()) - this.#yardstickSeconds
+    const pace = (referenceSeconds * this.#yardsticks) / this.#yardstickSeconds
+    const seconds = taken * pace
+    const isOver = seconds > this.limitSeconds
+    const limit = isOver ? `: more than ${this.limitSeconds} s` : ''
+    return {
+      isOver,
+      text: `${taken.toFixed(0)} s of this processor, ${seconds.toFixed(0)} s of the one that limits are given for${limit}`,
+    }
+  }
+}
+
+/** What a simulator does most: small objects made and dropped, texts and bytes of them, checksums, maps, promises. Always the same. */
+async function yardstick(): Promise<void> {
+  const encoder = new TextEncoder()
+  const decoder = new TextDecoder()
+  const kept = new Map<string, { offset: number; checksum: number; tags: readonly string[] }>()
+  for (let offset = 0; offset < yardstickRounds; offset++) {
+    const record = {
+      offset,
+      host: `host-${offset % 97}`,
+      service: `service ${offset % 31}`,
+      metric: offset / 7,
+      tags: Array.from({ length: 3 }, (_, i) => `tag-${(offset + i) % 11}`),
+    }
+    const bytes = encoder.encode(JSON.stringify(record))
+    const read = JSON.parse(decoder.decode(bytes)) as typeof record
+    await null
+    kept.set(`${read.host}/${read.service}`, { offset, checksum: crc32(bytes), tags: read.tags })
+    if (offset % 500 === 499) {
+      const oldest = [...kept].toSorted(([, a], [, b]) => a.offset - b.offset)
+      for (const [key] of oldest.slice(0, oldest.length / 2)) kept.delete(key)
+    }
+  }
+}
+
+/** So many that it takes {@link referenceSeconds} there. */
+const yardstickRounds = 28_000
