@@ -9,7 +9,7 @@ export interface AuditEntry {
   readonly instance: string
   /** A token's name; `local`, or `local:NAME`, for a program on this machine without one. */
   readonly who: string
-  /** The address it came from. */
+  /** The address it came from; `SIGHUP` or `ricci dev` where it came by none. */
   readonly from: string
   /** Of the token. */
   readonly role?: string

@@ -123,7 +123,7 @@ async function startedOnceRulesLoad(
 /** Puts in force what the folder holds, and says what came of it where that is news. */
 async function reloadRules(server: Server, surroundings: Surroundings, stopped: AbortSignal): Promise<void> {
   try {
-    const { switched, report } = await server.reload()
+    const { switched, report } = await server.reloadFrom('ricci dev')
     if (!switched) return
     const what = report === undefined ? '' : `: ${describeSwitch(report)}`
     tell(surroundings, `The rules were switched${what}.\n`)

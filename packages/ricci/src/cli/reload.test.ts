@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import type { AuditEntry } from '../access/audit.ts'
 import { builtFile } from '../server/built-file.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ricci-reload-'))
@@ -46,6 +47,16 @@ describe('SIGHUP', () => {
       await said(/were not switched, the old ones run on/)
       server.kill('SIGTERM')
       assert.deepEqual(await exited, [0, null])
+      const audit = readFileSync(join(folder, 'data', 'audit.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+      assert.deepEqual(
+        audit.map((line) => JSON.parse(line) as AuditEntry).map(({ from, status, code }) => [from, status, code]),
+        [
+          ['SIGHUP', 200, undefined],
+          ['SIGHUP', 500, 'RULES_INVALID'],
+        ],
+      )
     } finally {
       server.kill('SIGKILL')
       await exited

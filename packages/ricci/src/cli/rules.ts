@@ -19,6 +19,12 @@ interface Options {
   readonly output: OutputFormat
 }
 
+interface ReloadOptions extends Options {
+  readonly dryRun?: boolean
+  readonly yes?: boolean
+  readonly why?: string
+}
+
 export function rulesCommand(surroundings: Surroundings): Command {
   const command = new Command('rules').description(
     'say which rules are in force, what their folder would change, and switch to it',
@@ -68,8 +74,9 @@ export function rulesCommand(surroundings: Surroundings): Command {
   )
     .option('--dry-run', 'do all the checks, say what would change, and switch nothing')
     .option('--yes', 'even if more than 10 open incidents resolve, because their rules are gone')
-    .action(async ({ url, output, dryRun = false, yes = false }: Options & { dryRun?: boolean; yes?: boolean }) => {
-      const asked = tell<Reload>(url, '/api/v1/rules/reload', { dryRun, yes })
+    .option('--why <text>', 'for the audit')
+    .action(async ({ url, output, dryRun = false, yes = false, why }: ReloadOptions) => {
+      const asked = tell<Reload>(url, '/api/v1/rules/reload', { dryRun, yes, why })
       const reload = await whileWaiting(surroundings, 'the rules are checked, then every instance loads them', asked)
       print(output, reload, () => reloadText(reload, dryRun))
     })

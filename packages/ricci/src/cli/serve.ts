@@ -39,7 +39,7 @@ export function serveCommand(surroundings: Surroundings): Command {
       })
       const stopped = untilStopped(surroundings, ['SIGINT', 'SIGTERM'])
       const reload = (): void => {
-        server.reload().then(
+        server.reloadFrom('SIGHUP').then(
           ({ switched }) => {
             if (!switched) telemetry.log.info('reloaded: rules and settings are those in force')
           },

@@ -156,6 +156,20 @@ export class Server {
     return this.afterReloads(() => this.rules.reload(this.running(), options))
   }
 
+  /** As {@link reload}, for who asks by no address: the audit has it under `from`, what it asked by. */
+  async reloadFrom(from: string): Promise<Reload> {
+    const entry = { who: 'local', from, what: 'reload of the rules' }
+    try {
+      const reload = await this.reload()
+      if (reload.switched) await this.access.note({ ...entry, status: 200 })
+      return reload
+    } catch (error) {
+      const code = error instanceof RicciError ? error.code : undefined
+      await this.access.note({ ...entry, status: 500, ...(code !== undefined && { code }) })
+      throw error
+    }
+  }
+
   private afterReloads<Result>(work: () => Promise<Result>): Promise<Result> {
     // asked for while it starts (a SIGHUP comes when it comes), it waits for the start
     const next = this.reloading.then(() => this.starting).then(work)

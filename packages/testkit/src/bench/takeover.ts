@@ -163,7 +163,9 @@ class Told {
     try {
       while (!isSo()) {
         if (performance.now() >= endMs)
-          throw new Error(`a subscriber (${this.answered}) was told ${this.metrics.length} events, and no more`)
+          throw new Error(
+            `a subscriber (${this.answered}) was told ${this.metrics.length} events and ${this.notices} notices, and no more`,
+          )
         await new Promise<void>((resolve) => (this.wake = resolve))
       }
     } finally {
