@@ -38,6 +38,8 @@ export const benchmark: Benchmark = {
         instances.push(await Instance.prepare({ program: builtProgram('ricci'), name, rules, cluster, config: {} }))
       }
       for (const instance of instances) instance.start()
+      // what is sent before anybody takes it is sent to one after another, again and again: a burden that is not looked for here
+      await placed(instances)
       const sending = new RoamingProducer(
         'probe',
         1,
