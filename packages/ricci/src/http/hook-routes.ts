@@ -10,7 +10,7 @@ import { callerOf } from './caller.ts'
 import type { HttpErrorCode } from './errors.ts'
 import * as schemas from './incident-schemas.ts'
 
-/** Largest message: PagerDuty's are a few kB. */
+/** Largest message: PagerDuty's are a few kB; Slack's hold the message that was pressed, some 10 kB. */
 const maxHookBytes = 256 << 10
 /** Messages that are read at once: nobody knows yet who sends them, and they wait in memory until their signature can be looked at. */
 const maxAtOnce = 16
@@ -62,32 +62,35 @@ export function addHookRoutes(app: FastifyInstance, { backend, telemetry, nowSec
       reading--
     }
     const body = Buffer.concat(parts)
-    if (!inbound.isSigned(request.headers, body)) {
+    const refusal = inbound.refusal(request.headers, body, nowSeconds() * 1_000)
+    if (refusal !== undefined) {
       if (pace.pass(receiver) >= 0) {
         const what =
           'a message to a hook is not signed as its receiver would; is the secret the same there and in the configuration?'
-        telemetry.log.warn({ receiver, from: request.ip }, what)
+        telemetry.log.warn({ receiver, from: request.ip, refusal }, what)
       }
-      return refuse(
-        401,
-        'NOT_SIGNED',
-        'The signature is missing, or is not that of these bytes under the secret of the configuration.',
-      )
+      return refuse(401, 'NOT_SIGNED', refusal)
     }
     return Object.assign(Readable.from(body, { objectMode: false }), { receivedEncodedLength: body.length })
   }
 
-  app.post<{ Params: { receiver: string }; Body: unknown }>(
-    '/hooks/:receiver',
-    {
-      config: { role: 'operator', isOpen: true },
-      schema: schemas.hook,
-      bodyLimit: maxHookBytes,
-      preParsing: async (request, reply, payload) =>
-        checked(request as HookRequest, reply, payload as AsyncIterable<Buffer>),
-    },
-    async (request) => ({ did: await act(backend, request.params.receiver, request, nowSeconds() * 1_000) }),
-  )
+  // forms are taken here alone: a browser sends one without asking, which elsewhere would act in the name of who sits before it
+  void app.register(async (scope) => {
+    scope.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) =>
+      done(null, Object.fromEntries(new URLSearchParams(body as string))),
+    )
+    scope.post<{ Params: { receiver: string }; Body: unknown }>(
+      '/hooks/:receiver',
+      {
+        config: { role: 'operator', isOpen: true },
+        schema: schemas.hook,
+        bodyLimit: maxHookBytes,
+        preParsing: async (request, reply, payload) =>
+          checked(request as HookRequest, reply, payload as AsyncIterable<Buffer>),
+      },
+      async (request) => ({ did: await act(backend, request.params.receiver, request, nowSeconds() * 1_000) }),
+    )
+  })
 }
 
 /** Does what was said; gives what that was, or why it was nothing. */
@@ -102,18 +105,19 @@ async function act(
   if (told === undefined) return 'nothing'
   const { id, command, dedupKey } = told
   const who = told.who.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ').slice(0, maxWhoCharacters)
+  const asked = { command, id: `hook/${receiver}/${id}`, incidents: [dedupKey], why: `at ${receiver}` }
   try {
-    const { results } = await backend.command(
-      { command, id: `hook/${receiver}/${id}`, incidents: [dedupKey], why: `at ${receiver}`, via: receiver },
-      { who, from: callerOf(request).from },
-    )
+    const { results } = await backend.command(inbound.showsByItself ? { ...asked, via: receiver } : asked, {
+      who,
+      from: callerOf(request).from,
+    })
     // it is told again, and by the same id does nothing more
     if (results[0].did === 'pending')
       throw new RicciError('ENGINE_AWAY', 'it is taken and not applied yet; tell it again')
     return results[0].did
   } catch (error) {
     const { code = '' } = error as { code?: string }
-    if (overCodes.includes(code)) return code
+    if (inbound.tellsAgain && overCodes.includes(code)) return code
     if (code === 'NOT_EVALUATED') throw new RicciError('ENGINE_AWAY', 'nobody can look for it right now; tell it again')
     throw error
   }

@@ -71,7 +71,10 @@ const subjects: readonly Subject[] = [
   },
   {
     type: 'slack',
-    settings: (peer, isTls) => ({ url: url(peer, isTls), token: { env: 'SECRET' }, channel: 'C0123ABCD' }),
+    settings: (peer, isTls) => ({
+      ...{ url: url(peer, isTls), token: { env: 'SECRET' }, signingSecret: { env: 'SECRET' } },
+      channel: 'C0123ABCD',
+    }),
     peer: httpPeer,
     yes: '{"ok":true,"ts":"1.000001"}',
     family: http,

@@ -15,54 +15,38 @@ export interface ToldBack {
 
 /** The way back from a receiver. */
 export interface Inbound {
-  /** Whether these bytes come from it. */
-  isSigned(headers: IncomingHttpHeaders, body: Uint8Array): boolean
+  /** Why these bytes are not taken as its own, for people to read; undefined where they are. */
+  refusal(headers: IncomingHttpHeaders, body: Uint8Array, nowMs: number): string | undefined
   /** What it says; undefined for what does not concern us, what we did ourselves, and what is too old to be true. */
   read(message: unknown, nowMs: number): ToldBack | undefined
+  /** Whether what is acknowledged there stands there already, so that it need not be told. */
+  readonly showsByItself: boolean
+  /** Whether it tells again what was not answered 2xx; else an error is for the person who waits for the answer. */
+  readonly tellsAgain: boolean
 }
 
-/** Signatures of one message that are looked at: two while a secret is changed. */
-const maxSignatures = 8
-/** Who tells back tries for so long; what is older is somebody's recording. */
-const oldestMs = 24 * 3_600_000
-/** Clocks differ. */
-const clockToleranceMs = 300_000
+/** Clocks differ by so much, and a message may be under way for so long. */
+export const clockToleranceMs = 300_000
 
-/** PagerDuty's V3 webhooks. Definition: PagerDuty's "Webhooks overview" (payload) and "Verifying signatures". */
-export function pagerDutyInbound(secret: Secret): Inbound {
-  return {
-    isSigned: (headers, body) => {
-      const given = headers['x-pagerduty-signature']
-      const signatures = (typeof given === 'string' ? given : '').split(',', maxSignatures)
-      const wanted = Buffer.from(`v1=${createHmac('sha256', secret.reveal()).update(body).digest('hex')}`)
-      return signatures.some((one) => {
-        const signature = Buffer.from(one.trim())
-        return signature.length === wanted.length && timingSafeEqual(signature, wanted)
-      })
-    },
-    read: (message, nowMs) => {
-      const event = objectIn(message, 'event')
-      const agent = objectIn(event, 'agent')
-      const command = commands.get(String(event['event_type']))
-      const { id, occurred_at: occurredAt } = event
-      const dedupKey = objectIn(event, 'data')['incident_key']
-      const ageMs = nowMs - Date.parse(String(occurredAt))
-      // what an integration did we did ourselves, or another one, and no person stands behind it
-      if (command === undefined || agent['type'] !== 'user_reference') return undefined
-      if (typeof id !== 'string' || id === '' || typeof dedupKey !== 'string' || dedupKey === '') return undefined
-      if (!(ageMs <= oldestMs && ageMs >= -clockToleranceMs)) return undefined
-      const { summary } = agent
-      return { id, command, dedupKey, who: typeof summary === 'string' && summary !== '' ? summary : 'somebody' }
-    },
-  }
+/** What is said to who has another secret, or none. */
+export const notSigned =
+  'The signature is missing, or is not that of these bytes under the secret of the configuration.'
+
+/** Whether a signature is `VERSION=HEX`, the HMAC-SHA256 of what was signed. Takes as long for a wrong one. */
+export function isSignature(
+  given: string,
+  version: string,
+  secret: Secret,
+  ...signed: readonly (string | Uint8Array)[]
+): boolean {
+  const hmac = createHmac('sha256', secret.reveal())
+  for (const part of signed) hmac.update(part)
+  const wanted = Buffer.from(`${version}=${hmac.digest('hex')}`)
+  const signature = Buffer.from(given.trim())
+  return signature.length === wanted.length && timingSafeEqual(signature, wanted)
 }
 
-const commands: ReadonlyMap<string, ToldBack['command']> = new Map([
-  ['incident.acknowledged', 'acknowledge'],
-  ['incident.resolved', 'resolve'],
-])
-
-function objectIn(value: unknown, name: string): Readonly<Record<string, unknown>> {
-  const found = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined
-  return typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : {}
+/** What somebody sent as an object; an empty one where it is none. */
+export function objectOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }

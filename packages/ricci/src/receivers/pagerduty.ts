@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto'
 import type { SendRequest } from '@ricci/replica'
 import { HttpTransport } from './http.ts'
-import { pagerDutyInbound } from './inbound.ts'
 import { receiverKind } from './kind.ts'
+import { pagerDutyInbound } from './pagerduty-inbound.ts'
 import { headline, memberCountOf } from './text.ts'
 
 /** Longest `dedup_key` that PagerDuty takes. */

@@ -8,12 +8,16 @@ import { bodyOf, httpServer, page, TestClock } from './testing.ts'
 
 const token = 'xoxb-S3CRET-5512'
 
+type Blocks = readonly { readonly text?: { readonly text: string }; readonly elements?: readonly Button[] }[]
+type Button = { readonly action_id: string; readonly value: string }
+
 type Body = Record<string, unknown> & { readonly metadata?: { readonly event_payload: Record<string, string> } }
 
 /** A workspace: what Slack's API does with the methods that are used, by its reference. */
 class Workspace {
   readonly calls: string[] = []
-  readonly messages: { ts: string; text: string; metadata?: unknown; colour: string }[] = []
+  readonly messages: { ts: string; text: string; metadata?: unknown; colour: string; blocks?: Blocks | undefined }[] =
+    []
   /** What the next calls of a method answer instead; `drop`: done, and no answer. */
   readonly troubles = new Map<string, ('drop' | { readonly status?: number; readonly body: object })[]>()
   /** Other people's messages above those of ours. */
@@ -42,16 +46,17 @@ class Workspace {
     assert.equal(body.channel, 'C0123ABCD')
     const [{ color }] = body.attachments as { color: string }[]
     const { metadata } = body
+    const blocks = body.blocks as Blocks | undefined
     const text = String(body.text)
     if (method === 'chat.postMessage') {
       const ts = `${1_700_000_000 + this.messages.length}.000100`
-      this.messages.push({ ts, text, metadata, colour: color })
+      this.messages.push({ ts, text, metadata, colour: color, blocks })
       return { ok: true, channel: 'C0123ABCD', ts }
     }
     assert.equal(method, 'chat.update')
     const message = this.messages.find(({ ts }) => ts === body.ts)
     if (message === undefined) return { ok: false, error: 'message_not_found' }
-    Object.assign(message, { text, metadata, colour: color })
+    Object.assign(message, { text, metadata, colour: color, blocks })
     return { ok: true, ts: message.ts }
   }
 
@@ -77,9 +82,9 @@ class Workspace {
 }
 
 /** A process that pages the workspace: another one knows of no message. */
-function instance(url: string) {
-  const yaml = `receivers: { room: { type: slack, token: { env: TOKEN }, channel: C0123ABCD, url: "${url}" } }`
-  const config = parseConfig(yaml, 'test.yaml', { env: { TOKEN: token } })
+function instance(url: string, more = '') {
+  const yaml = `receivers: { room: { type: slack, token: { env: TOKEN }, channel: C0123ABCD, url: "${url}"${more} } }`
+  const config = parseConfig(yaml, 'test.yaml', { env: { TOKEN: token, SIGNS: 'a secret of the app' } })
   const receiver = createReceivers(config, { clock: new TestClock(), write: () => assert.fail() }).get('room')!
   assert.equal(receiver.class, 'B')
   return (change: Partial<SendRequest> = {}) =>
@@ -217,6 +222,44 @@ describe('slack', () => {
     const { slack, send } = await workspace(t)
     await send({ summary: '<!channel> a & b <https://evil|click>' })
     assert.equal(slack.messages[0].text, 'PAGE: &lt;!channel&gt; a &amp; b &lt;https://evil|click&gt;')
+  })
+})
+
+describe('buttons at Slack', () => {
+  /** What stands there to be read, and what may be pressed. */
+  const shown = (blocks: Blocks | undefined) =>
+    blocks?.map(({ text, elements }) => text?.text ?? elements?.map((one) => `${one.action_id} ${one.value}`).join())
+
+  it('stand under what is open, and go with the incident', async (t) => {
+    const { slack, url } = await workspace(t)
+    const send = instance(url, ', signingSecret: { env: SIGNS }')
+    const buttons = `ricci_acknowledge ${page.dedupKey},ricci_resolve ${page.dedupKey}`
+    await send()
+    assert.deepEqual(shown(slack.messages[0].blocks), ['PAGE: 0.97 for 30 s', buttons])
+    await send({ action: 'acknowledge', idempotencyKey: 'ack', summary: 'taken on by ann (U0ANN): 0.97 for 30 s' })
+    assert.deepEqual(shown(slack.messages[0].blocks), ['TAKEN ON: taken on by ann (U0ANN): 0.97 for 30 s', buttons])
+    await send(resolve)
+    assert.deepEqual(shown(slack.messages[0].blocks), ['RESOLVED: 0.97 for 30 s'])
+    await send({ action: 'notify', idempotencyKey: 'notice' })
+    await send({ idempotencyKey: 'many', members: ['a', 'b'] })
+    assert.deepEqual(
+      slack.messages.slice(1).map(({ blocks }) => shown(blocks)),
+      [['NOTICE: 0.97 for 30 s'], ['PAGE: 0.97 for 30 s (2 pages in one)']],
+    )
+  })
+
+  it('stand nowhere where nobody would hear of them', async (t) => {
+    const { slack, send } = await workspace(t)
+    await send()
+    assert.equal(slack.messages[0].blocks, undefined)
+  })
+
+  it('keep a line that Slack would refuse for its length within it', async (t) => {
+    const { slack, url } = await workspace(t)
+    await instance(url, ', signingSecret: { env: SIGNS }')({ summary: '&'.repeat(2_900), possibleRepeat: false })
+    const [line] = shown(slack.messages[0].blocks)!
+    assert.ok(line!.length <= 3_000, String(line!.length))
+    assert.match(line!, /^PAGE: (&amp;)+…$/)
   })
 })
 

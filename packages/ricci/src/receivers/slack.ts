@@ -5,7 +5,8 @@ import { z } from 'zod'
 import type { Secret } from '../config/secret.ts'
 import { jsonText, judge, post } from './request.ts'
 import { receiverKind } from './kind.ts'
-import { slackMessage } from './slack-message.ts'
+import { slackInbound } from './slack-inbound.ts'
+import { slackBlocks, slackMessage } from './slack-message.ts'
 
 /** Largest answer that is read: a page of history is far smaller. */
 const maxAnswerBytes = 4_000_000
@@ -36,7 +37,11 @@ export const slackKind = receiverKind({
       .describe("id of the channel, like `C0123ABCD`; Slack shows it in the channel's details"),
     url: fields.url("where Slack's API is").default('https://slack.com/api'),
     ca: fields.authority(),
+    signingSecret: fields
+      .secret("the app's signing secret: pages then have buttons, and Slack tells `/hooks/NAME` here who pressed them")
+      .optional(),
   }),
+  inbound: ({ signingSecret }) => (signingSecret === undefined ? undefined : slackInbound(signingSecret)),
   transport: (settings, { clock }) => new SlackTransport(settings, clock),
 })
 
@@ -45,6 +50,7 @@ interface Settings {
   readonly channel: string
   readonly url: string
   readonly ca?: string | undefined
+  readonly signingSecret?: Secret | undefined
 }
 
 type Answer = Readonly<Record<string, unknown>>
@@ -89,20 +95,22 @@ class SlackTransport implements Transport {
       // who may not look says so, rather than saying nothing at all
       isUnsure = found !== 'none'
     }
-    const message = slackMessage({ ...page, possibleRepeat: isUnsure })
+    const told = { ...page, possibleRepeat: isUnsure }
+    const hasButtons = this.settings.signingSecret !== undefined
+    const message = { ...slackMessage(told), ...(hasButtons && { blocks: slackBlocks(told) }) }
     if (page.action === 'resolve' || page.action === 'acknowledge') {
       const ts = this.#messages.get(page.dedupKey) ?? (await this.#messageOf(page, signal))
       if (typeof ts === 'object') return notLookedUp(ts)
       if (ts !== undefined) {
-        const told = await this.#call('chat.update', { ...this.#to(page), ...message, ts }, mayStart, signal)
-        if ('answer' in told) return { kind: 'delivered', detail: `message ${ts} was changed` }
-        if (!unchangeable.includes(told.error ?? '')) return told.result
+        const changed = await this.#call('chat.update', { ...this.#to(page), ...message, ts }, mayStart, signal)
+        if ('answer' in changed) return { kind: 'delivered', detail: `message ${ts} was changed` }
+        if (!unchangeable.includes(changed.error ?? '')) return changed.result
         this.#messages.delete(page.dedupKey)
       }
     }
-    const told = await this.#call('chat.postMessage', { ...this.#to(page), ...message }, mayStart, signal)
-    if ('result' in told) return told.result
-    const ts = String(told.answer.ts)
+    const posted = await this.#call('chat.postMessage', { ...this.#to(page), ...message }, mayStart, signal)
+    if ('result' in posted) return posted.result
+    const ts = String(posted.answer.ts)
     this.#remember(page, ts)
     return { kind: 'delivered', detail: `message ${ts}` }
   }
