@@ -3,7 +3,7 @@ import type { Mutation } from '../mutations.ts'
 import type { AttemptRecord, ClaimRecord, CommandRecord, OutcomeRecord } from '../records.ts'
 import { type Commanded, type CommandResult, Commands, type CommandStatus } from './commands.ts'
 import { Digests } from './digests.ts'
-import { boundedProvenance, type Incident, type PageDescription, type Told } from './incident.ts'
+import { boundedProvenance, type Incident, type IncidentMember, type PageDescription, type Told } from './incident.ts'
 import { Incidents, type IncidentsState } from './incidents.ts'
 import { type Listed, listed } from './listing.ts'
 import { IncidentLives, type LivesAround } from './lives.ts'
@@ -118,11 +118,37 @@ export class Decisions {
    */
   incident(rule: string, key: string, bad: boolean, told: Told, describe: () => PageDescription, host?: string): void {
     const incident = this.#incidents.get(rule, key)
-    if (bad && incident === undefined) this.#lives.open(rule, key, told, describe(), host)
-    else if (bad && host !== undefined) this.#lives.stillBad(incident!, host)
+    if (bad && incident === undefined) {
+      this.#lives.open(rule, key, told, describe(), host === undefined ? {} : { hosts: [host] })
+    } else if (bad && host !== undefined) this.#lives.stillBad(incident!, host)
     else if (!bad && incident !== undefined) {
       const { provenance, summary } = describe()
       this.#lives.close(incident, 'not bad any more', provenance, summary)
+    }
+  }
+
+  /**
+   * An event reached `incident(rule)` that is one for all keys of a group: opens at the first bad one of any, resolves when none of them is bad any more.
+   * @param group the incident's key
+   * @param key of the event within its group
+   * @param host of the event, or empty
+   */
+  member(
+    rule: string,
+    group: string,
+    { key, host, bad }: IncidentMember,
+    told: Told,
+    describe: () => PageDescription,
+  ): void {
+    const incident = this.#incidents.get(rule, group)
+    if (incident === undefined) {
+      if (bad) this.#lives.open(rule, group, told, describe(), { members: [{ key, host, bad }] })
+    } else if (bad) this.#lives.memberBad(incident, key, host)
+    else if (this.#lives.memberWell(incident, key)) {
+      const { provenance, summary } = describe()
+      const count = incident.members?.length ?? 1
+      const reason = count === 1 ? 'not bad any more' : `none of its ${count} is bad any more`
+      this.#lives.close(incident, reason, provenance, count === 1 ? summary : `${reason}: ${summary}`)
     }
   }
 

@@ -53,12 +53,24 @@ export interface Incident {
   readonly escalated: number
   /** Where its key names no host: those that were bad so far, at most {@link hostLimit}. A further one breaks an acknowledgement. */
   readonly hosts?: readonly string[]
+  /** Of an incident that is one for a whole group: the keys that were bad so far, in the order in which they first were. A further one breaks an acknowledgement. */
+  readonly members?: readonly IncidentMember[]
+  /** More were bad than are remembered: the incident may end before they are well. Each of them that is bad after that opens another. */
+  readonly membersLost?: true
   readonly closed?: {
     readonly atMs: number
     readonly offset: number
     readonly reason: string
     readonly provenance: unknown
   }
+}
+
+/** One of those that an incident is for. */
+export interface IncidentMember {
+  readonly key: string
+  readonly host: string
+  /** Whether it is bad now: while any is, the incident is open. */
+  readonly bad: boolean
 }
 
 /** What somebody said to look after, and until when. */
@@ -90,9 +102,13 @@ export type ChangingDelivery = Changing<IncidentDelivery>
 
 /** An incident that may be changed: a new one, or one whose list was told so ({@link Incidents.change}). */
 export type ChangingIncident = Changing<
-  Pick<Incident, 'acknowledged' | 'snoozed' | 'closed' | 'unattendedSinceMs' | 'escalated'>
+  Pick<Incident, 'acknowledged' | 'snoozed' | 'closed' | 'unattendedSinceMs' | 'escalated' | 'membersLost'>
 > &
-  Omit<Incident, 'deliveries' | 'hosts'> & { readonly deliveries: ChangingDelivery[]; readonly hosts?: string[] }
+  Omit<Incident, 'deliveries' | 'hosts' | 'members'> & {
+    readonly deliveries: ChangingDelivery[]
+    readonly hosts?: string[]
+    members?: Changing<IncidentMember>[]
+  }
 
 /** A page that stands for many: one attempt, one incident at a keyed receiver, resolved when all it stands for have. */
 export interface Digest {

@@ -4,6 +4,7 @@ import { type Deciding, Digests } from './digests.ts'
 import {
   boundedProvenance,
   type ChangingDelivery,
+  type ChangingIncident,
   type EscalationStep,
   hostLimit,
   type Incident,
@@ -12,7 +13,7 @@ import {
   type Promised,
   type Told,
 } from './incident.ts'
-import { type Incidents, openLimit } from './incidents.ts'
+import { type Incidents, memberLimit, openLimit } from './incidents.ts'
 import { openedNow } from './moment.ts'
 import type { PendingPage } from './page.ts'
 import type { PageBook, SettledResult } from './pages.ts'
@@ -49,8 +50,14 @@ export class IncidentLives {
     this.#incidents = incidents
   }
 
-  /** @param host of the event, where hosts may join an incident */
-  open(rule: string, key: string, told: Told, description: PageDescription, host: string | undefined): void {
+  /** @param joined the first of those that may join it */
+  open(
+    rule: string,
+    key: string,
+    told: Told,
+    description: PageDescription,
+    joined: Pick<ChangingIncident, 'hosts' | 'members'>,
+  ): void {
     const { at } = this.#around
     if (this.#incidents.full) {
       this.#around.alarm(
@@ -61,7 +68,7 @@ export class IncidentLives {
         this.#digests.join('notify', rule, receiver, at.nextId(), 'too many open incidents')
       return
     }
-    const incident = openedNow(at, rule, key, told, description, host)
+    const incident = openedNow(at, rule, key, told, description, joined)
     this.#incidents.add(incident)
     for (const receiver of new Set(told.to)) {
       const trigger = this.#around.trigger(receiver, incident, incident.provenance)
@@ -76,9 +83,31 @@ export class IncidentLives {
     if (hosts === undefined || hosts.length >= hostLimit || hosts.includes(host)) return
     const changed = this.#incidents.change(incident)
     changed.hosts!.push(host)
-    if (acknowledged === undefined) return
-    delete changed.acknowledged
-    this.#unattended(incident)
+    if (acknowledged !== undefined) this.#breakAcknowledgement(incident)
+  }
+
+  /** A member of an open incident is bad. One that was not among its own ends an acknowledgement, like a host. */
+  memberBad(incident: Incident, key: string, host: string): void {
+    const at = memberAt(incident, key)
+    if (at >= 0) {
+      if (!incident.members![at].bad) this.#incidents.change(incident).members![at].bad = true
+      return
+    }
+    // one that is not remembered comes with each of its events: it is told of once
+    if (!this.#incidents.join(incident, key, host)) {
+      if (incident.membersLost === true) return
+      this.#incidents.change(incident).membersLost = true
+      const what = `${incident.members!.length} members of ${incident.rule} ${incident.key} are bad, at most ${memberLimit} are remembered`
+      this.#around.alarm('group-full', `${what}; a further one is not: ${key}`)
+    }
+    if (incident.acknowledged !== undefined) this.#breakAcknowledgement(incident)
+  }
+
+  /** A member of an open incident is well. Gives whether none is bad any more. */
+  memberWell(incident: Incident, key: string): boolean {
+    const at = memberAt(incident, key)
+    if (at >= 0 && incident.members![at].bad) this.#incidents.change(incident).members![at].bad = false
+    return badMembers(incident) === 0
   }
 
   /** @param summary of an incident that no event ends: what it was, and why it is told to be over */
@@ -177,6 +206,11 @@ export class IncidentLives {
     this.#dueCalendarMs = Math.min(this.#dueCalendarMs, promised.untilMs)
   }
 
+  #breakAcknowledgement(incident: Incident): void {
+    delete this.#incidents.change(incident).acknowledged
+    this.#unattended(incident)
+  }
+
   #unattended(incident: Incident): void {
     this.#incidents.change(incident).unattendedSinceMs = this.#around.at.ownedMs
     this.#comesDue(incident)
@@ -210,7 +244,10 @@ export class IncidentLives {
     const changed = this.#incidents.change(incident)
     changed.escalated++
     const provenance = boundedProvenance({ escalated: { afterMs, why }, opened: incident.provenance })
-    const trigger = this.#around.trigger(to, { ...incident, summary: `${why}: ${incident.summary}` }, provenance)
+    const count = badMembers(incident)
+    const others = count > 1 ? ` (${count} are bad)` : ''
+    const summary = `${why}: ${incident.summary}${others}`
+    const trigger = this.#around.trigger(to, { ...incident, summary }, provenance)
     changed.deliveries.push({ receiver: to, trigger })
   }
 
@@ -255,6 +292,17 @@ export class IncidentLives {
       ...(after === undefined ? {} : { after }),
     })
   }
+}
+
+function memberAt({ members }: Incident, key: string): number {
+  return members?.findIndex((member) => member.key === key) ?? -1
+}
+
+/** How many of a group are bad; 0 where the incident is for none. */
+function badMembers({ members = [] }: Incident): number {
+  let count = 0
+  for (const { bad } of members) if (bad) count++
+  return count
 }
 
 /** Whether a trigger that failed for good may have taken effect before. What the last try of one given up came to is not known here. */

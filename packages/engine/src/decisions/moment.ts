@@ -58,7 +58,7 @@ export class Moment {
 
 /**
  * An incident that opens now; its id is that of a decision of its own.
- * @param host where further hosts may join it
+ * @param joined the first of those that may join it
  */
 export function openedNow(
   at: Moment,
@@ -66,7 +66,7 @@ export function openedNow(
   key: string,
   { escalate }: Told,
   description: PageDescription,
-  host?: string,
+  joined: Pick<ChangingIncident, 'hosts' | 'members'>,
 ): ChangingIncident {
   const id = at.nextId()
   return {
@@ -85,6 +85,6 @@ export function openedNow(
     unattendedSinceMs: at.ownedMs,
     escalated: 0,
     ...(escalate === undefined ? {} : { escalate }),
-    ...(host === undefined ? {} : { hosts: [host] }),
+    ...joined,
   }
 }

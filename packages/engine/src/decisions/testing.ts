@@ -16,6 +16,7 @@ export class Desk {
   decisions: Decisions
   readonly decided: string[] = []
   readonly settled: string[] = []
+  readonly alarms: string[] = []
   offset = -1
   calendarMs = 1_000_000
   ownedMs = 0
@@ -34,6 +35,7 @@ export class Desk {
       observer: {
         onDecision: (page) => this.decided.push(`${page.action} ${page.receiver} ${page.rule} ${page.key}`.trim()),
         onSettled: (page, result) => this.settled.push(`${page.action} ${page.receiver} ${result}`),
+        onAlarm: (name, detail) => this.alarms.push(`${name} ${detail}`),
       },
     })
   }
@@ -46,6 +48,12 @@ export class Desk {
   event(rule: string, key: string, bad: boolean, to = ['oncall'], escalate?: Told['escalate'], host?: string): void {
     const summary = bad ? description.summary : 'it is good'
     this.#begin().incident(rule, key, bad, { to, escalate }, () => ({ ...description, summary }), host)
+  }
+
+  /** An event of one that has its incident with all of its group. */
+  member(rule: string, group: string, key: string, bad: boolean, escalate?: Told['escalate']): void {
+    const described = () => ({ ...description, summary: bad ? description.summary : 'it is good' })
+    this.#begin().member(rule, group, { key, host: key, bad }, { to: ['oncall'], escalate }, described)
   }
 
   /** So much time passes, in one tick. */

@@ -102,8 +102,8 @@ export interface Operator<S extends ColumnSpec = ColumnSpec> {
   readonly opens?: 'top' | ((args: readonly unknown[]) => number)
   /** Hears of what fails below all its children but the first. */
   readonly catches?: true
-  /** The engine semantics that brought it; 1 unless told. */
-  readonly since?: number
+  /** The engine semantics that brought it, or what it was given; 1 unless told. */
+  readonly since?: number | ((args: readonly unknown[]) => number)
   build(build: Build<S>): Behaviour<S>
 }
 
@@ -122,9 +122,10 @@ export function operatorNamed(name: string): Operator {
   return operator
 }
 
-/** The engine semantics that an operator takes; 1 for a name nobody defined, which is refused for that. */
-export function semanticsFor(name: string): number {
-  return registry.get(name)?.since ?? 1
+/** The engine semantics that an operator takes with these arguments; 1 for a name nobody defined, which is refused for that. */
+export function semanticsFor(name: string, args: readonly unknown[]): number {
+  const since = registry.get(name)?.since ?? 1
+  return typeof since === 'number' ? since : since(args)
 }
 
 /** Every operator there is, in the order of definition. */

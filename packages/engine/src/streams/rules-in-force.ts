@@ -13,12 +13,14 @@ import { buildTree, type Node, type OnMatch, type Tree } from './tree.ts'
  * newest that this release knows; it knows all older ones as well.
  *
  * 1: the first. 2: `forward`, records that say how far a flow went, and flows in snapshots.
+ * 3: `group` of `incident`.
  */
-export const engineSemantics = 2
+export const engineSemantics = 3
 
 /** The lowest engine semantics that rules need: a release that does not have them goes on with all others. */
 export function semanticsOf(description: RulesDescription): number {
-  const needed = ({ operator, children }: Stream): number => Math.max(semanticsFor(operator), ...children.map(needed))
+  const needed = ({ operator, args, children }: Stream): number =>
+    Math.max(semanticsFor(operator, args), ...children.map(needed))
   return Math.max(1, ...description.streams.map(needed))
 }
 

@@ -1,7 +1,7 @@
 /** What a page says: its line for people, and what of the event led to it. */
 import { type Event, type EventCursor, cursorToEvent } from '@ricci/client'
 import type { PageDescription } from '../decisions/incident.ts'
-import type { NotifyOptions } from './operators/incident.ts'
+import type { NotifyOptions } from './operators/notify.ts'
 import type { Runtime } from './runtime.ts'
 import { describeValue } from './stream.ts'
 import type { Step } from './trail.ts'

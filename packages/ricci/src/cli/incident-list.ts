@@ -1,14 +1,17 @@
 /** Incidents as the API lists them, a part at a time. */
-import type { Incidents, PendingPage } from '@ricci/engine'
+import type { Incident, Incidents, PendingPage } from '@ricci/engine'
 import type { Command } from 'commander'
 import { ranges } from '../server/cluster-status.ts'
 import { askJson } from './api.ts'
 import { CommandError, ExitCode } from './surroundings.ts'
 import type { Target } from './target.ts'
 
+/** In brief answers it says of a group how many are bad, not who. */
+export type ListedIncident = Incident & { readonly membersBad?: number }
+
 /** A part of an answer. All that is open comes first, over however many of them, then what is closed, then what waits. */
 export interface Answer {
-  readonly incidents: Incidents
+  readonly incidents: Readonly<Record<keyof Incidents, readonly ListedIncident[]>>
   readonly pages: readonly PendingPage[]
   readonly cursor?: string
   /** Partitions of which nobody could tell anything. */

@@ -1,7 +1,7 @@
 /** Incidents as people read them: a table while they are few, counts by rule first when they are many. */
 import type { Incident, PendingPage } from '@ricci/engine'
 import { shortId } from '../incidents/incident-filter.ts'
-import type { Answer } from './incident-list.ts'
+import type { Answer, ListedIncident } from './incident-list.ts'
 import { duration, printable, table } from './output.ts'
 
 /** Rows of a table that people look at; of more the rest is counted. */
@@ -87,9 +87,11 @@ function grouped(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',')
 }
 
-function incidentRow(incident: Incident): string[] {
-  const { id, rule, host, service, severity, openedAtMs, summary } = incident
-  return [shortId(id), rule, host, service, severity, age(openedAtMs), stateOf(incident), summary]
+function incidentRow(incident: ListedIncident): string[] {
+  const { id, rule, key, host, service, severity, openedAtMs, summary, membersBad: bad } = incident
+  const isOfGroup = bad !== undefined && incident.closed === undefined
+  const about = isOfGroup ? `${grouped(bad)} bad in ${key}, first ${summary}` : summary
+  return [shortId(id), rule, host, service, severity, age(openedAtMs), stateOf(incident), about]
 }
 
 /** In a few words: who looks after it, or who was told besides. */
@@ -132,6 +134,12 @@ export function incidentText(incident: Incident, pages: readonly PendingPage[]):
     rows.push(['escalates', `to ${to} after ${duration(afterMs)}${i < incident.escalated ? ': done' : ''}`])
   }
   if (incident.hosts !== undefined) rows.push(['hosts', incident.hosts.join(', ')])
+  if (incident.members !== undefined) {
+    const named = (wanted: boolean): string =>
+      incident.members!.flatMap(({ key: member, bad }) => (bad === wanted ? [member] : [])).join(', ')
+    const lost = incident.membersLost === true ? ', and more than are remembered' : ''
+    rows.push(['bad', named(true) + lost], ['well again', named(false)])
+  }
   const shown = rows.filter(([, text]) => text !== '')
   const width = Math.max(...shown.map(([name]) => name.length))
   const facts = shown.map(([name, text]) => `${name.padEnd(width)}  ${printable(text)}\n`).join('')

@@ -30,6 +30,8 @@ const incident = object(
     snoozed: promise,
     escalate: list(object({ afterMs: number, to: text })),
     hosts: list(text),
+    members: list(object({ key: text, host: text, bad: flag })),
+    ...{ membersLost: flag, membersBad: integer },
     closed: object({ atMs: moment, offset: integer, reason: text, provenance: anything }),
   },
 )

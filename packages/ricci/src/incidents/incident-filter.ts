@@ -21,13 +21,20 @@ export function filtered(filter: IncidentFilter = {}): (one: Readonly<Incident> 
   const words = filter.words?.map((word) => word.toLowerCase()) ?? []
   return (one) => {
     if (rule !== undefined && one.rule !== rule) return false
-    if (host !== undefined && one.host !== host) return false
+    if (host !== undefined && one.host !== host && !hostsOf(one).includes(host)) return false
     if (severity !== undefined && one.severity !== severity) return false
     if (refs !== undefined && !namesOf(one).some((name) => refs.has(name))) return false
     if (words.length === 0) return true
-    const text = `${one.rule}\n${one.key}\n${one.host}\n${one.service}\n${one.summary}`.toLowerCase()
+    const about = [one.rule, one.key, one.host, one.service, one.summary, ...hostsOf(one)]
+    const text = about.join('\n').toLowerCase()
     return words.every((word) => text.includes(word))
   }
+}
+
+/** Those that joined an incident. */
+function hostsOf(one: Readonly<Incident> | Readonly<PendingPage>): readonly string[] {
+  if (!('deliveries' in one)) return []
+  return one.members?.map(({ host }) => host) ?? one.hosts ?? []
 }
 
 /**

@@ -1,9 +1,9 @@
 /** Incidents and pages, made into text where they are, a bounded part at a time. */
-import type { CommandStatus, Engine } from '@ricci/engine'
+import type { CommandStatus, Engine, Incident, PendingPage } from '@ricci/engine'
 import { filtered } from '../incidents/incident-filter.ts'
 import type { ListingRequest } from './worker-protocol.ts'
 
-/** Characters of an answer, after which it ends: a few milliseconds of work. One more incident has 20,000 at most. */
+/** Characters of an answer, after which it ends: a few milliseconds of work. One more incident has 20,000 at most, one of a group with the longest keys two million. */
 const textLimit = 1 << 19
 /** Looked at for one answer, for who asks for few of many: some ten milliseconds of work, during which no record is applied. */
 const lookLimit = 10_000
@@ -32,7 +32,7 @@ export function listedText(engine: Pick<Engine, 'listed'>, { kind, cursor, limit
     behind = listed.cursor
     const one = listed.kind === 'page' ? listed.page : listed.incident
     if (!passes(one)) continue
-    const value = JSON.stringify(filter?.brief === true ? { ...one, provenance: undefined, members: undefined } : one)
+    const value = JSON.stringify(filter?.brief === true ? briefly(one) : one)
     texts.push(`{"cursor":${JSON.stringify(listed.cursor)},"value":${value}}`)
     length += value.length
   }
@@ -47,4 +47,11 @@ export function commandsText(engine: Pick<Engine, 'command'>, ids: readonly stri
     if (status !== undefined) known[id] = status
   }
   return JSON.stringify(known)
+}
+
+/** Without what may be long: of the members of a group, how many are bad. */
+function briefly(one: Readonly<Incident> | Readonly<PendingPage>): unknown {
+  const isOfGroup = 'deliveries' in one && one.members !== undefined
+  const counted = isOfGroup ? { membersBad: one.members!.filter(({ bad }) => bad).length } : {}
+  return { ...one, provenance: undefined, members: undefined, ...counted }
 }

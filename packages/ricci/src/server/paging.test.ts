@@ -1,5 +1,6 @@
 // From an event through a server's rules to receivers of every kind, and what is told of that on the way.
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -20,8 +21,8 @@ export default rules(index(), incident('bad', { bad: 'state = "bad"', to: ${to} 
 `
 
 async function serve(receivers: object, env: Record<string, string>) {
-  const { receivers: configured } = parseConfig(JSON.stringify({ receivers }), 'test.json', { env })
-  const server = bench.server({ config: bench.config({ receivers: configured }) })
+  const { receivers: configured, engine } = parseConfig(JSON.stringify({ receivers }), 'test.json', { env })
+  const server = bench.server({ config: bench.config({ receivers: configured, engine }) })
   const { tcp, http } = await server.start()
   await server.ready()
   return { server, client: bench.client(tcp), url: `http://${http}` }
@@ -85,25 +86,57 @@ it(whatever, { skip: without('openssl') }, async (t) => {
   for (const secret of Object.values(env)) assert.ok(!told.includes(Buffer.from(secret).toString('base64')))
 })
 
-it('an incident is one message in Slack, which the resolve changes', async (t) => {
-  const calls: { method: string; text: string; ts: string | undefined }[] = []
+it('an incident of many hosts is one message in Slack, which its buttons and its end change', async (t) => {
+  const calls: { method: string; text: string; ts: string | undefined; button: string | undefined }[] = []
   let answered = (): void => undefined
   const url = await httpServer(t, async (request, response) => {
-    const { text, ts } = JSON.parse(await bodyOf(request)) as { text: string; ts?: string }
-    calls.push({ method: request.url!.slice(1), text, ts })
+    const { text, ts, blocks } = JSON.parse(await bodyOf(request)) as {
+      text: string
+      ts?: string
+      blocks: { elements?: { value: string }[] }[]
+    }
+    calls.push({ method: request.url!.slice(1), text, ts, button: blocks[1]?.elements?.[0].value })
     response.writeHead(200).end('{"ok":true,"ts":"1.000001"}', () => answered())
   })
   const next = () => new Promise<void>((resolve) => (answered = resolve))
-  bench.writeRules(pages('"room"'))
-  const room = { type: 'slack', url: new URL('/', url).href, token: { env: 'TOKEN' }, channel: 'C0123ABCD' }
-  const { client } = await serve({ room }, { TOKEN: 'xoxb-1' })
-  for (const state of ['bad', 'ok']) {
+  bench.writeRules(pages(`'room', key: 'host', group: 'service'`))
+  const room = {
+    ...{ type: 'slack', url: new URL('/', url).href, channel: 'C0123ABCD' },
+    ...{ token: { env: 'TOKEN' }, signingSecret: { env: 'SIGNS' } },
+  }
+  const { client, url: here } = await serve({ room }, { TOKEN: 'xoxb-1', SIGNS: 'a secret' })
+  const press = async (actionId: string, key: string, at: string) => {
+    const action = { type: 'button', action_id: actionId, value: key, action_ts: at }
+    const pressed = { type: 'block_actions', user: { id: 'U0ANN', name: 'ann' }, actions: [action] }
+    const body = new URLSearchParams({ payload: JSON.stringify(pressed) }).toString()
+    const seconds = String(Math.floor(Date.now() / 1_000))
+    const signature = createHmac('sha256', 'a secret').update(`v0:${seconds}:${body}`).digest('hex')
+    const headers = {
+      'content-type': 'application/x-www-form-urlencoded',
+      ...{ 'x-slack-request-timestamp': seconds, 'x-slack-signature': `v0=${signature}` },
+    }
+    const answer = await fetch(`${here}/hooks/room`, { method: 'POST', headers, body })
+    return [answer.status, ((await answer.json()) as { did?: string; code?: string }).did]
+  }
+  const steps = [
+    () => client.send(['web-1', 'web-2'].map((host) => ({ host, service: 'web', state: 'bad' }))),
+    async () =>
+      assert.deepEqual(await press('ricci_acknowledge', calls[0].button!, '1700000042.840180'), [200, 'acknowledged']),
+    () => client.send(['web-1', 'web-2'].map((host) => ({ host, service: 'web', state: 'ok' }))),
+  ]
+  for (const step of steps) {
     const came = next()
-    await client.send([{ host: 'web', service: 's', state }])
+    await step()
     await came
   }
+  const button = calls[0].button!
   assert.deepEqual(calls, [
-    { method: 'chat.postMessage', text: 'PAGE: bad: web s bad', ts: undefined },
-    { method: 'chat.update', text: 'RESOLVED: bad: web s ok', ts: '1.000001' },
+    { method: 'chat.postMessage', text: 'PAGE: bad: web-1 web bad', ts: undefined, button },
+    { method: 'chat.update', text: 'TAKEN ON: taken on by ann (U0ANN): bad: web-1 web bad', ts: '1.000001', button },
+    {
+      ...{ method: 'chat.update', ts: '1.000001', button: undefined },
+      text: 'RESOLVED: none of its 2 is bad any more: bad: web-2 web ok',
+    },
   ])
+  assert.deepEqual(await press('ricci_resolve', button, '1700000050.5'), [409, undefined], 'it is over')
 })

@@ -1,18 +1,17 @@
-import { type Event, type EventCursor, EventCursor as Cursor, cursorToEvent } from '@ricci/client'
+import { type Event, type EventCursor, EventCursor as Cursor } from '@ricci/client'
 import { deliveryFailedRule, ruleQuarantinedRule } from '../../decisions/decisions.ts'
 import { type EscalationOption, escalationOf } from '../../decisions/escalation.ts'
-import { boundedKey, type EscalationStep } from '../../decisions/incident.ts'
+import { boundedKey, type EscalationStep, type PageDescription } from '../../decisions/incident.ts'
 import { EngineError } from '../../errors.ts'
 import { valueText, ValueSlot } from '../../state/values.ts'
 import { checkField, checkPredicate, compileField, compilePredicate, type Field, type Predicate } from '../fields.ts'
 import { defineOperator } from '../operator.ts'
 import type { Runtime } from '../runtime.ts'
 import { describeValue, Stream } from '../stream.ts'
-import { describe, eventsToldOf, Words } from '../wording.ts'
+import { describe, Words } from '../wording.ts'
 import { casesOf } from '../cases.ts'
 import { index } from './index.ts'
 import { sdo } from './sdo.ts'
-import { where } from './where.ts'
 import { fixedEventWindow } from './windows.ts'
 
 /** Options of `incident`. */
@@ -23,6 +22,11 @@ export interface IncidentOptions {
   readonly bad?: Predicate
   /** What makes one incident of a name; default host and service. */
   readonly key?: Field | readonly Field[]
+  /**
+   * Makes one incident, and one page, of all keys that have this in common: like `cluster`. It opens with the first that is bad, and resolves when none
+   * of them is any more. An event without it is an incident of its own.
+   */
+  readonly group?: Field | readonly Field[]
   /** For receivers: `critical` unless told otherwise. */
   readonly severity?: 'critical' | 'error' | 'warning' | 'info'
   /**
@@ -44,52 +48,40 @@ export interface IncidentOptions {
  * A list is judged event by event. A late event neither opens nor resolves anything that a newer entry of its host and service
  * in the index contradicts: a page that rests on it alone must still be true now.
  *
- * Where its key names no host, hosts may join it while it is open: the first bad event of a further one ends an acknowledgement.
+ * Where its key names no host, hosts may join it while it is open: the first bad event of a further one ends an acknowledgement. So does a further key of a
+ * `group`; up to 1,000 are remembered, those that are well make room for others.
  * @example incident('cpu-high', { bad: 'metric > 0.9', to: 'oncall', escalate: [{ after: '15m', to: 'lead' }] })
+ * @example incident('disk-full', { bad: 'metric > 0.95', group: 'cluster', to: 'oncall' })
  */
 export function incident(name: string, options: IncidentOptions): Stream {
   const to = receiversOf('incident', options?.to)
   const bad = options.bad ?? 'state != "ok"'
   checkPredicate('incident', bad)
   const key = options.key === undefined ? ['host', 'service'] : [options.key].flat()
-  for (const field of key) checkField('incident', field)
+  const group = options.group === undefined ? undefined : [options.group].flat()
+  if (group?.length === 0) throw new EngineError('RULES_INVALID', 'the group of an incident needs a field')
+  for (const field of [...key, ...(group ?? [])]) checkField('incident', field)
   checkSummary('incident', options.summary)
   if (typeof name !== 'string' || name === '') throw new EngineError('RULES_INVALID', 'an incident needs a name')
   if (name === deliveryFailedRule || name === ruleQuarantinedRule) {
     throw new EngineError('RULES_INVALID', `incidents named ${name} are Ricci's own; give this one another name`)
   }
   const escalate = options.escalate === undefined ? {} : { escalate: escalationOf(options.escalate, to) }
-  return new Stream('incident', [name, { ...options, to, bad, key, ...escalate }], [])
+  const grouped = group === undefined ? {} : { group }
+  return new Stream('incident', [name, { ...options, to, bad, key, ...grouped, ...escalate }], [])
 }
 
 /** Options with what they leave open filled in. */
-type IncidentArgs = Omit<IncidentOptions, 'escalate'> & {
+type IncidentArgs = Omit<IncidentOptions, 'escalate' | 'group'> & {
   readonly to: readonly string[]
   readonly bad: Predicate
   readonly key: readonly Field[]
+  readonly group?: readonly Field[]
   readonly escalate?: readonly EscalationStep[]
 }
 
-/** Options of `notify`. */
-export interface NotifyOptions {
-  /** Whose pages are counted together against the limit of pages a minute; default: the receivers' names. */
-  readonly name?: string
-  readonly severity?: IncidentOptions['severity']
-  readonly summary?: IncidentOptions['summary']
-}
-
-/**
- * A page for each event (or each list of events) that comes, without a life of its own. A late event makes none when the index
- * holds a newer one of its host and service in another state; nor does a list of such events alone.
- * @example rollup(5, 3600, notify('oncall'))
- */
-export function notify(to: string | readonly string[], options: NotifyOptions = {}): Stream {
-  const receivers = receiversOf('notify', to)
-  checkSummary('notify', options.summary)
-  return new Stream('notify', [options.name ?? `notify ${receivers.join(' ')}`, { ...options, to: receivers }], [])
-}
-
-function receiversOf(operator: string, to: string | readonly string[]): readonly string[] {
+/** Names of receivers as rules give them. @throws EngineError `RULES_INVALID` */
+export function receiversOf(operator: string, to: string | readonly string[]): readonly string[] {
   const list = [to].flat()
   if (list.length === 0 || list.some((name) => typeof name !== 'string' || name === '')) {
     throw new EngineError(
@@ -100,7 +92,8 @@ function receiversOf(operator: string, to: string | readonly string[]): readonly
   return list
 }
 
-function checkSummary(operator: string, summary: unknown): void {
+/** @throws EngineError `RULES_INVALID` */
+export function checkSummary(operator: string, summary: unknown): void {
   if (summary === undefined || typeof summary === 'string' || typeof summary === 'function') return
   throw new EngineError(
     'RULES_INVALID',
@@ -110,7 +103,12 @@ function checkSummary(operator: string, summary: unknown): void {
 
 defineOperator({
   name: 'incident',
-  sample: () => incident('sample', { to: 'someone', escalate: [{ after: 5, to: 'other' }] }),
+  sample: () =>
+    sdo(
+      incident('sample', { to: 'someone', escalate: [{ after: 5, to: 'other' }] }),
+      incident('sample of many', { to: 'someone', group: 'service' }),
+    ),
+  since: ([, options]) => ((options as IncidentArgs).group === undefined ? 1 : 3),
   takes: ['event', 'list'],
   gives: 'nothing',
   columns: {},
@@ -118,18 +116,22 @@ defineOperator({
     const options = given as IncidentArgs
     const isBad = compilePredicate(options.bad, runtime)
     const keys = options.key.map((field) => compileField(field, runtime))
+    const groups = options.group?.map((field) => compileField(field, runtime))
     const slot = new ValueSlot()
     const newer = new Cursor()
     const rule = name as string
     const words = new Words(rule, options)
     const mayBeJoined = !options.key.includes('host')
-    function keyOf(event: EventCursor): string {
-      const parts = keys.map((read) => {
+    const partsOf = (event: EventCursor, fields: typeof keys): string[] =>
+      fields.map((read) => {
         read(event, slot)
         const text = valueText(slot.value(runtime.table) ?? '')
         return /[\s"]/.test(text) ? JSON.stringify(text) : text
       })
-      return boundedKey(parts.join(' '))
+    const keyOf = (event: EventCursor): string => boundedKey(partsOf(event, keys).join(' '))
+    function groupOf(event: EventCursor, fields: typeof keys, key: string): string {
+      const parts = partsOf(event, fields)
+      return parts.every((part) => part === '') ? key : boundedKey(parts.join(' '))
     }
     function judge(event: EventCursor, fork: number): void {
       const bad = isBad(event)
@@ -138,16 +140,13 @@ defineOperator({
         return runtime.trace?.judged({ key: '', bad, contradicted: true })
       }
       const key = keyOf(event)
-      runtime.trace?.judged({ key, bad, open: runtime.decisions.idOfOpen(rule, key) })
-      const host = mayBeJoined && bad && event.host !== 0 ? runtime.table.text(event.host) : undefined
-      runtime.decisions.incident(
-        rule,
-        key,
-        bad,
-        options,
-        () => describe(event, words, options, path, trail(fork), runtime),
-        host,
-      )
+      const group = groups === undefined ? key : groupOf(event, groups, key)
+      runtime.trace?.judged({ key: group, bad, open: runtime.decisions.idOfOpen(rule, group) })
+      const described = (): PageDescription => describe(event, words, options, path, trail(fork), runtime)
+      const host = event.host === 0 ? undefined : runtime.table.text(event.host)
+      if (groups === undefined) {
+        runtime.decisions.incident(rule, key, bad, options, described, mayBeJoined && bad ? host : undefined)
+      } else runtime.decisions.member(rule, group, { key, host: host ?? '', bad }, options, described)
     }
     const member = new Cursor()
     return {
@@ -163,54 +162,8 @@ defineOperator({
   },
 })
 
-defineOperator({
-  name: 'notify',
-  sample: () => notify('someone'),
-  takes: ['event', 'list'],
-  gives: 'nothing',
-  columns: {},
-  build({ args: [name, given], runtime, path, trail }) {
-    const options = given as NotifyOptions & { to: readonly string[] }
-    const rule = name as string
-    const words = new Words(rule, options)
-    const cursor = new Cursor()
-    const newer = new Cursor()
-    const isContradicted = (event: EventCursor) =>
-      event.late === 1 && loadNewer(event, newer, runtime) && newer.state !== event.state
-    return {
-      event(event, fork) {
-        if (isContradicted(event)) return runtime.trace?.judged({ key: '', bad: true, contradicted: true })
-        runtime.trace?.judged({ key: '', bad: true })
-        runtime.decisions.notify(rule, options.to, () => describe(event, words, options, path, trail(fork), runtime))
-        words.complain()
-      },
-      list(list, fork) {
-        const events: Event[] = []
-        let stands = false
-        for (let i = 0; i < list.length; i++) {
-          if (!list.load(i, cursor)) continue
-          if (!isContradicted(cursor)) stands = true
-          if (events.length < eventsToldOf) events.push(cursorToEvent(cursor, runtime.table))
-          else if (stands) break
-        }
-        const [first] = events
-        if (first === undefined || !stands) return
-        runtime.trace?.judged({ key: '', bad: true })
-        runtime.decisions.notify(rule, options.to, () => ({
-          severity: options.severity ?? 'critical',
-          summary: list.length === 1 ? words.of(first) : `${list.length} events: ${words.of(first)} …`,
-          host: first.host ?? '',
-          service: first.service ?? '',
-          provenance: { path, count: list.length, events, steps: trail(fork) },
-        }))
-        words.complain()
-      },
-    }
-  },
-})
-
 /** Loads what the index knows of the same host and service, where that is newer and not late itself. */
-function loadNewer(event: EventCursor, into: EventCursor, { index }: Runtime): boolean {
+export function loadNewer(event: EventCursor, into: EventCursor, { index }: Runtime): boolean {
   const row = index.lookup(event.host, event.service)
   if (row < 0 || index.isLate(row)) return false
   index.load(row, into)
@@ -255,11 +208,6 @@ function loadNewer(event: EventCursor, into: EventCursor, { index }: Runtime): b
     stream: sdo(
       incident('thrown', { to: 'oncall', summary: (event) => `${event.description!.length}` }),
       incident('no text', { to: 'oncall', summary: (() => Promise.resolve('')) as never }),
-      notify('oncall', {
-        summary: () => {
-          throw new Error('no')
-        },
-      }),
     ),
     rows: [
       [
@@ -267,10 +215,8 @@ function loadNewer(event: EventCursor, into: EventCursor, { index }: Runtime): b
         { host: 'a', state: 'bad', metric: 0.9949494949494949 },
         { page: { action: 'trigger', rule: 'thrown', key: 'a ', summary: 'thrown: a bad (0.9949)' } },
         { page: { action: 'trigger', rule: 'no text', summary: 'no text: a bad (0.9949)' } },
-        { page: { action: 'notify', summary: 'notify oncall: a bad (0.9949)' } },
         { throws: 'sdo[0] > incident[0]' },
         { throws: 'sdo[0] > incident[1]' },
-        { throws: 'sdo[0] > notify[2]' },
       ],
     ],
   },
@@ -309,6 +255,28 @@ function loadNewer(event: EventCursor, into: EventCursor, { index }: Runtime): b
     ],
   },
   {
+    name: 'is one for a whole group, from the first that is bad to the last',
+    stream: incident('disk', { to: 'oncall', key: 'host', group: 'cluster' }),
+    rows: [
+      [0, { host: 'a', state: 'ok', attributes: { cluster: 'web' } }],
+      [
+        1,
+        { host: 'a', state: 'bad', attributes: { cluster: 'web' } },
+        { page: { action: 'trigger', key: 'web', host: 'a', summary: 'disk: a bad' } },
+      ],
+      [2, { host: 'b', state: 'bad', attributes: { cluster: 'web' } }],
+      [3, { host: 'c', state: 'bad', attributes: { cluster: 'db' } }, { page: { action: 'trigger', key: 'db' } }],
+      [4, { host: 'd', state: 'bad' }, { page: { action: 'trigger', key: 'd' } }],
+      [5, { host: 'a', state: 'ok', attributes: { cluster: 'web' } }],
+      [6, { host: 'a', state: 'bad', attributes: { cluster: 'web' } }],
+      [7, { host: 'b', state: 'ok', attributes: { cluster: 'web' } }],
+      [8, { host: 'e', state: 'ok', attributes: { cluster: 'web' } }],
+      [9, { host: 'a', state: 'ok', attributes: { cluster: 'web' } }],
+      // a trigger that was never attempted was taken back without a page, so this is another
+      [10, { host: 'a', state: 'bad', attributes: { cluster: 'web' } }, { page: { action: 'trigger', key: 'web' } }],
+    ],
+  },
+  {
     name: 'judges a list event by event',
     stream: fixedEventWindow(2, incident('bad', { to: 'oncall', key: 'host' })),
     rows: [
@@ -326,71 +294,6 @@ function loadNewer(event: EventCursor, into: EventCursor, { index }: Runtime): b
       [201, { host: 'a', state: 'bad' }],
       [202, { host: 'a', state: 'ok', time: 100, ttl: 300 }],
       [203, { host: 'b', state: 'bad', time: 100, ttl: 300 }, { page: { key: 'b' } }],
-    ],
-  },
-])
-
-/* @__PURE__ */ casesOf('notify', () => [
-  {
-    name: 'makes a page of each event, without a life of its own',
-    stream: where('state = "bad"', notify('oncall')),
-    rows: [
-      [0, { host: 'a', service: 's', state: 'ok' }],
-      [
-        1,
-        { host: 'a', service: 's', state: 'bad', metric: 3 },
-        { page: { action: 'notify', receiver: 'oncall', key: '', summary: 'notify oncall: a s bad (3)' } },
-      ],
-      [2, { host: 'a', state: 'bad', metric: 1234.56 }, { page: { summary: 'notify oncall: a bad (1235)' } }],
-      [3, { host: 'a', state: 'bad', metric: 123_456_789 }, { page: { summary: 'notify oncall: a bad (123456789)' } }],
-    ],
-  },
-  {
-    name: 'makes one page of a list, for each receiver',
-    stream: fixedEventWindow(2, notify(['one', 'two'], { name: 'twos' })),
-    rows: [
-      [0, { host: 'a' }],
-      [
-        1,
-        { host: 'b' },
-        { page: { receiver: 'one', rule: 'twos', summary: '2 events: twos: a …' } },
-        { page: { receiver: 'two', rule: 'twos' } },
-      ],
-    ],
-  },
-  {
-    name: 'goes over to one digest for the rest of the minute at the limit of pages a minute',
-    stream: notify('oncall'),
-    settings: { pagesPerMinute: 1 },
-    rows: [
-      [
-        61,
-        [{ host: 'a' }, { host: 'b' }, { host: 'c' }],
-        { page: { memberCount: undefined } },
-        { page: { memberCount: 1 } },
-      ],
-      [120, { host: 'd' }, { page: { host: 'd' } }],
-    ],
-  },
-  {
-    name: 'makes none of late events alone that newer ones in the index contradict',
-    stream: sdo(index(), fixedEventWindow(2, notify('oncall'))),
-    rows: [
-      [200, { host: 'a', state: 'ok', ttl: 900 }],
-      [200, { host: 'b', state: 'ok', ttl: 900 }, { page: { summary: '2 events: notify oncall: a ok …' } }],
-      [
-        201,
-        [
-          { host: 'a', state: 'bad', time: 100, ttl: 900 },
-          { host: 'b', state: 'bad', time: 100, ttl: 900 },
-        ],
-      ],
-      [202, { host: 'a', state: 'bad', time: 100, ttl: 900 }],
-      [
-        203,
-        { host: 'c', state: 'bad', time: 100, ttl: 900 },
-        { page: { summary: '2 events: notify oncall: a bad …' } },
-      ],
     ],
   },
 ])
