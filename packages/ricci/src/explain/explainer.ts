@@ -3,7 +3,6 @@
  * engine over a stretch of the log. The work is done in a thread that is thrown away, within bounds of time and memory.
  */
 import { Worker } from 'node:worker_threads'
-import type { Event } from '@ricci/client'
 import { printText, type Incident, type PendingPage } from '@ricci/engine'
 import { partitionOf, type Clock, type LogPort, type SnapshotInfo, type SnapshotPort } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
@@ -181,15 +180,25 @@ export class Explainer {
     return { incidents, pages }
   }
 
-  /** Where the events of a host lie: under the cluster that its events name, else under its own name. */
+  /**
+   * Where the events of a host lie: under the cluster that its events name, else under its own name.
+   * @throws RicciError `NOT_EVALUATED` where that cannot be told, for not all partitions could be asked
+   */
   private async partitionOf(host: string): Promise<number> {
     const { log, query } = this.options
     if (log.partitions === 1) return 0
-    const { pages } = await query(`host = ${printText(host)} limit 1`)
+    const { pages, missing } = await query(`host = ${printText(host)} limit 1`)
     let text = ''
     for await (const page of pages) text += Buffer.from(page).toString()
-    const event = text === '' ? undefined : (JSON.parse(text) as Event & { cluster?: string })
-    return partitionOf(event?.cluster ?? host, log.partitions)
+    if (text === '' && missing.length > 0) {
+      const which = ranges(missing.map(({ partition }) => partition))
+      throw new RicciError(
+        'NOT_EVALUATED',
+        `where the events of ${JSON.stringify(host)} lie is not known: nobody answers for the partitions ${which}; ask again, or name theirs by --partition (ricci cluster explain --key CLUSTER)`,
+      )
+    }
+    const event = text === '' ? undefined : (JSON.parse(text) as { attributes?: Record<string, string> })
+    return partitionOf(event?.attributes?.cluster ?? host, log.partitions)
   }
 
   /** One of those that are made at a time: what comes before the thread is work as well. */

@@ -92,6 +92,68 @@ describe('incidents of the whole cluster', () => {
     assert.deepEqual(answers[0].missing, [2])
   })
 
+  test('an id is looked for in its partition alone, whatever others are at; what is not there may be a key of somebody', async (context) => {
+    const { a, b, c } = await three(context)
+    c.states[2] = 'diverged'
+    const ask = async (...refs: string[]) =>
+      JSON.parse(await a.fanOut.incidents({ limit: 200, filter: { refs } })) as Answer
+    const listings = () => [a, b].map(({ engines }) => [...engines.values()].map(({ listing }) => listing.length))
+    for (const [refs, missing, asked] of [
+      [
+        ['0.17.0'],
+        undefined,
+        [
+          [3, 0],
+          [0, 0],
+        ],
+      ],
+      [
+        ['4.17.0', '1.17', 'log-1.1.17.0.abc'],
+        undefined,
+        [
+          [3, 0],
+          [3, 3],
+        ],
+      ],
+      [
+        ['2.17.0'],
+        [2],
+        [
+          [3, 0],
+          [3, 3],
+        ],
+      ],
+      // partition 3 has nothing
+      [
+        ['3.17.0'],
+        [2],
+        [
+          [6, 6],
+          [6, 6],
+        ],
+      ],
+      [
+        ['0.17.0', 'web'],
+        [2],
+        [
+          [9, 9],
+          [9, 9],
+        ],
+      ],
+      [
+        ['10.0.0.7'],
+        [2],
+        [
+          [12, 12],
+          [12, 12],
+        ],
+      ],
+    ] as const) {
+      const answer = await ask(...refs)
+      assert.deepEqual([answer.missing, listings()], [missing, asked], refs.join())
+    }
+  })
+
   test('nobody at all: not evaluated; a cursor of somebody else: invalid', async (context) => {
     const { a } = await three(context)
     for (const cursor of ['nonsense', 'open/5/', 'open/1/x"y', 'shut/1/', 'open.1.2']) {
