@@ -112,6 +112,21 @@ describe('Canary', () => {
     })
   }
 
+  it('one that was not taken is sent again, the same, as whoever publishes is to do', async () => {
+    const { clock, canary, alarms, trips, sent, own, be } = scene()
+    own([2])
+    be('unconfirmed')
+    await clock.advance(1_500)
+    be('well')
+    await clock.advance(20_000)
+    assert.deepEqual(
+      sent.slice(0, 3).map(({ msg }) => readMark(msg)!.sequence),
+      [1, 1, 2],
+    )
+    assert.deepEqual([canary.trouble, alarms, trips.length], [undefined, [], 21])
+    canary.stop()
+  })
+
   it('leaves partitions that are owned no more, and says nothing where it was stopped itself', async () => {
     const { clock, canary, alarms, listeners, own, be, miss } = scene()
     await clock.advance(3_000)
