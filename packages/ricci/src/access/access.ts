@@ -175,7 +175,8 @@ export class Access {
     const sinceMs = this.options.clock.monotonicMs() - rememberedMs
     for (const [name, metMs] of this.met) if (metMs < sinceMs) this.met.delete(name)
     const gone = [...this.met.keys()].filter((name) => !there.has(name))
-    return [...unreached, ...gone].sort()
+    // it may have gone while it was asked
+    return [...new Set([...unreached, ...gone])].sort()
   }
 
   /** Once for each that is not reached any more, and what it means. */

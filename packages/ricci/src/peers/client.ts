@@ -303,9 +303,9 @@ function textIn(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()
 }
 
-/** One of the two did not prove to be of the cluster. */
+/** One of the two did not prove to be of the cluster. What expired did once, and is told in its own words. */
 function isStrange({ code = '' }: NodeJS.ErrnoException): boolean {
-  return code === 'EPROTO' || /^ERR_(SSL|TLS)|CERT|VERIFY/.test(code)
+  return code === 'EPROTO' || /^ERR_(SSL|TLS)|^SELF_SIGNED|^UNABLE_TO|_SELF_SIGNED_/.test(code)
 }
 
 function unreachable(address: string, error: NodeJS.ErrnoException): RicciError {

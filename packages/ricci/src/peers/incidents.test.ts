@@ -154,6 +154,13 @@ describe('incidents of the whole cluster', () => {
     }
   })
 
+  test('an incident that is of another kind than is asked for is looked for nowhere else', async (context) => {
+    const { a, c } = await three(context)
+    c.states[2] = 'diverged'
+    const listing = await a.fanOut.incidents({ limit: 9, kinds: ['open'], filter: { refs: ['1.17.0'] } })
+    assert.deepEqual(JSON.parse(listing), { incidents: { open: [], closed: [] }, pages: [] })
+  })
+
   test('nobody at all: not evaluated; a cursor of somebody else: invalid', async (context) => {
     const { a } = await three(context)
     for (const cursor of ['nonsense', 'open/5/', 'open/1/x"y', 'shut/1/', 'open.1.2']) {

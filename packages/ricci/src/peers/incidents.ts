@@ -40,6 +40,13 @@ export async function listIncidents(options: AmongOptions, request: IncidentsReq
   if (named !== undefined) {
     const { found, ...listed } = await listAmong(options, request, named)
     if (found > 0 || listed.missing.length > 0) return listed
+    // it may be there, and of another kind than is asked for
+    const { kinds } = request
+    if (
+      kinds !== undefined &&
+      (await listAmong(options, { ...request, kinds: listedKinds, limit: 1 }, named)).found > 0
+    )
+      return listed
   }
   const { listing, missing } = await listAmong(options, request, everyOf(options))
   return { listing, missing }

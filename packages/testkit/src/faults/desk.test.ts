@@ -58,7 +58,8 @@ describe("an operator's commands in a cluster", { skip: without('rabbitmq', 'erl
   before(async () => {
     ;[rabbit, consul] = await Promise.all([RabbitCluster.start(), ConsulCluster.start()])
     await rabbit.vhost(vhost)
-    for (const name of ['a', 'b', 'c']) await begin(name, secret)
+    for (const name of ['a', 'b', 'c']) await add(name)
+    await begin(...instances)
     await until('each partition to be owned and stood by', async () => {
       const seen = await Promise.all(instances.map(places))
       return seen.flat().every(({ owning, following }) => owning.length === 1 && following.length > 0)
@@ -160,29 +161,39 @@ describe("an operator's commands in a cluster", { skip: without('rabbitmq', 'erl
     await instances[1].drain(false)
   })
 
-  it('one with another secret is not ready and says why; the others go on, and name it', async () => {
-    const stranger = await begin('d', 'quite another secret than theirs')
+  it('one with another secret is not ready and says why; the others go on, and name it; nor is one that has no store', async () => {
+    const others = instances.slice()
+    const stranger = await add('d', { secret: 'quite another secret than theirs' })
+    const unplaced = await add('e', { store: 'consul://127.0.0.1:1' })
+    await begin(stranger, unplaced)
     await until('it to say so', async () => {
       const { status, text } = await stranger.request('/readyz')
       return status === 503 && /the others do not know this instance .*cluster\.secret/.test(text)
     })
     assert.match(stranger.said, /the others do not know this instance/)
-    for (const instance of instances.slice(0, 3)) {
+    for (const instance of others) {
       assert.ok(await isReady(instance))
       await until('it to be named', async () => /d cannot be asked/.test((await instance.request('/readyz')).text))
     }
+    const { status, text } = await unplaced.request('/readyz')
+    assert.equal(status, 503)
+    assert.match(text, /waits for Consul at .*127\.0\.0\.1:1\b.* to say who is alive: no partition is kept here/)
   })
 
-  /** Gives one that is started, and listens. */
-  async function begin(name: string, known: string): Promise<Instance> {
+  /** Makes one that is not started yet. */
+  async function add(name: string, more: Readonly<Record<string, unknown>> = {}): Promise<Instance> {
     const agents = consul.agents.map(({ url }) => url.replace('http', 'consul'))
     const store = agents[instances.length % agents.length]
-    const cluster = { partitions, secret: known, store, brokers: rabbit.urls(vhost) }
+    const cluster = { partitions, secret, store, brokers: rabbit.urls(vhost), ...more }
     const instance = await Instance.prepare({ program, name, rules: rules('job'), cluster, config: {} })
     instances.push(instance)
-    instance.start()
-    await instance.daemon!.serving()
     return instance
+  }
+
+  /** Resolves when they listen. */
+  async function begin(...some: readonly Instance[]): Promise<void> {
+    for (const instance of some) instance.start()
+    await Promise.all(some.map(({ daemon }) => daemon!.serving()))
   }
 
   async function isReady(instance: Instance): Promise<boolean> {
