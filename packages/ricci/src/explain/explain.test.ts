@@ -22,6 +22,8 @@ import { Explainer, type SilenceRequest } from './explainer.ts'
 import { History } from './history.ts'
 import { namesOf } from '../incidents/incident-filter.ts'
 import { offsetAt, stretch } from './reading.ts'
+import { silenceText } from './silence-text.ts'
+import type { Silence } from './silence.ts'
 import type { LogSource } from '../server/worker-protocol.ts'
 import { nightMs, ScriptedLog } from './testing.ts'
 
@@ -177,6 +179,19 @@ describe('why nobody was paged', () => {
 })
 
 describe('where the events of a host lie', () => {
+  it('is to be looked into where nothing is known of a host but its name', async () => {
+    const log = new ScriptedLog(new EngineBench(rules(high)))
+    const asked = { host: 'a', rule: 'high', withinMs: 1_000 }
+    for await (const step of log.explainer().silence(asked, new AbortController().signal)) {
+      const { answer } = step as { answer: Silence }
+      assert.doesNotMatch(silenceText(answer), /--key/)
+      assert.match(
+        silenceText({ ...answer, byName: true }),
+        /No event of a came.*\nIf its events name a cluster, .*--key/,
+      )
+    }
+  })
+
   const clock = new VirtualClock()
   const explaining = (given: Pick<QueryAnswer, 'missing'> & { readonly pages: readonly string[] }) => {
     const explainer = new Explainer({

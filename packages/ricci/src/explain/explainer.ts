@@ -107,7 +107,8 @@ export class Explainer {
   ): AsyncGenerator<ExplainStep<Silence>, void, undefined> {
     const { log, clock, snapshots } = this.options
     const { host, rule, service, withinMs } = request
-    const partition = request.partition ?? (await this.partitionOf(host))
+    const { partition, byName } =
+      request.partition === undefined ? await this.placeOf(host) : { partition: request.partition }
     if (partition >= log.partitions) {
       throw new RicciError('NO_PARTITION', `the log has ${log.partitions} partitions; there is no ${partition}`)
     }
@@ -115,6 +116,7 @@ export class Explainer {
     const question: SilenceQuestion = {
       ...{ host, rule, fromMs: untilMs - withinMs, untilMs },
       ...(service !== undefined && { service }),
+      ...(byName && { byName }),
     }
     const range = await log.range(partition)
     const asked = await offsetAt(log, partition, range, question.fromMs, signal)
@@ -184,9 +186,9 @@ export class Explainer {
    * Where the events of a host lie: under the cluster that its events name, else under its own name.
    * @throws RicciError `NOT_EVALUATED` where that cannot be told, for not all partitions could be asked
    */
-  private async partitionOf(host: string): Promise<number> {
+  private async placeOf(host: string): Promise<{ readonly partition: number; readonly byName?: true }> {
     const { log, query } = this.options
-    if (log.partitions === 1) return 0
+    if (log.partitions === 1) return { partition: 0 }
     const { pages, missing } = await query(`host = ${printText(host)} limit 1`)
     let text = ''
     for await (const page of pages) text += Buffer.from(page).toString()
@@ -197,8 +199,9 @@ export class Explainer {
         `where the events of ${JSON.stringify(host)} lie is not known: nobody answers for the partitions ${which}; ask again, or name theirs by --partition (ricci cluster explain --key CLUSTER)`,
       )
     }
-    const event = text === '' ? undefined : (JSON.parse(text) as { attributes?: Record<string, string> })
-    return partitionOf(event?.attributes?.cluster ?? host, log.partitions)
+    if (text === '') return { partition: partitionOf(host, log.partitions), byName: true }
+    const { attributes } = JSON.parse(text) as { attributes?: Record<string, string> }
+    return { partition: partitionOf(attributes?.cluster ?? host, log.partitions) }
   }
 
   /** One of those that are made at a time: what comes before the thread is work as well. */
