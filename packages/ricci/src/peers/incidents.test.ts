@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
+import { VirtualClock } from '@ricci/testkit'
+import { EnginePartitions } from './engine-partitions.ts'
+import { listIncidents } from './incidents.ts'
 import { FakeEngine, TestCluster } from './testing.ts'
 
 interface Answer {
@@ -90,6 +93,39 @@ describe('incidents of the whole cluster', () => {
     )
     assert.ok(answers.every(({ missing }) => missing?.join() === '2' || missing === undefined))
     assert.deepEqual(answers[0].missing, [2])
+  })
+
+  test('one that hangs costs what it keeps, and no other partition any kind', async (context) => {
+    const { cluster, a, b } = await three(context)
+    const clock = new VirtualClock()
+    const engineOf = (partition: number) => a.engines.get(partition)
+    const local = new EnginePartitions({ instance: 'a', clock, engineOf })
+    const members = () => cluster.members().filter(({ instance }) => instance !== 'c')
+    // taken, and never answered
+    const isAsked = new Promise<void>((tell) => {
+      for (const engine of b.engines.values()) {
+        engine.listed = () => {
+          tell()
+          return new Promise(() => undefined)
+        }
+      }
+    })
+    const among = { instance: 'a', partitions, local, members, client: a.client, clock, takeoverMs: 0 }
+    // those here take their time, as another thread does
+    for (const engine of a.engines.values()) {
+      const listed = engine.listed.bind(engine)
+      engine.listed = (request) => new Promise((resolve) => clock.setTimer(10, () => resolve(listed(request))))
+    }
+    const told: string[] = []
+    void listIncidents(among, { limit: 200 }).then(({ listing }) => told.push(listing))
+    await isAsked
+    while (told.length === 0) await clock.advance(100)
+    const { incidents, pages, missing } = JSON.parse(told[0]) as Answer
+    assert.deepEqual(missing, [1, 2, 4])
+    assert.deepEqual(
+      [...incidents.open, ...incidents.closed, ...pages],
+      expected.filter((name) => ['0', '3'].includes(name.split(' ')[1])),
+    )
   })
 
   test('an id is looked for in its partition alone, whatever others are at; what is not there may be a key of somebody', async (context) => {

@@ -11,6 +11,9 @@ import { cover } from './coverage.ts'
 import { marginMs, takeoverMs } from './limits.ts'
 import { listedKinds, type ListedKind, type Missing, type PartitionListing, type PeerListed } from './protocol.ts'
 
+/** So long at least one kind after the first is waited for: who answered for a partition before does so again at once, and only that is asked for. */
+const nextKindMs = 1_500
+
 /** Open incidents looked at in one go. */
 const openAtOnce = 1_000
 
@@ -58,14 +61,18 @@ async function listAmong(
   { limit, cursor, filter, kinds = listedKinds }: IncidentsRequest,
   among: readonly number[],
 ): Promise<Listed & { readonly found: number }> {
-  const deadlineMs = options.clock.monotonicMs() + queryWaitMs
+  const { clock } = options
+  const endMs = clock.monotonicMs() + queryWaitMs
   const values: Record<ListedKind, unknown[]> = { open: [], closed: [], page: [] }
   const missing = new Map<number, Missing>()
   let next: Place | undefined =
     cursor === undefined ? { kind: kinds[0], partition: 0 } : placeOf(cursor, options.partitions)
   for (let left = limit; next !== undefined && left > 0;) {
     const { kind }: Place = next
-    const listed = await listKind(options, next, left, filter, deadlineMs, among)
+    const deadlineMs = Math.max(endMs, clock.monotonicMs() + nextKindMs)
+    // whom nobody answered for is not waited for again, or one that hangs would leave no time for all the others
+    const asked = among.filter((partition) => !missing.has(partition))
+    const listed = await listKind(options, next, left, filter, deadlineMs, asked)
     for (const one of listed.missing) missing.set(one.partition, one)
     values[kind].push(...listed.values)
     left -= listed.values.length
