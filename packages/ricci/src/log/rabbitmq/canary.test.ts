@@ -143,6 +143,18 @@ describe('Canary', () => {
     canary.stop()
   })
 
+  it('says nothing of those that were on their way to a partition that is owned no more', async () => {
+    const { clock, canary, alarms, own, be } = scene()
+    be('lost')
+    await clock.advance(2_500)
+    own([2])
+    await clock.advance(1_000)
+    own([])
+    await clock.advance(20_000)
+    assert.deepEqual([canary.underWay, canary.trouble, alarms], [0, undefined, []])
+    canary.stop()
+  })
+
   it('may be stopped by whom it tells', async () => {
     const { clock, canary, be, onAlarm } = scene()
     be('lost')

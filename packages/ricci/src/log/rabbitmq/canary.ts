@@ -94,6 +94,8 @@ export class Canary {
         if (partitions.includes(partition)) continue
         this.watched.delete(partition)
         this.numberings.delete(partition)
+        // nobody looks any more whether they come back
+        for (const [name, sent] of this.under) if (sent.partition === partition) this.under.delete(name)
         end()
       }
       if (partitions.length > 0) void this.sendTo(partitions[this.turn++ % partitions.length])
