@@ -23,6 +23,8 @@ function folderOf(context: TestContext): string {
 function clusterOf(context: TestContext, names: readonly string[]) {
   const clock = new VirtualClock()
   const away = new Set<string>()
+  /** Those that coordination does not name any more. */
+  const gone = new Set<string>()
   const logged: string[] = []
   const log = createLogger({ format: 'people', write: (line) => void logged.push(line) })
   const all = new Map<string, Access>()
@@ -47,9 +49,10 @@ function clusterOf(context: TestContext, names: readonly string[]) {
   }
   for (const [name, access] of all) {
     const others = [...all].filter(([other]) => other !== name)
-    access.join(() => new Map(others.map(([other, one]) => [other, peerOf(other, one)])))
+    const there = () => others.filter(([other]) => !gone.has(other))
+    access.join(() => new Map(there().map(([other, one]) => [other, peerOf(other, one)])))
   }
-  return { clock, away, logged, of: (name: string): Access => all.get(name)! }
+  return { clock, away, gone, logged, of: (name: string): Access => all.get(name)! }
 }
 
 describe('access over a cluster', () => {
@@ -67,6 +70,18 @@ describe('access over a cluster', () => {
     assert.match(logged.join(''), /could not be exchanged with c/)
     away.delete('c')
     await clock.advance(10_000)
+    while ('name' in of('c').find(token)) await new Promise(setImmediate)
+  })
+
+  it('who is gone is named, and hears of it as soon as it is there', async (t) => {
+    const { clock, gone, of } = clusterOf(t, ['a', 'b', 'c'])
+    const { token } = await of('a').create({ name: 'ci', role: 'operator' }, 'ana')
+    gone.add('c')
+    assert.deepEqual(await of('a').revoke('ci', 'bert', 'leaked'), { unreached: ['c'] })
+    assert.deepEqual((await of('b').audit(1)).unreached, [])
+    gone.delete('c')
+    of('a').meet()
+    await clock.advance(1)
     while ('name' in of('c').find(token)) await new Promise(setImmediate)
   })
 

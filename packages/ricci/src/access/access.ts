@@ -25,13 +25,16 @@ export interface AccessPeer {
 /** The other instances that are alive, by their names. */
 export type AccessPeers = () => ReadonlyMap<string, AccessPeer>
 
-/** Instances that could not be told: they learn of it when they are reached. */
+/** Instances that could not be told, those among them that were there today and are gone: they learn of it when they are reached. */
 export interface Told {
   readonly unreached: readonly string[]
 }
 
 /** Instances tell each other their tokens so often, whatever was told before: who was away when one was revoked learns of it then. */
 const exchangeMs = 10_000
+
+/** So long an instance that is gone is named among those that were not told: it may be cut off, and not ended. */
+const rememberedMs = 24 * 3_600_000
 
 /** Who may ask, and what was asked. `open` once its data folder is there; `close` when nobody asks any more. */
 export class Access {
@@ -41,6 +44,8 @@ export class Access {
   private timer: Timer | undefined
   private exchanging: Promise<unknown> = Promise.resolve()
   private closed = false
+  /** By name, when another instance was there last, in monotonic ms. */
+  private readonly met = new Map<string, number>()
   /** Those that were told of, and not reached since. */
   private readonly silent = new Set<string>()
 
@@ -69,6 +74,11 @@ export class Access {
     this.exchangeLater(0)
   }
 
+  /** Somebody new is there: it hears of tokens at once, as this instance does where it is the new one. */
+  meet(): void {
+    this.exchangeLater(0)
+  }
+
   find(secret: string): Shown {
     return this.tokens.find(secret)
   }
@@ -83,13 +93,13 @@ export class Access {
     by: string,
   ): Promise<NewToken & Told> {
     const token = this.tokens.create(wanted, by)
-    return { ...token, unreached: await this.exchange() }
+    return { ...token, unreached: this.withGone(await this.exchange()) }
   }
 
   /** The same. @throws RicciError `NO_TOKEN`, `TOO_MANY_TOKENS` */
   async revoke(name: string, by: string, why: string): Promise<Told> {
     this.tokens.revoke(name, by, why)
-    return { unreached: await this.exchange() }
+    return { unreached: this.withGone(await this.exchange()) }
   }
 
   /** Takes over what another instance knows; gives what is known here. */
@@ -118,7 +128,7 @@ export class Access {
   async audit(limit: number): Promise<{ readonly entries: readonly AuditEntry[] } & Told> {
     const all = [...this.log.read(limit)]
     const unreached = await this.ofEach(async (peer) => void all.push(...(await peer.audit(limit))))
-    return { entries: all.sort((a, b) => b.atMs - a.atMs).slice(0, limit), unreached }
+    return { entries: all.sort((a, b) => b.atMs - a.atMs).slice(0, limit), unreached: this.withGone(unreached) }
   }
 
   /** Idempotent. */
@@ -131,8 +141,10 @@ export class Access {
 
   private exchangeLater(delayMs: number): void {
     if (this.closed) return
+    this.timer?.cancel()
     this.timer = this.options.clock.setTimer(delayMs, () => {
-      this.exchanging = this.exchange().then((unreached) => this.tellOf(unreached))
+      const before = this.exchanging
+      this.exchanging = before.then(() => this.exchange()).then((unreached) => this.tellOf(unreached))
       void this.exchanging.then(() => this.exchangeLater(exchangeMs))
     })
   }
@@ -144,8 +156,10 @@ export class Access {
 
   private async ofEach(ask: (peer: AccessPeer) => Promise<void>): Promise<readonly string[]> {
     const unreached: string[] = []
+    const nowMs = this.options.clock.monotonicMs()
     await Promise.all(
       [...this.peers()].map(async ([name, peer]) => {
+        this.met.set(name, nowMs)
         try {
           await ask(peer)
         } catch {
@@ -154,6 +168,15 @@ export class Access {
       }),
     )
     return unreached.sort()
+  }
+
+  private withGone(unreached: readonly string[]): readonly string[] {
+    const there = this.peers()
+    const sinceMs = this.options.clock.monotonicMs() - rememberedMs
+    for (const [name, metMs] of this.met) if (metMs < sinceMs) this.met.delete(name)
+    const gone = [...this.met.keys()].filter((name) => !there.has(name))
+    // it may have gone while it was asked
+    return [...new Set([...unreached, ...gone])].sort()
   }
 
   /** Once for each that is not reached any more, and what it means. */

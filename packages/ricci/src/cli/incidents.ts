@@ -46,17 +46,24 @@ export function incidentsCommand(surroundings: Surroundings): Command {
     .action(async (ref: string, { url, output }: { url: Target; output: OutputFormat }) => {
       const open: Incident[] = []
       const pages: PendingPage[] = []
-      for await (const { incidents, pages: waiting } of answersOf(url, { incident: ref })) {
-        open.push(...incidents.open, ...incidents.closed)
-        pages.push(...waiting)
+      let missing: unknown
+      try {
+        for await (const { incidents, pages: waiting } of answersOf(url, { incident: ref })) {
+          open.push(...incidents.open, ...incidents.closed)
+          pages.push(...waiting)
+        }
+      } catch (error) {
+        // others of that name may be where nobody answers: what was found is told first
+        if (open.length === 0) throw error
+        missing = error
       }
-      const [incident] = open
-      if (incident === undefined) {
+      if (open.length === 0) {
         const what = `no incident goes by ${ref}, open or among the last that closed`
         throw new CommandError(ExitCode.failed, `${what}; ricci incidents lists what is open`)
       }
       if (output === 'json') surroundings.write(`${JSON.stringify({ incidents: open, pages })}\n`)
       else surroundings.write(open.map((one) => incidentText(one, pages)).join('\n'))
+      if (missing !== undefined) throw missing
     })
   addIncidentCommands(sub, surroundings)
   return withExamples(command, [

@@ -131,7 +131,9 @@ function sinceText(partitions: InstanceRules['partitions']): string {
   const times = partitions.flatMap(({ atMs }) => (atMs === undefined ? [] : [atMs]))
   if (times.length > 0) return `${new Date(Math.max(...times)).toISOString().slice(0, 19)}Z`
   const [{ offset, hash }] = partitions
-  return hash === undefined || offset === undefined ? '' : `record ${offset}, before what the log holds`
+  if (hash === undefined || offset === undefined) return ''
+  // what is first in a log knows no time; the switch of another was seen by nobody who is there now
+  return offset === 0 ? 'the log began' : `record ${offset}`
 }
 
 function folderText({ error, differs, onDisk, folder }: InstanceRules): string {

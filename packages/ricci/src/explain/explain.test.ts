@@ -14,12 +14,17 @@ import {
   throttle,
   where,
 } from '@ricci/engine'
-import { EngineBench } from '@ricci/testkit'
+import { partitionOf } from '@ricci/replica'
+import { EngineBench, VirtualClock } from '@ricci/testkit'
 import { atOf, lengthOf } from '../cli/moments.ts'
-import type { SilenceRequest } from './explainer.ts'
+import type { QueryAnswer } from '../http/backend.ts'
+import { Explainer, type SilenceRequest } from './explainer.ts'
 import { History } from './history.ts'
 import { namesOf } from '../incidents/incident-filter.ts'
 import { offsetAt, stretch } from './reading.ts'
+import { silenceText } from './silence-text.ts'
+import type { Silence } from './silence.ts'
+import type { LogSource } from '../server/worker-protocol.ts'
 import { nightMs, ScriptedLog } from './testing.ts'
 
 const high = incident('high', { bad: 'metric > 5', to: 'x' })
@@ -171,6 +176,63 @@ describe('why nobody was paged', () => {
       assert.match(await log.why(ask), says)
     })
   }
+})
+
+describe('where the events of a host lie', () => {
+  it('is to be looked into where nothing is known of a host but its name', async () => {
+    const log = new ScriptedLog(new EngineBench(rules(high)))
+    const asked = { host: 'a', rule: 'high', withinMs: 1_000 }
+    for await (const step of log.explainer().silence(asked, new AbortController().signal)) {
+      const { answer } = step as { answer: Silence }
+      assert.doesNotMatch(silenceText(answer), /--key/)
+      assert.match(
+        silenceText({ ...answer, byName: true }),
+        /No event of a came.*\nIf its events name a cluster, .*--key/,
+      )
+    }
+  })
+
+  const clock = new VirtualClock()
+  const explaining = (given: Pick<QueryAnswer, 'missing'> & { readonly pages: readonly string[] }) => {
+    const explainer = new Explainer({
+      log: {
+        partitions: 8,
+        range: (partition) => Promise.reject(new Error(`partition ${partition} is taken`)),
+        read: () => assert.fail(),
+      },
+      source: { kind: 'embedded' } as LogSource,
+      snapshots: { list: async () => [], fetch: () => assert.fail() },
+      incidents: () => assert.fail(),
+      query: async () => ({
+        ...{ fresh: [], cursor: () => undefined, missing: given.missing },
+        pages: (async function* () {
+          for (const page of given.pages) yield Buffer.from(page)
+        })(),
+      }),
+      clock,
+    })
+    return explainer.silence({ host: 'a', rule: 'high', withinMs: 1 }, new AbortController().signal).next()
+  }
+
+  for (const [what, pages, key] of [
+    ['under the cluster that its events name', ['{"host":"a","attributes":{"cluster":"mail"}}'], 'mail'],
+    ['under its name, where they name none', ['{"host":"a"}'], 'a'],
+    ['under its name, where none is known', [], 'a'],
+  ] as const) {
+    it(what, async () => {
+      assert.notEqual(partitionOf('a', 8), partitionOf('mail', 8))
+      const expected = { message: `partition ${partitionOf(key, 8)} is taken` }
+      await assert.rejects(explaining({ pages, missing: [] }), expected)
+    })
+  }
+
+  it('is not guessed while somebody who may know does not answer', async () => {
+    const missing = [2, 3, 7].map((partition) => ({ partition, code: 'NO_OWNER' }))
+    await assert.rejects(explaining({ pages: [], missing }), {
+      code: 'NOT_EVALUATED',
+      message: /where the events of "a" lie is not known: nobody answers for the partitions 2, 3, 7;.*--partition/,
+    })
+  })
 })
 
 describe('what was done about an incident', () => {

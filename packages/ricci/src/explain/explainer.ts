@@ -3,7 +3,6 @@
  * engine over a stretch of the log. The work is done in a thread that is thrown away, within bounds of time and memory.
  */
 import { Worker } from 'node:worker_threads'
-import type { Event } from '@ricci/client'
 import { printText, type Incident, type PendingPage } from '@ricci/engine'
 import { partitionOf, type Clock, type LogPort, type SnapshotInfo, type SnapshotPort } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
@@ -108,7 +107,8 @@ export class Explainer {
   ): AsyncGenerator<ExplainStep<Silence>, void, undefined> {
     const { log, clock, snapshots } = this.options
     const { host, rule, service, withinMs } = request
-    const partition = request.partition ?? (await this.partitionOf(host))
+    const { partition, byName } =
+      request.partition === undefined ? await this.placeOf(host) : { partition: request.partition }
     if (partition >= log.partitions) {
       throw new RicciError('NO_PARTITION', `the log has ${log.partitions} partitions; there is no ${partition}`)
     }
@@ -116,6 +116,7 @@ export class Explainer {
     const question: SilenceQuestion = {
       ...{ host, rule, fromMs: untilMs - withinMs, untilMs },
       ...(service !== undefined && { service }),
+      ...(byName && { byName }),
     }
     const range = await log.range(partition)
     const asked = await offsetAt(log, partition, range, question.fromMs, signal)
@@ -181,15 +182,26 @@ export class Explainer {
     return { incidents, pages }
   }
 
-  /** Where the events of a host lie: under the cluster that its events name, else under its own name. */
-  private async partitionOf(host: string): Promise<number> {
+  /**
+   * Where the events of a host lie: under the cluster that its events name, else under its own name.
+   * @throws RicciError `NOT_EVALUATED` where that cannot be told, for not all partitions could be asked
+   */
+  private async placeOf(host: string): Promise<{ readonly partition: number; readonly byName?: true }> {
     const { log, query } = this.options
-    if (log.partitions === 1) return 0
-    const { pages } = await query(`host = ${printText(host)} limit 1`)
+    if (log.partitions === 1) return { partition: 0 }
+    const { pages, missing } = await query(`host = ${printText(host)} limit 1`)
     let text = ''
     for await (const page of pages) text += Buffer.from(page).toString()
-    const event = text === '' ? undefined : (JSON.parse(text) as Event & { cluster?: string })
-    return partitionOf(event?.cluster ?? host, log.partitions)
+    if (text === '' && missing.length > 0) {
+      const which = ranges(missing.map(({ partition }) => partition))
+      throw new RicciError(
+        'NOT_EVALUATED',
+        `where the events of ${JSON.stringify(host)} lie is not known: nobody answers for the partitions ${which}; ask again, or name theirs by --partition (ricci cluster explain --key CLUSTER)`,
+      )
+    }
+    if (text === '') return { partition: partitionOf(host, log.partitions), byName: true }
+    const { attributes } = JSON.parse(text) as { attributes?: Record<string, string> }
+    return { partition: partitionOf(attributes?.cluster ?? host, log.partitions) }
   }
 
   /** One of those that are made at a time: what comes before the thread is work as well. */

@@ -62,7 +62,8 @@ function answer(silence: Silence): string[] {
         lastSeen === undefined
           ? 'the index knows nothing of it'
           : `it was last heard of at ${clock(lastSeen.atMs, near)}${lastSeen.service === undefined ? '' : ` (${lastSeen.service})`}`
-      return [`No event of ${host} came: ${last}.`]
+      const elsewhere = `If its events name a cluster, they lie with that one's: ricci cluster explain --key CLUSTER says in which partition; name it by --partition.`
+      return [`No event of ${host} came: ${last}.`, ...(silence.byName === true ? [elsewhere] : [])]
     }
     case 'duplicate':
       return [

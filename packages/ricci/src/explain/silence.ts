@@ -20,6 +20,8 @@ export interface SilenceQuestion {
   /** Calendar time, milliseconds: what came from then on, and up to then. */
   readonly fromMs: number
   readonly untilMs: number
+  /** Nothing said of which cluster the host is: looked into was the partition that its name leads to, of several. */
+  readonly byName?: true
 }
 
 /** An operator that let nothing on, and how often. */

@@ -104,7 +104,7 @@ export interface HttpBackend {
   incidents(request: IncidentsRequest): Promise<string>
   /**
    * Does something to incidents, in the name of who asks.
-   * @throws RicciError `NO_INCIDENT`, `INCIDENT_CLOSED`, `INCIDENT_AMBIGUOUS`, `COMMAND_REFUSED`, `NOT_EVALUATED`; ReplicaError: why the log does not take it
+   * @throws RicciError `NO_INCIDENT`, `INCIDENT_CLOSED`, `INCIDENT_AMBIGUOUS`, `COMMAND_REFUSED`, `ENGINE_AWAY`; ReplicaError: why the log does not take it
    */
   command(request: CommandRequest, asker: Asker): Promise<CommandsAnswer>
   /**

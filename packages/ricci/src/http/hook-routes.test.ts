@@ -143,7 +143,7 @@ describe('what people did at PagerDuty', () => {
     for (const [code, status] of [
       ['NO_INCIDENT', 200],
       ['INCIDENT_CLOSED', 200],
-      ['NOT_EVALUATED', 503],
+      ['ENGINE_AWAY', 503],
       ['NOT_RUNNING', 503],
     ] as const) {
       const { post } = await started(new RicciError(code, 'no'))

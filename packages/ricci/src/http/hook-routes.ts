@@ -118,7 +118,6 @@ async function act(
   } catch (error) {
     const { code = '' } = error as { code?: string }
     if (inbound.tellsAgain && overCodes.includes(code)) return code
-    if (code === 'NOT_EVALUATED') throw new RicciError('ENGINE_AWAY', 'nobody can look for it right now; tell it again')
     throw error
   }
 }

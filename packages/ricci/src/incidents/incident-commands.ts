@@ -75,7 +75,7 @@ export class IncidentCommands {
 
   /**
    * @throws RicciError `NO_INCIDENT`, `INCIDENT_CLOSED`, `INCIDENT_AMBIGUOUS` where one incident is named and nothing can be done;
-   * `NOT_EVALUATED` when nobody could be asked; ReplicaError: why the log does not take it
+   * `ENGINE_AWAY` when nobody could be asked; ReplicaError: why the log does not take it
    */
   async run(request: CommandRequest, asker: Asker): Promise<CommandsAnswer> {
     const refs = [...new Set(request.incidents)]
@@ -146,7 +146,7 @@ export class IncidentCommands {
     return { commands, missing: missing.length > 0 }
   }
 
-  /** The incidents that go by each of the names. @throws RicciError `NOT_EVALUATED` where a partition that may have one is missing */
+  /** The incidents that go by each of the names. @throws RicciError `ENGINE_AWAY` where a partition that may have one is missing */
   private async find(refs: readonly string[], kind: 'open' | 'closed'): Promise<Map<string, Incident[]>> {
     const found = new Map<string, Incident[]>()
     const wanted = new Set(refs)
@@ -156,7 +156,8 @@ export class IncidentCommands {
       const { listing, missing } = await listIncidents(this.among, request)
       if (missing.length > 0) {
         const which = missing.map(({ partition }) => partition).join(', ')
-        throw new RicciError('NOT_EVALUATED', `nobody answers for partition ${which} right now; ask again in a moment`)
+        const what = `nobody answers for partition ${which} right now, and nothing was done`
+        throw new RicciError('ENGINE_AWAY', `${what}; ask again in a moment, or see: ricci cluster status`)
       }
       const { incidents, cursor: next } = JSON.parse(listing) as {
         incidents: Record<'open' | 'closed', Incident[]>

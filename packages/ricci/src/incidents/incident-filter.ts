@@ -61,6 +61,23 @@ export function partitionOfId(id: string): number {
   return Number(id.split('.')[1])
 }
 
+/**
+ * The partitions that ids of incidents name, in ascending order; undefined where some name is no id of this log, which may be of any.
+ * @param partitions how many the log has
+ */
+export function partitionsNamed(refs: readonly string[], partitions: number): readonly number[] | undefined {
+  const named = new Set<number>()
+  for (const ref of refs) {
+    const [, partition] = idForm.exec(ref) ?? []
+    if (partition === undefined || Number(partition) >= partitions) return undefined
+    named.add(Number(partition))
+  }
+  return named.size === 0 ? undefined : [...named].sort((a, b) => a - b)
+}
+
+/** A decision's id, whole or one of its {@link endsOf}. */
+const idForm = /^(?:[\w-]+\.(?=(?:\d+\.){3}\w+$))?(\d{1,4})\.\d+(?:\.\d+(?:\.\w+)?)?$/
+
 /** The record at which a decision was made, of its id. */
 export function offsetOfId(id: string): number {
   return Number(id.split('.')[2])

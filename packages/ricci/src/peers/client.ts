@@ -26,6 +26,8 @@ import { askSecurity, type PeerSecurity } from './security.ts'
 export interface PeerClientOptions {
   readonly security: PeerSecurity
   readonly clock: Clock
+  /** Told of each that was reached whether we know each other. */
+  readonly onMet?: (address: string, answered: boolean) => void
 }
 
 interface Question {
@@ -102,12 +104,14 @@ export class PeerClient {
       })
       request.once('response', (response) => {
         timer.cancel()
+        this.options.onMet?.(address, true)
         // how it went on is seen by who reads it
         response.on('error', () => undefined)
         resolve(response)
       })
       request.on('error', (error: NodeJS.ErrnoException) => {
         timer.cancel()
+        if (isStrange(error)) this.options.onMet?.(address, false)
         reject(
           unreachable(address, request.reusedSocket && error.code === 'ECONNRESET' ? new KeptTooLong(error) : error),
         )
@@ -299,14 +303,18 @@ function textIn(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()
 }
 
+/** One of the two did not prove to be of the cluster. What expired did once, and is told in its own words. */
+function isStrange({ code = '' }: NodeJS.ErrnoException): boolean {
+  return code === 'EPROTO' || /^ERR_(SSL|TLS)|^SELF_SIGNED|^UNABLE_TO|_SELF_SIGNED_/.test(code)
+}
+
 function unreachable(address: string, error: NodeJS.ErrnoException): RicciError {
   const { code = '' } = error
-  const why =
-    code === 'EPROTO' || code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS')
-      ? 'it does not know us, or we do not know it: have both the same secret, or certificates of the same authority?'
-      : code === 'ECONNREFUSED'
-        ? 'nobody listens there'
-        : error.message
+  const why = isStrange(error)
+    ? 'it does not know us, or we do not know it: have both the same secret, or certificates of the same authority?'
+    : code === 'ECONNREFUSED'
+      ? 'nobody listens there'
+      : error.message
   return new RicciError('PEER_UNREACHABLE', `another server of the cluster, at ${address}, cannot be asked: ${why}`, {
     cause: error,
   })

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
+import { VirtualClock } from '@ricci/testkit'
+import { EnginePartitions } from './engine-partitions.ts'
+import { listIncidents } from './incidents.ts'
 import { FakeEngine, TestCluster } from './testing.ts'
 
 interface Answer {
@@ -90,6 +93,108 @@ describe('incidents of the whole cluster', () => {
     )
     assert.ok(answers.every(({ missing }) => missing?.join() === '2' || missing === undefined))
     assert.deepEqual(answers[0].missing, [2])
+  })
+
+  test('one that hangs costs what it keeps, and no other partition any kind', async (context) => {
+    const { cluster, a, b } = await three(context)
+    const clock = new VirtualClock()
+    const engineOf = (partition: number) => a.engines.get(partition)
+    const local = new EnginePartitions({ instance: 'a', clock, engineOf })
+    const members = () => cluster.members().filter(({ instance }) => instance !== 'c')
+    // taken, and never answered
+    const isAsked = new Promise<void>((tell) => {
+      for (const engine of b.engines.values()) {
+        engine.listed = () => {
+          tell()
+          return new Promise(() => undefined)
+        }
+      }
+    })
+    const among = { instance: 'a', partitions, local, members, client: a.client, clock, takeoverMs: 0 }
+    // those here take their time, as another thread does
+    for (const engine of a.engines.values()) {
+      const listed = engine.listed.bind(engine)
+      engine.listed = (request) => new Promise((resolve) => clock.setTimer(10, () => resolve(listed(request))))
+    }
+    const told: string[] = []
+    void listIncidents(among, { limit: 200 }).then(({ listing }) => told.push(listing))
+    await isAsked
+    while (told.length === 0) await clock.advance(100)
+    const { incidents, pages, missing } = JSON.parse(told[0]) as Answer
+    assert.deepEqual(missing, [1, 2, 4])
+    assert.deepEqual(
+      [...incidents.open, ...incidents.closed, ...pages],
+      expected.filter((name) => ['0', '3'].includes(name.split(' ')[1])),
+    )
+  })
+
+  test('an id is looked for in its partition alone, whatever others are at; what is not there may be a key of somebody', async (context) => {
+    const { a, b, c } = await three(context)
+    c.states[2] = 'diverged'
+    const ask = async (...refs: string[]) =>
+      JSON.parse(await a.fanOut.incidents({ limit: 200, filter: { refs } })) as Answer
+    const listings = () => [a, b].map(({ engines }) => [...engines.values()].map(({ listing }) => listing.length))
+    for (const [refs, missing, asked] of [
+      [
+        ['0.17.0'],
+        undefined,
+        [
+          [3, 0],
+          [0, 0],
+        ],
+      ],
+      [
+        ['4.17.0', '1.17', 'log-1.1.17.0.abc'],
+        undefined,
+        [
+          [3, 0],
+          [3, 3],
+        ],
+      ],
+      [
+        ['2.17.0'],
+        [2],
+        [
+          [3, 0],
+          [3, 3],
+        ],
+      ],
+      // partition 3 has nothing
+      [
+        ['3.17.0'],
+        [2],
+        [
+          [6, 6],
+          [6, 6],
+        ],
+      ],
+      [
+        ['0.17.0', 'web'],
+        [2],
+        [
+          [9, 9],
+          [9, 9],
+        ],
+      ],
+      [
+        ['10.0.0.7'],
+        [2],
+        [
+          [12, 12],
+          [12, 12],
+        ],
+      ],
+    ] as const) {
+      const answer = await ask(...refs)
+      assert.deepEqual([answer.missing, listings()], [missing, asked], refs.join())
+    }
+  })
+
+  test('an incident that is of another kind than is asked for is looked for nowhere else', async (context) => {
+    const { a, c } = await three(context)
+    c.states[2] = 'diverged'
+    const listing = await a.fanOut.incidents({ limit: 9, kinds: ['open'], filter: { refs: ['1.17.0'] } })
+    assert.deepEqual(JSON.parse(listing), { incidents: { open: [], closed: [] }, pages: [] })
   })
 
   test('nobody at all: not evaluated; a cursor of somebody else: invalid', async (context) => {

@@ -4,12 +4,15 @@
  */
 import { EngineError } from '@ricci/engine'
 import type { IncidentsRequest } from '../http/backend.ts'
-import type { IncidentFilter } from '../incidents/incident-filter.ts'
+import { partitionsNamed, type IncidentFilter } from '../incidents/incident-filter.ts'
 import { queryWaitMs } from '../intake/limits.ts'
 import { candidatesOf, type AmongOptions } from './candidates.ts'
 import { cover } from './coverage.ts'
 import { marginMs, takeoverMs } from './limits.ts'
 import { listedKinds, type ListedKind, type Missing, type PartitionListing, type PeerListed } from './protocol.ts'
+
+/** So long at least one kind after the first is waited for: who answered for a partition before does so again at once, and only that is asked for. */
+const nextKindMs = 1_500
 
 /** Open incidents looked at in one go. */
 const openAtOnce = 1_000
@@ -22,19 +25,54 @@ interface Place {
   readonly cursor?: string
 }
 
-/** The JSON text of a part, and the partitions of which nothing is told. @throws EngineError `CURSOR_INVALID` */
-export async function listIncidents(
+/** A part, and the partitions of which nothing is told. */
+interface Listed {
+  /** As JSON text. */
+  readonly listing: string
+  readonly missing: readonly Missing[]
+}
+
+/**
+ * Lists a part. Ids say in which partition their incidents are: that one alone is asked, whatever the others are at, and all of
+ * them only where none there goes by the names (keys of people's own may look like ids).
+ * @throws EngineError `CURSOR_INVALID`
+ */
+export async function listIncidents(options: AmongOptions, request: IncidentsRequest): Promise<Listed> {
+  const { cursor, filter: { refs = [] } = {} } = request
+  const named = cursor === undefined ? partitionsNamed(refs, options.partitions) : undefined
+  if (named !== undefined) {
+    const { found, ...listed } = await listAmong(options, request, named)
+    if (found > 0 || listed.missing.length > 0) return listed
+    // it may be there, and of another kind than is asked for
+    const { kinds } = request
+    if (
+      kinds !== undefined &&
+      (await listAmong(options, { ...request, kinds: listedKinds, limit: 1 }, named)).found > 0
+    )
+      return listed
+  }
+  const { listing, missing } = await listAmong(options, request, everyOf(options))
+  return { listing, missing }
+}
+
+/** @param among partitions that are asked */
+async function listAmong(
   options: AmongOptions,
   { limit, cursor, filter, kinds = listedKinds }: IncidentsRequest,
-): Promise<{ listing: string; missing: readonly Missing[] }> {
-  const deadlineMs = options.clock.monotonicMs() + queryWaitMs
+  among: readonly number[],
+): Promise<Listed & { readonly found: number }> {
+  const { clock } = options
+  const endMs = clock.monotonicMs() + queryWaitMs
   const values: Record<ListedKind, unknown[]> = { open: [], closed: [], page: [] }
   const missing = new Map<number, Missing>()
   let next: Place | undefined =
     cursor === undefined ? { kind: kinds[0], partition: 0 } : placeOf(cursor, options.partitions)
   for (let left = limit; next !== undefined && left > 0;) {
     const { kind }: Place = next
-    const listed = await listKind(options, next, left, filter, deadlineMs)
+    const deadlineMs = Math.max(endMs, clock.monotonicMs() + nextKindMs)
+    // whom nobody answered for is not waited for again, or one that hangs would leave no time for all the others
+    const asked = among.filter((partition) => !missing.has(partition))
+    const listed = await listKind(options, next, left, filter, deadlineMs, asked)
     for (const one of listed.missing) missing.set(one.partition, one)
     values[kind].push(...listed.values)
     left -= listed.values.length
@@ -49,7 +87,11 @@ export async function listIncidents(
     ...(all.length > 0 && { missing: all.map(({ partition }) => partition) }),
     ...(next !== undefined && { cursor: textOf(next) }),
   })
-  return { listing, missing: all }
+  return { listing, missing: all, found: values.open.length + values.closed.length + values.page.length }
+}
+
+function everyOf({ partitions }: AmongOptions): number[] {
+  return Array.from({ length: partitions }, (_, partition) => partition)
 }
 
 /** Some of the open incidents, and partitions of which nothing is told. */
@@ -62,7 +104,8 @@ export interface OpenIncidents {
 export async function* openIncidents(options: AmongOptions): AsyncGenerator<OpenIncidents, void, undefined> {
   for (let next: Place | undefined = { kind: 'open', partition: 0 }; next !== undefined;) {
     const deadlineMs: number = options.clock.monotonicMs() + queryWaitMs
-    const { values, missing, next: behind } = await listKind(options, next, openAtOnce, undefined, deadlineMs)
+    const part = await listKind(options, next, openAtOnce, undefined, deadlineMs, everyOf(options))
+    const { values, missing, next: behind }: Awaited<ReturnType<typeof listKind>> = part
     yield { incidents: values, missing }
     next = behind
   }
@@ -75,10 +118,12 @@ async function listKind(
   limit: number,
   filter: IncidentFilter | undefined,
   deadlineMs: number,
+  among: readonly number[],
 ): Promise<{ values: unknown[]; missing: readonly Missing[]; next?: Place }> {
-  const { clock, partitions } = options
+  const { clock } = options
+  const partitions = among.filter((partition) => partition >= first)
   const { answers, missing } = await cover<PeerListed>({
-    partitions: Array.from({ length: partitions - first }, (_, i) => first + i),
+    partitions,
     candidates: (partition) =>
       candidatesOf(options, partition, (backend, asked, signal) => {
         const waitMs = deadlineMs - clock.monotonicMs() - marginMs
@@ -95,7 +140,7 @@ async function listKind(
   const byPartition = new Map<number, PartitionListing>()
   for (const { listed } of answers) for (const one of listed) byPartition.set(one.partition, one)
   const values: unknown[] = []
-  for (let partition = first; partition < partitions; partition++) {
+  for (const partition of partitions) {
     if (without.has(partition)) continue
     let last = partition === first ? cursor : undefined
     const listing = byPartition.get(partition)

@@ -128,10 +128,12 @@ async function openCluster(
   const split = new SplitWatch({ urls: management.map((url) => url.reveal()), clock, onChange })
   opened(() => split.close())
   split.start()
+  const leases = storeFromUrl(store, { env: process.env })
+  const { description } = leases
   const coordination = new GroupCoordination({
     // those of another log are of another cluster, though they use the same store
     name: `ricci-${log.id}`,
-    store: storeFromUrl(store, { env: process.env }),
+    store: leases,
     id: config.instance,
     clock,
     profile: 'fast',
@@ -149,6 +151,10 @@ async function openCluster(
     rabbit: { log, options: { ...options, clock } },
     degraded: () => {
       const splits = splitsOf(split.restart ?? []).map((detail) => ({ part: 'brokers', detail }))
+      if (coordination.members().length === 0) {
+        const detail = `waits for ${description} to say who is alive: no partition is kept here before it does`
+        return [...splits, { part: 'coordination', detail }]
+      }
       const { trouble } = coordination
       if (trouble === undefined) return splits
       const detail = `${trouble}: who owns goes on, and nobody can take over meanwhile`

@@ -13,7 +13,8 @@ import type { Access } from '../access/access.ts'
 import type { ClusterConfig } from '../config/config.ts'
 import { bracketed, type Address } from '../config/units.ts'
 import { RicciError, type RicciErrorCode } from '../errors.ts'
-import type { ClusterBackend } from '../http/backend.ts'
+import type { ClusterBackend, Degraded } from '../http/backend.ts'
+import { Acquaintance, type Met } from '../peers/acquaintance.ts'
 import { PeerClient } from '../peers/client.ts'
 import { PeerListener } from '../peers/listener.ts'
 import { PeerSnapshots } from '../peers/peer-snapshots.ts'
@@ -33,6 +34,10 @@ export interface MembershipOptions {
   readonly snapshots: SnapshotPort
   readonly clock: Clock
   readonly telemetry: Telemetry
+  /** Another instance came. */
+  readonly onJoin: () => void
+  /** It turned out that the others know this instance, or do not. */
+  readonly onChange: () => void
 }
 
 /** What it answers the others from. */
@@ -51,13 +56,26 @@ export class Membership {
   readonly snapshots: PeerSnapshots
   private readonly security: PeerSecurity
   private listener: PeerListener | undefined
+  private readonly acquaintance = new Acquaintance()
+  private readonly unsubscribe: () => void
+  /** It has been told that nobody knows this instance. */
+  private toldStrange = false
 
   constructor(private readonly options: MembershipOptions) {
     const { config, clock, instance, coordination, telemetry, snapshots } = options
     const { identity } = config
     // one object: the key that is made of a secret is kept by it
     this.security = 'secret' in identity ? { secret: identity.secret.reveal() } : identity
-    this.client = new PeerClient({ security: this.security, clock })
+    const onMet = (address: string, answered: boolean): void => this.met(address, answered)
+    this.client = new PeerClient({ security: this.security, clock, onMet })
+    let known: ReadonlySet<string> = new Set()
+    this.unsubscribe = coordination.onMembers(() => {
+      const others = this.addresses()
+      this.acquaintance.meet(others)
+      const isNew = others.some(({ address }) => !known.has(address))
+      known = new Set(others.map(({ address }) => address))
+      if (isNew) options.onJoin()
+    })
     this.snapshots = new PeerSnapshots({
       instance,
       local: snapshots,
@@ -101,6 +119,45 @@ export class Membership {
         others.set(instance, this.client.at(data.peers))
     }
     return others
+  }
+
+  /** Why this instance is not one of the cluster, to its others; undefined while it is, as far as is known. */
+  get strange(): string | undefined {
+    const others = this.addresses()
+    if (!this.acquaintance.isStranger(others)) return undefined
+    return `the others do not know this instance (${this.acquaintance.refusedBy(others).join(', ')}): it ${lacks[this.proof]}`
+  }
+
+  /** What is worse than it should be. */
+  *degraded(): Iterable<Degraded> {
+    const { strange } = this
+    if (strange !== undefined) return yield { part: 'peers', detail: strange }
+    const refusing = this.acquaintance.refusedBy(this.addresses()).join(', ')
+    if (refusing === '') return
+    const detail = `${refusing} cannot be asked, and cannot ask: its ${this.proof} is another than ours; what only it keeps nobody else can tell of`
+    yield { part: 'peers', detail }
+  }
+
+  private get proof(): keyof typeof lacks {
+    return 'secret' in this.security ? 'secret' : 'certificate'
+  }
+
+  private met(address: string, answered: boolean): void {
+    const { telemetry, onChange } = this.options
+    const before = this.strange !== undefined
+    this.acquaintance.note(address, answered)
+    const { strange } = this
+    if (strange !== undefined && !this.toldStrange) {
+      this.toldStrange = true
+      telemetry.alarm('not-known', strange)
+    }
+    if (before !== (strange !== undefined)) onChange()
+  }
+
+  private addresses(): readonly Met[] {
+    return this.otherMembers().flatMap(({ instance, data: { peers } }) =>
+      peers === undefined ? [] : [{ instance, address: peers }],
+    )
   }
 
   /** What people and programs ask of all of them. */
@@ -155,15 +212,33 @@ export class Membership {
           if (peers === undefined) throw new RicciError('PEER_UNREACHABLE', 'it does not say where it can be asked')
           await this.client.at(peers).tryRules(rules)
         } catch (error) {
+          // one that died is among the members for some seconds more: it loads what is in force when it is started again
+          if ((error as RicciError).code === 'PEER_UNREACHABLE' && (await this.leaves(instance))) return
           const { code = 'PEER_REFUSED', message } = error as { code?: RicciErrorCode; message: string }
-          throw new RicciError(
-            code,
-            `instance "${instance}" could not load the rules, so no instance switches: ${message}`,
-            { cause: error },
-          )
+          const advice = code === 'PEER_UNREACHABLE' ? '; mend it or end it, then try again' : ''
+          const text = `instance "${instance}" could not load the rules, so no instance switches: ${message}${advice}`
+          throw new RicciError(code, text, { cause: error })
         }
       }),
     )
+  }
+
+  /** Whether an instance that cannot be reached is found to have gone, in a while. */
+  private async leaves(instance: string): Promise<boolean> {
+    const { clock, coordination } = this.options
+    const isThere = (): boolean => coordination.members().some((member) => member.instance === instance)
+    if (!isThere()) return true
+    return new Promise((resolve) => {
+      const end = (): void => {
+        timer.cancel()
+        unsubscribe()
+        resolve(!isThere())
+      }
+      const timer = clock.setTimer(goneMs, end)
+      const unsubscribe = coordination.onMembers(() => {
+        if (!isThere()) end()
+      })
+    })
   }
 
   private otherMembers(): readonly Member[] {
@@ -171,6 +246,7 @@ export class Membership {
   }
 
   async close(): Promise<void> {
+    this.unsubscribe()
     await this.listener?.close()
     this.client.close()
   }
@@ -188,6 +264,16 @@ export class Membership {
     throw new RicciError('NO_INSTANCE', `there is no instance "${name}" now; there are ${names}`)
   }
 }
+
+/** So long an instance that cannot be reached is given to be known to have gone: stores tell of a death within a few seconds. */
+const goneMs = 10_000
+
+/** What one whom nobody knows has not, and what to do. */
+const lacks = {
+  secret: 'has another secret than they; give all of them the same cluster.secret, and start this one again',
+  certificate:
+    'has no certificate of their authority; see that cluster.peers is the same authority everywhere, and start this one again',
+} as const
 
 /** Where this machine can be reached whose listener takes whatever comes. */
 function reachable(host: string): string {

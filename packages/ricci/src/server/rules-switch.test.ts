@@ -87,7 +87,13 @@ describe('a switch of rules over HTTP', () => {
     const half = await post('rules/reload', {})
     assert.deepEqual([half.status, half.answer.code], [422, 'RULES_INVALID'])
     assert.match(half.answer.error ?? '', /index\.ts:1:22: Unexpected end of file\n  1 \| .*\n +\| +\^/)
-    assert.equal((await get<RulesOverview>('rules')).instances[0].partitions[0].hash, partitions[0].hash)
+    const broken = (await get<RulesOverview>('rules')).instances[0]
+    assert.equal(broken.partitions[0].hash, partitions[0].hash)
+    assert.match(broken.error ?? '', /Unexpected end of file/)
+    bench.writeRules(rulesWith('heat', 7))
+    assert.equal((await post('rules/reload', { dryRun: true })).status, 200)
+    const mended = (await get<RulesOverview>('rules')).instances[0]
+    assert.deepEqual([mended.error, mended.differs], [undefined, ['rules']])
   })
 })
 

@@ -139,11 +139,12 @@ export class ServerRules {
     const { compared, ...checks } = await this.check(folder, await bundleInForce(places))
     await places.tryElsewhere(rules)
     const preview = await this.previewOf(rules, compared, behind, places)
+    // whatever comes of the switch: what was wrong with the folder is not any more
+    this.folder = recordOf(folder, checks)
+    this.error = undefined
     if (dryRun) return { switched: false, checks, preview }
     if (!yes) assertFewResolve(preview.resolves, compared)
     this.options.assertRuns()
-    this.folder = recordOf(folder, checks)
-    this.error = undefined
     const bytes = encodeRecord(this.folder)
     const reports = await Promise.all(
       behind.map(async (partition) => {

@@ -213,7 +213,7 @@ export class Server {
         degraded: [{ part: 'server', detail: this.stopping === undefined ? waitsFor : 'stopping' }],
       }
     }
-    const { backends, running: partitions, intake } = parts
+    const { backends, running: partitions, intake, membership } = parts
     const { log, alone, coordination } = backends
     const degraded: Degraded[] = []
     const add = (part: string, detail: string): void => void degraded.push({ part, detail })
@@ -230,15 +230,13 @@ export class Server {
       const doing = replica.state === 'following' ? 'catching up' : replica.state
       add('replica', `${of([number])}it is ${doing}, ${consequence}`)
     }
-    degraded.push(...this.rules.degraded(running), ...backends.degraded())
+    degraded.push(...this.rules.degraded(running), ...backends.degraded(), ...(membership?.degraded() ?? []))
     if (this.foreign?.trouble !== undefined) add('event-path', this.foreign.trouble)
     if (intake.lag.heldMessages > 0) add('intake', 'acknowledgements are held back: the engine lags')
     // who keeps none asks the others
     const known = !alone && coordination.members().length > 0
-    if (running.length === 0 && !known && !alone)
-      add('coordination', 'the store has not said yet who is alive: no partition is kept here')
     const answers = running.length === 0 ? known : running.some((partition) => partition.answers)
-    return { ready: answers && log.trouble === undefined, degraded }
+    return { ready: answers && log.trouble === undefined && membership?.strange === undefined, degraded }
   }
 
   private async assemble(): Promise<Addresses> {
@@ -266,7 +264,11 @@ export class Server {
     const { instance, cluster } = config
     const membership =
       cluster &&
-      new Membership({ instance, config: cluster, ...backends, partitions: log.partitions, clock, telemetry })
+      new Membership({
+        ...{ instance, config: cluster, ...backends, partitions: log.partitions, clock, telemetry },
+        onJoin: () => this.access.meet(),
+        onChange: () => this.tellReady(),
+      })
     if (membership !== undefined) this.open.push(() => membership.close())
     const partitions = new Partitions(() => ({
       instance,

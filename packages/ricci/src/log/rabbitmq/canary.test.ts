@@ -112,6 +112,21 @@ describe('Canary', () => {
     })
   }
 
+  it('one that was not taken is sent again, the same, as whoever publishes is to do', async () => {
+    const { clock, canary, alarms, trips, sent, own, be } = scene()
+    own([2])
+    be('unconfirmed')
+    await clock.advance(1_500)
+    be('well')
+    await clock.advance(20_000)
+    assert.deepEqual(
+      sent.slice(0, 3).map(({ msg }) => readMark(msg)!.sequence),
+      [1, 1, 2],
+    )
+    assert.deepEqual([canary.trouble, alarms, trips.length], [undefined, [], 21])
+    canary.stop()
+  })
+
   it('leaves partitions that are owned no more, and says nothing where it was stopped itself', async () => {
     const { clock, canary, alarms, listeners, own, be, miss } = scene()
     await clock.advance(3_000)
@@ -125,6 +140,18 @@ describe('Canary', () => {
     miss(20_000)
     await clock.advance(1_000)
     assert.deepEqual([canary.underWay, alarms, listeners.size], [0, [], 0])
+    canary.stop()
+  })
+
+  it('says nothing of those that were on their way to a partition that is owned no more', async () => {
+    const { clock, canary, alarms, own, be } = scene()
+    be('lost')
+    await clock.advance(2_500)
+    own([2])
+    await clock.advance(1_000)
+    own([])
+    await clock.advance(20_000)
+    assert.deepEqual([canary.underWay, canary.trouble, alarms], [0, undefined, []])
     canary.stop()
   })
 

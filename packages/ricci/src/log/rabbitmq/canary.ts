@@ -31,6 +31,10 @@ export interface CanaryOptions {
 interface Sent {
   readonly partition: number
   readonly atMs: number
+  readonly key: string
+  readonly msg: Uint8Array
+  /** It was not taken: it is sent again, as whoever publishes is to do; one broken connection is not a broken way. */
+  refused: boolean
   /** What has become of it so far, in words. */
   stage: string
 }
@@ -90,6 +94,8 @@ export class Canary {
         if (partitions.includes(partition)) continue
         this.watched.delete(partition)
         this.numberings.delete(partition)
+        // nobody looks any more whether they come back
+        for (const [name, sent] of this.under) if (sent.partition === partition) this.under.delete(name)
         end()
       }
       if (partitions.length > 0) void this.sendTo(partitions[this.turn++ % partitions.length])
@@ -108,26 +114,36 @@ export class Canary {
       else if (nowMs - sent.atMs >= timeoutMs) {
         this.lost(name, sent.partition)
         this.failed(`${way(sent.partition)} ${sent.stage}, and was not read there for ${timeoutMs / 1_000} s`)
-      }
+      } else if (sent.refused) void this.send(sent)
     }
     if (this.trouble !== undefined && nowMs - this.failedAtMs > canaryCalmMs) this.trouble = undefined
   }
 
   private async sendTo(partition: number): Promise<void> {
-    const { clock, producer, send } = this.options
+    const { clock, producer } = this.options
     if (!(await this.isWatched(partition))) return
     const numbering = this.numbering(partition)
     const sentAtMs = clock.wallMs()
     const { incarnation, keys } = numbering
     const sequence = ++numbering.sequence
     const name = nameOf(partition, incarnation, sequence)
-    const sent: Sent = { partition, atMs: clock.monotonicMs(), stage: 'was not confirmed by a broker' }
+    const sent: Sent = {
+      ...{ partition, atMs: clock.monotonicMs(), refused: false, stage: 'was not confirmed by a broker' },
+      key: keys[sequence % keys.length],
+      msg: encodeMark({ producer, incarnation, sequence, sentAtMs }),
+    }
     this.under.set(name, sent)
+    await this.send(sent)
+  }
+
+  private async send(sent: Sent): Promise<void> {
+    sent.refused = false
     try {
-      await send(keys[sequence % keys.length], encodeMark({ producer, incarnation, sequence, sentAtMs }))
+      await this.options.send(sent.key, sent.msg)
       sent.stage = 'was confirmed by a broker'
     } catch (error) {
-      // it may be on its way all the same
+      // it may be on its way all the same: one that comes twice is dropped by its mark
+      sent.refused = true
       sent.stage = `was not confirmed by a broker (${(error as Error).message})`
     }
   }

@@ -89,6 +89,11 @@ export class Instance {
     return this.daemon !== undefined
   }
 
+  /** What it runs by from a reload on. */
+  writeRules(text: string): void {
+    writeFileSync(join(this.folder, 'rules/index.ts'), text)
+  }
+
   start(): void {
     const life = ++this.life
     const words = ['serve', '--config', 'ricci.yaml', '--log-format', 'json']
