@@ -226,7 +226,7 @@ describe('a button at Slack', () => {
     for (const [code, status] of [
       ['NO_INCIDENT', 404],
       ['INCIDENT_CLOSED', 409],
-      ['NOT_EVALUATED', 503],
+      ['ENGINE_AWAY', 503],
     ] as const) {
       const { press } = await started(new RicciError(code, 'no'))
       assert.equal((await press(pressed()))[0], status, code)
