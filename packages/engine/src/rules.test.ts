@@ -11,6 +11,7 @@ import {
   createEngine,
   encodeRecord,
   type EngineError,
+  engineSemantics,
   fold,
   forward,
   incident,
@@ -319,17 +320,27 @@ describe('rules that are refused', () => {
 
   it('stop the engine only where another release is asked for', () => {
     const bench = new EngineBench(good)
+    const semantics = engineSemantics + 1
     assert.throws(
-      () => bench.append({ kind: 'rules', hash: 'rules-0', settings: {}, semantics: 3, bundle: new Uint8Array(0) }),
-      (error: EngineError) => error.code === 'RECORD_UNKNOWN' && /semantics 3/.test(error.message),
+      () => bench.append({ kind: 'rules', hash: 'rules-0', settings: {}, semantics, bundle: new Uint8Array(0) }),
+      (error: EngineError) => error.code === 'RECORD_UNKNOWN' && error.message.includes(`semantics ${semantics}`),
     )
   })
 
   it('are refused where they use what the semantics of their record do not have', () => {
-    const bench = new EngineBench(good)
-    bench.descriptions.set('new', rules(forward('sink')))
-    bench.append({ kind: 'rules', hash: 'new', settings: {}, semantics: 1, bundle: new Uint8Array(0) })
-    assert.deepEqual([bench.engine.rulesHash, ...bench.alarms], ['rules-0', 'rules-refused'])
+    const uses: [Stream, number][] = [
+      [forward('sink'), 2],
+      [where('metric > 1', incident('down', { to: 'oncall', group: 'cluster' })), 3],
+    ]
+    for (const [stream, semantics] of uses) {
+      const bench = new EngineBench(good)
+      bench.descriptions.set('new', rules(stream))
+      const record = { kind: 'rules', hash: 'new', settings: {}, bundle: new Uint8Array(0) } as const
+      bench.append({ ...record, semantics: semantics - 1 })
+      assert.deepEqual([bench.engine.rulesHash, ...bench.alarms], ['rules-0', 'rules-refused'])
+      bench.append({ ...record, semantics })
+      assert.equal(bench.engine.rulesHash, 'new')
+    }
   })
 })
 
