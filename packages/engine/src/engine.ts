@@ -154,7 +154,7 @@ export interface Engine {
   incidents(): Incidents
   /**
    * The same and the pages that are not settled, one at a time: to be taken before the next record is applied, as many as are wanted.
-   * @param cursor of the last one that was taken
+   * @param cursor of the last one that was taken; `open`, `closed` or `page` begins with the first of that kind
    * @throws EngineError `CURSOR_INVALID`, at the first
    */
   listed(cursor?: string): Iterable<Listed>

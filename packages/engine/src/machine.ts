@@ -95,7 +95,7 @@ export class Machine implements Engine, Runtime, EngineState {
     this.partition = options.partition
     this.#observer = options.observer ?? {}
     this.#mutations = options.mutations ?? new Set()
-    this.progress = options.progress ?? new Int32Array(2)
+    this.progress = options.progress ?? new Int32Array(3)
     this.trace = options.trace === undefined ? undefined : new Trace(options.trace)
     const head = options.snapshot === undefined ? undefined : readSnapshotHead(options.snapshot, options)
     this.table = head?.table ?? new SymbolTable()
@@ -105,7 +105,11 @@ export class Machine implements Engine, Runtime, EngineState {
     this.#own = new OwnAlarms(this.table, this.index, this.settings.symbols)
     this.#changes = new ChangeRing(this.index, this.table, this)
     this.lookups = new IndexLookups(this.index, this.table)
-    this.clocks.beforeFire = () => this.decisions.time(this.clocks.calendar.now, this.clocks.owned.now)
+    const onStep = (): void => void this.progress[2]++
+    this.clocks.beforeFire = () => {
+      onStep()
+      this.decisions.time(this.clocks.calendar.now, this.clocks.owned.now)
+    }
     this.index.onExpired = (event) => this.stream(event, 0)
     this.#queries = new QueryCache(this.table)
     this.#search = new Search(this.index, this.table)
@@ -114,6 +118,7 @@ export class Machine implements Engine, Runtime, EngineState {
       logId: this.logId,
       partition: this.partition,
       observer: this.#observer,
+      onStep,
       mutations: this.#mutations,
     })
     if (head === undefined) return

@@ -155,6 +155,6 @@ function drillPage(record: CommandRecord): PageDescription {
     summary: `Drill: ${record.why}. Nothing is wrong.`,
     host: '',
     service: '',
-    provenance: { command: record.id, who: record.who, from: record.from },
+    provenance: () => ({ command: record.id, who: record.who, from: record.from }),
   }
 }

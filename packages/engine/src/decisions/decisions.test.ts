@@ -375,6 +375,14 @@ describe('decisions', () => {
     assert.equal(boundedKey(one), one)
   })
 
+  it('provenance is asked for where a page keeps it, not for those of a digest', () => {
+    const desk = new Desk({ pagesPerMinute: 10 })
+    let asked = 0
+    for (let i = 0; i < 500; i++) desk.notify('oncall', () => asked++)
+    assert.equal(asked, 10)
+    assert.equal(desk.decisions.pendingPages().at(-1)!.memberCount, 490)
+  })
+
   it('provenance is plain data of at most 8 KiB, whatever it was', () => {
     assert.deepEqual(boundedProvenance({ a: 1n, b: NaN, c: undefined }), { a: '1', b: 'NaN' })
     fc.assert(

@@ -24,6 +24,8 @@ export interface DecisionsOptions {
   readonly logId: string
   readonly partition: number
   readonly observer?: DecisionsObserver
+  /** Told within a record of many things that one more of them is done. */
+  readonly onStep?: () => void
   /** Tests only. */
   readonly mutations?: ReadonlySet<Mutation>
 }
@@ -123,7 +125,7 @@ export class Decisions {
     } else if (bad && host !== undefined) this.#lives.stillBad(incident!, host)
     else if (!bad && incident !== undefined) {
       const { provenance, summary } = describe()
-      this.#lives.close(incident, 'not bad any more', provenance, summary)
+      this.#lives.close(incident, 'not bad any more', provenance(), summary)
     }
   }
 
@@ -148,14 +150,14 @@ export class Decisions {
       const { provenance, summary } = describe()
       const count = incident.members?.length ?? 1
       const reason = count === 1 ? 'not bad any more' : `none of its ${count} is bad any more`
-      this.#lives.close(incident, reason, provenance, count === 1 ? summary : `${reason}: ${summary}`)
+      this.#lives.close(incident, reason, provenance(), count === 1 ? summary : `${reason}: ${summary}`)
     }
   }
 
   /** An event reached `notify(to)`: a page without a life of its own. */
   notify(rule: string, to: readonly string[], describe: () => PageDescription): void {
     const description = describe()
-    for (const receiver of to) this.#decideNew('notify', rule, receiver, description)
+    for (const receiver of to) this.#decideNew('notify', rule, receiver, () => this.#page(rule, receiver, description))
   }
 
   /**
@@ -172,7 +174,7 @@ export class Decisions {
       summary,
       host: '',
       service: '',
-      provenance: { branch, events: [...events] },
+      provenance: () => ({ branch, events: [...events] }),
     }))
   }
 
@@ -303,14 +305,8 @@ export class Decisions {
 
   // ---- Pages
 
-  /** A trigger or notification as rules decide them: within the limits a page of its own, beyond them part of a digest. */
-  #decideNew(
-    action: 'trigger' | 'notify',
-    rule: string,
-    receiver: string,
-    description: PageDescription,
-    incident?: Incident,
-  ): string {
+  /** A trigger or notification as rules decide them: within the limits a page of its own, beyond them part of a digest. @param own decides the former */
+  #decideNew(action: 'trigger' | 'notify', rule: string, receiver: string, own: () => string): string {
     if (this.#book.pendingAt(receiver) >= this.#settings.pendingPerReceiver) {
       const why = `more than ${this.#settings.pendingPerReceiver} pages wait for ${receiver}`
       return this.#digests.join(action, '', receiver, this.#at.nextId(), why)
@@ -319,15 +315,12 @@ export class Decisions {
       const why = `${rule} decided more than ${this.#settings.pagesPerMinute} pages within a minute`
       return this.#digests.join(action, rule, receiver, this.#at.nextId(), why)
     }
-    if (incident !== undefined) {
-      return this.#decide(action, receiver, incident, description.provenance, { incident: incident.id })
-    }
-    return this.#page(rule, receiver, description)
+    return own()
   }
 
   #page(rule: string, receiver: string, description: PageDescription): string {
     const subject = { ...description, rule, key: '', dedupKey: description.dedupKey ?? '' }
-    return this.#decide('notify', receiver, subject, boundedProvenance(description.provenance), {})
+    return this.#decide('notify', receiver, subject, boundedProvenance(description.provenance()), {})
   }
 
   #decide(action: PageAction, receiver: string, subject: Subject, provenance: unknown, details: PageDetails): string {
@@ -363,7 +356,7 @@ export class Decisions {
       summary: `${page.receiver} could not be told (${result}${detail === '' ? '' : `: ${detail}`}): ${page.summary}`,
       host: page.host,
       service: page.service,
-      provenance: { page: page.id, rule: page.rule, key: page.key, result, detail },
+      provenance: () => ({ page: page.id, rule: page.rule, key: page.key, result, detail }),
     }))
   }
 
@@ -383,8 +376,12 @@ export class Decisions {
       incident: (rule, key) => this.#incidents.get(rule, key),
       decide: (action, receiver, subject, provenance, details) =>
         this.#decide(action, receiver, subject, provenance, details),
-      trigger: (receiver, incident, provenance) =>
-        this.#decideNew('trigger', incident.rule, receiver, { ...incident, provenance }, incident),
+      trigger: (receiver, incident, words) =>
+        this.#decideNew('trigger', incident.rule, receiver, () => {
+          const { summary, provenance } = words()
+          return this.#decide('trigger', receiver, { ...incident, summary }, provenance, { incident: incident.id })
+        }),
+      goesOn: () => this.#options.onStep?.(),
       page: (rule, to, description) => this.#page(rule, to, description),
       settle: (page, result) => this.#settle(page, result),
       without: (mutation) => this.#without(mutation),

@@ -9,8 +9,8 @@ export interface PageDescription {
   readonly service: string
   /** The user's own key for keyed receivers; default: the id of the decision that opened the incident. */
   readonly dedupKey?: string
-  /** The events and operator values that led here; anything JSON can hold, cut at 8 KiB. */
-  readonly provenance: unknown
+  /** The events and operator values that led here; anything JSON can hold, cut at 8 KiB. Asked only where a page or an incident of its own keeps it: it costs most. */
+  readonly provenance: () => unknown
 }
 
 /** How an incident's trigger fared at one receiver. */
@@ -140,14 +140,10 @@ export const textLimit = 1_024
 
 /** Provenance as it is kept: canonical JSON data, never more than {@link provenanceLimit} bytes, whatever a rule hands in. */
 export function boundedProvenance(value: unknown): unknown {
-  let json: string | undefined
-  try {
-    json = JSON.stringify(value, plain)
-  } catch {
-    return { error: 'the provenance is no plain data' }
-  }
+  const json = jsonOf(value)
+  if (json === null) return { error: 'the provenance is no plain data' }
   if (json === undefined) return null
-  if (utf8Length(json) <= provenanceLimit) return JSON.parse(json)
+  if (json.length * mostBytes <= provenanceLimit || utf8Length(json) <= provenanceLimit) return JSON.parse(json)
   // the events say more than the way they went
   if (typeof value === 'object' && value !== null && 'steps' in value) {
     const { steps: _, ...rest } = value
@@ -167,6 +163,25 @@ export function boundedKey(key: string): string {
   const hash = new RunningHash()
   hash.mix(key)
   return `${wholeCharacters(key.slice(0, textLimit - hash.text.length - 1))}…${hash.text}`
+}
+
+/** Bytes of one unit of a string in UTF-8, at most. */
+const mostBytes = 3
+
+/** Null for what is no plain data, undefined for what JSON leaves out. */
+function jsonOf(value: unknown): string | null | undefined {
+  try {
+    const json = JSON.stringify(value) as string | undefined
+    // a function called for each value makes it three times as dear; it changes numbers only that are `null` without it
+    if (json?.includes('null') !== true) return json
+  } catch {
+    // a bigint, perhaps
+  }
+  try {
+    return JSON.stringify(value, plain) as string | undefined
+  } catch {
+    return null
+  }
 }
 
 function plain(_key: string, value: unknown): unknown {

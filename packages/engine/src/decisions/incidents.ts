@@ -1,4 +1,5 @@
 import { CutList, type Place } from '../state/cut-list.ts'
+import type { InOrder } from './listing.ts'
 import type { ChangingDelivery, ChangingIncident, Incident } from './incident.ts'
 
 /** Closed incidents that are still shown, with their provenance. */
@@ -46,7 +47,7 @@ export class Incidents {
   }
 
   /** In the order of their opening. */
-  get open(): Iterable<Incident> {
+  get open(): Iterable<Incident> & InOrder<Incident> {
     return this.#list
   }
 

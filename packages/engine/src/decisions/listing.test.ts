@@ -53,9 +53,16 @@ describe('incidents and pages', () => {
     assert.deepEqual(shown(take(2, 'closed.999.0')), ['closed b', 'closed c'], 'a forgotten one: from the oldest on')
   })
 
+  it('are listed from a kind on', () => {
+    const { take } = started()
+    assert.deepEqual(shown(take(2, 'closed')), ['closed b', 'closed c'])
+    assert.deepEqual(shown(take(100, 'page')), shown(take(100)).slice(6))
+    assert.deepEqual(shown(take(100, 'open')), shown(take(100)))
+  })
+
   it('need a cursor of ours', () => {
     const { take } = started()
-    for (const cursor of ['', 'open', 'open.1', 'open.1.2.3', 'shut.1.2', `open.${'1'.repeat(20)}.0`]) {
+    for (const cursor of ['', 'shut', 'open.1', 'open.1.2.3', 'shut.1.2', `open.${'1'.repeat(20)}.0`]) {
       assert.throws(() => take(1, cursor), { code: 'CURSOR_INVALID' })
     }
   })

@@ -16,22 +16,26 @@ type Kind = Listed['kind']
 /** Where in the log something was decided: offset of the record, place among the record's decisions. */
 type Place = readonly [offset: number, ordinal: number]
 
+/** What is kept in the order of its decision: all of it from the first on of which something holds, found without a look at all before it. */
+export interface InOrder<T> {
+  from(isBehind: (value: T) => boolean): Iterable<T>
+}
+
 /**
  * Lists from a cursor on. What is open or waits comes in the order of its decision, what is closed in that of its end; what is decided meanwhile comes
- * when its turn does. An incident that closes while its turn is still to come is among the closed ones.
+ * when its turn does. A kind alone, as a cursor, begins with the first of it. An incident that closes while its turn is still to come is among the closed ones.
  * @throws EngineError `CURSOR_INVALID`
  */
 export function* listed(
-  open: Iterable<Incident>,
+  open: InOrder<Incident>,
   closed: readonly Incident[],
-  pages: Iterable<Readonly<PendingPage>>,
+  pages: InOrder<Readonly<PendingPage>>,
   cursor?: string,
 ): Generator<Listed, void, undefined> {
   const [from, after] = cursor === undefined ? (['open', never] as const) : read(cursor)
   if (from === 'open') {
-    for (const incident of open) {
-      const place = placeOf(incident.id)
-      if (isBehind(place, after)) yield { kind: 'open', incident, cursor: written('open', place) }
+    for (const incident of open.from(({ id }) => isBehind(placeOf(id), after))) {
+      yield { kind: 'open', incident, cursor: written('open', placeOf(incident.id)) }
     }
   }
   if (from !== 'page') {
@@ -42,9 +46,8 @@ export function* listed(
     }
   }
   const afterPage = from === 'page' ? after : never
-  for (const page of pages) {
-    const place = placeOf(page.id)
-    if (isBehind(place, afterPage)) yield { kind: 'page', page, cursor: written('page', place) }
+  for (const page of pages.from(({ id }) => isBehind(placeOf(id), afterPage))) {
+    yield { kind: 'page', page, cursor: written('page', placeOf(page.id)) }
   }
 }
 
@@ -71,6 +74,7 @@ function written(kind: Kind, [offset, ordinal]: Place): string {
 }
 
 function read(cursor: string): readonly [Kind, Place] {
+  if (cursor === 'open' || cursor === 'closed' || cursor === 'page') return [cursor, never]
   const found = /^(open|closed|page)\.(\d{1,15})\.(\d{1,15})$/.exec(cursor)
   if (found === null) {
     throw new EngineError(

@@ -88,10 +88,16 @@ describe('escalation', () => {
     assert.deepEqual(since(taken), [], 'somebody knows')
   })
 
-  it('of very many goes as digests', () => {
+  it('of very many goes as digests, and what each rests on is put together for pages of its own only', (context) => {
     const desk = new Desk({ pagesPerMinute: 10 })
     for (let i = 0; i < 500; i++) desk.event('cpu', `h${i}`, true, ['oncall'], steps)
+    const toJson = context.mock.method(JSON, 'stringify')
+    const before = desk.steps
     desk.tick(15 * minuteMs)
+    const described = toJson.mock.calls.filter(({ arguments: [value] }) => 'escalated' in Object(value))
+    toJson.mock.restore()
+    assert.equal(described.length, 10)
+    assert.equal(desk.steps - before, 500, 'who watches the engine sees that it goes on')
     const lead = desk.decisions.pendingPages().filter(({ receiver }) => receiver === 'lead')
     assert.deepEqual([lead.length, lead.at(-1)!.memberCount], [11, 490])
   })

@@ -22,8 +22,10 @@ import type { DecisionSettings } from './settings.ts'
 /** What the lives of incidents need of the decisions around them. */
 export interface LivesAround extends Deciding {
   readonly settings: DecisionSettings
-  /** A trigger within the limits is a page of its own, beyond them part of a digest; gives the id of that page. */
-  trigger(receiver: string, incident: Incident, provenance: unknown): string
+  /** A trigger within the limits is a page of its own, beyond them part of a digest; gives the id of that page. @param words asked for the former only */
+  trigger(receiver: string, incident: Incident, words: () => Pick<Incident, 'summary' | 'provenance'>): string
+  /** One more of many is done, within a record: it is long, not stuck. */
+  goesOn(): void
   alarm(name: string, detail: string): void
 }
 
@@ -71,7 +73,7 @@ export class IncidentLives {
     const incident = openedNow(at, rule, key, told, description, joined)
     this.#incidents.add(incident)
     for (const receiver of new Set(told.to)) {
-      const trigger = this.#around.trigger(receiver, incident, incident.provenance)
+      const trigger = this.#around.trigger(receiver, incident, () => incident)
       incident.deliveries.push({ receiver, trigger })
     }
     this.#comesDue(incident)
@@ -162,6 +164,7 @@ export class IncidentLives {
     if (ownedMs < this.#dueOwnedMs && calendarMs < this.#dueCalendarMs) return
     this.#dueOwnedMs = this.#dueCalendarMs = Infinity
     for (const incident of this.#incidents.open) {
+      this.#around.goesOn()
       const { acknowledged, snoozed } = incident
       if (acknowledged !== undefined || snoozed !== undefined) {
         const isOver = acknowledged !== undefined && acknowledged.untilMs <= calendarMs
@@ -197,6 +200,7 @@ export class IncidentLives {
     if (delivery !== undefined) this.#escalateUntold(this.#incidents.get(page.rule, page.key)!, page.receiver)
     if (digest === undefined) return
     for (const incident of this.#incidents.open) {
+      this.#around.goesOn()
       if (incident.deliveries.some(({ trigger }) => trigger === page.id)) this.#escalateUntold(incident, page.receiver)
     }
   }
@@ -243,11 +247,11 @@ export class IncidentLives {
   #escalate(incident: Incident, { to, afterMs }: EscalationStep, why: string): void {
     const changed = this.#incidents.change(incident)
     changed.escalated++
-    const provenance = boundedProvenance({ escalated: { afterMs, why }, opened: incident.provenance })
     const count = badMembers(incident)
-    const others = count > 1 ? ` (${count} are bad)` : ''
-    const summary = `${why}: ${incident.summary}${others}`
-    const trigger = this.#around.trigger(to, { ...incident, summary }, provenance)
+    const trigger = this.#around.trigger(to, incident, () => ({
+      summary: `${why}: ${incident.summary}${count > 1 ? ` (${count} are bad)` : ''}`,
+      provenance: boundedProvenance({ escalated: { afterMs, why }, opened: incident.provenance }),
+    }))
     changed.deliveries.push({ receiver: to, trigger })
   }
 

@@ -80,7 +80,7 @@ export function openedNow(
     service: description.service,
     openedAtMs: at.calendarMs,
     openedOffset: at.offset,
-    provenance: boundedProvenance(description.provenance),
+    provenance: boundedProvenance(description.provenance()),
     deliveries: [],
     unattendedSinceMs: at.ownedMs,
     escalated: 0,

@@ -2,6 +2,7 @@ import type { AttemptRecord, OutcomeRecord } from '../records.ts'
 import { CutList, type Place } from '../state/cut-list.ts'
 import { RunningHash } from './hash.ts'
 import type { ChangingDigest, Digest } from './incident.ts'
+import type { InOrder } from './listing.ts'
 import type { Attempt, PageChanges, PendingPage, SettledPage } from './page.ts'
 
 /** Doubtful triggers remembered after they left the state; the oldest goes first. One is written per attempt cut off by a takeover. */
@@ -62,7 +63,7 @@ export class PageBook {
   }
 
   /** In the order of their decisions. */
-  get pages(): Iterable<Readonly<PendingPage>> {
+  get pages(): InOrder<Readonly<PendingPage>> {
     return this.#list
   }
 

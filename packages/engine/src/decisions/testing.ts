@@ -8,7 +8,7 @@ export const description = {
   summary: 'it is bad',
   host: 'h',
   service: 's',
-  provenance: { why: 'a test' },
+  provenance: () => ({ why: 'a test' }),
 }
 
 /** Drives decisions as an engine does, one record per call. */
@@ -20,6 +20,8 @@ export class Desk {
   offset = -1
   calendarMs = 1_000_000
   ownedMs = 0
+  /** Told of within records. */
+  steps = 0
   #n = 0
 
   constructor(settings: Record<string, unknown> = {}, rules: readonly string[] = ['cpu', 'disk']) {
@@ -32,6 +34,7 @@ export class Desk {
     return new Decisions({
       logId: 'log',
       partition: 0,
+      onStep: () => void this.steps++,
       observer: {
         onDecision: (page) => this.decided.push(`${page.action} ${page.receiver} ${page.rule} ${page.key}`.trim()),
         onSettled: (page, result) => this.settled.push(`${page.action} ${page.receiver} ${result}`),
@@ -63,8 +66,8 @@ export class Desk {
     this.#begin().tick()
   }
 
-  notify(to = 'oncall'): void {
-    this.#begin().notify('note', [to], () => description)
+  notify(to = 'oncall', described: () => unknown = description.provenance): void {
+    this.#begin().notify('note', [to], () => ({ ...description, provenance: described }))
   }
 
   claim(epoch: number): boolean {

@@ -7,7 +7,7 @@ import { Skews } from './skews.ts'
 /** What becomes of arriving events; the engine. */
 export interface Arriving {
   readonly table: SymbolTable
-  /** [operator, event within the record]: read by the monitor of another thread. */
+  /** [operator, event within the record, steps]: read by the monitor of another thread. */
   readonly progress: Int32Array
   readonly clocks: { readonly owned: { readonly now: number }; readonly calendar: { readonly now: number } }
   /** Lets an event flow through the rules; `ageMs` is how old it was when it arrived. */

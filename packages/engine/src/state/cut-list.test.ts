@@ -52,6 +52,47 @@ describe('a list of objects that is cut', () => {
     assert.equal(list.length, 99_999)
   })
 
+  it('finds the first of which something holds without a look at all before it', () => {
+    const { list, places } = listOf(100_000)
+    /** Members looked at for the first `count` from a name on. */
+    const looks = (from: number, count: number): number => {
+      let looked = 0
+      let left = count
+      const isBehind = ({ name }: Member): boolean => ++looked > 0 && name >= from
+      for (const { name } of list.from(isBehind)) {
+        assert.equal(name, from)
+        if (--left === 0) break
+      }
+      return looked
+    }
+    for (const from of [0, 1, 255, 256, 50_001, 99_999]) assert.ok(looks(from, 1) < 300, `from ${from}`)
+    // all but every thousandth go, in a row and at random
+    for (const [name, place] of places.entries()) if (name % 1_000 !== 7) list.remove(place)
+    for (const from of [7, 50_007, 99_007]) assert.ok(looks(from, 1) < 300, `from ${from} of few`)
+  })
+
+  it('gives all from a place on, whatever was added, removed and cut', () => {
+    fc.assert(
+      fc.property(steps, fc.nat({ max: 400 }), (history, from) => {
+        const { list, places } = listOf(350)
+        let named = 350
+        for (const { what, which } of history) {
+          if (what === 'add') places.push(list.add({ name: named++, changes: 0 }))
+          else if (what === 'cut') list.begin(new CutCopies())
+          else if (what === 'write') list.write(which)
+          else if (what === 'remove' || what === 'change') {
+            for (const place of places.splice(which * 10, which)) list.remove(place)
+          }
+        }
+        const names = (members: Iterable<Member>) => Array.from(members, ({ name }) => name)
+        assert.deepEqual(
+          names(list.from(({ name }) => name >= from)),
+          names(list).filter((name) => name >= from),
+        )
+      }),
+    )
+  })
+
   it('writes what stood there at the cut, whatever happens to it meanwhile', () => {
     fc.assert(
       fc.property(steps, (history) => {

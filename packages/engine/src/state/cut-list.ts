@@ -14,7 +14,12 @@ interface Link<T> extends Place<T> {
   aside: unknown
   /** Removed since the cut: it stays linked until it was written. */
   removed: boolean
+  /** It is one of the list's rungs. */
+  rung: boolean
 }
+
+/** Members between two rungs, at most: what is walked to a member that is looked for. */
+const rungEvery = 256
 
 /**
  * State as objects, in the order in which they were added: pages, incidents, producers. At a cut nothing is copied: members are written later, some at
@@ -27,6 +32,8 @@ export class CutList<T> {
   #last: Link<T> | undefined
   #added = 0
   #length = 0
+  /** Every so many-th member, in their order, so that one is found without all before it. Derived, no state. */
+  #rungs: Link<T>[] = []
   readonly #copy: (value: T) => unknown
 
   // ---- Of a cut that is under way, no state
@@ -50,10 +57,28 @@ export class CutList<T> {
     for (let link = this.#first; link !== undefined; link = link.after) if (!link.removed) yield link.value
   }
 
+  /**
+   * The members from the first on of which something holds.
+   * @param isBehind false of some first members, true of all others
+   */
+  *from(isBehind: (value: T) => boolean): Generator<T, void, undefined> {
+    let low = 0
+    for (let high = this.#rungs.length; low < high;) {
+      const middle = (low + high) >>> 1
+      if (isBehind(this.#rungs[middle].value)) high = middle
+      else low = middle + 1
+    }
+    let link = low === 0 ? this.#first : this.#rungs[low - 1]
+    while (link !== undefined && !isBehind(link.value)) link = link.after
+    for (; link !== undefined; link = link.after) if (!link.removed) yield link.value
+  }
+
   add(value: T): Place<T> {
     const before = this.#last
     const order = this.#added++
-    const link = { value, order, before, after: undefined, aside: undefined, removed: false }
+    const rung = order % rungEvery === 0
+    const link = { value, order, before, after: undefined, aside: undefined, removed: false, rung }
+    if (rung) this.#rungs.push(link)
     if (before === undefined) this.#first = link
     else before.after = link
     this.#last = link
@@ -77,6 +102,7 @@ export class CutList<T> {
   clear(): void {
     this.end()
     this.#first = this.#last = undefined
+    this.#rungs = []
     this.#length = 0
   }
 
@@ -145,6 +171,28 @@ export class CutList<T> {
     else before.after = after
     if (after === undefined) this.#last = before
     else after.before = before
+    if (link.rung) this.#moveRung(link)
+  }
+
+  /** The next member is a rung in its place, where it is none already. */
+  #moveRung(link: Link<T>): void {
+    const at = this.#rungAt(link.order)
+    const { after } = link
+    if (after === undefined || after.rung) this.#rungs.splice(at, 1)
+    else {
+      after.rung = true
+      this.#rungs[at] = after
+    }
+  }
+
+  #rungAt(order: number): number {
+    let low = 0
+    for (let high = this.#rungs.length; low < high;) {
+      const middle = (low + high) >>> 1
+      if (this.#rungs[middle].order < order) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 }
 

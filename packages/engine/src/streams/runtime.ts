@@ -18,7 +18,10 @@ export interface Runtime {
   readonly decisions: Decisions
   readonly flows: Flows
   readonly settings: EngineSettings
-  /** [number of the operator last called, number of the event within its record]: read by the monitor of another thread. */
+  /**
+   * [number of the operator last called, number of the event within its record, steps done: timers, events of a list, incidents looked at]: read by
+   * the monitor of another thread, which tells a long record from one that is stuck.
+   */
   readonly progress: Int32Array
   timersFired: number
   /** Events that a full buffer or window refused, or made another one leave. Counted, not state. */

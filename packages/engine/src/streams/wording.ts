@@ -15,7 +15,7 @@ export function describe(
   words: Words,
   options: NotifyOptions,
   path: string,
-  steps: readonly Step[],
+  steps: () => readonly Step[],
   runtime: Runtime,
 ): PageDescription {
   const shown = cursorToEvent(event, runtime.table)
@@ -24,7 +24,7 @@ export function describe(
     summary: words.of(shown),
     host: shown.host ?? '',
     service: shown.service ?? '',
-    provenance: { path, late: event.late === 1, event: plain(shown), steps },
+    provenance: () => ({ path, late: event.late === 1, event: plain(shown), steps: steps() }),
   }
 }
 

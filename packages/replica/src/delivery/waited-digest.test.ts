@@ -66,7 +66,7 @@ class Desk {
   }
 
   event(key: string, bad: boolean): void {
-    const description = { severity: 'critical', summary: key, host: 'h', service: key, provenance: null }
+    const description = { severity: 'critical', summary: key, host: 'h', service: key, provenance: () => null }
     this.#begin().incident('cpu', key, bad, { to: ['oncall'] }, () => description)
     this.#read()
   }

@@ -100,11 +100,11 @@ export interface OpenIncidents {
   readonly missing: readonly Missing[]
 }
 
-/** All open incidents, a bounded part at a time. */
+/** All open incidents, without what they rest on, a bounded part at a time. */
 export async function* openIncidents(options: AmongOptions): AsyncGenerator<OpenIncidents, void, undefined> {
   for (let next: Place | undefined = { kind: 'open', partition: 0 }; next !== undefined;) {
     const deadlineMs: number = options.clock.monotonicMs() + queryWaitMs
-    const part = await listKind(options, next, openAtOnce, undefined, deadlineMs, everyOf(options))
+    const part = await listKind(options, next, openAtOnce, { brief: true }, deadlineMs, everyOf(options))
     const { values, missing, next: behind }: Awaited<ReturnType<typeof listKind>> = part
     yield { incidents: values, missing }
     next = behind

@@ -13,8 +13,8 @@ function engineWith(count: number, length: number) {
   const told = { taken: 0 }
   return {
     told,
-    *listed(cursor = '-1'): Generator<Listed> {
-      for (let i = Number(cursor) + 1; i < count; i++) {
+    *listed(cursor = 'open'): Generator<Listed> {
+      for (let i = cursor === 'open' ? 0 : Number(cursor) + 1; i < count; i++) {
         told.taken++
         yield { kind: 'open', incident: { summary: 'x'.repeat(length) } as Incident, cursor: String(i) }
       }

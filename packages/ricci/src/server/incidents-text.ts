@@ -19,11 +19,8 @@ export function listedText(engine: Pick<Engine, 'listed'>, { kind, cursor, limit
   let more = false
   let behind: string | undefined
   let looked = 0
-  for (const listed of engine.listed(cursor)) {
-    if (listed.kind !== kind) {
-      if (looked > 0) break
-      continue
-    }
+  for (const listed of engine.listed(cursor ?? kind)) {
+    if (listed.kind !== kind) break
     if (texts.length === limit || length > textLimit || looked === lookLimit) {
       more = true
       break

@@ -2,8 +2,17 @@
  * What a worker says of itself without a message: words in shared memory that stay readable while its thread is stuck.
  * Written by the worker alone.
  */
-const words = { busy: 0, offsetLow: 1, offsetHigh: 2, appliedLow: 3, appliedHigh: 4, operator: 5, event: 6 } as const
-const wordCount = 7
+const words = {
+  busy: 0,
+  offsetLow: 1,
+  offsetHigh: 2,
+  appliedLow: 3,
+  appliedHigh: 4,
+  operator: 5,
+  event: 6,
+  step: 7,
+} as const
+const wordCount = 8
 const high = 0x1_0000_0000
 
 export interface Standing {
@@ -13,6 +22,8 @@ export interface Standing {
   readonly offset: number
   /** Which of its events, from 0. */
   readonly event: number
+  /** Counts what one record is made of besides events: its timers, the events of a list, incidents. */
+  readonly step: number
   /** The operator that has it, as the engine numbers them; 0: none. */
   readonly operator: number
 }
@@ -28,9 +39,9 @@ export class ProgressWords {
     return this.words.buffer as SharedArrayBuffer
   }
 
-  /** The part that the engine itself writes: operator and event. */
+  /** The part that the engine itself writes: operator, event and step. */
   get engine(): Int32Array {
-    return this.words.subarray(words.operator, words.event + 1)
+    return this.words.subarray(words.operator, words.step + 1)
   }
 
   /** For the worker: it begins to apply the record at an offset. */
@@ -63,6 +74,7 @@ export class ProgressWords {
       busy: Atomics.load(this.words, words.busy) === 1,
       offset: Atomics.load(this.words, words.offsetHigh) * high + (Atomics.load(this.words, words.offsetLow) >>> 0),
       event: Atomics.load(this.words, words.event),
+      step: Atomics.load(this.words, words.step),
       operator: Atomics.load(this.words, words.operator),
     }
   }

@@ -8,7 +8,7 @@ import { StallMonitor } from './stall-monitor.ts'
 function watched(share = 1) {
   const clock = new VirtualClock()
   const world = {
-    standing: { busy: true, offset: 7, event: 3, operator: 2 } as Standing,
+    standing: { busy: true, offset: 7, event: 3, step: 0, operator: 2 } as Standing,
     blamed: [] as Standing[],
     cpuMs: 0,
   }
@@ -33,7 +33,7 @@ describe('StallMonitor', () => {
     await clock.advance(2_000)
     assert.deepEqual(world.blamed, [])
     await clock.advance(200)
-    assert.deepEqual(world.blamed, [{ busy: true, offset: 7, event: 3, operator: 2 }])
+    assert.deepEqual(world.blamed, [{ busy: true, offset: 7, event: 3, step: 0, operator: 2 }])
     await clock.advance(5_000)
     assert.equal(world.blamed.length, 1)
     assert.equal(clock.pendingTimers, 0)
@@ -42,14 +42,26 @@ describe('StallMonitor', () => {
   it('blames nobody while events go by, or while there is nothing to apply', async () => {
     const { clock, world, monitor } = watched()
     for (let event = 0; event < 30; event++) {
-      world.standing = { busy: true, offset: 7, event, operator: 2 }
+      world.standing = { busy: true, offset: 7, event, step: 0, operator: 2 }
       await clock.advance(1_500)
     }
-    world.standing = { busy: false, offset: 7, event: 29, operator: 2 }
+    world.standing = { busy: false, offset: 7, event: 29, step: 0, operator: 2 }
     await clock.advance(10_000)
     assert.deepEqual(world.blamed, [])
     monitor.stop()
     assert.equal(clock.pendingTimers, 0)
+  })
+
+  it('blames nobody while the timers or incidents of one record go by, in one and the same operator', async () => {
+    const { clock, world, monitor } = watched()
+    for (let step = 0; step < 30; step++) {
+      world.standing = { busy: true, offset: 7, event: -1, step, operator: 2 }
+      await clock.advance(1_500)
+    }
+    assert.deepEqual(world.blamed, [])
+    await clock.advance(1_000)
+    assert.equal(world.blamed.length, 1, 'but the one at which it stands')
+    monitor.stop()
   })
 
   it('blames nobody when the process gets no processor', async () => {
@@ -65,7 +77,7 @@ describe('StallMonitor', () => {
     const clock = new LateClock()
     const blamed: Standing[] = []
     const monitor = new StallMonitor(
-      () => ({ busy: true, offset: 1, event: 0, operator: 2 }),
+      () => ({ busy: true, offset: 1, event: 0, step: 0, operator: 2 }),
       clock,
       () => clock.monotonicMs(),
       (standing) => blamed.push(standing),

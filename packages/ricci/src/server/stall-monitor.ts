@@ -61,13 +61,14 @@ export class StallMonitor {
   }
 }
 
-/** A long chain of timers in one record moves from operator to operator; who never returns stays in one. */
+/** A record of 100,000 timers, or a list of as many events, goes on step by step; who never returns stays at one. */
 function isSame(now: Standing, before: Standing | undefined): boolean {
   return (
     now.busy &&
     before?.busy === true &&
     now.offset === before.offset &&
     now.event === before.event &&
+    now.step === before.step &&
     now.operator === before.operator
   )
 }

@@ -142,7 +142,7 @@ defineOperator({
       const key = keyOf(event)
       const group = groups === undefined ? key : groupOf(event, groups, key)
       runtime.trace?.judged({ key: group, bad, open: runtime.decisions.idOfOpen(rule, group) })
-      const described = (): PageDescription => describe(event, words, options, path, trail(fork), runtime)
+      const described = (): PageDescription => describe(event, words, options, path, () => trail(fork), runtime)
       const host = event.host === 0 ? undefined : runtime.table.text(event.host)
       if (groups === undefined) {
         runtime.decisions.incident(rule, key, bad, options, described, mayBeJoined && bad ? host : undefined)
@@ -155,7 +155,10 @@ defineOperator({
         words.complain()
       },
       list(list, fork) {
-        for (let i = 0; i < list.length; i++) if (list.load(i, member)) judge(member, fork)
+        for (let i = 0; i < list.length; i++) {
+          runtime.progress[2]++
+          if (list.load(i, member)) judge(member, fork)
+        }
         words.complain()
       },
     }

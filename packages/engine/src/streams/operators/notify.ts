@@ -46,7 +46,9 @@ defineOperator({
       event(event, fork) {
         if (isContradicted(event)) return runtime.trace?.judged({ key: '', bad: true, contradicted: true })
         runtime.trace?.judged({ key: '', bad: true })
-        runtime.decisions.notify(rule, options.to, () => describe(event, words, options, path, trail(fork), runtime))
+        runtime.decisions.notify(rule, options.to, () =>
+          describe(event, words, options, path, () => trail(fork), runtime),
+        )
         words.complain()
       },
       list(list, fork) {
@@ -66,7 +68,7 @@ defineOperator({
           summary: list.length === 1 ? words.of(first) : `${list.length} events: ${words.of(first)} …`,
           host: first.host ?? '',
           service: first.service ?? '',
-          provenance: { path, count: list.length, events, steps: trail(fork) },
+          provenance: () => ({ path, count: list.length, events, steps: trail(fork) }),
         }))
         words.complain()
       },
