@@ -124,6 +124,18 @@ export interface EngineStats {
   readonly bytes: number
 }
 
+/** What an operator takes and holds, for status and metrics; no part of the state. */
+export interface OperatorStats {
+  /** Its path, as in `by[1] > stable[0]`. */
+  readonly operator: string
+  /** Events, lists and values given to it since this engine began with these rules. */
+  readonly taken: number
+  /** Keys of which it keeps something; of a `by` those that it tells apart. 0 where it keeps nothing. */
+  readonly keys: number
+  /** Of its columns; of a `by` those of its keys. */
+  readonly bytes: number
+}
+
 /** A deterministic state machine over one partition's log. It does no I/O, reads no clock, draws no random number. */
 export interface Engine {
   /**
@@ -164,6 +176,8 @@ export interface Engine {
   readonly flows: FlowsView
   /** Counts for people and metrics. */
   stats(): EngineStats
+  /** What each operator takes and holds, in the order of the rules. */
+  operatorStats(): readonly OperatorStats[]
   /** Paths of the operators in force by their numbers, which the progress words name. */
   operatorPaths(): readonly string[]
   /** @throws QueryError; EngineError `ANSWER_GONE` for a cursor that nobody went on from for too long, `CURSOR_INVALID` for values of another sort */

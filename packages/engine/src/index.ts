@@ -3,6 +3,7 @@ export type {
   EngineObserver,
   EngineOptions,
   EngineStats,
+  OperatorStats,
   Hashes,
   Incidents,
   Ownership,

@@ -9,6 +9,7 @@ import type {
   EngineObserver,
   EngineOptions,
   EngineStats,
+  OperatorStats,
   Hashes,
   Incidents,
   Ownership,
@@ -31,7 +32,7 @@ import './streams/operators/root.ts'
 import './streams/vocabulary.ts'
 import { decodeRecord, kindOf, type LogRecord, type RulesRecord, type SkipRecord, type TickRecord } from './records.ts'
 import type { EngineSettings } from './settings.ts'
-import { refusalsOf, statsOf } from './stats.ts'
+import { operatorStatsOf, refusalsOf, statsOf } from './stats.ts'
 import { cutState, type EngineState, hashState, readSnapshotHead, readState, slicesOf } from './snapshot.ts'
 import { sameBytes } from './state/bytes.ts'
 import { collectIds, collectTexts } from './state/collection.ts'
@@ -372,6 +373,10 @@ export class Machine implements Engine, Runtime, EngineState {
 
   stats(): EngineStats {
     return statsOf(this, this.timersFired, this.#arrivals.skews)
+  }
+
+  operatorStats(): OperatorStats[] {
+    return operatorStatsOf(this)
   }
 
   changes(from?: ChangePosition, options: ChangesOptions = {}): ChangesPage {

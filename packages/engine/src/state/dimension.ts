@@ -294,8 +294,13 @@ export class Dimension {
     for (const column of this.columns) column.mark?.(marks, this.high)
   }
 
+  /** Of its ids and their keys alone, without the columns below. */
+  get idBytes(): number {
+    return this.records.bytes + this.#slots.byteLength
+  }
+
   get bytes(): number {
-    return this.columns.reduce((sum, column) => sum + column.bytes, this.records.bytes + this.#slots.byteLength)
+    return this.columns.reduce((sum, column) => sum + column.bytes, this.idBytes)
   }
 }
 

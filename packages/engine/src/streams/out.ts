@@ -23,6 +23,7 @@ export class Out {
     for (let i = 0; i < nodes.length; i++) {
       const node = nodes[i]
       this.#progress[0] = node.number
+      node.taken++
       try {
         node.event(event, fork)
       } catch (error) {
@@ -34,6 +35,7 @@ export class Out {
   list(list: EventList, fork: number): void {
     for (const node of this.nodes) {
       this.#progress[0] = node.number
+      node.taken++
       try {
         node.list(list, fork)
       } catch (error) {
@@ -45,6 +47,7 @@ export class Out {
   value(value: unknown, fork: number): void {
     for (const node of this.nodes) {
       this.#progress[0] = node.number
+      node.taken++
       try {
         node.value(value, fork)
       } catch (error) {

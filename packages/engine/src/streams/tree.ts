@@ -48,6 +48,8 @@ export class Node {
   readonly children: Node[] = []
   /** Throws and skips, not state: counted for people. */
   errors = 0
+  /** Events, lists and values that were given to it, not state either. */
+  taken = 0
   #behaviour: Behaviour<ColumnSpec> = {}
   #disabled = false
   event: (event: EventCursor, fork: number) => void = refuse

@@ -15,7 +15,7 @@ import {
   type RulesDescription,
   type Stream,
 } from '@ricci/engine'
-import { previewText, resolvedText } from './rules-text.ts'
+import { operatorsText, previewText, resolvedText } from './rules-text.ts'
 
 /** The rules of a start, as `ricci init` writes them. */
 const start = (seconds: number, limit: number, ...before: Stream[]): RulesDescription =>
@@ -70,5 +70,27 @@ Not known: which incidents are open in partitions 1-3.
 
   it('is nothing where the same is in force', () => {
     assert.match(previewText({ ...preview, partitions: [] }), /^Nothing would change/)
+  })
+})
+
+describe('what operators hold', () => {
+  const stats = (operator: string, taken: number, keys: number, bytes: number) => ({ operator, taken, keys, bytes })
+
+  it('is shown in the order of the rules', () => {
+    const text = operatorsText([stats('index[0]', 12_000, 0, 0), stats('by[1]', 12_000, 300, 65_536)])
+    const rows = text.trim().split('\n').slice(1)
+    assert.deepEqual(
+      rows.map((row) => row.split(/ {2,}/)[0]),
+      ['OPERATOR', 'index[0]', 'by[1]'],
+    )
+    assert.match(rows[2], /^by\[1\] +12,?000 +300 +\S+/)
+    assert.equal(operatorsText([]), '')
+  })
+
+  it('of very many is that of the greatest', () => {
+    const many = Array.from({ length: 100 }, (_, i) => stats(`tap[${i}]`, 1, 1, i))
+    const text = operatorsText(many)
+    assert.match(text, /tap\[60\][^]*tap\[99\][^]*and 60 operators more/)
+    assert.doesNotMatch(text, /tap\[59\]/)
   })
 })

@@ -1,7 +1,8 @@
 /** What a switch of rules would change, as people read it. */
+import type { OperatorStats } from '@ricci/engine'
 import type { RulesPreview, Resolves, SettingChange } from '../server/rules-switch.ts'
 import { ranges } from '../server/cluster-status.ts'
-import { table } from './output.ts'
+import { bytes, number, table } from './output.ts'
 
 /** A switch that is not done yet. */
 export function previewText({ inForce, onDisk, partitions, settings, rules, resolves }: RulesPreview): string {
@@ -51,6 +52,25 @@ export function resolvedText({ rules, unknown }: Resolves, how: string): string[
 /** @example "partitions 0-3, 7" */
 export function partitionsText(partitions: readonly number[]): string {
   return `partition${partitions.length === 1 ? '' : 's'} ${ranges(partitions)}`
+}
+
+/** Rows of operators that people look at. */
+const shownOperators = 40
+
+/** What operators take and hold, in the order of the rules; of very many those that hold or take most. */
+export function operatorsText(operators: readonly OperatorStats[]): string {
+  if (operators.length === 0) return ''
+  const most = [...operators].sort((a, b) => b.bytes - a.bytes || b.taken - a.taken).slice(0, shownOperators)
+  const shown = operators.filter((one) => most.includes(one))
+  const rows = shown.map(({ operator, taken, keys, bytes: held }) => [
+    operator,
+    number(taken),
+    keys === 0 ? '' : number(keys),
+    held === 0 ? '' : bytes(held),
+  ])
+  const more = operators.length - shown.length
+  const rest = more === 0 ? '' : `and ${count(more, 'operator')} more, which hold less; -o json has all\n`
+  return `\nWhat operators took and hold here:\n${table(['OPERATOR', 'TAKEN', 'KEYS', 'HOLDS'], rows)}${rest}`
 }
 
 function settingText(value: SettingChange['inForce']): string {

@@ -10,7 +10,7 @@ import { withExamples } from './examples.ts'
 import { outputOption, table, type OutputFormat } from './output.ts'
 import { whileWaiting } from './progress.ts'
 import { describeChecks, describeRules, givenRules } from './rules-check.ts'
-import { partitionsText, previewText, resolvedText } from './rules-text.ts'
+import { operatorsText, partitionsText, previewText, resolvedText } from './rules-text.ts'
 import type { Surroundings } from './surroundings.ts'
 import type { Target } from './target.ts'
 
@@ -95,7 +95,7 @@ function reloadText({ switched, preview, checks, report }: Reload, dryRun: boole
   ].join('')
 }
 
-function statusText({ instances }: RulesOverview): string {
+function statusText({ instances, operators }: RulesOverview): string {
   const rows = instances.flatMap((one) => rowsOf(one))
   const switches = instances.flatMap(({ instance, partitions }) => {
     const last = partitions.find(({ switched }) => switched !== undefined)
@@ -104,7 +104,8 @@ function statusText({ instances }: RulesOverview): string {
   })
   const errors = instances.flatMap(({ instance, error }) => (error === undefined ? [] : [`\n${instance}: ${error}\n`]))
   const head = table(['INSTANCE', 'PARTITIONS', 'IN FORCE', 'SINCE', 'FOLDER'], rows)
-  return [head, ...(switches.length > 0 ? ['\nThe last switch:\n', ...switches] : []), ...errors].join('')
+  const last = switches.length > 0 ? ['\nThe last switch:\n', ...switches] : []
+  return [head, ...last, ...errors, operatorsText(operators)].join('')
 }
 
 /** A row for each set of rules that an instance runs: mostly one. */

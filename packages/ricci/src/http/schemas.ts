@@ -286,6 +286,7 @@ export const rules = answers(
         { unknown: text, folder: text, onDisk: text, error: text },
       ),
     ),
+    operators: list(object({ operator: text, taken: integer, keys: integer, bytes: integer })),
   }),
 )
 

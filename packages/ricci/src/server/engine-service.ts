@@ -3,7 +3,7 @@
  * that runs, waits for the next one when there is none, and keeps what the last one reported.
  */
 import type { ResourceLimits } from 'node:worker_threads'
-import type { ChangePosition, EngineStats, SortValues } from '@ricci/engine'
+import type { ChangePosition, EngineStats, OperatorStats, SortValues } from '@ricci/engine'
 import type { Clock, EngineHost, HostEvents, HostFactory, Progress } from '@ricci/replica'
 import { RicciError } from '../errors.ts'
 import type { WatchPage } from '../http/backend.ts'
@@ -53,6 +53,8 @@ export class EngineService {
   /** What the newest one reported last. */
   progress: Omit<Progress, 'sightings' | 'pages' | 'flows' | 'alarms' | 'cut'> | undefined
   stats: EngineStats | undefined
+  /** What each operator takes and holds, as of the last {@link refreshOperators}. */
+  operators: readonly OperatorStats[] = []
   /** The rules in force, as the newest worker said. */
   rules: RulesInForce | undefined
   /** When pages were decided, by their ids. */
@@ -254,6 +256,12 @@ export class EngineService {
   async refresh(): Promise<void> {
     const text = await this.inspect('stats')
     if (text !== undefined) this.stats = JSON.parse(text) as EngineStats
+  }
+
+  /** Brings {@link operators} up to date, if the engine answers soon. */
+  async refreshOperators(): Promise<void> {
+    const text = await this.inspect('operators')
+    if (text !== undefined) this.operators = JSON.parse(text) as OperatorStats[]
   }
 
   private async looked(what: Inspection, deadlineMs: number): Promise<string> {

@@ -14,6 +14,7 @@ import type { Backends } from './backends.ts'
 import { recordLines } from './log-lines.ts'
 import type { Membership } from './membership.ts'
 import type { Overview } from './overview.ts'
+import { operatorFigures } from './operator-figures.ts'
 import type { Partitions } from './partitions.ts'
 import { rulesOverview } from './rules-overview.ts'
 import type { RulesPlaces, ServerRules } from './server-rules.ts'
@@ -55,7 +56,7 @@ export function httpBackend(options: HttpBackendOptions): HttpBackend {
     ...{ metrics, readiness, status, overview },
     refresh: async () => {
       const all = options.runningYet()?.all() ?? []
-      await Promise.all(all.map(({ engine }) => engine.refresh()))
+      await Promise.all(all.flatMap(({ engine }) => [engine.refresh(), engine.refreshOperators()]))
     },
     query: ({ query, limit, cursor, shape }) =>
       running().queries.answer(query, shape, clock.monotonicMs(), limit, cursor),
@@ -70,7 +71,15 @@ export function httpBackend(options: HttpBackendOptions): HttpBackend {
     receivers: () => receivers.views(),
     tryReceiver: (name) => receivers.try(name),
     rules: {
-      status: async () => rulesOverview(await status(), await running().membership?.statuses()),
+      status: async () => {
+        const all = running().running.all()
+        const [here, elsewhere] = await Promise.all([
+          status(),
+          running().membership?.statuses(),
+          ...all.map(({ engine }) => engine.refreshOperators()),
+        ])
+        return rulesOverview(here, elsewhere, operatorFigures(all.map(({ engine }) => engine.operators)))
+      },
       diff: () => afterReloads(() => rules.preview(running())),
       reload: (how) => afterReloads(() => rules.reload(running(), how)),
     },

@@ -7,6 +7,7 @@ import type { ProcessWatch } from '../telemetry/process-watch.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Backends } from './backends.ts'
 import { flowGauges } from './flow-gauges.ts'
+import { operatorFigures } from './operator-figures.ts'
 import type { Partitions } from './partitions.ts'
 import type { SelfFigures } from './self-events.ts'
 import { droppedOf } from './server-status.ts'
@@ -48,6 +49,7 @@ export function gaugesOf({ backends, running, intake, http, process, clock }: Me
     ricci_pages_oldest_seconds: () => oldestPageMs(running, clock.wallMs()) / 1000,
     ricci_replica_owning: () => running.sum(({ replica }) => (replica.state === 'owning' ? 1 : 0)),
     ...flowGauges(running),
+    operators: () => operatorFigures(running.all().map(({ engine }) => engine.operators)),
     ricci_event_loop_delay_seconds: () => process.delaySeconds,
     ricci_gc_seconds_total: () => process.gcSeconds,
   }

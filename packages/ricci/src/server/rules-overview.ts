@@ -1,8 +1,11 @@
 /** The rules of all instances, beside what their folders hold. */
+import type { OperatorStats } from '@ricci/engine'
 import type { PartitionRules, ServerStatus } from './status.ts'
 
 export interface RulesOverview {
   readonly instances: readonly InstanceRules[]
+  /** What operators take and hold in the partitions that the asked instance runs, since its engines began; at most 300, then all others as one. */
+  readonly operators: readonly OperatorStats[]
 }
 
 export interface InstanceRules {
@@ -24,6 +27,7 @@ export interface InstanceRules {
 export function rulesOverview(
   here: ServerStatus,
   elsewhere: ReadonlyMap<string, ServerStatus | Error> = new Map(),
+  operators: readonly OperatorStats[] = [],
 ): RulesOverview {
   const others = [...elsewhere].map(([instance, status]) => {
     return status instanceof Error
@@ -38,6 +42,7 @@ export function rulesOverview(
       if (atMs !== undefined) seen.set(`${partition} ${offset}`, atMs)
   }
   return {
+    operators,
     instances: instances.map((one) => ({
       ...one,
       partitions: one.partitions.map((each) => {

@@ -125,6 +125,7 @@ function encoded(bytes: Uint8Array | undefined): string {
 
 function inspect(engine: Engine, what: Exclude<Inspection, 'bundle'>): string {
   if (what === 'stats') return JSON.stringify(engine.stats())
+  if (what === 'operators') return JSON.stringify(engine.operatorStats())
   if ('commands' in what) return commandsText(engine, what.commands)
   return listedText(engine, what)
 }

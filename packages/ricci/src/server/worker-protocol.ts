@@ -50,7 +50,7 @@ export const betweenTexts = ',\n'
 export type AnswerForm = 'msg' | JsonShape
 
 /** What one may look at in a running engine, answered as JSON text; the bundle of the rules in force as base64, empty before there are any. */
-export type Inspection = 'stats' | 'bundle' | ListingRequest | { readonly commands: readonly string[] }
+export type Inspection = 'stats' | 'operators' | 'bundle' | ListingRequest | { readonly commands: readonly string[] }
 
 /** Incidents or pages of one kind. */
 export interface ListingRequest {

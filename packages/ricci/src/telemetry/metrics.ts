@@ -1,8 +1,12 @@
+import type { OperatorStats } from '@ricci/engine'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Tally } from './tally.ts'
 
 /** Reads a live value when `/metrics` is asked. */
-export type Gauges = Readonly<Partial<Record<LiveGauge, () => number>>>
+export type Gauges = Readonly<Partial<Record<LiveGauge, () => number>>> & {
+  /** A series of each of {@link operatorMetrics} for each of these: who gives them bounds how many. */
+  readonly operators?: () => readonly OperatorStats[]
+}
 export type LiveGauge = keyof typeof liveGauges | keyof typeof liveCounters
 
 /** Every gauge that is read when asked, with its help text. Listed in docs/telemetry.md. */
@@ -39,6 +43,13 @@ const liveCounters = {
   ricci_flow_sent_events_total: 'Events that sinks took from this process',
   ricci_flow_refused_events_total: 'Events that sinks will never take',
   ricci_flow_failures_total: 'Requests to sinks that failed',
+} as const
+
+/** What operators of the rules take and hold, by their paths. */
+const operatorMetrics = {
+  ricci_operator_taken_total: ['Events, lists and values given to an operator', 'taken', Counter],
+  ricci_operator_keys: ['Keys of which an operator keeps something', 'keys', Gauge],
+  ricci_operator_bytes: ['Bytes of what an operator keeps', 'bytes', Gauge],
 } as const
 
 /** Every metric of a server, in a registry of its own so that two servers in one process do not mix. */
@@ -133,6 +144,18 @@ export class Metrics {
           if (read === undefined) return
           this.reset()
           this.inc(read())
+        },
+      })
+    }
+    for (const [name, [help, figure, Kind]] of Object.entries(operatorMetrics)) {
+      new Kind({
+        name,
+        help,
+        labelNames: ['operator'],
+        registers,
+        collect() {
+          this.reset()
+          for (const one of gauges().operators?.() ?? []) this.inc({ operator: one.operator }, one[figure])
         },
       })
     }
