@@ -18,4 +18,5 @@ export const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benc
   answers: () => import('./answers.ts'),
   cluster: () => import('./cluster.ts'),
   takeover: () => import('./takeover.ts'),
+  flood: () => import('./flood.ts'),
 }
