@@ -408,10 +408,8 @@ export class Machine implements Engine, Runtime, EngineState {
 
   snapshot(): Iterable<Uint8Array> {
     const slices: Uint8Array[] = []
-    return slicesOf(
-      this.cut((slice) => slices.push(slice)),
-      slices,
-    )
+    const cut = this.cut((slice) => slices.push(slice))
+    return slicesOf(cut, slices)
   }
 }
 
