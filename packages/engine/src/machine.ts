@@ -106,9 +106,8 @@ export class Machine implements Engine, Runtime, EngineState {
     this.#own = new OwnAlarms(this.table, this.index, this.settings.symbols)
     this.#changes = new ChangeRing(this.index, this.table, this)
     this.lookups = new IndexLookups(this.index, this.table)
-    const onStep = (): void => void this.progress[2]++
     this.clocks.beforeFire = () => {
-      onStep()
+      this.progress[2]++
       this.decisions.time(this.clocks.calendar.now, this.clocks.owned.now)
     }
     this.index.onExpired = (event) => this.stream(event, 0)
@@ -119,7 +118,7 @@ export class Machine implements Engine, Runtime, EngineState {
       logId: this.logId,
       partition: this.partition,
       observer: this.#observer,
-      onStep,
+      onStep: () => void this.progress[2]++,
       mutations: this.#mutations,
     })
     if (head === undefined) return

@@ -128,7 +128,7 @@ async function untilOpen(url: string, rule: string, isSo: (incident: Incident) =
     const { incidents, error } = (await answer.json()) as { incidents?: Incidents; error?: string }
     if (incidents?.open.some(isSo) === true) return
     // an engine that is busy says so
-    if (incidents === undefined && answer.status !== 503) throw new Error(`${answer.status}: ${error}`)
+    if (incidents === undefined && answer.status !== 202) throw new Error(`${answer.status}: ${error}`)
     await sleep(pollMs)
   }
 }
