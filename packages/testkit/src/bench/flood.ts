@@ -56,8 +56,6 @@ export const benchmark: Benchmark = {
       const wallMs = doneMs - beganMs
       const longestMs = await look.end()
       samples.push({ name, samples: [spentNs / count] })
-      if (process.env.FLOOD)
-        console.error(name, ms(spentNs / 1e6), ms(wallMs), ms(longestMs), mb(daemon.residentBytes()))
       phases.push([name, ms(spentNs / 1e6), ms(wallMs), ms(longestMs), mb(daemon.residentBytes())])
     }
     const run = async (...args: string[]): Promise<void> => {
