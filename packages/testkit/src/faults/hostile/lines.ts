@@ -128,7 +128,7 @@ export function openTsdbTarget(port: number): Target {
 /** Every line that begins with another word has its complaint, and nothing else is said. */
 function judgeComplaints({ bytes }: Attempt, reply: Buffer): string | undefined {
   const said = reply.toString('utf8')
-  const known = /^(?:put: illegal argument: .*|net\.opentsdb|Built on \(ricci\))$/
+  const known = /^(?:put: illegal argument: [^\n]*|net\.opentsdb|Built on \(ricci\))$/
   const strange = said.split('\n').find((line) => line !== '' && !known.test(line))
   if (strange !== undefined) return `it answered ${JSON.stringify(strange.slice(0, 200))}`
   const lines = Buffer.from(bytes).toString('utf8').split('\n')
