@@ -102,6 +102,8 @@ export class RabbitLog implements LogPort {
     /** Connections to publish, and others to read: one that is blocked is not read, acks of a reader neither. */
     private readonly toPublish: Brokers,
     private readonly toRead: Brokers,
+    /** Who asked for a tail may ask again: it is followed for so long after the last of them. */
+    private readonly idleMs = tailIdleMs,
   ) {
     this.partitions = topology.partitions
     // an id that no other process, nor this one when it was started before, gives to a record
@@ -131,11 +133,11 @@ export class RabbitLog implements LogPort {
   }
 
   /**
-   * To read only, in another thread of a process that has opened the log: asks nobody who it is.
+   * To read only, in another thread of a process that has opened the log: asks nobody who it is. Follows no tail beyond an answer: readers of theirs cost brokers.
    * @param id what {@link open} found
    */
   static reader(id: string, options: RabbitLogOptions): RabbitLog {
-    return new RabbitLog(id, options, { ...defaultTopology, ...options.topology }, ...bothSides(options))
+    return new RabbitLog(id, options, { ...defaultTopology, ...options.topology }, ...bothSides(options), 0)
   }
 
   /** Why it takes no records, as far as is known; undefined while it does. */
@@ -401,7 +403,7 @@ export class RabbitLog implements LogPort {
     following.users++
     return () => {
       if (--following.users > 0 || this.closing !== undefined) return
-      following.stop = clock.setTimer(tailIdleMs, () => {
+      following.stop = clock.setTimer(this.idleMs, () => {
         this.followed.delete(partition)
         following.tail.stop()
       })

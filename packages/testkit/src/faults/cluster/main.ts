@@ -14,7 +14,7 @@ import { runTable } from './table.ts'
 
 const usage = `usage: npm run faults -- cluster [--trials N] [--row NAME …] [--write FILE] [OPTIONS]
        npm run faults -- cluster --minutes M [--seed SEED] [--svg FILE] [OPTIONS]
-options: --rate EVENTS a second, --partitions P of the log, --program FILE: a build of the product's
+options: --rate EVENTS a second, --pages N begun a second, --partitions P of the log, --program FILE: a build of the product's
 rows: ${rows.map(({ name }) => name).join(', ')}`
 
 const isCount = (value: number): boolean => Number.isInteger(value) && value >= 1
@@ -34,6 +34,7 @@ export async function faultCluster(args: string[]): Promise<number> {
       row: { type: 'string', multiple: true },
       write: { type: 'string' },
       rate: { type: 'string', default: '10000' },
+      pages: { type: 'string', default: '15' },
       partitions: { type: 'string', default: '32' },
       minutes: { type: 'string' },
       seed: { type: 'string', default: '1' },
@@ -42,17 +43,26 @@ export async function faultCluster(args: string[]): Promise<number> {
     },
   })
   const { minutes: length = '1' } = values
-  const [trials, rate, seed, minutes, partitions] = [
+  const [trials, rate, pages, seed, minutes, partitions] = [
     values.trials,
     values.rate,
+    values.pages,
     values.seed,
     length,
     values.partitions,
   ].map(Number)
   const known = (values.row ?? []).every((name) => rows.some((row) => row.name === name))
-  if (!isCount(trials) || !isCount(partitions) || !(rate > 0) || !(minutes > 0) || !Number.isInteger(seed) || !known) {
+  if (
+    !isCount(trials) ||
+    !isCount(partitions) ||
+    !(rate > 0) ||
+    !(pages > 0) ||
+    !(minutes > 0) ||
+    !Number.isInteger(seed) ||
+    !known
+  ) {
     console.error(
-      `--trials and --partitions take a whole number from 1 on, --rate events a second, --minutes minutes, --seed a whole number\n${usage}`,
+      `--trials and --partitions take a whole number from 1 on, --rate events and --pages pages a second, --minutes minutes, --seed a whole number\n${usage}`,
     )
     return 2
   }
@@ -71,7 +81,7 @@ export async function faultCluster(args: string[]): Promise<number> {
     seed,
     partitions,
     eventsPerSecond: rate,
-    pagesPerSecond: 15,
+    pagesPerSecond: pages,
     report: (line: string) => console.log(line),
     onStart: endOnSignal,
   }
