@@ -1,7 +1,7 @@
 /**
  * An engine's whole state: how it is written and read, and its hash, which is that of what would be written. In this order: the head (plain data), the table
  * of texts, the rules' record, the clocks, the producers, the decisions, the index' rows, then dimension by dimension in the order of
- * the tree, and at last, from engine semantics 2 on, the flows: before, all is as a release without them writes and reads it. A column that something new brings along is written with its dimension; nothing need be said of it here.
+ * the tree, and at last, from engine semantics 2 on, the flows. A column that something new brings along is written with its dimension; nothing need be said of it here.
  */
 import { SymbolTable } from '@ricci/client'
 import type { Decisions, DecisionsState } from './decisions/decisions.ts'

@@ -16,14 +16,16 @@ export interface Means {
   readonly write: (line: string) => void | Promise<void>
 }
 
+type Actions = readonly SendRequest['action'][]
+
 /** A receiver as the configuration has it, secrets resolved. */
 export interface ConfiguredReceiver {
   readonly type: string
   readonly class: ReceiverClass
   readonly inDoubt: 'repeat' | 'miss'
   readonly sendOvertaken: boolean
-  /** What a test sends it, one after another under one key. */
-  readonly test: readonly SendRequest['action'][]
+  /** What it can be told, and what a test sends it, one after another under one key. With `acknowledge` it hears who takes something on. */
+  readonly test: Actions
   connect(means: Means): Transport
   /** Takes back what people did there; absent where that is not set up. */
   readonly inbound?: Inbound
@@ -35,7 +37,7 @@ interface Definition<Shape extends z.ZodRawShape> {
   readonly settings: (fields: Fields) => Shape
   /** See DESIGN's three classes in `docs/receivers.md`. */
   readonly class: ReceiverClass | ((settings: z.output<z.ZodObject<Shape>>) => ReceiverClass)
-  readonly test: ConfiguredReceiver['test']
+  readonly test: Actions | ((settings: z.output<z.ZodObject<Shape>>) => Actions)
   /** What no single setting can tell: the setting that is wrong, and a sentence. */
   readonly problem?: (settings: z.output<z.ZodObject<Shape>>) => readonly [setting: string, message: string] | undefined
   readonly transport: (settings: z.output<z.ZodObject<Shape>>, means: Means) => Transport
@@ -82,7 +84,7 @@ export function receiverKind<Shape extends z.ZodRawShape>(definition: Definition
           class: typeof definition.class === 'function' ? definition.class(settings) : definition.class,
           inDoubt: settings.inDoubt ?? 'repeat',
           sendOvertaken: settings.sendOvertaken,
-          test,
+          test: typeof test === 'function' ? test(settings) : test,
           inbound: definition.inbound?.(settings),
           connect: (means) => silently(transport(settings, means), secretsIn(settings)),
         }

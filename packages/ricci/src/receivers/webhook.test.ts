@@ -26,6 +26,20 @@ async function hook(t: TestContext, settings: object) {
   return send
 }
 
+it('hears who takes something on where it wants to', async (t) => {
+  const url = 'https://hook.example/'
+  const receivers = { told: { type: 'webhook', url, acknowledgements: true }, plain: { type: 'webhook', url } }
+  const config = parseConfig(JSON.stringify({ receivers }), 'test.json', { env: {} })
+  assert.deepEqual(config.engine.acknowledging, ['told'])
+  assert.deepEqual(config.receivers.get('told')!.test, ['trigger', 'acknowledge', 'resolve'])
+  assert.deepEqual(config.receivers.get('plain')!.test, ['trigger', 'resolve'])
+  const send = await hook(t, { acknowledgements: true })
+  const { action, dedupKey, summary } = JSON.parse(
+    (await send({ action: 'acknowledge', summary: 'taken on by ann: cpu is high' })).text,
+  ) as SendRequest
+  assert.deepEqual([action, dedupKey, summary], ['acknowledge', page.dedupKey, 'taken on by ann: cpu is high'])
+})
+
 describe('a body of one’s own', () => {
   it('is data whose texts are filled in, and JSON whatever an event holds', async (t) => {
     const body = {

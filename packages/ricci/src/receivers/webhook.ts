@@ -54,7 +54,7 @@ const bodyFields = {
 export const webhookKind = receiverKind({
   type: 'webhook',
   class: (settings) => settings.class,
-  test: ['trigger', 'resolve'],
+  test: ({ acknowledgements }) => ['trigger', ...(acknowledgements ? (['acknowledge'] as const) : []), 'resolve'],
   settings: (fields: Fields) => ({
     url: fields.secretUrl('where pages are posted to'),
     headers: z
@@ -99,6 +99,10 @@ export const webhookKind = receiverKind({
         error: `a secret of at least ${leastKeyBytes} bytes is needed here, e.g. of: openssl rand -hex 32`,
       })
       .optional(),
+    acknowledgements: z
+      .boolean()
+      .default(false)
+      .describe('also posts, with the action `acknowledge`, that somebody has taken on what was posted before'),
     ca: fields.authority(),
     class: z
       .enum(['A', 'C'])
