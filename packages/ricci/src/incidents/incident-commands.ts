@@ -12,7 +12,7 @@ import { cover } from '../peers/coverage.ts'
 import { listIncidents } from '../peers/incidents.ts'
 import { marginMs, takeoverMs } from '../peers/limits.ts'
 import type { PeerCommanded } from '../peers/protocol.ts'
-import { namesOf, shortId, partitionOfId } from './incident-filter.ts'
+import { namesOf, partitionOfId, partitionsNamed, shortId } from './incident-filter.ts'
 
 /** Incidents that one request may name: those of one answer of the list. */
 export const maxCommanded = 1_000
@@ -40,8 +40,8 @@ export interface CommandRequest {
 export interface Commanded {
   /** As it was named. */
   readonly ref: string
-  /** As `CommandResult` of the engine; or why there was none; `pending`: taken, and to be asked about again. */
-  readonly did: CommandStatus['did'] | 'closed' | 'ambiguous' | 'pending'
+  /** As `CommandResult` of the engine; or why there was none; `pending`: taken, and to be asked about again; `away`: nobody answers for its partition. */
+  readonly did: CommandStatus['did'] | 'closed' | 'ambiguous' | 'pending' | 'away'
   /** Where nothing was done: why, and what to do. */
   readonly error?: string
   readonly incident?: Pick<
@@ -74,18 +74,24 @@ export class IncidentCommands {
   ) {}
 
   /**
+   * Does what can be done: what is in a partition for which nobody answers keeps nothing else waiting.
    * @throws RicciError `NO_INCIDENT`, `INCIDENT_CLOSED`, `INCIDENT_AMBIGUOUS` where one incident is named and nothing can be done;
-   * `ENGINE_AWAY` when nobody could be asked; ReplicaError: why the log does not take it
+   * `ENGINE_AWAY` where nobody answers for any of them; ReplicaError: why the log does not take it
    */
   async run(request: CommandRequest, asker: Asker): Promise<CommandsAnswer> {
     const refs = [...new Set(request.incidents)]
-    const found = await this.find(refs, 'open')
+    const { found, missing } = await this.find(refs, 'open')
     const unknown = refs.filter((ref) => !found.has(ref))
-    const closed = unknown.length === 0 ? new Map<string, Incident[]>() : await this.find(unknown, 'closed')
+    const { found: closed, missing: closedMissing } = await this.find(unknown, 'closed')
+    for (const partition of closedMissing) missing.add(partition)
     const records = new Map<number, CommandRecord[]>()
     const ids = new Map<string, string>()
     const results: Commanded[] = []
     for (const ref of refs) {
+      if (missing.size > 0 && this.mayBeOf(missing, ref, found.has(ref) || closed.has(ref))) {
+        results.push({ ref, did: 'away', error: awayText(missing, ref) })
+        continue
+      }
       const open = found.get(ref) ?? []
       const wrong = open.length === 1 ? undefined : wrongName(ref, open, closed.get(ref)?.at(-1))
       if (wrong === undefined) {
@@ -112,8 +118,9 @@ export class IncidentCommands {
       else if (found.has(ref)) results.push({ ref, did: 'pending', incident: told(incident) })
       else results.push(wrongName(ref, [], incident)!)
     }
-    const [only] = results
-    if (refs.length === 1 && only.error !== undefined) throw errorFor(only)
+    const [first] = results
+    const isNoneAnswered = results.length > 0 && results.every(({ did }) => did === 'away')
+    if (isNoneAnswered || (refs.length === 1 && first.error !== undefined)) throw errorFor(first)
     const order = new Map(refs.map((ref, i) => [ref, i]))
     return { id: request.id, results: results.sort((a, b) => order.get(a.ref)! - order.get(b.ref)!) }
   }
@@ -146,19 +153,26 @@ export class IncidentCommands {
     return { commands, missing: missing.length > 0 }
   }
 
-  /** The incidents that go by each of the names. @throws RicciError `ENGINE_AWAY` where a partition that may have one is missing */
-  private async find(refs: readonly string[], kind: 'open' | 'closed'): Promise<Map<string, Incident[]>> {
+  /** Whether a name may be of an incident in one of these partitions. @param isFound elsewhere: an id is of its own partition then */
+  private mayBeOf(partitions: ReadonlySet<number>, ref: string, isFound: boolean): boolean {
+    const named = isFound ? partitionsNamed([ref], this.among.partitions) : undefined
+    return named === undefined || named.some((partition) => partitions.has(partition))
+  }
+
+  /** The incidents that go by each of the names, and partitions that may have more of them and for which nobody answers. */
+  private async find(
+    refs: readonly string[],
+    kind: 'open' | 'closed',
+  ): Promise<{ readonly found: Map<string, Incident[]>; readonly missing: Set<number> }> {
     const found = new Map<string, Incident[]>()
+    const missing = new Set<number>()
+    if (refs.length === 0) return { found, missing }
     const wanted = new Set(refs)
     let cursor: string | undefined
     for (let answers = 0; answers < maxAnswers; answers++) {
       const request = { limit: maxCommanded, cursor, filter: { refs }, kinds: [kind] } as const
-      const { listing, missing } = await listIncidents(this.among, request)
-      if (missing.length > 0) {
-        const which = missing.map(({ partition }) => partition).join(', ')
-        const what = `nobody answers for partition ${which} right now, and nothing was done`
-        throw new RicciError('ENGINE_AWAY', `${what}; ask again in a moment, or see: ricci cluster status`)
-      }
+      const { listing, missing: away } = await listIncidents(this.among, request)
+      for (const { partition } of away) missing.add(partition)
       const { incidents, cursor: next } = JSON.parse(listing) as {
         incidents: Record<'open' | 'closed', Incident[]>
         cursor?: string
@@ -169,11 +183,17 @@ export class IncidentCommands {
           if (wanted.has(name) && !known.includes(incident)) found.set(name, [...known, incident])
         }
       }
-      if (next === undefined) return found
+      if (next === undefined) return { found, missing }
       cursor = next
     }
     throw new RicciError('INCIDENT_AMBIGUOUS', 'too many incidents go by these names; name them by their ids')
   }
+}
+
+function awayText(partitions: ReadonlySet<number>, ref: string): string {
+  const which = [...partitions].sort((a, b) => a - b).join(', ')
+  const what = `nobody answers for partition ${which} right now, and nothing was done about ${ref}`
+  return `${what}; ask again in a moment, or see: ricci cluster status`
 }
 
 function recordOf(request: CommandRequest, { who, from }: Asker, incident: Incident): CommandRecord {
@@ -245,6 +265,7 @@ function errorOf({ did }: CommandStatus, { id, summary }: Incident): { error?: s
 }
 
 const codes: Partial<Record<Commanded['did'], RicciErrorCode>> = {
+  away: 'ENGINE_AWAY',
   closed: 'INCIDENT_CLOSED',
   ambiguous: 'INCIDENT_AMBIGUOUS',
   malformed: 'COMMAND_REFUSED',

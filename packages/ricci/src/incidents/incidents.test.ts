@@ -137,6 +137,32 @@ describe('commands to incidents', () => {
     assert.deepEqual((await run(request)).results[0].did, 'acknowledged')
   })
 
+  it('are done where somebody answers, whatever is away', async () => {
+    const desk = new DeskBench()
+    desk.state('bad', 'web', 'db')
+    const engineOf = (partition: number) => (partition === 0 ? (desk as unknown as FakeEngine) : undefined)
+    const local = new EnginePartitions({ instance: 'a', clock: nodeClock, engineOf })
+    const client = { at: () => assert.fail('nobody else is there') }
+    const here = { instance: 'a', local, members: () => [], client, clock: nodeClock, takeoverMs: 1 }
+    const commands = new IncidentCommands({ ...here, partitions: 2 }, desk)
+    const run = (...incidents: string[]) =>
+      commands.run({ command: 'acknowledge', id: incidents.join(), incidents, why: '' }, asker)
+    const [web, db] = open(desk)
+    const { results } = await run(shortId(web.id), '1.7.0', 'a key of people’s own', '0.999.0')
+    // what is not known here may be there
+    assert.deepEqual(
+      results.map(({ did }) => did),
+      ['acknowledged', 'away', 'away', 'away'],
+    )
+    assert.match(
+      results[1].error!,
+      /^nobody answers for partition 1 right now, and nothing was done about 1\.7\.0; ask/,
+    )
+    assert.equal(open(desk)[0].acknowledged?.who, 'ann')
+    await assert.rejects(run('1.7.0', '1.8.0'), { code: 'ENGINE_AWAY' })
+    assert.equal((await run(shortId(db.id))).results[0].did, 'acknowledged')
+  })
+
   it('are taken by an instance that runs no partition, and answered by who does', async (context: TestContext) => {
     const cluster = new TestCluster(1)
     context.after(() => cluster.close())
