@@ -24,9 +24,11 @@ export interface TypeCheckOptions {
   readonly keep?: boolean
 }
 
-/** Checks the types of rules; one check at a time. `close` it, or a process that was kept stays. */
+/** Checks the types of rules, one folder after another. `close` it, or a process that was kept stays. */
 export class TypeCheck {
   private child: ChildProcess | undefined
+  /** The last check before the next: a process answers one question at a time. */
+  private turn: Promise<unknown> = Promise.resolve()
 
   constructor(private readonly options: TypeCheckOptions) {}
 
@@ -36,7 +38,13 @@ export class TypeCheck {
    * @returns why nothing could be checked; undefined when everything was, and is right
    * @throws RicciError `RULES_TYPES` with file, line and caret of each error
    */
-  async check(folder: string, files: readonly string[]): Promise<string | undefined> {
+  check(folder: string, files: readonly string[]): Promise<string | undefined> {
+    const checking = this.turn.then(() => this.next(folder, files))
+    this.turn = checking.catch(() => undefined)
+    return checking
+  }
+
+  private async next(folder: string, files: readonly string[]): Promise<string | undefined> {
     const root = resolve(folder)
     const paths = declarationFiles()
     if (paths === undefined) return 'the declarations of ricci are missing; install it again'
@@ -55,21 +63,28 @@ export class TypeCheck {
     const { child } = this
     this.child = undefined
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    child.ref()
+    child.channel?.ref()
     const gone = ['exit', ...(child.connected ? ['disconnect'] : [])].map((event) => once(child, event))
     child.kill('SIGKILL')
     await Promise.all(gone)
   }
 
   private ask(question: TypeQuestion): Promise<TypeAnswer> {
-    const child = (this.child ??= fork(this.options.file, {
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      execArgv: [],
-    }))
+    if (this.child?.connected !== true) {
+      this.child = fork(this.options.file, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], execArgv: [] })
+    }
+    const { child } = this
+    child.ref()
+    child.channel?.ref()
     return new Promise<TypeAnswer>((done) => {
       let timer: Timer | undefined = undefined
       const settle = (answer: TypeAnswer): void => {
         timer?.cancel()
         child.off('message', settle).off('error', onError).off('exit', onExit)
+        // one that is kept keeps nobody from ending
+        child.unref()
+        child.channel?.unref()
         done(answer)
       }
       const giveUp = (why: string): void => {

@@ -39,7 +39,7 @@ type Compiler = typeof TypeScript
 /** Errors told at once; the first are mended first. */
 const maxErrors = 20
 
-const checkers = new Map<string, (question: TypeQuestion) => TypeAnswer>()
+const checkers = new Map<Compiler, (question: TypeQuestion) => TypeAnswer>()
 
 // Ctrl-C and a service manager's SIGTERM reach us as well: a check that ended so would count as none, and the rules as good enough
 // to be switched to. Whoever asked ends us.
@@ -51,16 +51,13 @@ process.on('message', (question: TypeQuestion) => {
 
 async function answer(question: TypeQuestion): Promise<TypeAnswer> {
   try {
-    let check = checkers.get(question.folder)
-    if (check === undefined) {
-      const compiler = await findCompiler(question.folder)
-      if (compiler === undefined)
-        return { checked: false, why: 'TypeScript is not installed (npm install typescript@6)' }
-      if (typeof compiler.createProgram !== 'function') {
-        return { checked: false, why: `TypeScript ${compiler.version} is not known here (npm install typescript@6)` }
-      }
-      checkers.set(question.folder, (check = checkerOf(compiler)))
+    const compiler = await findCompiler(question.folder)
+    if (compiler === undefined) return { checked: false, why: 'TypeScript is not installed (npm install typescript@6)' }
+    if (typeof compiler.createProgram !== 'function') {
+      return { checked: false, why: `TypeScript ${compiler.version} is not known here (npm install typescript@6)` }
     }
+    let check = checkers.get(compiler)
+    if (check === undefined) checkers.set(compiler, (check = checkerOf(compiler)))
     return check(question)
   } catch (error) {
     return { checked: false, why: `TypeScript failed: ${(error as Error).message}` }
@@ -111,6 +108,8 @@ function checkerOf(ts: Compiler): (question: TypeQuestion) => TypeAnswer {
     const roots = files.map((file) => join(folder, file))
     host.getCurrentDirectory = () => folder
     program = ts.createProgram(roots, { ...options, paths: mapped }, host, program)
+    // of a folder that was checked before, or of a file that is gone, nothing is kept
+    for (const name of known.keys()) if (program.getSourceFile(name) === undefined) known.delete(name)
     const faults: TypeFault[] = program.getOptionsDiagnostics().map((each) => faultOf(ts, each, folder))
     for (const file of program.getSourceFiles()) {
       if (!isOwn(file.fileName, folder)) continue

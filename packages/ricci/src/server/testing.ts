@@ -2,16 +2,23 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { after } from 'node:test'
 import { RiemannTcpClient } from '@ricci/client'
 import { defaultConfig, type Config } from '../config/config.ts'
+import { TypeCheck } from '../rules/type-check.ts'
 import { createLogger } from '../telemetry/logger.ts'
 import { Telemetry } from '../telemetry/telemetry.ts'
+import { builtFile } from './built-file.ts'
 import { nodeClock } from './node-clock.ts'
 import { Server, type ServerOptions } from './server.ts'
 
 export const plainRules = `import { index, rules } from 'ricci'
 export default rules(index())
 `
+
+/** Of all servers of a file of tests: what each would parse anew takes a second of a core. */
+const types = new TypeCheck({ file: builtFile('type-checker'), clock: nodeClock, keep: true })
+after(() => types.close())
 
 /** A folder for data and rules, and the servers on it. */
 export class Bench {
@@ -49,6 +56,7 @@ export class Bench {
     const server = new Server({
       config: this.config(),
       version: '0.0.0',
+      types,
       telemetry: new Telemetry(log, () => nodeClock.monotonicMs()),
       console: (line) => this.note(this.lines, line),
       ...more,
