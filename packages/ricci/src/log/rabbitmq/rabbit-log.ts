@@ -102,7 +102,6 @@ export class RabbitLog implements LogPort {
     /** Connections to publish, and others to read: one that is blocked is not read, acks of a reader neither. */
     private readonly toPublish: Brokers,
     private readonly toRead: Brokers,
-    /** Who asked for a tail may ask again: it is followed for so long after the last of them. */
     private readonly idleMs = tailIdleMs,
   ) {
     this.partitions = topology.partitions
