@@ -50,8 +50,8 @@ const settleMs = 600_000
 const calmMs = 1_000
 /** In calm a page arrives within this time, on a busy machine, too. */
 const promptMs = 1_000
-/** Between two looks at everything: a status costs each instance a word with the brokers for each of its partitions. */
-const lookEveryMs = 1_000
+/** Between two looks at everything: a status costs each instance a word with the brokers. */
+const lookEveryMs = 200
 /** What the queues are called that hold what others published. */
 const inboxes = 'ricci.inbox.'
 /** A broker's counts are as old as this. */
